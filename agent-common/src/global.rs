@@ -1,0 +1,100 @@
+//! The read-only globals of the object, which the loader sets before the kernel sees the programs.
+//!
+//! aya has no CO-RE relocations for Rust programs, so the offsets of the kernel's structures are
+//! looked up in the running kernel's BTF by user space and handed over here. The verifier knows a
+//! frozen read-only global as a constant, so a load through it is checked like any other.
+
+/// A member of a kernel structure whose offset the kernel side needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Name of the `u32` global.
+    pub global: &'static str,
+    /// Name of the kernel's structure.
+    pub structure: &'static str,
+    /// The member, and further members inside it: `["self", "parent"]`.
+    pub path: &'static [&'static str],
+}
+
+const fn member(global: &'static str, structure: &'static str, path: &'static [&'static str]) -> Member {
+    Member { global, structure, path }
+}
+
+/// Every offset that the kernel side needs, in bytes from the start of the structure.
+pub const MEMBERS: &[Member] = &[
+    member("TASK_CGROUPS", "task_struct", &["cgroups"]),
+    member("TASK_TGID", "task_struct", &["tgid"]),
+    member("TASK_SIGNAL", "task_struct", &["signal"]),
+    member("TASK_SIGHAND", "task_struct", &["sighand"]),
+    member("TASK_BLOCKED", "task_struct", &["blocked"]),
+    member("TASK_PTRACE", "task_struct", &["ptrace"]),
+    member("TASK_EXIT_CODE", "task_struct", &["exit_code"]),
+    member("TASK_REAL_PARENT", "task_struct", &["real_parent"]),
+    member("TASK_GROUP_LEADER", "task_struct", &["group_leader"]),
+    member("TASK_START_BOOTTIME", "task_struct", &["start_boottime"]),
+    member("TASK_THREAD_PID", "task_struct", &["thread_pid"]),
+    member("TASK_COMM", "task_struct", &["comm"]),
+    member("TASK_MM", "task_struct", &["mm"]),
+    member("MM_ARG_START", "mm_struct", &["arg_start"]),
+    member("MM_ARG_END", "mm_struct", &["arg_end"]),
+    member("SIGNAL_LIVE", "signal_struct", &["live"]),
+    member("SIGNAL_FLAGS", "signal_struct", &["flags"]),
+    member("SIGHAND_ACTION", "sighand_struct", &["action"]),
+    member("ACTION_HANDLER", "k_sigaction", &["sa", "sa_handler"]),
+    member("SIGINFO_CODE", "kernel_siginfo", &["si_code"]),
+    member("PID_LEVEL", "pid", &["level"]),
+    member("PID_NUMBERS", "pid", &["numbers"]),
+    member("UPID_NR", "upid", &["nr"]),
+    member("UPID_NS", "upid", &["ns"]),
+    member("PID_NS_INUM", "pid_namespace", &["ns", "inum"]),
+    member("CSS_SET_CGROUP", "css_set", &["dfl_cgrp"]),
+    member("CGROUP_KN", "cgroup", &["kn"]),
+    member("CGROUP_ROOT", "cgroup", &["root"]),
+    member("CGROUP_LEVEL", "cgroup", &["level"]),
+    member("CGROUP_PARENT", "cgroup", &["self", "parent"]),
+    member("CSS_CGROUP", "cgroup_subsys_state", &["cgroup"]),
+    member("CGROUP_ROOT_HIERARCHY", "cgroup_root", &["hierarchy_id"]),
+    member("KERNFS_ID", "kernfs_node", &["id"]),
+];
+
+/// Size of `struct upid` in bytes: `u32` global, the stride of `pid.numbers`.
+pub const UPID_SIZE: &str = "UPID_SIZE";
+/// Size of `struct k_sigaction` in bytes: `u32` global, the stride of `sighand_struct.action`.
+pub const ACTION_SIZE: &str = "ACTION_SIZE";
+/// `u32` global: 1 if `sched_process_exit` passes `group_dead` (6.16 and later), else 0.
+pub const HAS_GROUP_DEAD: &str = "HAS_GROUP_DEAD";
+/// `u64` global: signals that may matter to any container, bit n-1 for signal n.
+pub const SIGNALS: &str = "SIGNALS";
+/// `u32` global that holds [`crate::record::ABI_VERSION`] as the object was compiled.
+pub const ABI: &str = "ABI";
+
+/// A program of the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its symbol.
+    pub name: &'static str,
+    /// The tracepoint it attaches to, as in `btf_trace_<tracepoint>`.
+    pub tracepoint: &'static str,
+    /// Without it the agent refuses to start; an optional one is reported and left out.
+    pub required: bool,
+    /// What is not measured without it.
+    pub purpose: &'static str,
+}
+
+const fn program(name: &'static str, tracepoint: &'static str, required: bool, purpose: &'static str) -> Program {
+    Program { name, tracepoint, required, purpose }
+}
+
+/// Every program. All are BTF-typed raw tracepoints (`tp_btf`). Of the two `mark_victim` programs
+/// the loader takes the one that fits the hook's signature in BTF (a pid before 6.9, a task since,
+/// and in stable kernels to which that was carried back).
+pub const PROGRAMS: &[Program] = &[
+    program("signal_generate", "signal_generate", true, "stop signals, SIGKILL, who sent them"),
+    program("sched_process_exec", "sched_process_exec", true, "hooks and the start of main processes"),
+    program("sched_process_exit", "sched_process_exit", true, "exits of main processes and hooks"),
+    program("cgroup_mkdir", "cgroup_mkdir", true, "containers as they appear"),
+    program("cgroup_rmdir", "cgroup_rmdir", true, "containers as they vanish"),
+    program("cgroup_attach_task", "cgroup_attach_task", true, "processes moved into a container"),
+    program("cgroup_notify_populated", "cgroup_notify_populated", true, "the last process of a container gone"),
+    program("mark_victim_pid", "mark_victim", false, "OOM kills"),
+    program("mark_victim_task", "mark_victim", false, "OOM kills"),
+];
