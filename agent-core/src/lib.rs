@@ -1,0 +1,24 @@
+//! The decisions of Gracewatch: inputs and a time go in, outputs come out.
+//!
+//! No I/O, no clock, no randomness, no threads: the same inputs at the same times give the same
+//! outputs, byte for byte. So every strange case is a file (see [`journal`]) and every bug a test.
+//!
+//! # Layout, in reading order
+//!
+//! * [`time`]: nanoseconds since boot, the only time there is here.
+//! * [`signal`]: names of signals.
+//! * [`event`]: what the kernel side tells, decoded. [`decode`]: the bytes it comes from.
+//! * [`input`]: everything the engine can be told. [`output`]: everything it says.
+//! * [`report`]: one finished termination, with the facts it was derived from.
+//! * [`engine`]: the owner of all state.
+//! * [`journal`]: inputs as lines of JSON, and back.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod event;
+pub mod input;
+pub mod output;
+pub mod report;
+pub mod signal;
+pub mod time;

@@ -1,0 +1,5 @@
+//! The shell around `agent-core`: loads the probes, reads the ring buffer and the cgroup tree, gives
+//! inputs to the engine and carries out what it says.
+#![forbid(unsafe_code)]
+
+pub mod probes;

@@ -1,0 +1,63 @@
+//! What the engine is set up with: which cgroups are subjects, what is known of them, and the bounds.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::signal::Signal;
+
+/// Everything the engine is set up with. The journal's first line holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Whether systemd services and scopes are subjects.
+    pub systemd: bool,
+    /// Whether containers of Docker, podman, containerd and CRI-O are subjects.
+    pub containers: bool,
+    /// Cgroups that are subjects because a glob names them, with what is known of them. The first that matches counts;
+    /// it also gives grace, stop signal and hook to a systemd unit or container whose path it matches.
+    pub selectors: Vec<Selector>,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+/// A glob over cgroup paths, and what is known of the subjects it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selector {
+    /// Over the path below the root of the v2 hierarchy, starting with `/`: `*` stays inside one part, `**` does not.
+    pub cgroup: String,
+    /// The grace period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Duration>,
+    /// The stop signal, if it is not SIGTERM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<Signal>,
+    /// The command line of the preStop exec hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_stop: Option<Vec<String>>,
+}
+
+/// The bounds of everything that could grow, and the engine's waiting times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Containers tracked at once.
+    pub containers_max: usize,
+    /// Processes from outside remembered per container.
+    pub processes_max: usize,
+    /// How long a termination stays open for late facts after the container is released, or, if its cgroup lives on,
+    /// after the main process's exit.
+    pub tail: Duration,
+    /// How long after SIGKILL a process that does not exit is called stuck.
+    pub stuck_after: Duration,
+}
+
+impl Default for Limits {
+    /// 4096 containers (a node runs some hundreds), 256 processes, 1 s, 10 s.
+    fn default() -> Self {
+        Self {
+            containers_max: 4096,
+            processes_max: 256,
+            tail: Duration::from_secs(1),
+            stuck_after: Duration::from_secs(10),
+        }
+    }
+}

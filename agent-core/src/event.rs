@@ -1,0 +1,179 @@
+//! What the kernel side tells, decoded: plain facts, nothing concluded.
+
+use serde::{Deserialize, Serialize};
+
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+/// Id of a cgroup: its kernfs node id, the inode number of its directory in cgroup2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CgroupId(pub u64);
+
+/// Thread group id of a process in the initial pid namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tgid(pub u32);
+
+/// A decoded record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When the kernel ran the hook.
+    pub at: Timestamp,
+    /// The tracked container it is about, by the id of its topmost cgroup.
+    pub container: Option<CgroupId>,
+    /// The very cgroup it is about, which may lie inside the container.
+    pub cgroup: CgroupId,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A signal was generated for a watched process.
+    Signal(SignalSent),
+    /// A process of the container called exec.
+    Exec(Exec),
+    /// A watched process died: its last thread is gone.
+    Exit(Exit),
+    /// A process was moved into the container.
+    Attach(Process),
+    /// A cgroup was made.
+    CgroupMade {
+        /// Its parent.
+        parent: CgroupId,
+        /// Its path below the root of the v2 hierarchy, starting with `/`.
+        path: String,
+    },
+    /// A tracked cgroup was removed.
+    CgroupRemoved,
+    /// A tracked cgroup got its first process or lost its last, counting those of its descendants.
+    CgroupPopulated {
+        /// Whether it holds processes.
+        populated: bool,
+    },
+    /// The OOM killer chose this process.
+    OomVictim {
+        /// Its pid in the initial pid namespace.
+        pid: u32,
+    },
+}
+
+/// A process as the kernel saw it at the hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Thread group id in the initial pid namespace.
+    pub tgid: Tgid,
+    /// Thread group id in its own pid namespace.
+    pub ns_tgid: u32,
+    /// Nesting level of that namespace; 0 is the machine's own.
+    pub ns_level: u32,
+    /// Inode number of that namespace.
+    pub ns_inum: u32,
+    /// When it was started.
+    pub start: Timestamp,
+    /// The tracked container that it is in.
+    pub container: Option<CgroupId>,
+    /// Its real parent.
+    pub parent_tgid: Tgid,
+    /// Whether the real parent is in no cgroup of the same container.
+    pub parent_outside: bool,
+    /// The real parent's `comm`.
+    pub parent_comm: String,
+    /// Its own `comm`.
+    pub comm: String,
+}
+
+/// A signal, its target and its sender.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one moment, as the kernel gave them"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalSent {
+    /// Which.
+    pub signal: Signal,
+    /// The process it was for.
+    pub target: Process,
+    /// The task that ran when it was generated: the sender, unless the kernel sent it.
+    pub sender: Process,
+    /// `si_code`: 0 a process by kill or pidfd_send_signal or cgroup.kill, 128 the kernel itself.
+    pub code: i32,
+    /// What the kernel did with it.
+    pub result: Delivery,
+    /// The handler that the target had for it.
+    pub handler: Handler,
+    /// Whether the target thread blocked it, so that a program could fetch it by sigwait or signalfd.
+    pub blocked: bool,
+    /// Whether a debugger traced the target.
+    pub traced: bool,
+    /// Whether the target's thread group was dying already (`SIGNAL_GROUP_EXIT`).
+    pub exiting: bool,
+    /// Whether the target was PID 1 of its namespace or otherwise `SIGNAL_UNKILLABLE`.
+    pub unkillable: bool,
+}
+
+/// The kernel's own result of a signal (`enum { TRACE_SIGNAL_DELIVERED, … }`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// 0: queued for the target.
+    Delivered,
+    /// 1: thrown away; nobody will ever see it.
+    Ignored,
+    /// 2: one of its kind was pending already.
+    AlreadyPending,
+    /// 3: a real-time signal found the queue full.
+    OverflowFail,
+    /// 4: queued without its details.
+    LoseInfo,
+}
+
+/// What the target had set for a signal (`sa_handler`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handler {
+    /// `SIG_DFL`.
+    Default,
+    /// `SIG_IGN`.
+    Ignore,
+    /// A function of its own.
+    Custom,
+}
+
+/// A process of a container called exec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// The process, after the exec.
+    pub process: Process,
+    /// Its command line, as far as it was recorded.
+    pub argv: Vec<String>,
+    /// Whether `argv` is shorter than the real one.
+    pub argv_cut: bool,
+}
+
+/// A watched process died.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The process.
+    pub process: Process,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// By itself, with this status.
+    Code(u8),
+    /// By this signal.
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// Whether it left a core dump.
+        core_dumped: bool,
+    },
+}

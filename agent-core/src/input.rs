@@ -1,0 +1,70 @@
+//! Everything the engine can be told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{CgroupId, Event, Tgid};
+use crate::time::Timestamp;
+
+/// One thing that the engine is told. The journal records these, before anything is concluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// The kernel side reported something.
+    Event(Event),
+    /// A cgroup was found by a scan of the tree: at start, or after records were lost.
+    CgroupFound {
+        /// Its id.
+        cgroup: CgroupId,
+        /// Its parent's id.
+        parent: CgroupId,
+        /// Its path below the root of the v2 hierarchy, starting with `/`.
+        path: String,
+    },
+    /// A scan of the tree ended; a tracked cgroup that it did not find is gone.
+    ScanFinished,
+    /// The answer to [`crate::output::Output::Track`] and [`crate::output::Output::Inspect`]: the processes in
+    /// the container's cgroups at this moment.
+    Processes {
+        /// The container.
+        container: CgroupId,
+        /// Its processes, in no particular order.
+        processes: Vec<ProcessFound>,
+    },
+    /// The answer to [`crate::output::Output::Untrack`]: signals that the kernel side counted instead of recording.
+    SignalCounts {
+        /// The container.
+        container: CgroupId,
+        /// Sent from inside the container.
+        inside: u64,
+        /// Sent from outside to processes that are not watched.
+        outside: u64,
+    },
+    /// Records were lost since the last such input: whatever is open now may lack facts.
+    Lost {
+        /// How many, of all kinds.
+        records: u64,
+    },
+    /// The agent is about to stop: open terminations are given out as they stand.
+    Shutdown,
+}
+
+/// A process that was found in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessFound {
+    /// Thread group id in the initial pid namespace.
+    pub tgid: Tgid,
+    /// Thread group id in its own pid namespace.
+    pub ns_tgid: u32,
+    /// Nesting level of that namespace; 0 is the machine's own.
+    pub ns_level: u32,
+    /// Its parent.
+    pub parent_tgid: Tgid,
+    /// Whether the parent is in no cgroup of the same container.
+    pub parent_outside: bool,
+    /// When it was started, to a clock tick (10 ms as a rule).
+    pub start: Timestamp,
+    /// Its `comm`.
+    pub comm: String,
+    /// Its command line.
+    pub argv: Vec<String>,
+}

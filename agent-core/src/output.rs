@@ -1,0 +1,83 @@
+//! Everything the engine says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{CgroupId, Tgid};
+use crate::report::{Report, Subject};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+/// One thing that the engine says: a wish that the shell carries out, or news for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Output {
+    /// A container appeared: have the kernel side track its cgroup and those below it, then look
+    /// which processes it holds and answer with [`crate::input::Input::Processes`].
+    Track {
+        /// The container.
+        container: CgroupId,
+        /// Path of its topmost cgroup below the root of the v2 hierarchy.
+        path: String,
+        /// Signals worth a record: the possible stop signals and SIGKILL.
+        signals: Vec<Signal>,
+    },
+    /// Have the kernel side watch this process: its signals and its exit are to be recorded.
+    Watch {
+        /// The container it is in.
+        container: CgroupId,
+        /// The process.
+        tgid: Tgid,
+    },
+    /// Look again which processes the container holds, and answer with [`crate::input::Input::Processes`].
+    Inspect {
+        /// The container.
+        container: CgroupId,
+    },
+    /// A container is gone: have the kernel side forget it, and answer with [`crate::input::Input::SignalCounts`]
+    /// if it counted any.
+    Untrack {
+        /// The container.
+        container: CgroupId,
+    },
+    /// Records were lost, or the engine dropped something that it must not miss: scan the cgroup tree again.
+    Rescan,
+    /// A termination began, or something was learned of it: how it stands.
+    Progress(Box<Report>),
+    /// A termination is finished. Exactly one for each.
+    Finished(Box<Report>),
+    /// Something was thrown away because a limit was reached, or could not be attributed.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// How many containers are tracked now.
+    Tracked {
+        /// The container that came or went.
+        subject: Subject,
+        /// Whether it came.
+        added: bool,
+    },
+}
+
+/// Why the engine threw something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// More containers than the limit: this one is not tracked.
+    ContainersFull,
+    /// An event of a container that is not tracked any more, or not yet.
+    ContainerUnknown,
+    /// More processes from outside in one container than the limit: this one is not remembered.
+    ProcessesFull,
+}
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [
+        Self::ContainersFull,
+        Self::ContainerUnknown,
+        Self::ProcessesFull,
+    ];
+}

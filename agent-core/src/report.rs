@@ -1,0 +1,366 @@
+//! One finished termination: the verdict, and the facts it was derived from.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+/// What was terminated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Id of its topmost cgroup.
+    pub cgroup: CgroupId,
+    /// Path of that cgroup below the root of the v2 hierarchy.
+    pub path: String,
+    /// What kind of thing it is.
+    pub kind: SubjectKind,
+    /// Its name: a unit's name, a container's short id, or the last part of the path.
+    pub name: String,
+    /// The full container id, for containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
+}
+
+/// What kind of thing a subject is, by its cgroup path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectKind {
+    /// A systemd service.
+    SystemdService,
+    /// A systemd scope that is no container.
+    SystemdScope,
+    /// A container of Docker.
+    Docker,
+    /// A container of podman.
+    Podman,
+    /// A container of containerd.
+    Containerd,
+    /// A container of CRI-O.
+    Crio,
+    /// A cgroup that a glob named.
+    Cgroup,
+}
+
+/// One termination of one container. Times are of the node's boot clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Counts the agent's terminations, from 1; a report in progress has its number already.
+    pub id: u64,
+    /// What was terminated.
+    pub subject: Subject,
+    /// Its main process, if it was ever seen.
+    pub main: Option<MainProcess>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it was stopped.
+    pub trigger: Trigger,
+    /// T0: the hook's exec, else Ts, else Te.
+    pub started_at: Timestamp,
+    /// The preStop hook, if one was seen or expected.
+    pub hook: Option<Hook>,
+    /// Ts and what became of it.
+    pub stop_signal: Option<StopSignal>,
+    /// Further deliveries of the stop signal from outside, after the first.
+    pub stop_signals_repeated: u32,
+    /// Tk, the first SIGKILL for the main process that could kill it.
+    pub kill: Option<Kill>,
+    /// Further SIGKILLs from outside for the main process.
+    pub kills_repeated: u32,
+    /// Te and how.
+    pub exit: Option<MainExit>,
+    /// Tr: the container's cgroup was empty or removed.
+    pub released_at: Option<Timestamp>,
+    /// The grace period, where it is known.
+    pub grace: Option<Grace>,
+    /// Signals that the kernel side counted instead of recording.
+    pub signals_inside: u64,
+    /// Signals from outside for other processes than those watched.
+    pub signals_outside: u64,
+    /// The diagnoses, each with one sentence of evidence and one of advice.
+    pub findings: Vec<Finding>,
+    /// What keeps the verdict from being certain. Empty: certain.
+    pub doubts: Vec<Doubt>,
+}
+
+impl Report {
+    /// Stop signal to exit (Ts to Te).
+    pub fn stop_signal_to_exit(&self) -> Option<Duration> {
+        Some(self.exit.as_ref()?.at.since(self.stop_signal.as_ref()?.at))
+    }
+
+    /// Start to exit (T0 to Te).
+    pub fn total(&self) -> Option<Duration> {
+        Some(self.exit.as_ref()?.at.since(self.started_at))
+    }
+
+    /// How long the hook ran, if it was observed from its exec to its exit.
+    pub fn hook_duration(&self) -> Option<Duration> {
+        let hook = self.hook.as_ref()?;
+        Some(hook.ended_at?.since(hook.started_at))
+    }
+
+    /// Stop signal to SIGKILL (Ts to Tk).
+    pub fn stop_signal_to_kill(&self) -> Option<Duration> {
+        Some(self.kill.as_ref()?.at.since(self.stop_signal.as_ref()?.at))
+    }
+}
+
+/// How a container ended; exactly one per report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Still open (only in reports in progress).
+    InProgress,
+    /// It exited by itself after the stop signal.
+    Graceful,
+    /// The kernel threw the stop signal away, and SIGKILL ended it.
+    SignalIgnored,
+    /// It got the stop signal, did not exit in time, and SIGKILL ended it.
+    GraceExceeded,
+    /// SIGKILL from outside without a stop signal before.
+    ForceKilled,
+    /// A signal that is part of no ordinary stop ended it.
+    KilledByOther,
+    /// The OOM killer ended it.
+    OomKilled,
+    /// It exited by itself while terminating (its hook ran), before any stop signal.
+    ExitedEarly,
+    /// It ended by itself, not by a stop, with a status other than 0 or by its own signal.
+    Crashed,
+    /// It ended by itself, not by a stop, with status 0.
+    Completed,
+    /// The facts do not suffice for a verdict; the doubts say why.
+    Unknown,
+}
+
+impl Outcome {
+    /// Every outcome that a finished report can have.
+    pub const FINISHED: [Self; 10] = [
+        Self::Graceful,
+        Self::SignalIgnored,
+        Self::GraceExceeded,
+        Self::ForceKilled,
+        Self::KilledByOther,
+        Self::OomKilled,
+        Self::ExitedEarly,
+        Self::Crashed,
+        Self::Completed,
+        Self::Unknown,
+    ];
+}
+
+/// Why a container was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// Somebody asked for it: a stop signal or SIGKILL came from outside. (Who and why: with Kubernetes.)
+    Stopped,
+    /// It crashed.
+    Crashed,
+    /// It completed.
+    Completed,
+    /// Nothing is known.
+    Unknown,
+}
+
+/// The main process of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MainProcess {
+    /// Thread group id in the initial pid namespace.
+    pub tgid: Tgid,
+    /// Thread group id in its own pid namespace: 1 if it is that namespace's init.
+    pub ns_tgid: u32,
+    /// Nesting level of that namespace; 0 is the machine's own.
+    pub ns_level: u32,
+    /// Its `comm`, the last one seen.
+    pub comm: String,
+    /// Its command line, the last one seen; empty if none was.
+    pub argv: Vec<String>,
+    /// When it was started.
+    pub start: Timestamp,
+}
+
+/// Who sent a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// Thread group id in the initial pid namespace.
+    pub tgid: Tgid,
+    /// Its `comm`.
+    pub comm: String,
+    /// Its parent's `comm`.
+    pub parent_comm: String,
+    /// Whether it was in no cgroup of the container.
+    pub outside: bool,
+    /// Whether the kernel itself sent the signal; the rest is then whoever happened to run.
+    pub kernel: bool,
+}
+
+/// The stop signal and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopSignal {
+    /// Ts.
+    pub at: Timestamp,
+    /// Which.
+    pub signal: Signal,
+    /// Who.
+    pub sender: Sender,
+    /// The kernel's own result.
+    pub result: Delivery,
+    /// The handler that the main process had.
+    pub handler: Handler,
+    /// Whether the main process blocked it (to fetch it by sigwait or signalfd).
+    pub blocked: bool,
+}
+
+/// The SIGKILL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// Tk.
+    pub at: Timestamp,
+    /// Who.
+    pub sender: Sender,
+    /// Why it was sent, as far as the facts tell.
+    pub cause: KillCause,
+}
+
+/// Why a SIGKILL was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KillCause {
+    /// The time after the stop signal was over: it came when the grace period says, or after whole seconds.
+    GraceExpired,
+    /// It came from outside without a stop signal before.
+    NoStopSignal,
+    /// The OOM killer.
+    Oom,
+    /// A process of the same container.
+    Inside,
+    /// From outside after the stop signal, but not when a grace period could have ended.
+    Other,
+    /// The kernel, for a reason that was not seen.
+    Kernel,
+}
+
+/// The exit of the main process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MainExit {
+    /// Te.
+    pub at: Timestamp,
+    /// How.
+    pub status: ExitStatus,
+}
+
+/// The preStop hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// The hook's process.
+    pub tgid: Tgid,
+    /// Its command line.
+    pub argv: Vec<String>,
+    /// Its exec.
+    pub started_at: Timestamp,
+    /// Its exit, if it was seen.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended, if that was seen.
+    pub status: Option<ExitStatus>,
+    /// Whether it was still running when the stop signal came.
+    pub running_at_stop_signal: bool,
+    /// Whether it was ended by the container's own death, not by itself.
+    pub ended_by_container: bool,
+}
+
+/// The grace period and what was left of it for the stop signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grace {
+    /// As configured.
+    pub configured: Duration,
+    /// What the kubelet's rule leaves after the hook: the configured grace less the hook's whole seconds, at least 2 s.
+    pub after_hook: Duration,
+    /// Whether the 2 s floor decided.
+    pub floor_used: bool,
+}
+
+/// A diagnosis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which.
+    pub kind: FindingKind,
+    /// The facts that prove it, in one sentence.
+    pub evidence: String,
+    /// What to change, in one sentence.
+    pub advice: String,
+}
+
+/// The diagnoses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// The main process has no handler for the stop signal and is PID 1, or ignores it.
+    SignalIgnored,
+    /// It handles the stop signal and is too slow, or never exits.
+    TooSlow,
+    /// The stop signal came within seconds of the start, before a handler was there.
+    SignalBeforeHandler,
+    /// The hook used up the grace period.
+    HookOverran,
+    /// The hook failed.
+    HookFailed,
+    /// SIGKILL came without a stop signal.
+    KilledWithoutStopSignal,
+    /// The OOM killer ended the main process.
+    OomKilled,
+    /// SIGKILL did not end the process for seconds.
+    StuckAfterKill,
+    /// A signal from inside the container or by a third party ended it.
+    KilledByOther,
+}
+
+impl FindingKind {
+    /// Every diagnosis.
+    pub const ALL: [Self; 9] = [
+        Self::SignalIgnored,
+        Self::TooSlow,
+        Self::SignalBeforeHandler,
+        Self::HookOverran,
+        Self::HookFailed,
+        Self::KilledWithoutStopSignal,
+        Self::OomKilled,
+        Self::StuckAfterKill,
+        Self::KilledByOther,
+    ];
+}
+
+/// What keeps a verdict from being certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubt {
+    /// Records were lost while the termination was open (`incomplete`).
+    RecordsLost,
+    /// The agent did not see the container from before its termination began (`incomplete`).
+    SeenLate,
+    /// The exit of the main process was not seen (`incomplete`).
+    ExitMissing,
+    /// The main process was not known for sure: several came from outside, or none was seen.
+    MainUncertain,
+    /// The agent stopped while the termination was open (`incomplete`).
+    AgentStopped,
+    /// The grace period is not known; that it ended was concluded from whole seconds.
+    GraceUnknown,
+    /// A debugger traced the main process, which changes what signals do.
+    Traced,
+    /// The kernel sent SIGKILL and no OOM record tells why.
+    KernelKillUnexplained,
+}
+
+impl Doubt {
+    /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.
+    pub const fn is_incomplete(self) -> bool {
+        matches!(
+            self,
+            Self::RecordsLost | Self::SeenLate | Self::ExitMissing | Self::AgentStopped
+        )
+    }
+}

@@ -1,0 +1,125 @@
+//! Signal numbers and their names, as on x86-64 and arm64 Linux.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A signal number, 1 to 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Signal(u8);
+
+const NAMES: [&str; 31] = [
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+/// First and last real-time signal as libc counts them (the two below are its own).
+const RTMIN: u8 = 34;
+const RTMAX: u8 = 64;
+
+impl Signal {
+    /// SIGTERM, the stop signal unless another is configured.
+    pub const TERM: Self = Self(15);
+    /// SIGKILL.
+    pub const KILL: Self = Self(9);
+
+    /// Its number.
+    pub const fn number(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Its bit in a kernel signal mask: bit n-1 for signal n.
+    pub const fn bit(self) -> u64 {
+        1 << (self.0 - 1)
+    }
+}
+
+/// Not a signal: the number or the name is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a signal; give a name such as SIGTERM or SIGRTMIN+3, or a number from 1 to 64"
+)]
+pub struct UnknownSignal(pub String);
+
+impl TryFrom<u32> for Signal {
+    type Error = UnknownSignal;
+
+    fn try_from(number: u32) -> Result<Self, UnknownSignal> {
+        match u8::try_from(number) {
+            Ok(small @ 1..=64) => Ok(Self(small)),
+            Ok(_) | Err(_) => Err(UnknownSignal(number.to_string())),
+        }
+    }
+}
+
+impl From<Signal> for u32 {
+    fn from(signal: Signal) -> Self {
+        signal.number()
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (NAMES.get(usize::from(self.0) - 1), self.0) {
+            (Some(name), _) => f.write_str(name),
+            (None, RTMIN..=RTMAX) => write!(f, "SIGRTMIN+{}", self.0 - RTMIN),
+            (None, number) => write!(f, "SIG{number}"),
+        }
+    }
+}
+
+impl FromStr for Signal {
+    type Err = UnknownSignal;
+
+    /// Accepts `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`, `RTMIN+3`, in any case.
+    fn from_str(text: &str) -> Result<Self, UnknownSignal> {
+        let unknown = || UnknownSignal(text.to_owned());
+        if let Ok(number) = text.parse::<u32>() {
+            return Self::try_from(number).map_err(|_number| unknown());
+        }
+        let upper = text.to_ascii_uppercase();
+        let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Some(offset) = short.strip_prefix("RTMIN+") {
+            let offset: u32 = offset.parse().map_err(|_error| unknown())?;
+            let number = offset.checked_add(u32::from(RTMIN)).ok_or_else(unknown)?;
+            return Self::try_from(number).map_err(|_number| unknown());
+        }
+        NAMES
+            .iter()
+            .zip(1..)
+            .find(|(name, _)| name.strip_prefix("SIG") == Some(short))
+            .map(|(_, number)| Self(number))
+            .ok_or_else(unknown)
+    }
+}
