@@ -1,0 +1,212 @@
+//! A private apt: own sources, lists and package cache, so that looking into other Debian suites leaves the machine's
+//! apt alone. apt itself checks the suites' signatures and each package's hash.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::vm::mirror::Mirror;
+use crate::{cache, process};
+
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A package as the suites' indices describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) suite: String,
+}
+
+/// Some suites of the Debian archive, with their indices fetched.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    folder: PathBuf,
+}
+
+impl Archive {
+    /// Fetches (or refreshes) the indices of `suites`; needs the network, but not root.
+    pub(crate) fn open(mirror: &Mirror, suites: &[&str]) -> Result<Self> {
+        ensure!(
+            Path::new(KEYRING).exists(),
+            "{KEYRING} is missing; install the package debian-archive-keyring"
+        );
+        let folder = cache::dir("apt", &suites.join("+"))?;
+        for part in ["lists/partial", "cache/archives/partial"] {
+            let path = folder.join(part);
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("cannot make {}", path.display()))?;
+        }
+        let sources = folder.join("sources.list");
+        std::fs::write(&sources, sources_list(mirror, suites))
+            .with_context(|| format!("cannot write {}", sources.display()))?;
+        let archive = Self { folder };
+        process::output(archive.apt("apt-get").args([
+            "-o",
+            "APT::Update::Error-Mode=any",
+            "update",
+        ]))
+        .with_context(|| format!("cannot fetch the package index of {}", suites.join(" and ")))?;
+        Ok(archive)
+    }
+
+    /// The options that make apt use this archive and nothing else.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let path = |key: &str, path: &Path| {
+            let mut option = OsString::from(format!("-o{key}="));
+            option.push(path);
+            option
+        };
+        let mut options = vec![
+            path("Dir::Etc::sourcelist", &self.folder.join("sources.list")),
+            path("Dir::State::lists", &self.folder.join("lists")),
+            path("Dir::Cache", &self.folder.join("cache")),
+        ];
+        options.extend(
+            [
+                "-oDir::Etc::sourceparts=-",
+                "-oAPT::Architecture=amd64",
+                "-oAPT::Architectures=amd64",
+                "-oAPT::Sandbox::User=root", // apt's own user cannot enter a home folder
+                "-oAcquire::Languages=none",
+                "-oAcquire::PDiffs=false",
+                "-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+            ]
+            .map(OsString::from),
+        );
+        options
+    }
+
+    /// `program` of the apt family on this archive, blind to what is installed here.
+    fn apt(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(self.options())
+            .arg("-oDir::State::status=/dev/null");
+        command
+    }
+
+    /// Every version of every package whose name begins with one of `prefixes` and passes `wanted`.
+    pub(crate) fn packages(
+        &self,
+        prefixes: &[&str],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Package>> {
+        let mut names = Vec::new();
+        for prefix in prefixes {
+            let listed = process::output(self.apt("apt-cache").args(["pkgnames", prefix]))?;
+            names.extend(
+                listed
+                    .lines()
+                    .filter(|name| wanted(name))
+                    .map(str::to_owned),
+            );
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = process::output(self.apt("apt-cache").arg("madison").args(&names))?;
+        Ok(table.lines().filter_map(parse_madison).collect())
+    }
+
+    /// The size of a package's file in bytes, where the index tells.
+    pub(crate) fn size(&self, package: &Package) -> Option<u64> {
+        let record =
+            process::output(self.apt("apt-cache").arg("show").arg(package.pinned())).ok()?;
+        record
+            .lines()
+            .find_map(|line| line.strip_prefix("Size: "))?
+            .parse()
+            .ok()
+    }
+
+    /// Fetches the package's file into `folder`, which must be empty, and returns its path.
+    pub(crate) fn download(&self, package: &Package, folder: &Path) -> Result<PathBuf> {
+        process::output(
+            self.apt("apt-get")
+                .arg("download")
+                .arg(package.pinned())
+                .current_dir(folder),
+        )?;
+        let mut entries = std::fs::read_dir(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?;
+        let entry = entries
+            .next()
+            .with_context(|| format!("apt fetched no file for {}", package.name))??;
+        Ok(entry.path())
+    }
+}
+
+impl Package {
+    fn pinned(&self) -> String {
+        format!("{}={}", self.name, self.version)
+    }
+}
+
+fn sources_list(mirror: &Mirror, suites: &[&str]) -> String {
+    suites
+        .iter()
+        .filter_map(|suite| {
+            Some(format!(
+                "deb [arch=amd64 signed-by={KEYRING}] {} {suite} main\n",
+                mirror.uri(suite)?
+            ))
+        })
+        .collect()
+}
+
+/// A line of `apt-cache madison`: `NAME | VERSION | URI SUITE/COMPONENT ARCH Packages`.
+fn parse_madison(line: &str) -> Option<Package> {
+    let mut fields = line.split('|').map(str::trim);
+    let (name, version, source) = (fields.next()?, fields.next()?, fields.next()?);
+    let mut words = source.split_whitespace();
+    let suite = words.nth(1)?.split('/').next()?;
+    (words.last() == Some("Packages")).then(|| Package {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        suite: suite.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_madison_line_tells_version_and_suite() {
+        let line = "linux-image-5.10.0-46-cloud-amd64 | 5.10.262-1 | http://m.example/debian-security \
+                    bullseye-security/main amd64 Packages";
+        let package = parse_madison(line).unwrap();
+        assert_eq!(
+            (package.version.as_str(), package.suite.as_str()),
+            ("5.10.262-1", "bullseye-security")
+        );
+        assert_eq!(
+            package.pinned(),
+            "linux-image-5.10.0-46-cloud-amd64=5.10.262-1"
+        );
+    }
+
+    #[test]
+    fn source_packages_and_noise_are_not_packages() {
+        assert_eq!(
+            parse_madison("linux | 5.10.262-1 | http://m.example/debian bullseye/main Sources"),
+            None
+        );
+        assert_eq!(parse_madison("N: nothing found"), None);
+    }
+
+    #[test]
+    fn a_suite_the_machine_cannot_reach_is_left_out() {
+        let sources = sources_list(
+            &Mirror::at("http://m.example/debian"),
+            &["bullseye", "bullseye-security"],
+        );
+        assert_eq!(
+            sources,
+            format!("deb [arch=amd64 signed-by={KEYRING}] http://m.example/debian bullseye main\n")
+        );
+    }
+}

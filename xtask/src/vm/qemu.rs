@@ -1,0 +1,197 @@
+//! QEMU itself: found on the PATH or installed, and one boot of one kernel.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+use crate::vm::archive::Archive;
+use crate::vm::mirror::{Mirror, codename};
+
+const PROGRAM: &str = "qemu-system-x86_64";
+const PACKAGE: &str = "qemu-system-x86";
+/// How often a running VM is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// One boot: what to start and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Boot<'a> {
+    pub(crate) kernel: &'a Path,
+    pub(crate) initramfs: &'a Path,
+    /// Words added to the kernel command line.
+    pub(crate) append: &'a str,
+    pub(crate) time_limit: Duration,
+    /// Where the console goes.
+    pub(crate) log: &'a Path,
+}
+
+/// How a boot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) took: Duration,
+    pub(crate) timed_out: bool,
+}
+
+/// Boots and waits for power-off. Always software emulation: a nested `/dev/kvm` may open and then kill the guest, and
+/// results should not depend on where they were made. QEMU's exit code says nothing about the guest.
+pub(crate) fn boot(boot: &Boot<'_>) -> Result<Ended> {
+    let log =
+        File::create(boot.log).with_context(|| format!("cannot write {}", boot.log.display()))?;
+    let mut command = Command::new(PROGRAM);
+    command
+        .args([
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max",
+            "-m",
+            "1024",
+            "-smp",
+            "2",
+        ])
+        .args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-no-reboot",
+        ])
+        .arg("-kernel")
+        .arg(boot.kernel)
+        .arg("-initrd")
+        .arg(boot.initramfs)
+        .args([
+            "-append",
+            format!("console=ttyS0 panic=-1 quiet {}", boot.append).trim_end(),
+        ])
+        .stdin(Stdio::null())
+        .stderr(log.try_clone().context("cannot share the console log")?)
+        .stdout(log);
+    let started = Instant::now();
+    let mut machine = command
+        .spawn()
+        .with_context(|| format!("cannot start {PROGRAM}"))?;
+    loop {
+        let ended = machine
+            .try_wait()
+            .context("cannot wait for QEMU")?
+            .is_some();
+        let took = started.elapsed();
+        if ended {
+            return Ok(Ended {
+                took,
+                timed_out: false,
+            });
+        }
+        if took > boot.time_limit {
+            machine
+                .kill()
+                .context("cannot end a VM that is over its time")?;
+            machine.wait().context("cannot wait for QEMU")?;
+            return Ok(Ended {
+                took,
+                timed_out: true,
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Installs QEMU where it is missing; never at the price of removing a package.
+pub(crate) fn ensure() -> Result<()> {
+    if process::exists(PROGRAM) {
+        return Ok(());
+    }
+    install().with_context(|| {
+        format!("{PROGRAM} is missing; install it (Debian: as root, `apt-get install {PACKAGE}`)")
+    })
+}
+
+fn install() -> Result<()> {
+    if !process::exists("apt-get") {
+        bail!("this machine has no apt-get to install it with");
+    }
+    eprintln!("installing {PACKAGE}");
+    let plan = plan(&[]).or_else(|_| {
+        // A fresh machine has no package lists yet.
+        process::output(Command::new("apt-get").arg("update"))?;
+        plan(&[])
+    })?;
+    if removals(&plan).is_empty() {
+        return apt_install(&[]);
+    }
+    let codename = codename().with_context(|| refusal(&plan))?;
+    eprintln!(
+        "the plain way would remove {}; trying {codename}-backports",
+        removals(&plan).join(" ")
+    );
+    let backports = format!("{codename}-backports");
+    let archive = Archive::open(
+        &Mirror::of_this_machine()?,
+        &[&codename, &format!("{codename}-security"), &backports],
+    )?;
+    let mut options = archive.options();
+    options.push(format!("-oAPT::Default-Release={backports}").into());
+    let plan = self::plan(&options)?;
+    if !removals(&plan).is_empty() {
+        bail!(refusal(&plan));
+    }
+    apt_install(&options)
+}
+
+fn refusal(plan: &str) -> String {
+    format!(
+        "installing it would remove {}, which is yours to decide",
+        removals(plan).join(" ")
+    )
+}
+
+fn apt(options: &[std::ffi::OsString]) -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(options);
+    command
+}
+
+fn plan(options: &[std::ffi::OsString]) -> Result<String> {
+    process::output(apt(options).args([
+        "--simulate",
+        "install",
+        "--no-install-recommends",
+        PACKAGE,
+    ]))
+}
+
+fn apt_install(options: &[std::ffi::OsString]) -> Result<()> {
+    process::output(apt(options).args(["--yes", "install", "--no-install-recommends", PACKAGE]))
+        .map(drop)
+}
+
+/// The packages a simulated installation would remove.
+fn removals(plan: &str) -> Vec<&str> {
+    plan.lines()
+        .filter_map(|line| line.strip_prefix("Remv ")?.split(' ').next())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_only_adds_removes_nothing() {
+        assert!(removals("Inst seabios (1.16.2-1)\nConf seabios (1.16.2-1)\n").is_empty());
+    }
+
+    #[test]
+    fn every_removal_in_a_plan_is_seen() {
+        let plan = "Remv qemu-utils [1:10.0.2]\nInst seabios (1.16.2-1)\nRemv qemu-block-extra [1:10.0.2]\n";
+        assert_eq!(removals(plan), ["qemu-utils", "qemu-block-extra"]);
+    }
+}
