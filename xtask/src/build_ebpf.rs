@@ -1,10 +1,86 @@
-//! `cargo xtask build-ebpf`.
+//! `cargo xtask build-ebpf`: the probes' source to `target/ebpf/gracewatch.bpf.o`.
+//!
+//! 1. Is the object newer than everything it is made from? Then that is all (`stamp`).
+//! 2. Find a compiler for the kernel's target, or install one (`toolchain`): the pinned nightly
+//!    with rust-src through rustup, else Debian's `rustc-web`.
+//! 3. Find bpf-linker in the cache, or build it there, against that compiler's LLVM (`linker`).
+//! 4. Let cargo build the package `agent-ebpf` in its own target folder (`compile`).
+//! 5. Put the object where `agent/build.rs` takes it from, if it differs from the one there.
+
+mod compile;
+mod debian;
+mod linker;
+mod rustup;
+mod stamp;
+mod toolchain;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
 use anyhow::Result;
 
-/// Options of `build-ebpf`.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+use crate::cache;
 
-pub fn run(_args: &Args) -> Result<()> {
-    anyhow::bail!("not yet written")
+/// Build the eBPF probes into target/ebpf/gracewatch.bpf.o, which the agent embeds.
+///
+/// Rust compiles for the kernel with a nightly feature (`-Z build-std=core`) and bpf-linker. Both
+/// are found, or installed in one of two ways:
+///
+///   rustup   the nightly this project pins, with its component rust-src
+///   debian   the packages rustc-web, cargo-web, rust-web-src and LLVM's, with apt-get as root
+///
+/// A way that is ready is taken before one that needs an install; otherwise rustup comes first.
+/// bpf-linker lies in the cache ($GRACEWATCH_CACHE, else ~/.cache/gracewatch) and costs about a
+/// minute, once. A run that finds nothing changed only says so.
+#[derive(Debug, Default, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Which compiler to use.
+    #[arg(long, value_enum, default_value_t)]
+    toolchain: toolchain::Choice,
+
+    /// Build even if nothing changed.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    build_with(args).map(drop)
+}
+
+/// Builds the probes if anything changed, and returns the object's path.
+#[expect(
+    dead_code,
+    reason = "for the commands that run the agent, which come next"
+)]
+pub(crate) fn build() -> Result<PathBuf> {
+    build_with(&Args::default())
+}
+
+fn build_with(args: &Args) -> Result<PathBuf> {
+    let workspace = cache::workspace();
+    let object = workspace.join("target/ebpf/gracewatch.bpf.o");
+    let inputs = stamp::of_inputs(workspace)?;
+    if !args.force && stamp::is_current(workspace, &object, &inputs, args.toolchain) {
+        say(&format!("up to date: {}", object.display()));
+        return Ok(object);
+    }
+
+    let started = Instant::now();
+    let toolchain = toolchain::find_or_install(args.toolchain)?;
+    let linker = linker::find_or_install(&toolchain)?;
+    say(&format!("compiling the probes with {toolchain}"));
+    compile::build(workspace, &toolchain, &linker, &object)?;
+    stamp::write(workspace, &object, &inputs, toolchain.way)?;
+    say(&format!(
+        "built {} in {:.1} s",
+        object.display(),
+        started.elapsed().as_secs_f32()
+    ));
+    Ok(object)
+}
+
+/// One line of progress.
+fn say(text: &str) {
+    eprintln!("build-ebpf: {text}");
 }

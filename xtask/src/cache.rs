@@ -22,11 +22,14 @@ pub(crate) fn root() -> Result<PathBuf> {
 /// The folder of `name` in `version`, made if it is missing.
 pub(crate) fn dir(name: &str, version: &str) -> Result<PathBuf> {
     let path = root()?.join(name).join(version);
-    std::fs::create_dir_all(&path).with_context(|| format!("cannot make cache folder {}", path.display()))?;
+    std::fs::create_dir_all(&path)
+        .with_context(|| format!("cannot make cache folder {}", path.display()))?;
     Ok(path)
 }
 
 /// The workspace root, which is the parent of xtask's own folder.
 pub(crate) fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
 }
