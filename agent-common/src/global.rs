@@ -15,8 +15,16 @@ pub struct Member {
     pub path: &'static [&'static str],
 }
 
-const fn member(global: &'static str, structure: &'static str, path: &'static [&'static str]) -> Member {
-    Member { global, structure, path }
+const fn member(
+    global: &'static str,
+    structure: &'static str,
+    path: &'static [&'static str],
+) -> Member {
+    Member {
+        global,
+        structure,
+        path,
+    }
 }
 
 /// Every offset that the kernel side needs, in bytes from the start of the structure.
@@ -38,6 +46,11 @@ pub const MEMBERS: &[Member] = &[
     member("MM_ARG_END", "mm_struct", &["arg_end"]),
     member("SIGNAL_LIVE", "signal_struct", &["live"]),
     member("SIGNAL_FLAGS", "signal_struct", &["flags"]),
+    member(
+        "SIGNAL_GROUP_EXIT_CODE",
+        "signal_struct",
+        &["group_exit_code"],
+    ),
     member("SIGHAND_ACTION", "sighand_struct", &["action"]),
     member("ACTION_HANDLER", "k_sigaction", &["sa", "sa_handler"]),
     member("SIGINFO_CODE", "kernel_siginfo", &["si_code"]),
@@ -80,21 +93,66 @@ pub struct Program {
     pub purpose: &'static str,
 }
 
-const fn program(name: &'static str, tracepoint: &'static str, required: bool, purpose: &'static str) -> Program {
-    Program { name, tracepoint, required, purpose }
+const fn program(
+    name: &'static str,
+    tracepoint: &'static str,
+    required: bool,
+    purpose: &'static str,
+) -> Program {
+    Program {
+        name,
+        tracepoint,
+        required,
+        purpose,
+    }
 }
 
 /// Every program. All are BTF-typed raw tracepoints (`tp_btf`). Of the two `mark_victim` programs
 /// the loader takes the one that fits the hook's signature in BTF (a pid before 6.9, a task since,
 /// and in stable kernels to which that was carried back).
 pub const PROGRAMS: &[Program] = &[
-    program("signal_generate", "signal_generate", true, "stop signals, SIGKILL, who sent them"),
-    program("sched_process_exec", "sched_process_exec", true, "hooks and the start of main processes"),
-    program("sched_process_exit", "sched_process_exit", true, "exits of main processes and hooks"),
-    program("cgroup_mkdir", "cgroup_mkdir", true, "containers as they appear"),
-    program("cgroup_rmdir", "cgroup_rmdir", true, "containers as they vanish"),
-    program("cgroup_attach_task", "cgroup_attach_task", true, "processes moved into a container"),
-    program("cgroup_notify_populated", "cgroup_notify_populated", true, "the last process of a container gone"),
+    program(
+        "signal_generate",
+        "signal_generate",
+        true,
+        "stop signals, SIGKILL, who sent them",
+    ),
+    program(
+        "sched_process_exec",
+        "sched_process_exec",
+        true,
+        "hooks and the start of main processes",
+    ),
+    program(
+        "sched_process_exit",
+        "sched_process_exit",
+        true,
+        "exits of main processes and hooks",
+    ),
+    program(
+        "cgroup_mkdir",
+        "cgroup_mkdir",
+        true,
+        "containers as they appear",
+    ),
+    program(
+        "cgroup_rmdir",
+        "cgroup_rmdir",
+        true,
+        "containers as they vanish",
+    ),
+    program(
+        "cgroup_attach_task",
+        "cgroup_attach_task",
+        true,
+        "processes moved into a container",
+    ),
+    program(
+        "cgroup_notify_populated",
+        "cgroup_notify_populated",
+        true,
+        "the last process of a container gone",
+    ),
     program("mark_victim_pid", "mark_victim", false, "OOM kills"),
     program("mark_victim_task", "mark_victim", false, "OOM kills"),
 ];

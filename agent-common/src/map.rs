@@ -41,6 +41,10 @@ pub struct Subject {
     pub container: u64,
     /// Signals worth a record, bit n-1 for signal n: the stop signal and SIGKILL.
     pub signals: u64,
+    /// 1 if the kernel side put this in, for a cgroup made inside a container, and counts it in
+    /// [`CHILD_SLOTS`]; 0 if user space did, and counts it in [`SUBJECT_SLOTS`]. Each takes out
+    /// and uncounts only its own.
+    pub by_kernel: u64,
 }
 
 /// Signals in a container that were counted, not recorded.
@@ -72,7 +76,7 @@ impl Full {
 mod user {
     use super::{SignalCounts, Subject};
 
-    // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Subject {}
     // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for SignalCounts {}

@@ -1,6 +1,29 @@
-//! The kernel side of Gracewatch.
+//! The kernel side of Gracewatch: programs on BTF-typed tracepoints that filter, copy facts and
+//! count. They make no decision.
+//!
+//! One file per subject of hooks ([`signal`], [`exec`], [`exit`], [`cgroup`], [`oom`]); the rest is
+//! what these share. The layout of the records and the meaning of the maps stand in `agent-common`.
 #![no_std]
 #![no_main]
+// For the atomic add of `counter`: the target has no atomics of the language.
+#![feature(asm_experimental_arch)]
+
+mod cgroup;
+mod counter;
+mod exec;
+mod exit;
+mod filter;
+mod globals;
+mod kernel;
+mod oom;
+mod output;
+mod process;
+mod signal;
+
+/// The helpers that read the kernel's memory are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

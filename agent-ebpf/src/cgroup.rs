@@ -1,0 +1,156 @@
+//! `cgroup_mkdir`, `cgroup_rmdir`, `cgroup_attach_task`, `cgroup_notify_populated`: containers as
+//! they come, fill, empty and go.
+//!
+//! All four pass the cgroup first and its path below the hierarchy's root second. They fire for the
+//! v1 hierarchies of a hybrid machine too, which are passed over.
+//! <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/cgroup.h>
+
+use agent_common::record::{AttachRecord, CgroupRecord, CgroupStateRecord, Kind, PATH_SIZE};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
+use crate::kernel::{Address, Typed};
+use crate::output::{About, Record, record};
+use crate::{filter, process};
+
+// SAFETY: see the assertions on its layout in `agent-common`.
+unsafe impl Record for CgroupRecord {}
+// SAFETY: see the assertions on its layout in `agent-common`.
+unsafe impl Record for CgroupStateRecord {}
+// SAFETY: see the assertions on its layout in `agent-common`.
+unsafe impl Record for AttachRecord {}
+
+/// Every new cgroup is told to user space, which knows the containers by their paths. One inside a
+/// container becomes part of it before anybody can enter it.
+///
+/// Arguments: `struct cgroup *cgrp, const char *path`
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
+    let cgroup = Typed::argument(&ctx, 0);
+    if !cgroup.is_of_default_hierarchy() {
+        return;
+    }
+    let id = cgroup.cgroup_id();
+    let parent = cgroup
+        .follow(&CGROUP_PARENT)
+        .follow(&CSS_CGROUP)
+        .cgroup_id();
+    let subject = filter::subject(parent);
+    if let Some(subject) = subject {
+        filter::adopt(id, subject);
+    }
+    let about = About {
+        kind: Kind::CgroupMade,
+        container: subject.map_or(0, |subject| subject.container),
+        cgroup: id,
+    };
+    let path = Address(ctx.arg(1));
+    record(&ctx, about, |to: *mut CgroupRecord| {
+        // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
+        unsafe {
+            (&raw mut (*to).parent).write(parent);
+            (&raw mut (*to).level).write(cgroup.load(&CGROUP_LEVEL));
+            copy_path(path, to);
+        }
+    });
+}
+
+/// # Safety
+///
+/// `to` must be writable.
+#[inline(always)]
+unsafe fn copy_path(path: Address, to: *mut CgroupRecord) {
+    // SAFETY: `to` is writable, as the caller promises; the helper checks the address and ends
+    // what it copies with a NUL.
+    unsafe {
+        let buffer = &raw mut (*to).path;
+        buffer.write_bytes(0, 1);
+        let copied = bpf_probe_read_kernel_str(buffer.cast(), PATH_SIZE as u32, path.0 as *const _);
+        // The helper counts the NUL; negative if the path cannot be read.
+        let size = if copied > 0 { copied as u32 - 1 } else { 0 };
+        (&raw mut (*to).path_size).write(size);
+    }
+}
+
+/// Arguments: `struct cgroup *cgrp, const char *path`
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
+    let cgroup = Typed::argument(&ctx, 0);
+    if !cgroup.is_of_default_hierarchy() {
+        return;
+    }
+    let id = cgroup.cgroup_id();
+    let Some(subject) = filter::subject(id) else {
+        return;
+    };
+    filter::disown(id, subject);
+    let about = About {
+        kind: Kind::CgroupRemoved,
+        container: subject.container,
+        cgroup: id,
+    };
+    record_state(&ctx, about, 0);
+}
+
+/// Arguments: `struct cgroup *cgrp, const char *path, int val`
+#[btf_tracepoint(function = "cgroup_notify_populated")]
+pub(crate) fn cgroup_notify_populated(ctx: BtfTracePointContext) {
+    let cgroup = Typed::argument(&ctx, 0);
+    if !cgroup.is_of_default_hierarchy() {
+        return;
+    }
+    let id = cgroup.cgroup_id();
+    let Some(subject) = filter::subject(id) else {
+        return;
+    };
+    let about = About {
+        kind: Kind::CgroupPopulated,
+        container: subject.container,
+        cgroup: id,
+    };
+    record_state(&ctx, about, u32::from(ctx.arg::<i32>(2) != 0));
+}
+
+#[inline(always)]
+fn record_state(ctx: &BtfTracePointContext, about: About, populated: u32) {
+    record(ctx, about, |to: *mut CgroupStateRecord| {
+        // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
+        unsafe {
+            (&raw mut (*to).populated).write(populated);
+            (&raw mut (*to).reserved).write(0);
+        }
+    });
+}
+
+/// Runs for a move by a write to `cgroup.procs` or `cgroup.threads`, when it is done; not for a
+/// process that is born in its cgroup.
+///
+/// Arguments: `struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup`
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) {
+    let cgroup = Typed::argument(&ctx, 0);
+    if !cgroup.is_of_default_hierarchy() {
+        return;
+    }
+    let task = Typed::argument(&ctx, 2);
+    let id = cgroup.cgroup_id();
+    let Some(subject) = filter::subject(id) else {
+        // It may have left a container; its exit is looked at in its new cgroup only.
+        filter::unwatch(task.load(&TASK_TGID), 0);
+        return;
+    };
+    if !filter::watch_if_from_outside(task, subject.container) {
+        return;
+    }
+    let about = About {
+        kind: Kind::Attach,
+        container: subject.container,
+        cgroup: id,
+    };
+    record(&ctx, about, |to: *mut AttachRecord| {
+        // SAFETY: `record` hands out memory for a whole record; this is its only field after the header.
+        unsafe { process::copy(task.address(), &raw mut (*to).process) }
+    });
+}

@@ -1,0 +1,128 @@
+//! Who is tracked: the maps that say it, and the questions that the programs ask of them.
+
+use agent_common::map::{Full, SLOTS, SUBJECTS_MAX, Subject, WATCHED_MAX};
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+
+use crate::counter;
+use crate::globals::{TASK_REAL_PARENT, TASK_TGID};
+use crate::kernel::Typed;
+
+#[map]
+static SUBJECTS: HashMap<u64, Subject> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
+#[map]
+static SUBJECT_SLOTS: Array<u64> = Array::with_max_entries(SLOTS, 0);
+#[map]
+static CHILD_SLOTS: Array<u64> = Array::with_max_entries(SLOTS, 0);
+#[map]
+static WATCHED: HashMap<u32, u64> = HashMap::with_max_entries(WATCHED_MAX, 0);
+#[map]
+static MAP_FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(Full::ALL.len() as u32, 0);
+
+/// The kernel's `E2BIG`: the hash has no room.
+const NO_ROOM: i32 = -7;
+
+/// What is said of a cgroup, if it is tracked.
+///
+/// Nearly every cgroup of a machine is not. The JIT inlines look-ups in arrays, so for these the
+/// answer costs two loads and no call.
+#[inline(always)]
+pub(crate) fn subject(cgroup: u64) -> Option<Subject> {
+    if is_zero(&SUBJECT_SLOTS, cgroup) && is_zero(&CHILD_SLOTS, cgroup) {
+        return None;
+    }
+    // SAFETY: the value is copied at once. A container that is removed in that instant may yield
+    // the value of another one; both are containers that are tracked or were a moment ago.
+    unsafe { SUBJECTS.get(cgroup) }.copied()
+}
+
+/// The container that a cgroup belongs to; 0 if it is not tracked.
+#[inline(always)]
+pub(crate) fn container(cgroup: u64) -> u64 {
+    subject(cgroup).map_or(0, |subject| subject.container)
+}
+
+#[inline(always)]
+fn slot(cgroup: u64) -> u32 {
+    (cgroup & u64::from(SLOTS - 1)) as u32
+}
+
+#[inline(always)]
+fn is_zero(slots: &Array<u64>, cgroup: u64) -> bool {
+    slots.get(slot(cgroup)).is_none_or(|count| *count == 0)
+}
+
+/// Makes a cgroup that appeared inside a container part of it, if user space has not done so.
+#[inline(always)]
+pub(crate) fn adopt(cgroup: u64, parent: Subject) {
+    let child = Subject {
+        by_kernel: 1,
+        ..parent
+    };
+    match SUBJECTS.insert(cgroup, child, u64::from(BPF_NOEXIST)) {
+        Ok(()) => {
+            if let Some(count) = CHILD_SLOTS.get_ptr_mut(slot(cgroup)) {
+                // SAFETY: the map handed out this pointer to its `u64`.
+                unsafe { counter::add(count, 1) }
+            }
+        }
+        Err(NO_ROOM) => counter::count(&MAP_FULL, Full::Subjects as u32),
+        Err(_already_there) => {}
+    }
+}
+
+/// Undoes [`adopt`] for a cgroup that is gone. What user space put in, it takes out.
+#[inline(always)]
+pub(crate) fn disown(cgroup: u64, subject: Subject) {
+    if subject.by_kernel == 1
+        && SUBJECTS.remove(cgroup).is_ok()
+        && let Some(count) = CHILD_SLOTS.get_ptr_mut(slot(cgroup))
+    {
+        // SAFETY: the map handed out this pointer to its `u64`.
+        unsafe { counter::add(count, u64::MAX) }
+    }
+}
+
+/// Whether a process is watched as one of this container.
+#[inline(always)]
+pub(crate) fn is_watched(tgid: u32, container: u64) -> bool {
+    // SAFETY: the value is copied at once; see `subject`.
+    unsafe { WATCHED.get(tgid) }.copied() == Some(container)
+}
+
+/// Watches the process if it is one that came into the container from outside. Says whether it is
+/// watched.
+#[inline(always)]
+pub(crate) fn watch_if_from_outside(task: Typed, container: u64) -> bool {
+    let tgid = task.load(&TASK_TGID);
+    if is_watched(tgid, container) {
+        return true;
+    }
+    let parent = task.follow(&TASK_REAL_PARENT).task_cgroup_id();
+    if self::container(parent) == container {
+        return false;
+    }
+    match WATCHED.insert(tgid, container, 0) {
+        Err(NO_ROOM) => {
+            counter::count(&MAP_FULL, Full::Watched as u32);
+            false
+        }
+        Ok(()) | Err(_) => true,
+    }
+}
+
+/// Forgets a process, whichever container it was watched in. Says whether it was this one; of
+/// several callers only one is told so.
+#[inline(always)]
+pub(crate) fn unwatch(tgid: u32, container: u64) -> bool {
+    let is_watched = is_watched(tgid, container);
+    WATCHED.remove(tgid).is_ok() && is_watched
+}
+
+/// Whether a mask has the signal, a number from 1 to 64.
+#[inline(always)]
+pub(crate) fn has_signal(mask: u64, signal: u32) -> bool {
+    let bit = signal.wrapping_sub(1);
+    bit < u64::BITS && mask >> bit & 1 == 1
+}

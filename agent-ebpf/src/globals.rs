@@ -1,0 +1,76 @@
+//! The read-only globals that the loader sets: offsets in the kernel's structures, the shape of its
+//! hooks, the filter on signals. The verifier knows them as constants.
+
+use agent_common::global::MEMBERS;
+use agent_common::record::ABI_VERSION;
+use aya_ebpf::Global;
+
+/// An offset in bytes, or a stride.
+pub(crate) type Offset = Global<u32>;
+
+macro_rules! offsets {
+    ($($name:ident)+) => {
+        $(
+            #[unsafe(no_mangle)]
+            pub(crate) static $name: Offset = Global::new(0);
+        )+
+        /// The loader refuses an object that lacks a member's global; that there is no global
+        /// which it does not set is said here.
+        const _: () = assert!([$(stringify!($name)),+].len() == MEMBERS.len());
+    };
+}
+
+offsets! {
+    TASK_CGROUPS
+    TASK_TGID
+    TASK_SIGNAL
+    TASK_SIGHAND
+    TASK_BLOCKED
+    TASK_PTRACE
+    TASK_EXIT_CODE
+    TASK_REAL_PARENT
+    TASK_GROUP_LEADER
+    TASK_START_BOOTTIME
+    TASK_THREAD_PID
+    TASK_COMM
+    TASK_MM
+    MM_ARG_START
+    MM_ARG_END
+    SIGNAL_LIVE
+    SIGNAL_FLAGS
+    SIGNAL_GROUP_EXIT_CODE
+    SIGHAND_ACTION
+    ACTION_HANDLER
+    SIGINFO_CODE
+    PID_LEVEL
+    PID_NUMBERS
+    UPID_NR
+    UPID_NS
+    PID_NS_INUM
+    CSS_SET_CGROUP
+    CGROUP_KN
+    CGROUP_ROOT
+    CGROUP_LEVEL
+    CGROUP_PARENT
+    CSS_CGROUP
+    CGROUP_ROOT_HIERARCHY
+    KERNFS_ID
+}
+
+/// Size of `struct upid`.
+#[unsafe(no_mangle)]
+pub(crate) static UPID_SIZE: Offset = Global::new(0);
+/// Size of `struct k_sigaction`.
+#[unsafe(no_mangle)]
+pub(crate) static ACTION_SIZE: Offset = Global::new(0);
+/// 1 if `sched_process_exit` passes `group_dead`.
+#[unsafe(no_mangle)]
+pub(crate) static HAS_GROUP_DEAD: Global<u32> = Global::new(0);
+/// Signals that may matter to any container, bit n-1 for signal n.
+#[unsafe(no_mangle)]
+pub(crate) static SIGNALS: Global<u64> = Global::new(0);
+
+/// What the loader compares with its own version. No program reads it.
+#[used]
+#[unsafe(no_mangle)]
+static ABI: u32 = ABI_VERSION;

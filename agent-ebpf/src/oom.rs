@@ -1,0 +1,49 @@
+//! `mark_victim`: the OOM killer chose a process. The hook passes a pid or a task, depending on the
+//! kernel; the loader takes the program that fits.
+
+use agent_common::record::{Kind, OomRecord};
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::filter;
+use crate::globals::TASK_TGID;
+use crate::kernel::Typed;
+use crate::output::{About, Record, record};
+
+// SAFETY: see the assertions on its layout in `agent-common`.
+unsafe impl Record for OomRecord {}
+
+/// Arguments: `int pid`
+/// <https://github.com/torvalds/linux/blob/v6.6/include/trace/events/oom.h>
+#[btf_tracepoint(function = "mark_victim")]
+pub(crate) fn mark_victim_pid(ctx: BtfTracePointContext) {
+    // A pid alone does not say the cgroup.
+    record_victim(&ctx, 0, 0, ctx.arg(0));
+}
+
+/// Arguments: `struct task_struct *task, uid_t uid`
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/oom.h>
+#[btf_tracepoint(function = "mark_victim")]
+pub(crate) fn mark_victim_task(ctx: BtfTracePointContext) {
+    let task = Typed::argument(&ctx, 0);
+    let cgroup = task.task_cgroup_id();
+    if let Some(subject) = filter::subject(cgroup) {
+        record_victim(&ctx, subject.container, cgroup, task.load(&TASK_TGID));
+    }
+}
+
+#[inline(always)]
+fn record_victim(ctx: &BtfTracePointContext, container: u64, cgroup: u64, pid: u32) {
+    let about = About {
+        kind: Kind::OomVictim,
+        container,
+        cgroup,
+    };
+    record(ctx, about, |to: *mut OomRecord| {
+        // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
+        unsafe {
+            (&raw mut (*to).pid).write(pid);
+            (&raw mut (*to).reserved).write(0);
+        }
+    });
+}

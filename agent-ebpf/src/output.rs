@@ -1,0 +1,66 @@
+//! Records into the ring buffer. What finds no room is counted by kind, and so is what does not.
+
+use core::mem::size_of;
+
+use agent_common::map::EVENTS_BYTES;
+use agent_common::record::{Header, Kind};
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_log_ebpf::debug;
+
+use crate::counter;
+
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(EVENTS_BYTES, 0);
+#[map]
+static RECORDED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
+#[map]
+static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
+
+/// What a record is about.
+#[derive(Clone, Copy)]
+pub(crate) struct About {
+    pub(crate) kind: Kind,
+    pub(crate) container: u64,
+    pub(crate) cgroup: u64,
+}
+
+/// A record of the contract: it starts with a [`Header`].
+///
+/// # Safety
+///
+/// `repr(C)`, the header first, no padding, at most 8 bytes of alignment.
+pub(crate) unsafe trait Record: 'static {}
+
+/// Makes one record in the memory of the ring buffer: a record does not fit on the stack.
+///
+/// `fill` must write every byte after the header; the memory holds what an older record left.
+#[inline(always)]
+pub(crate) fn record<T: Record>(ctx: &impl EbpfContext, about: About, fill: impl FnOnce(*mut T)) {
+    let header = Header {
+        kind: about.kind as u32,
+        size: size_of::<T>() as u32,
+        // SAFETY: the helper has no precondition.
+        at: unsafe { bpf_ktime_get_boot_ns() },
+        container: about.container,
+        cgroup: about.cgroup,
+    };
+    let Some(mut entry) = EVENTS.reserve::<T>(0) else {
+        counter::count(&LOST, about.kind as u32);
+        return;
+    };
+    // SAFETY: the header is what the reserved record starts with.
+    unsafe { entry.as_mut_ptr().cast::<Header>().write(header) }
+    fill(entry.as_mut_ptr());
+    entry.submit(0);
+    counter::count(&RECORDED, about.kind as u32);
+    debug!(
+        ctx,
+        "record of kind {} for container {}, cgroup {}",
+        about.kind as u32,
+        about.container,
+        about.cgroup
+    );
+}
