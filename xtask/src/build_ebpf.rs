@@ -21,19 +21,23 @@ use anyhow::Result;
 
 use crate::cache;
 
-/// Build the eBPF probes into target/ebpf/gracewatch.bpf.o, which the agent embeds.
-///
-/// Rust compiles for the kernel with a nightly feature (`-Z build-std=core`) and bpf-linker. Both
-/// are found, or installed in one of two ways:
-///
-///   rustup   the nightly this project pins, with its component rust-src
-///   debian   the packages rustc-web, cargo-web, rust-web-src and LLVM's, with apt-get as root
-///
-/// A way that is ready is taken before one that needs an install; otherwise rustup comes first.
-/// bpf-linker lies in the cache ($GRACEWATCH_CACHE, else ~/.cache/gracewatch) and costs about a
-/// minute, once. A run that finds nothing changed only says so.
+/// What `--help` teaches below the options.
+const MORE_HELP: &str = "\
+The object goes to target/ebpf/gracewatch.bpf.o, and `cargo build` embeds it in the agent.
+
+Rust compiles for the kernel with a nightly feature (-Z build-std=core) and bpf-linker. Both are
+found, or installed in one of two ways:
+
+  rustup   the nightly that this project pins, with its component rust-src
+  debian   rustc-web, cargo-web, rust-web-src and LLVM's library, with apt-get as root
+
+A way that is ready is taken before one that needs an install; otherwise rustup comes first.
+bpf-linker is built once, which takes about a minute, and is kept in $GRACEWATCH_CACHE, else in
+~/.cache/gracewatch. A run that finds nothing changed only says so.";
+
+/// Options of `build-ebpf`.
 #[derive(Debug, Default, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = MORE_HELP)]
 pub(crate) struct Args {
     /// Which compiler to use.
     #[arg(long, value_enum, default_value_t)]

@@ -79,3 +79,64 @@ fn files_under(path: &Path) -> Result<Vec<PathBuf>> {
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::toolchain::{Choice, Way};
+    use super::{is_current, of_inputs, path, write};
+
+    /// A workspace with one source file and an object, in a folder of its own.
+    fn workspace(name: &str) -> PathBuf {
+        let root =
+            std::env::temp_dir().join(format!("gracewatch-stamp-{name}-{}", std::process::id()));
+        for folder in ["agent-common", "agent-ebpf/src/probes", super::TARGET_DIR] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for file in [
+            "Cargo.lock",
+            "Cargo.toml",
+            "agent-ebpf/src/probes/exit.rs",
+            "object",
+        ] {
+            std::fs::write(root.join(file), file).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn a_change_in_any_source_is_seen() {
+        let root = workspace("source");
+        let before = of_inputs(&root).unwrap();
+        assert_eq!(of_inputs(&root).unwrap(), before);
+        std::fs::write(root.join("agent-ebpf/src/probes/exit.rs"), "changed").unwrap();
+        let edited = of_inputs(&root).unwrap();
+        std::fs::write(root.join("agent-common/new.rs"), "").unwrap();
+        let added = of_inputs(&root).unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_ne!(edited, before);
+        assert_ne!(added, edited);
+    }
+
+    #[test]
+    fn current_means_these_inputs_this_object_and_a_suitable_compiler() {
+        let root = workspace("object");
+        let object = root.join("object");
+        assert!(
+            !is_current(&root, &object, "inputs", Choice::Auto),
+            "no stamp yet"
+        );
+        write(&root, &object, "inputs", Way::Debian).unwrap();
+        assert!(path(&root).exists());
+        let fresh = [Choice::Auto, Choice::Debian, Choice::Rustup]
+            .map(|choice| is_current(&root, &object, "inputs", choice));
+        let other_inputs = is_current(&root, &object, "others", Choice::Auto);
+        std::fs::write(&object, "truncated").unwrap();
+        let other_object = is_current(&root, &object, "inputs", Choice::Auto);
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(fresh, [true, true, false]);
+        assert!(!other_inputs);
+        assert!(!other_object);
+    }
+}

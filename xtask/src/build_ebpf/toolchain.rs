@@ -154,8 +154,10 @@ pub(super) fn find_or_install(choice: Choice) -> Result<Toolchain> {
             Ok(toolchain) => return Ok(toolchain),
             Err(error) => {
                 let reason = format!("{}: {error:#}", way.name());
-                say(&reason);
-                tried.push(reason);
+                tried.push(reason.clone());
+                if tried.len() < ways.len() {
+                    say(&reason);
+                }
             }
         }
     }
