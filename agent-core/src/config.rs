@@ -61,3 +61,45 @@ impl Default for Limits {
         }
     }
 }
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A glob that is none.
+    #[error(
+        "glob {number}, `{glob}`, is wrong at character {position}: {problem}; `*` stays inside one part of the path, `**` stands for whole parts"
+    )]
+    Glob {
+        /// Which, counted from 1.
+        number: usize,
+        /// The glob.
+        glob: String,
+        /// Where in it, counted from 1.
+        position: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A glob that can match no path, since it does not start with `/`.
+    #[error(
+        "glob {number}, `{glob}`, does not start with `/`; give the path below the root of the cgroup tree, such as /system.slice/*.service"
+    )]
+    RelativeGlob {
+        /// Which, counted from 1.
+        number: usize,
+        /// The glob.
+        glob: String,
+    },
+    /// A hook without a command.
+    #[error(
+        "the preStop command of glob {number}, `{glob}`, is empty; give its words or leave it out"
+    )]
+    EmptyHook {
+        /// Which, counted from 1.
+        number: usize,
+        /// The glob.
+        glob: String,
+    },
+    /// A bound of 0.
+    #[error("the limit {0} is 0, with which nothing could be measured; give at least 1")]
+    ZeroLimit(&'static str),
+}

@@ -109,10 +109,29 @@ pub struct SignalSent {
     pub blocked: bool,
     /// Whether a debugger traced the target.
     pub traced: bool,
-    /// Whether the target's thread group was dying already (`SIGNAL_GROUP_EXIT`).
+    /// Whether the target's thread group is dying (`SIGNAL_GROUP_EXIT`). The hook runs after the kernel acted on the
+    /// signal, so it is set by a signal that is fatal by itself too: [`Self::came_too_late`] tells the two apart.
+    /// `complete_signal`: <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c#L966>.
     pub exiting: bool,
     /// Whether the target was PID 1 of its namespace or otherwise `SIGNAL_UNKILLABLE`.
     pub unkillable: bool,
+}
+
+impl SignalSent {
+    /// Whether the kernel itself sent it (`SI_KERNEL`): `sender` is then whoever happened to run.
+    pub const fn is_from_kernel(&self) -> bool {
+        const SI_KERNEL: i32 = 128;
+        self.code == SI_KERNEL
+    }
+
+    /// Whether the target was dying already, so that this signal changed nothing. Since 6.1 the kernel throws such a
+    /// signal away; before, it is seen from a group exit that this signal cannot have begun.
+    /// `prepare_signal`: <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c#L915>.
+    pub fn came_too_late(&self) -> bool {
+        let fatal = self.signal == Signal::KILL
+            || (self.handler == Handler::Default && !self.blocked && !self.traced);
+        self.exiting && (self.result == Delivery::Ignored || !fatal)
+    }
 }
 
 /// The kernel's own result of a signal (`enum { TRACE_SIGNAL_DELIVERED, … }`).

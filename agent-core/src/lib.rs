@@ -16,8 +16,11 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod decode;
+pub mod engine;
 pub mod event;
 pub mod input;
+pub mod journal;
 pub mod output;
 pub mod report;
 pub mod signal;

@@ -43,6 +43,14 @@ pub enum Output {
     Rescan,
     /// A termination began, or something was learned of it: how it stands.
     Progress(Box<Report>),
+    /// What [`Self::Progress`] told of under this number was no termination after all (a probe that is
+    /// written like the hook, a daemon that left its first process): forget it. There will be no report.
+    Withdrawn {
+        /// The report's number; it is not used again.
+        id: u64,
+        /// The container.
+        container: CgroupId,
+    },
     /// A termination is finished. Exactly one for each.
     Finished(Box<Report>),
     /// Something was thrown away because a limit was reached, or could not be attributed.

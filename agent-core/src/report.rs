@@ -47,7 +47,8 @@ pub enum SubjectKind {
 /// One termination of one container. Times are of the node's boot clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Counts the agent's terminations, from 1; a report in progress has its number already.
+    /// Counts the agent's terminations, from 1; a report in progress has its number already. One that was
+    /// withdrawn leaves a hole.
     pub id: u64,
     /// What was terminated.
     pub subject: Subject,
@@ -353,14 +354,36 @@ pub enum Doubt {
     Traced,
     /// The kernel sent SIGKILL and no OOM record tells why.
     KernelKillUnexplained,
+    /// A signal ended the main process, and who sent it was not seen (`incomplete`).
+    SignalMissing,
+    /// More than one process looked like the hook.
+    HookUncertain,
 }
 
 impl Doubt {
+    /// Every doubt.
+    pub const ALL: [Self; 10] = [
+        Self::RecordsLost,
+        Self::SeenLate,
+        Self::ExitMissing,
+        Self::MainUncertain,
+        Self::AgentStopped,
+        Self::GraceUnknown,
+        Self::Traced,
+        Self::KernelKillUnexplained,
+        Self::SignalMissing,
+        Self::HookUncertain,
+    ];
+
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.
     pub const fn is_incomplete(self) -> bool {
         matches!(
             self,
-            Self::RecordsLost | Self::SeenLate | Self::ExitMissing | Self::AgentStopped
+            Self::RecordsLost
+                | Self::SeenLate
+                | Self::ExitMissing
+                | Self::AgentStopped
+                | Self::SignalMissing
         )
     }
 }
