@@ -53,10 +53,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Builds the probes if anything changed, and returns the object's path.
-#[expect(
-    dead_code,
-    reason = "for the commands that run the agent, which come next"
-)]
 pub(crate) fn build() -> Result<PathBuf> {
     build_with(&Args::default())
 }

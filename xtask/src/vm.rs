@@ -17,13 +17,14 @@ mod protocol;
 mod qemu;
 mod series;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cache;
+use crate::{build_ebpf, cache};
 use kernels::Kernel;
 use mirror::Mirror;
 use outcome::Outcome;
@@ -32,30 +33,30 @@ use series::Series;
 /// Lines of console shown for a failed kernel.
 const TAIL: usize = 40;
 
-const ABOUT: &str = "\
-Boot Debian kernels in QEMU and run the real-kernel scenarios on each.
+const HOW: &str = "\
+How it works:
+  Each kernel gets a small VM (software emulation, no KVM needed) whose only program is our test
+  binary: it loads and attaches every probe, terminates real processes in real cgroups and compares
+  the reports with what it did itself. The result is a matrix of kernel, program and scenario;
+  anything that fails makes the exit code 1 and shows the end of that VM's console. The whole
+  console is in target/vm/KERNEL.log.
 
-Each kernel gets a small VM (software emulation, no KVM needed) whose only program is our test binary: it loads and
-attaches every probe, terminates real processes in real cgroups and compares the reports with what it did itself.
-The result is a matrix of kernel, program and scenario; anything that fails makes the exit code 1.
+  Kernels come from the Debian archive that this machine's apt uses, checked by apt, through a
+  private configuration that leaves the machine's own apt alone. They stay in the cache
+  ($GRACEWATCH_CACHE, else ~/.cache/gracewatch) and are used from there without network.
+  Root is only needed to install QEMU where it is missing.
 
-Kernels come from the Debian archive this machine's apt already uses, checked by apt, through a private configuration
-that leaves the machine's apt alone. They are kept in the cache and used from there without network.";
-
-const EXAMPLES: &str = "\
 Examples:
   cargo xtask vm                      all five kernels of the support matrix
   cargo xtask vm 5.10 7.3             the oldest and the newest only
   cargo xtask vm 6.12 -- ignored      only scenarios with `ignored` in their name, on 6.12
   cargo xtask vm --update             look for newer builds of each series first
   cargo xtask vm --write-docs         and write docs/kernels.md when everything passed
-  cargo xtask vm 6.1 --init ./a.out   boot a static program of your own and see its console in target/vm/6.1.log
-
-The whole console of each kernel is in target/vm/KERNEL.log.";
+  cargo xtask vm 6.1 --init ./a.out   boot a static program of your own";
 
 /// Options of `vm`.
 #[derive(Debug, clap::Args)]
-#[command(long_about = ABOUT, after_help = EXAMPLES)]
+#[command(after_long_help = HOW)]
 pub(crate) struct Args {
     /// Kernel series such as 5.10 or 7.3 [default: 5.10 6.1 6.12 6.19 (else 7.2) 7.3]
     #[arg(value_name = "KERNEL", value_parser = series::find)]
@@ -102,16 +103,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = cache::workspace().join("target/vm");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
-    let init = match &args.init {
-        Some(path) => path.clone(),
-        None => guest::build()?,
-    };
     let initramfs = folder.join("initramfs");
-    guest::pack(&init, &initramfs)?;
-    let mut outcomes = Vec::new();
-    for batch in kernels.chunks(usize::from(args.jobs)) {
-        outcomes.extend(boot_together(args, batch, &initramfs, &folder)?);
+    if let Some(init) = &args.init {
+        guest::pack(&[("init", init)], &initramfs)?;
+    } else {
+        let object = build_ebpf::build()?;
+        let programs = guest::build(&object)?;
+        guest::pack(
+            &[("init", &programs.test), ("gracewatch", &programs.agent)],
+            &initramfs,
+        )?;
     }
+    let outcomes = boot_all(args, &kernels, &initramfs, &folder)?;
     println!("\n{}", matrix::text(&outcomes));
     judge(args, &outcomes, &folder)?;
     if args.write_docs {
@@ -154,32 +157,47 @@ fn first_of(choice: &[&'static Series], args: &Args) -> Result<Kernel> {
             None => Mirror::of_this_machine(),
         }) {
             Ok(kernel) => return Ok(kernel),
-            Err(error) => failure = Some(error),
+            Err(error) => {
+                if choice.len() > 1 {
+                    eprintln!("{:>5}  {error:#}", series.name);
+                }
+                failure = Some(error);
+            }
         }
     }
     Err(failure.unwrap_or_else(|| anyhow::anyhow!("no kernel to choose from")))
 }
 
-/// Boots `kernels` at the same time and waits for all of them.
-fn boot_together(
+/// Boots every kernel, `--jobs` of them at any time; the outcomes are in the order of `kernels`.
+fn boot_all(
     args: &Args,
     kernels: &[Kernel],
     initramfs: &Path,
     folder: &Path,
 ) -> Result<Vec<Outcome>> {
-    std::thread::scope(|scope| {
-        let boots: Vec<_> = kernels
-            .iter()
-            .map(|kernel| scope.spawn(move || boot(args, kernel, initramfs, folder)))
-            .collect();
-        boots
-            .into_iter()
-            .map(|boot| {
-                boot.join()
-                    .unwrap_or_else(|_| bail!("a boot thread panicked"))
-            })
-            .collect()
-    })
+    let queue = Mutex::new(kernels.iter().enumerate());
+    let next = || queue.lock().ok()?.next();
+    let worker = || {
+        let mut outcomes = Vec::new();
+        while let Some((place, kernel)) = next() {
+            outcomes.push((place, boot(args, kernel, initramfs, folder)?));
+        }
+        Ok(outcomes)
+    };
+    let mut outcomes = thread::scope(|scope| {
+        let workers: Vec<_> = (0..args.jobs).map(|_| scope.spawn(worker)).collect();
+        let mut outcomes = Vec::new();
+        for worker in workers {
+            outcomes.extend(
+                worker
+                    .join()
+                    .unwrap_or_else(|_| bail!("a thread that boots VMs panicked"))?,
+            );
+        }
+        anyhow::Ok(outcomes)
+    })?;
+    outcomes.sort_by_key(|(place, _)| *place);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 fn boot(args: &Args, kernel: &Kernel, initramfs: &Path, folder: &Path) -> Result<Outcome> {
@@ -225,31 +243,18 @@ fn console(log: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// An error that shows what went wrong on which kernel, when anything did.
+/// Shows what went wrong on which kernel; an error when anything did.
 fn judge(args: &Args, outcomes: &[Outcome], folder: &Path) -> Result<()> {
-    let mut story = String::new();
     let mut failed = Vec::new();
     for outcome in outcomes {
+        let series = outcome.kernel.series;
         let problems = outcome.problems();
-        if problems.is_empty() {
-            continue;
+        if !problems.is_empty() {
+            show_tail(&log(folder, &outcome.kernel))?;
+            failed.push(series);
         }
-        failed.push(outcome.kernel.series);
-        let log = log(folder, &outcome.kernel);
-        let console = console(&log)?;
-        let lines: Vec<_> = console.lines().collect();
-        let tail = lines
-            .get(lines.len().saturating_sub(TAIL)..)
-            .unwrap_or_default();
-        writeln!(
-            story,
-            "\n{}: last lines of {}\n  | {}",
-            outcome.kernel.series,
-            log.display(),
-            tail.join("\n  | ")
-        )?;
         for problem in problems {
-            writeln!(story, "{}: {problem}", outcome.kernel.series)?;
+            eprintln!("{series:>5}  {problem}");
         }
     }
     let omissions = if args.init.is_some() {
@@ -258,14 +263,29 @@ fn judge(args: &Args, outcomes: &[Outcome], folder: &Path) -> Result<()> {
         outcome::omissions(outcomes)
     };
     for omission in &omissions {
-        writeln!(story, "{omission}")?;
+        eprintln!("{omission}");
     }
     ensure!(
         failed.is_empty(),
-        "{story}\nfailed on {}",
+        "failed on {}; see above",
         failed.join(", ")
     );
-    ensure!(omissions.is_empty(), "{story}\nsomething was not tried");
+    ensure!(
+        omissions.is_empty(),
+        "not everything was tried on every kernel; see above"
+    );
+    Ok(())
+}
+
+/// The end of a console, where a failure usually explains itself.
+fn show_tail(log: &Path) -> Result<()> {
+    let console = console(log)?;
+    let lines: Vec<_> = console.lines().collect();
+    let first = lines.len().saturating_sub(TAIL);
+    eprintln!("\nthe end of {}:", log.display());
+    for line in lines.iter().skip(first) {
+        eprintln!("  | {line}");
+    }
     Ok(())
 }
 

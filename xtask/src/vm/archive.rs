@@ -39,51 +39,33 @@ impl Archive {
             std::fs::create_dir_all(&path)
                 .with_context(|| format!("cannot make {}", path.display()))?;
         }
-        let sources = folder.join("sources.list");
-        std::fs::write(&sources, sources_list(mirror, suites))
-            .with_context(|| format!("cannot write {}", sources.display()))?;
+        for (name, content) in [
+            ("sources.list", sources_list(mirror, suites)),
+            ("apt.conf", apt_conf(&folder)),
+        ] {
+            let path = folder.join(name);
+            std::fs::write(&path, content)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         let archive = Self { folder };
-        process::output(archive.apt("apt-get").args([
-            "-o",
-            "APT::Update::Error-Mode=any",
-            "update",
-        ]))
-        .with_context(|| format!("cannot fetch the package index of {}", suites.join(" and ")))?;
+        process::output(archive.apt("apt-get").arg("update")).with_context(|| {
+            format!("cannot fetch the package index of {}", suites.join(" and "))
+        })?;
         Ok(archive)
     }
 
-    /// The options that make apt use this archive and nothing else.
-    pub(crate) fn options(&self) -> Vec<OsString> {
-        let path = |key: &str, path: &Path| {
-            let mut option = OsString::from(format!("-o{key}="));
-            option.push(path);
-            option
-        };
-        let mut options = vec![
-            path("Dir::Etc::sourcelist", &self.folder.join("sources.list")),
-            path("Dir::State::lists", &self.folder.join("lists")),
-            path("Dir::Cache", &self.folder.join("cache")),
-        ];
-        options.extend(
-            [
-                "-oDir::Etc::sourceparts=-",
-                "-oAPT::Architecture=amd64",
-                "-oAPT::Architectures=amd64",
-                "-oAPT::Sandbox::User=root", // apt's own user cannot enter a home folder
-                "-oAcquire::Languages=none",
-                "-oAcquire::PDiffs=false",
-                "-oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-            ]
-            .map(OsString::from),
-        );
-        options
+    /// The option that makes apt use this archive and nothing else.
+    pub(crate) fn option(&self) -> OsString {
+        let mut option = OsString::from("--config-file=");
+        option.push(self.folder.join("apt.conf"));
+        option
     }
 
     /// `program` of the apt family on this archive, blind to what is installed here.
     fn apt(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
-            .args(self.options())
+            .arg(self.option())
             .arg("-oDir::State::status=/dev/null");
         command
     }
@@ -155,6 +137,24 @@ fn sources_list(mirror: &Mirror, suites: &[&str]) -> String {
             ))
         })
         .collect()
+}
+
+/// apt's own user cannot enter a home folder, hence the sandbox line.
+fn apt_conf(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "Dir::Etc::sourcelist \"{folder}/sources.list\";\n\
+         Dir::Etc::sourceparts \"-\";\n\
+         Dir::State::lists \"{folder}/lists\";\n\
+         Dir::Cache \"{folder}/cache\";\n\
+         APT::Architecture \"amd64\";\n\
+         APT::Architectures \"amd64\";\n\
+         APT::Sandbox::User \"root\";\n\
+         APT::Update::Error-Mode \"any\";\n\
+         Acquire::Languages \"none\";\n\
+         Acquire::PDiffs \"false\";\n\
+         Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n"
+    )
 }
 
 /// A line of `apt-cache madison`: `NAME | VERSION | URI SUITE/COMPONENT ARCH Packages`.

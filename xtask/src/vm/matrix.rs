@@ -89,11 +89,7 @@ fn programs(outcomes: &[Outcome]) -> Table {
         outcome::programs(outcomes),
         outcomes,
         |name, outcome| {
-            let program = outcome
-                .report
-                .programs
-                .iter()
-                .find(|program| program.name == name)?;
+            let program = outcome.report.program(name)?;
             Some(
                 match (program.attached, program.loaded, program.required) {
                     (true, _, true) => "attached",
@@ -114,11 +110,7 @@ fn scenarios(outcomes: &[Outcome]) -> Table {
         outcome::scenarios(outcomes),
         outcomes,
         |name, outcome| {
-            let scenario = outcome
-                .report
-                .scenarios
-                .iter()
-                .find(|scenario| scenario.name == name)?;
+            let scenario = outcome.report.scenario(name)?;
             Some(if scenario.ok { "ok" } else { "FAILED" }.to_owned())
         },
     )

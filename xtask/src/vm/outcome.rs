@@ -57,35 +57,28 @@ impl Outcome {
 }
 
 /// Faults that only show in a whole run of the test program: a kernel on which something was silently left out, or a
-/// run that tested nothing.
+/// run that tested nothing. Kernels that failed anyway are not asked.
 pub(crate) fn omissions(outcomes: &[Outcome]) -> Vec<String> {
+    let (programs, scenarios) = (programs(outcomes), scenarios(outcomes));
     let mut omissions = Vec::new();
-    for (kind, known) in [
-        ("program", programs(outcomes)),
-        ("scenario", scenarios(outcomes)),
-    ] {
-        if known.is_empty() {
+    for (kind, names) in [("program", &programs), ("scenario", &scenarios)] {
+        if names.is_empty() {
             omissions.push(format!("no {kind} was tried on any kernel"));
         }
-        for name in known {
-            let missing = outcomes.iter().filter(|outcome| {
-                !outcome
-                    .report
-                    .programs
-                    .iter()
-                    .any(|program| program.name == name)
-                    && !outcome
-                        .report
-                        .scenarios
-                        .iter()
-                        .any(|scenario| scenario.name == name)
-            });
-            omissions.extend(
-                missing.map(|outcome| {
-                    format!("{}: {kind} {name} was not tried", outcome.kernel.series)
-                }),
-            );
-        }
+    }
+    for outcome in outcomes
+        .iter()
+        .filter(|outcome| outcome.problems().is_empty())
+    {
+        let series = outcome.kernel.series;
+        let absent = programs
+            .iter()
+            .filter(|name| outcome.report.program(name).is_none());
+        omissions.extend(absent.map(|name| format!("{series}: program {name} was not tried")));
+        let absent = scenarios
+            .iter()
+            .filter(|name| outcome.report.scenario(name).is_none());
+        omissions.extend(absent.map(|name| format!("{series}: scenario {name} was not tried")));
     }
     omissions
 }

@@ -56,6 +56,16 @@ impl Report {
         report
     }
 
+    /// What was said of the program of this name.
+    pub(crate) fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// What was said of the scenario of this name.
+    pub(crate) fn scenario(&self, name: &str) -> Option<&Scenario> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+
     /// Takes one line in; `None` when it is ours but broken.
     fn read(&mut self, line: &str) -> Option<()> {
         if let Some(code) = after(line, "TEST_RC=") {

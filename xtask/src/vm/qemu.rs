@@ -1,5 +1,6 @@
 //! QEMU itself: found on the PATH or installed, and one boot of one kernel.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -135,8 +136,10 @@ fn install() -> Result<()> {
         &Mirror::of_this_machine()?,
         &[&codename, &format!("{codename}-security"), &backports],
     )?;
-    let mut options = archive.options();
-    options.push(format!("-oAPT::Default-Release={backports}").into());
+    let options = [
+        archive.option(),
+        format!("-oAPT::Default-Release={backports}").into(),
+    ];
     let plan = self::plan(&options)?;
     if !removals(&plan).is_empty() {
         bail!(refusal(&plan));
@@ -151,7 +154,7 @@ fn refusal(plan: &str) -> String {
     )
 }
 
-fn apt(options: &[std::ffi::OsString]) -> Command {
+fn apt(options: &[OsString]) -> Command {
     let mut command = Command::new("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
@@ -159,7 +162,7 @@ fn apt(options: &[std::ffi::OsString]) -> Command {
     command
 }
 
-fn plan(options: &[std::ffi::OsString]) -> Result<String> {
+fn plan(options: &[OsString]) -> Result<String> {
     process::output(apt(options).args([
         "--simulate",
         "install",
@@ -168,7 +171,7 @@ fn plan(options: &[std::ffi::OsString]) -> Result<String> {
     ]))
 }
 
-fn apt_install(options: &[std::ffi::OsString]) -> Result<()> {
+fn apt_install(options: &[OsString]) -> Result<()> {
     process::output(apt(options).args(["--yes", "install", "--no-install-recommends", PACKAGE]))
         .map(drop)
 }
