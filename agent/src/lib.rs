@@ -2,4 +2,11 @@
 //! inputs to the engine and carries out what it says.
 #![forbid(unsafe_code)]
 
+pub mod cgroups;
+pub mod clock;
+pub mod failure;
+pub mod pipeline;
 pub mod probes;
+pub mod processes;
+pub mod subjects;
+pub mod telemetry;

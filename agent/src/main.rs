@@ -1,1 +1,4 @@
+//! The binary `gracewatch`.
+#![forbid(unsafe_code)]
+
 fn main() {}

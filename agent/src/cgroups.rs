@@ -1,0 +1,204 @@
+//! The cgroup v2 tree: where it is mounted, and which cgroups it holds.
+//!
+//! An id is the inode number of the cgroup's directory, which is the kernfs node id that the kernel side reports
+//! (`cgroup_id()`: <https://github.com/torvalds/linux/blob/v6.12/include/linux/cgroup.h#L301>).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use agent_core::event::{CgroupId, Tgid};
+use anyhow::{Context as _, bail};
+use procfs::process::Process;
+
+/// Directories that one scan visits at the most. A node has some thousands; this bounds a runaway tree.
+const VISITED_MAX: usize = 65_536;
+
+/// The inode number of the tree's true root: the first node that kernfs makes.
+const ROOT_ID: u64 = 1;
+
+/// A mounted cgroup v2 tree.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    root: PathBuf,
+}
+
+/// A cgroup in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Its id.
+    pub id: CgroupId,
+    /// Its parent's id.
+    pub parent: CgroupId,
+    /// Its path below the root, starting with `/`.
+    pub path: String,
+}
+
+/// What a scan found.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// Parents before their children.
+    pub cgroups: Vec<Cgroup>,
+    /// Whether the scan stopped at its bound.
+    pub cut: bool,
+}
+
+impl Tree {
+    /// The tree mounted at `root`, or else where `/proc/self/mountinfo` says: on a hybrid host the unified one.
+    ///
+    /// # Errors
+    /// A sentence if there is none, or if what is mounted begins below the true root: the kernel names cgroups from
+    /// there, so nothing could be matched.
+    pub fn find(root: Option<&Path>) -> anyhow::Result<Self> {
+        let root = match root {
+            Some(root) => root.to_owned(),
+            None => mounted()?,
+        };
+        let name = root.display();
+        let id = fs::metadata(&root)
+            .with_context(|| {
+                format!("cannot look at the cgroup v2 tree {name}; name another by --cgroup-root")
+            })?
+            .ino();
+        if !root.join("cgroup.procs").exists() {
+            bail!(
+                "{name} is no cgroup v2 tree (it has no cgroup.procs); name where it is mounted by --cgroup-root"
+            );
+        }
+        if id != ROOT_ID {
+            bail!(
+                "the cgroup tree at {name} begins below its true root (a cgroup namespace of its own, or a part mounted alone): \
+                 run the agent in the host's cgroup namespace, or mount the host's tree and name it by --cgroup-root"
+            );
+        }
+        Ok(Self { root })
+    }
+
+    /// Every cgroup below the root.
+    pub fn scan(&self) -> Scan {
+        self.scan_below(CgroupId(ROOT_ID), "")
+    }
+
+    /// Every cgroup below the one at `path` with this id, itself not among them.
+    pub fn scan_below(&self, id: CgroupId, path: &str) -> Scan {
+        let mut scan = Scan::default();
+        let mut waiting = vec![(id, path.to_owned())];
+        while let Some((parent, path)) = waiting.pop() {
+            // A cgroup that vanishes while it is read had no processes; its end is reported by the kernel side.
+            for (id, name) in self.children(&path).unwrap_or_default() {
+                if scan.cgroups.len() == VISITED_MAX {
+                    scan.cut = true;
+                    return scan;
+                }
+                let path = format!("{path}/{name}");
+                waiting.push((id, path.clone()));
+                scan.cgroups.push(Cgroup { id, parent, path });
+            }
+        }
+        scan
+    }
+
+    /// The id of the cgroup at `path`, if it is there.
+    pub fn id(&self, path: &str) -> Option<CgroupId> {
+        Some(CgroupId(fs::metadata(self.directory(path)).ok()?.ino()))
+    }
+
+    /// The processes in the cgroup at `path`, without those of its descendants. None if it vanished or is threaded, in
+    /// which case the topmost cgroup of its threaded domain lists them.
+    pub fn processes(&self, path: &str) -> Vec<Tgid> {
+        fs::read_to_string(self.directory(path).join("cgroup.procs"))
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| Some(Tgid(line.parse().ok()?)))
+            .collect()
+    }
+
+    fn directory(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    fn children(&self, path: &str) -> io::Result<Vec<(CgroupId, String)>> {
+        let mut children = Vec::new();
+        for entry in fs::read_dir(self.directory(path))? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                children.push((CgroupId(entry.ino()), name));
+            }
+        }
+        Ok(children)
+    }
+}
+
+/// The first cgroup2 mount that shows the whole tree.
+fn mounted() -> anyhow::Result<PathBuf> {
+    let mounts = Process::myself()
+        .and_then(|process| process.mountinfo())
+        .context("cannot read /proc/self/mountinfo; mount /proc")?;
+    let mut others = None;
+    for mount in mounts {
+        if mount.fs_type == "cgroup2" && mount.root == "/" {
+            return Ok(mount.mount_point);
+        }
+        if mount.fs_type.starts_with("cgroup") {
+            others = Some(mount.fs_type);
+        }
+    }
+    match others.as_deref() {
+        Some("cgroup") => bail!(
+            "this machine has cgroup v1 only, and containers are told apart by their cgroup v2: \
+             boot with systemd.unified_cgroup_hierarchy=1, or mount the v2 tree (mount -t cgroup2 none /sys/fs/cgroup/unified)"
+        ),
+        Some(_) => bail!(
+            "only a part of the cgroup v2 tree is mounted: run the agent in the host's cgroup namespace, or name the whole tree by --cgroup-root"
+        ),
+        None => bail!(
+            "no cgroup v2 tree is mounted: mount one (mount -t cgroup2 none /sys/fs/cgroup), or name it by --cgroup-root"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_no_tree_is_refused_by_name() {
+        let sentence = Tree::find(Some(Path::new("/proc")))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            sentence.contains("/proc") && sentence.contains("--cgroup-root"),
+            "{sentence}"
+        );
+        let sentence = Tree::find(Some(Path::new("/nowhere")))
+            .unwrap_err()
+            .to_string();
+        assert!(sentence.contains("/nowhere"), "{sentence}");
+    }
+
+    #[test]
+    fn a_scan_gives_ids_parents_and_paths() {
+        let root = std::env::temp_dir().join(format!("gracewatch-scan-{}", std::process::id()));
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir_all(root.join("c")).unwrap();
+        fs::write(root.join("a/cgroup.procs"), "17\n4\n").unwrap();
+        let tree = Tree { root: root.clone() };
+        let scan = tree.scan();
+        let find = |path: &str| {
+            scan.cgroups
+                .iter()
+                .find(|cgroup| cgroup.path == path)
+                .unwrap()
+        };
+        assert_eq!(scan.cgroups.len(), 3);
+        assert_eq!(find("/a").parent, CgroupId(ROOT_ID));
+        assert_eq!(find("/a/b").parent, find("/a").id);
+        assert_eq!(tree.id("/a/b"), Some(find("/a/b").id));
+        assert_eq!(tree.processes("/a"), [Tgid(17), Tgid(4)]);
+        assert_eq!(tree.processes("/gone"), []);
+        assert_eq!(tree.scan_below(find("/a").id, "/a").cgroups.len(), 1);
+        fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -1,0 +1,106 @@
+//! The processes of a container, as /proc shows them.
+//!
+//! Which processes are in a container is read from `cgroup.procs` of its cgroups, and so is whether a parent is outside:
+//! /proc/PID/cgroup would give paths that depend on the reader's cgroup namespace, this does not.
+
+use std::collections::BTreeSet;
+
+use agent_core::event::Tgid;
+use agent_core::input::ProcessFound;
+use agent_core::time::Timestamp;
+use anyhow::{Context as _, bail};
+use procfs::process::Process;
+
+use crate::cgroups::Tree;
+
+/// Inode number of the initial pid namespace
+/// (<https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Processes read of one container at the most.
+const PROCESSES_MAX: usize = 4096;
+
+/// That /proc shows the pids that the kernel side reports: those of the initial pid namespace.
+///
+/// # Errors
+/// A sentence that says how to run the agent there.
+pub fn check_namespace() -> anyhow::Result<()> {
+    let namespace = std::fs::read_link("/proc/self/ns/pid")
+        .context("cannot read /proc/self/ns/pid; mount /proc")?;
+    if namespace.as_os_str() != INITIAL_PID_NAMESPACE {
+        bail!(
+            "the agent runs in a pid namespace of its own and sees other pids than the kernel reports: \
+             run it with the host's (hostPID: true, or docker run --pid=host)"
+        );
+    }
+    Ok(())
+}
+
+/// The processes in the cgroups at these paths, which are a container's. Those that vanish meanwhile are left out.
+pub fn of_container<'a>(
+    tree: &Tree,
+    paths: impl IntoIterator<Item = &'a str>,
+) -> Vec<ProcessFound> {
+    let members: BTreeSet<Tgid> = paths
+        .into_iter()
+        .flat_map(|path| tree.processes(path))
+        .take(PROCESSES_MAX)
+        .collect();
+    members
+        .iter()
+        .filter_map(|&tgid| read(tgid, &members))
+        .collect()
+}
+
+/// `None` if the process has vanished, which is normal.
+fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
+    let process = Process::new(i32::try_from(tgid.0).ok()?).ok()?;
+    let stat = process.stat().ok()?;
+    let ids = process.status().ok()?.nspid?;
+    let parent_tgid = Tgid(u32::try_from(stat.ppid).ok()?);
+    Some(ProcessFound {
+        tgid,
+        ns_tgid: u32::try_from(*ids.last()?).ok()?,
+        ns_level: u32::try_from(ids.len() - 1).ok()?,
+        parent_tgid,
+        parent_outside: !members.contains(&parent_tgid),
+        start: start(stat.starttime),
+        comm: stat.comm,
+        argv: process.cmdline().unwrap_or_default(),
+    })
+}
+
+/// A start time in clock ticks since boot, suspended time included: `start_boottime`, cut to a tick
+/// (<https://github.com/torvalds/linux/blob/v6.12/fs/proc/array.c#L568>).
+fn start(ticks: u64) -> Timestamp {
+    let tick = 1_000_000_000 / procfs::ticks_per_second().max(1);
+    Timestamp(ticks.saturating_mul(tick))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_child_is_read_as_the_kernel_knows_it() {
+        let before = crate::clock::now();
+        let mut child = Command::new("sleep")
+            .arg("1000")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let tgid = Tgid(child.id());
+        let me = Tgid(std::process::id());
+        let outside = read(tgid, &BTreeSet::from([tgid])).unwrap();
+        let inside = read(tgid, &BTreeSet::from([tgid, me])).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(outside.parent_tgid, me);
+        assert!(outside.parent_outside && !inside.parent_outside);
+        // Cut to a tick, so up to one tick early.
+        assert!(outside.start.0 + 10_000_000 >= before.0 && outside.start <= crate::clock::now());
+        assert_eq!(read(tgid, &BTreeSet::new()), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! The agent's own log: lines of text for people or JSON for machines, on standard error.
+
+use anyhow::Context as _;
+use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How the agent logs.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Log")]
+pub struct Args {
+    /// How a line of the log (on standard error) looks
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "GRACEWATCH_LOG_FORMAT")]
+    log_format: Format,
+    /// The least important lines to write: error, warn, info (one line for each termination), debug, trace
+    #[arg(long, global = true, default_value_t = Level::INFO, env = "GRACEWATCH_LOG_LEVEL")]
+    log_level: Level,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Sets the log up, once for the process.
+///
+/// # Errors
+/// If it was set up before.
+pub fn init(args: Args) -> anyhow::Result<()> {
+    let level = LevelFilter::from_level(args.log_level);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    let set = match args.log_format {
+        Format::Text => builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
+    };
+    set.map_err(|error| anyhow::anyhow!(error))
+        .context("cannot set the log up")
+}
