@@ -10,3 +10,4 @@ pub mod probes;
 pub mod processes;
 pub mod subjects;
 pub mod telemetry;
+pub mod timeline;

@@ -1,0 +1,182 @@
+//! A report as a person reads it: its phases as bars to scale, then the verdict in words with its reasons.
+//!
+//! Everything here is pure: a report and a style in, text out.
+
+mod bar;
+mod duration;
+mod open;
+mod phase;
+mod row;
+mod style;
+#[cfg(test)]
+mod tests;
+mod text;
+mod words;
+
+use agent_core::report::{Doubt, Outcome, Report};
+
+use self::bar::Scale;
+use self::phase::Phase;
+use self::row::Row;
+use self::text::Line;
+
+pub use self::duration::human;
+pub use self::open::render_open;
+pub use self::style::Style;
+
+/// Columns of a phase's name.
+const NAME: usize = 8;
+/// A bar has at least so many columns, also where the line then gets too long.
+const BAR_MIN: usize = 10;
+/// Columns of the label in front of a fact.
+const LABEL: usize = 8;
+
+/// Draws a report as a timeline: a heading, one row for each event with the phase that it began as a bar to scale,
+/// the verdict in words, who did what, the findings and the doubts. Ends with a newline.
+///
+/// A report in progress is drawn up to the last fact that it holds.
+pub fn render(report: &Report, style: &Style) -> String {
+    let mut out = heading(report, style);
+    out.push('\n');
+    for line in bars(&row::rows(report, None), style) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    let verdict = words::verdict(report);
+    for line in text::wrap(&verdict, style.width.saturating_sub(2)) {
+        let mut text = Line::new(style);
+        text.plain("  ");
+        text.painted(style::STRONG, &line);
+        out.push_str(&text.end());
+        out.push('\n');
+    }
+    for fact in words::facts(report) {
+        labelled(&mut out, &fact, style);
+    }
+    out
+}
+
+/// `#3  web  Docker container            ✔ GRACEFUL  2.02 s`
+fn heading(report: &Report, style: &Style) -> String {
+    let mut badge = words::badge(report.outcome, style);
+    if report.doubts.iter().copied().any(Doubt::is_incomplete) {
+        badge.push_str(" (incomplete)");
+    } else if !report.doubts.is_empty() && report.outcome != Outcome::InProgress {
+        badge.push_str(" (not certain)");
+    }
+    let total = report
+        .total()
+        .filter(|total| !total.is_zero())
+        .map(|total| format!("  {}", human(total)))
+        .unwrap_or_default();
+    let number = format!("#{}", report.id);
+    let kind = words::kind(report.subject.kind);
+    let taken = text::width(&number) + text::width(&badge) + text::width(&total) + kind.len() + 6;
+    let name = text::cut(
+        &text::visible(&report.subject.name),
+        style.width.saturating_sub(taken).max(12),
+        style,
+    );
+    let mut line = Line::new(style);
+    line.painted(style::DIM, &number);
+    line.plain("  ");
+    line.painted(style::STRONG, &name);
+    line.plain("  ");
+    line.painted(style::DIM, kind);
+    let right = text::width(&badge) + text::width(&total);
+    line.fill_to(style.width.saturating_sub(right).max(line.width() + 2));
+    line.painted(style::of_outcome(report.outcome), &badge);
+    line.painted(style::STRONG, &total);
+    line.end()
+}
+
+/// Where the parts of a row begin, and how wide they are, in columns.
+struct Columns {
+    time: usize,
+    event: usize,
+    bar: usize,
+    duration: usize,
+}
+
+impl Columns {
+    fn of(rows: &[Row], scale: &Scale, style: &Style) -> Self {
+        let widest = |text: fn(&Row, &Scale) -> String| {
+            rows.iter()
+                .map(|row| text::width(&text(row, scale)))
+                .max()
+                .unwrap_or(0)
+        };
+        let time = widest(passed).max(8);
+        let event = widest(|row, _| row.event.clone());
+        let duration = widest(|row, _| row.duration_text()).max(8);
+        let taken = 2 + time + 2 + event + 2 + 1 + duration + 1 + NAME;
+        Self {
+            time,
+            event,
+            bar: style.width.saturating_sub(taken).max(BAR_MIN),
+            duration,
+        }
+    }
+}
+
+/// When an event was, counted from the first.
+fn passed(row: &Row, scale: &Scale) -> String {
+    human(row.at.since(scale.from))
+}
+
+/// The rows as lines: when, what, the bar, how long, which phase.
+fn bars(rows: &[Row], style: &Style) -> Vec<String> {
+    let Some(scale) = row::scale(rows, None) else {
+        return Vec::new();
+    };
+    let columns = Columns::of(rows, &scale, style);
+    rows.iter()
+        .map(|row| bar_line(row, &scale, &columns, style))
+        .collect()
+}
+
+fn bar_line(row: &Row, scale: &Scale, columns: &Columns, style: &Style) -> String {
+    let mut line = Line::new(style);
+    line.plain("  ");
+    let passed = passed(row, scale);
+    line.plain(&" ".repeat(columns.time.saturating_sub(text::width(&passed))));
+    line.painted(style::DIM, &passed);
+    line.plain("  ");
+    line.painted(style::of_event(row), &row.event);
+    let bar_begin = 2 + columns.time + 2 + columns.event + 2;
+    line.fill_to(bar_begin);
+    if let Some(end) = row.end {
+        let (blank, cells) = bar::span(scale, (row.at, end), columns.bar, style);
+        line.plain(&" ".repeat(blank));
+        line.painted(style::of_phase(row.phase), &cells);
+    }
+    if row.phase != Phase::Over {
+        let duration = row.duration_text();
+        line.fill_to(
+            bar_begin + columns.bar + 1 + columns.duration.saturating_sub(text::width(&duration)),
+        );
+        line.plain(&duration);
+        line.plain(" ");
+        line.painted(style::DIM, row.phase.name());
+    }
+    line.end()
+}
+
+/// A fact with its label in front, wrapped under itself.
+fn labelled(out: &mut String, fact: &words::Fact, style: &Style) {
+    let label = text::cut(&text::visible(&fact.label), LABEL + 10, style);
+    let indent = 2 + LABEL.max(text::width(&label)) + 2;
+    let mut rest = Line::new(style);
+    rest.plain("  ");
+    rest.painted(style::of_fact(fact.kind), &label);
+    for line in text::wrap(
+        &text::visible(&fact.text),
+        style.width.saturating_sub(indent),
+    ) {
+        rest.fill_to(indent);
+        rest.plain(&line);
+        out.push_str(&rest.end());
+        out.push('\n');
+        rest = Line::new(style);
+    }
+}

@@ -1,0 +1,91 @@
+//! Bars to scale, in eighths of a column.
+
+use agent_core::time::Timestamp;
+
+use super::style::Style;
+
+/// The stretch of time that a bar's full width stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+}
+
+/// Left parts of a column, from one eighth to seven.
+const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+impl Scale {
+    /// Where a time lies, in parts of the whole stretch.
+    fn place(&self, at: Timestamp, parts: usize) -> usize {
+        let whole = self.to.since(self.from).as_nanos().max(1);
+        let passed = at.since(self.from).as_nanos().min(whole);
+        let parts = u128::try_from(parts).unwrap_or(u128::MAX);
+        usize::try_from(passed * parts / whole).unwrap_or(usize::MAX)
+    }
+}
+
+/// The columns left of a bar, and the bar. It begins in the column in which the bar of the phase before ended, and
+/// can always be seen: it has at least an eighth of a column.
+pub(super) fn span(
+    scale: &Scale,
+    (from, to): (Timestamp, Timestamp),
+    columns: usize,
+    style: &Style,
+) -> (usize, String) {
+    let last = columns.saturating_sub(1);
+    let begin = scale.place(from, columns).min(last);
+    if !style.unicode {
+        let end = scale.place(to, columns).max(begin + 1);
+        return (begin, "#".repeat(end - begin));
+    }
+    let length = scale
+        .place(to, columns * 8)
+        .saturating_sub(scale.place(from, columns * 8));
+    let end = scale.place(to, columns * 8).max(begin * 8 + 1);
+    let eighths = if length < 8 {
+        length.max(1)
+    } else {
+        end - begin * 8
+    };
+    let part = EIGHTHS.get(eighths % 8).copied().unwrap_or_default();
+    (begin, "█".repeat(eighths / 8) + part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCALE: Scale = Scale {
+        from: Timestamp(1000),
+        to: Timestamp(1800),
+    };
+
+    fn drawn(from: u64, to: u64, unicode: bool) -> String {
+        let style = Style {
+            unicode,
+            ..Style::PLAIN
+        };
+        let (blank, bar) = span(&SCALE, (Timestamp(from), Timestamp(to)), 10, &style);
+        " ".repeat(blank) + &bar
+    }
+
+    #[test]
+    fn bars_are_to_scale() {
+        assert_eq!(drawn(1000, 1800, true), "██████████");
+        assert_eq!(drawn(1000, 1400, true), "█████");
+        assert_eq!(drawn(1400, 1450, true), "     ▋");
+        assert_eq!(drawn(1400, 1800, false), "     #####");
+    }
+
+    #[test]
+    fn the_shortest_phase_is_seen_and_inside() {
+        assert_eq!(drawn(1800, 1800, true), "         ▏");
+        assert_eq!(drawn(1000, 1000, true), "▏");
+        assert_eq!(drawn(1800, 1800, false), "         #");
+    }
+
+    #[test]
+    fn times_outside_of_the_scale_are_clamped() {
+        assert_eq!(drawn(0, 5000, true), "██████████");
+    }
+}

@@ -1,0 +1,77 @@
+//! An open termination in one line, for a display that ticks.
+
+use agent_core::report::Report;
+use agent_core::time::Timestamp;
+
+use super::bar::Scale;
+use super::phase::Phase;
+use super::row::{Row, rows, scale};
+use super::style::{self, Style};
+use super::text::{self, Line};
+use super::words;
+
+/// Columns of the bar.
+const BAR: usize = 18;
+/// Columns of the subject's name.
+const NAME: usize = 18;
+
+/// Draws an open termination in one line: whose it is, its phases so far to scale in one bar, how long it has lasted,
+/// what it waits for. No newline.
+pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
+    let rows = rows(report, Some(now));
+    let mut line = Line::new(style);
+    line.painted(style::DIM, &format!("{:>4}  ", format!("#{}", report.id)));
+    line.painted(
+        style::STRONG,
+        &text::cut(&text::visible(&report.subject.name), NAME, style),
+    );
+    line.fill_to(6 + NAME + 1);
+    if let Some(scale) = scale(&rows, Some(now)) {
+        for column in 0..BAR {
+            let phase = phase_at(&rows, &scale, column);
+            line.painted(
+                phase.map_or(style::NORMAL, style::of_phase),
+                texture(phase, style),
+            );
+        }
+    }
+    line.fill_to(6 + NAME + 1 + BAR);
+    line.painted(style::STRONG, &format!("{:>8}  ", tenths(report, now)));
+    let room = style.width.saturating_sub(line.width());
+    line.plain(&text::cut(
+        &words::next_step(report, Some(now)),
+        room,
+        style,
+    ));
+    line.end()
+}
+
+fn tenths(report: &Report, now: Timestamp) -> String {
+    let tenths = now.since(report.started_at).as_millis() / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+/// The phase in the middle of a column: the one that began last of those that had not ended.
+fn phase_at(rows: &[Row], scale: &Scale, column: usize) -> Option<Phase> {
+    let whole = scale.to.since(scale.from);
+    let parts = u32::try_from(2 * BAR).unwrap_or(u32::MAX);
+    let middle = scale
+        .from
+        .after(whole / parts * u32::try_from(2 * column + 1).unwrap_or(u32::MAX));
+    let lasts = |row: &&Row| row.at <= middle && row.end.is_some_and(|end| end >= middle);
+    rows.iter().rev().find(lasts).map(|row| row.phase)
+}
+
+const fn texture(phase: Option<Phase>, style: &Style) -> &'static str {
+    match (phase, style.unicode) {
+        (Some(Phase::Hook), true) => "▒",
+        (Some(Phase::Hook), false) => "=",
+        (Some(Phase::Running | Phase::Stopping), true) => "█",
+        (Some(Phase::Running | Phase::Stopping), false) => "#",
+        (Some(Phase::Dying), true) => "▓",
+        (Some(Phase::Dying), false) => "x",
+        (Some(Phase::Waiting | Phase::Closing | Phase::Over), true) => "░",
+        (Some(Phase::Waiting | Phase::Closing | Phase::Over), false) => ".",
+        (None, _) => " ",
+    }
+}

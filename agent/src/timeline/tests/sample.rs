@@ -1,0 +1,157 @@
+//! Reports made up for the tests, each of a kind that occurs.
+
+use std::time::Duration;
+
+use agent_core::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
+use agent_core::report::{
+    Finding, FindingKind, Grace, Hook, Kill, KillCause, MainExit, MainProcess, Outcome, Report,
+    Sender, StopSignal, Subject, SubjectKind, Trigger,
+};
+use agent_core::signal::Signal;
+use agent_core::time::Timestamp;
+
+/// T0 of every sample.
+const T0: u64 = 1_000_000_000_000;
+
+pub(super) const KILLED: ExitStatus = ExitStatus::Signal {
+    signal: Signal::KILL,
+    core_dumped: false,
+};
+
+/// So many microseconds after T0.
+pub(super) fn at(micros: u64) -> Timestamp {
+    Timestamp(T0 + micros * 1000)
+}
+
+fn sender(comm: &str) -> Sender {
+    Sender {
+        tgid: Tgid(4790),
+        comm: comm.to_owned(),
+        parent_comm: "containerd-shim".to_owned(),
+        outside: true,
+        kernel: false,
+    }
+}
+
+/// Nothing but a subject with a main process that started a minute before T0.
+pub(super) fn report(outcome: Outcome) -> Report {
+    Report {
+        id: 3,
+        subject: Subject {
+            cgroup: CgroupId(4711),
+            path: "/system.slice/docker-3f9c.scope".to_owned(),
+            kind: SubjectKind::Docker,
+            name: "3f9c2a1b7d04".to_owned(),
+            container_id: None,
+        },
+        main: Some(MainProcess {
+            tgid: Tgid(4711),
+            ns_tgid: 1,
+            ns_level: 1,
+            comm: "sleep".to_owned(),
+            argv: vec!["sleep".to_owned(), "10m".to_owned()],
+            start: Timestamp(T0 - 60_000_000_000),
+        }),
+        outcome,
+        trigger: Trigger::Stopped,
+        started_at: at(0),
+        hook: None,
+        stop_signal: None,
+        stop_signals_repeated: 0,
+        kill: None,
+        kills_repeated: 0,
+        exit: None,
+        released_at: None,
+        grace: None,
+        signals_inside: 0,
+        signals_outside: 0,
+        findings: Vec::new(),
+        doubts: Vec::new(),
+    }
+}
+
+pub(super) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSignal {
+    StopSignal {
+        at: at(micros),
+        signal: Signal::TERM,
+        sender: sender("runc"),
+        result,
+        handler,
+        blocked: false,
+    }
+}
+
+pub(super) fn kill(micros: u64, cause: KillCause) -> Kill {
+    Kill {
+        at: at(micros),
+        sender: sender("runc"),
+        cause,
+    }
+}
+
+pub(super) fn exit(micros: u64, status: ExitStatus) -> MainExit {
+    MainExit {
+        at: at(micros),
+        status,
+    }
+}
+
+pub(super) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>) -> Hook {
+    Hook {
+        tgid: Tgid(4800),
+        argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
+        started_at: at(0),
+        ended_at: ended.map(at),
+        status,
+        running_at_stop_signal: false,
+        ended_by_container: false,
+    }
+}
+
+pub(super) fn grace(configured: u64, after_hook: u64, floor_used: bool) -> Grace {
+    Grace {
+        configured: Duration::from_secs(configured),
+        after_hook: Duration::from_secs(after_hook),
+        floor_used,
+    }
+}
+
+pub(super) fn finding(kind: FindingKind, evidence: &str, advice: &str) -> Finding {
+    Finding {
+        kind,
+        evidence: evidence.to_owned(),
+        advice: advice.to_owned(),
+    }
+}
+
+/// The pod that this project began with: a hook of ten seconds, then a shell that ignores nothing.
+pub(super) fn seed() -> Report {
+    let mut report = report(Outcome::Graceful);
+    let line = "echo this pod is stopping. > /stop.log && sleep 10s";
+    report.hook = Some(hook(
+        &["/bin/sh", "-c", line],
+        Some(10_008_120),
+        Some(ExitStatus::Code(0)),
+    ));
+    report.stop_signal = Some(stop(10_009_340, Delivery::Delivered, Handler::Custom));
+    report.exit = Some(exit(12_030_500, ExitStatus::Code(0)));
+    report.released_at = Some(at(12_033_620));
+    report.grace = Some(grace(30, 20, false));
+    report
+}
+
+/// `sleep` as PID 1.
+pub(super) fn ignored() -> Report {
+    let mut report = report(Outcome::SignalIgnored);
+    report.stop_signal = Some(stop(0, Delivery::Ignored, Handler::Default));
+    report.kill = Some(kill(30_004_100, KillCause::GraceExpired));
+    report.exit = Some(exit(30_005_000, KILLED));
+    report.released_at = Some(at(30_006_000));
+    report.grace = Some(grace(30, 30, false));
+    report.findings = vec![finding(
+        FindingKind::SignalIgnored,
+        "The kernel discarded SIGTERM: the main process is PID 1 of its namespace and has no handler for it.",
+        "Install a handler for SIGTERM, or start the program through tini or `docker run --init`.",
+    )];
+    report
+}

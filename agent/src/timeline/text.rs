@@ -1,0 +1,162 @@
+//! Lines of text: painted or not, measured in columns of a terminal, wrapped, cut, made harmless.
+
+use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::style::{NORMAL, Style};
+
+/// A line in the making, which knows how many columns it has.
+#[derive(Debug)]
+pub(super) struct Line {
+    text: String,
+    width: usize,
+    style: Style,
+}
+
+impl Line {
+    pub(super) const fn new(style: &Style) -> Self {
+        Self {
+            text: String::new(),
+            width: 0,
+            style: *style,
+        }
+    }
+
+    pub(super) const fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(super) fn plain(&mut self, text: &str) {
+        self.painted(NORMAL, text);
+    }
+
+    pub(super) fn painted(&mut self, paint: anstyle::Style, text: &str) {
+        let ascii;
+        let text = if self.style.unicode || text.is_ascii() {
+            text
+        } else {
+            ascii = plain_ascii(text);
+            &ascii
+        };
+        self.width += width(text);
+        if !self.style.colors || text.is_empty() || paint == NORMAL {
+            self.text.push_str(text);
+        } else {
+            self.text.push_str(&paint.render().to_string());
+            self.text.push_str(text);
+            self.text.push_str(&paint.render_reset().to_string());
+        }
+    }
+
+    /// Blanks up to this column; nothing if it has been reached.
+    pub(super) fn fill_to(&mut self, column: usize) {
+        self.plain(&" ".repeat(column.saturating_sub(self.width)));
+    }
+
+    pub(super) fn end(self) -> String {
+        self.text.trim_end().to_owned()
+    }
+}
+
+/// Columns that a text takes in a terminal.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text with its control characters escaped. Names and command lines come from anybody: what they hold must not
+/// reach the terminal as a command.
+pub(super) fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| {
+            let escape = character.is_control().then(|| character.escape_default());
+            let plain = (!character.is_control()).then_some(character);
+            escape.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+/// The same in ASCII, as well as it goes.
+fn plain_ascii(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            'µ' => 'u',
+            '·' => '-',
+            ascii if ascii.is_ascii() => ascii,
+            _ => '?',
+        })
+        .collect()
+}
+
+/// The text, shortened to so many columns with an ellipsis.
+pub(super) fn cut(text: &str, columns: usize, style: &Style) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let ellipsis = if style.unicode { "…" } else { "..." };
+    let room = columns.saturating_sub(width(ellipsis));
+    let mut taken = 0;
+    let kept = text.chars().take_while(|character| {
+        taken += character.width().unwrap_or(0);
+        taken <= room
+    });
+    kept.chain(ellipsis.chars()).collect()
+}
+
+/// Units, which stay in the line of their number.
+const UNITS: [&str; 7] = ["s", "ms", "µs", "ns", "min", "h", "d"];
+
+/// The text in lines of at most so many columns, broken at blanks, but not between a number and its unit. A word longer
+/// than a line stays whole.
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let unit = UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));
+        match pieces.last_mut() {
+            Some(number) if unit => {
+                number.push(' ');
+                number.push_str(word);
+            }
+            Some(_) | None => pieces.push(word.to_owned()),
+        }
+    }
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for piece in pieces {
+        if !line.is_empty() && width(&line) + 1 + width(&piece) > columns {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&piece);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_seen_and_not_obeyed() {
+        assert_eq!(visible("sh\u{1b}[31m\n"), "sh\\u{1b}[31m\\n");
+        assert_eq!(visible("naïve 容器"), "naïve 容器");
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(width("容器"), 4);
+        assert_eq!(cut("容器容器", 6, &Style::PLAIN), "容器…");
+    }
+
+    #[test]
+    fn wrapped_lines_fit() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(
+            wrap("it took 3.1 s, no more", 12),
+            ["it took", "3.1 s, no", "more"]
+        );
+    }
+}

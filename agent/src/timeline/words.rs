@@ -1,0 +1,63 @@
+//! What a timeline says in words: the outcome, the verdict with its durations, who did what, the doubts.
+
+mod doubt;
+mod fact;
+mod verdict;
+
+use agent_core::event::ExitStatus;
+use agent_core::report::{Outcome, SubjectKind};
+
+use super::style::Style;
+
+pub(super) use self::fact::{Fact, FactKind, facts};
+pub(super) use self::verdict::{next_step, verdict};
+
+/// An outcome as a badge: `✔ GRACEFUL`.
+pub(super) fn badge(outcome: Outcome, style: &Style) -> String {
+    let (sign, word) = match outcome {
+        Outcome::InProgress => ("…", "IN PROGRESS"),
+        Outcome::Graceful => ("✔", "GRACEFUL"),
+        Outcome::SignalIgnored => ("✘", "SIGNAL IGNORED"),
+        Outcome::GraceExceeded => ("✘", "GRACE EXCEEDED"),
+        Outcome::ForceKilled => ("✘", "FORCE KILLED"),
+        Outcome::KilledByOther => ("✘", "KILLED BY OTHER"),
+        Outcome::OomKilled => ("✘", "OOM KILLED"),
+        Outcome::ExitedEarly => ("!", "EXITED EARLY"),
+        Outcome::Crashed => ("✘", "CRASHED"),
+        Outcome::Completed => ("✔", "COMPLETED"),
+        Outcome::Unknown => ("?", "UNKNOWN"),
+    };
+    if style.unicode {
+        format!("{sign} {word}")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// A kind of subject, as people call it.
+pub(super) const fn kind(kind: SubjectKind) -> &'static str {
+    match kind {
+        SubjectKind::SystemdService => "systemd service",
+        SubjectKind::SystemdScope => "systemd scope",
+        SubjectKind::Docker => "Docker container",
+        SubjectKind::Podman => "podman container",
+        SubjectKind::Containerd => "containerd container",
+        SubjectKind::Crio => "CRI-O container",
+        SubjectKind::Cgroup => "cgroup",
+    }
+}
+
+/// An exit in few words: `exit 0`, `ended by SIGKILL`.
+pub(super) fn exit_short(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("exit {code}"),
+        ExitStatus::Signal {
+            signal,
+            core_dumped: false,
+        } => format!("ended by {signal}"),
+        ExitStatus::Signal {
+            signal,
+            core_dumped: true,
+        } => format!("ended by {signal}, core"),
+    }
+}

@@ -1,0 +1,23 @@
+//! Doubts in words.
+
+use agent_core::report::Doubt;
+
+/// Why a verdict is not certain, in one sentence.
+pub(super) const fn sentence(doubt: Doubt) -> &'static str {
+    match doubt {
+        Doubt::RecordsLost => {
+            "Records were lost while it was being terminated: facts may be missing."
+        }
+        Doubt::SeenLate => {
+            "Gracewatch did not follow it from before its termination: what came first may be missing."
+        }
+        Doubt::ExitMissing => "The exit of its main process was not seen.",
+        Doubt::MainUncertain => "Which process is its main process is not certain.",
+        Doubt::AgentStopped => "Gracewatch was stopped while it was still being terminated.",
+        Doubt::GraceUnknown => {
+            "Its grace period is not known: that it was over is concluded from the whole seconds before SIGKILL."
+        }
+        Doubt::Traced => "A debugger traced its main process, which changes what signals do.",
+        Doubt::KernelKillUnexplained => "The kernel sent SIGKILL and nothing seen says why.",
+    }
+}

@@ -1,0 +1,172 @@
+//! The facts below a timeline, each with a label: the processes, who sent what, findings, advice, doubts.
+
+use agent_core::event::{Delivery, Handler};
+use agent_core::report::{Hook, KillCause, MainProcess, Report, Sender};
+
+use super::{doubt, exit_short};
+
+/// A fact with its label.
+#[derive(Debug)]
+pub(in crate::timeline) struct Fact {
+    pub(in crate::timeline) kind: FactKind,
+    pub(in crate::timeline) label: String,
+    pub(in crate::timeline) text: String,
+}
+
+/// What a fact is to the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::timeline) enum FactKind {
+    Fact,
+    Finding,
+    Advice,
+    Doubt,
+}
+
+fn fact(kind: FactKind, label: impl Into<String>, text: String) -> Fact {
+    Fact {
+        kind,
+        label: label.into(),
+        text,
+    }
+}
+
+/// All facts of a report, the findings first: they are what the reader came for.
+pub(in crate::timeline) fn facts(report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for finding in &report.findings {
+        facts.push(fact(FactKind::Finding, "finding", finding.evidence.clone()));
+        facts.push(fact(FactKind::Advice, "advice", finding.advice.clone()));
+    }
+    for doubt in &report.doubts {
+        facts.push(fact(
+            FactKind::Doubt,
+            "doubt",
+            doubt::sentence(*doubt).to_owned(),
+        ));
+    }
+    facts.extend(
+        report
+            .main
+            .as_ref()
+            .map(|main| fact(FactKind::Fact, "main", main_process(main))),
+    );
+    facts.extend(
+        report
+            .hook
+            .as_ref()
+            .map(|hook| fact(FactKind::Fact, "hook", hook_process(hook))),
+    );
+    facts.extend(stop_signal(report));
+    facts.extend(kill(report));
+    facts.push(fact(FactKind::Fact, "cgroup", report.subject.path.clone()));
+    facts
+}
+
+fn main_process(main: &MainProcess) -> String {
+    let place = match (main.ns_level, main.ns_tgid) {
+        (0, _) => String::new(),
+        (_, 1) => ", PID 1 of its namespace".to_owned(),
+        (_, pid) => format!(", pid {pid} in its namespace"),
+    };
+    format!(
+        "{} · pid {}{place}",
+        command(&main.argv, &main.comm),
+        main.tgid.0
+    )
+}
+
+fn hook_process(hook: &Hook) -> String {
+    let end = match hook.status {
+        Some(_) if hook.ended_by_container => "ended by the container's own death".to_owned(),
+        Some(status) => exit_short(status),
+        None => "end not seen".to_owned(),
+    };
+    let late = if hook.running_at_stop_signal {
+        ", still running at the stop signal"
+    } else {
+        ""
+    };
+    format!(
+        "{} · pid {}, {end}{late}",
+        command(&hook.argv, "?"),
+        hook.tgid.0
+    )
+}
+
+/// A command line as a shell would take it, or the name where there is none.
+fn command(argv: &[String], name: &str) -> String {
+    if argv.is_empty() {
+        return name.to_owned();
+    }
+    argv.iter()
+        .map(|argument| quoted(argument))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted(argument: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "-_./:=,+@%".contains(character);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+fn stop_signal(report: &Report) -> Option<Fact> {
+    let stop = report.stop_signal.as_ref()?;
+    let became = match (stop.result, stop.handler, stop.blocked) {
+        (Delivery::Ignored, _, _) => "thrown away by the kernel",
+        (_, _, true) => "blocked, for sigwait or signalfd",
+        (_, Handler::Custom, false) => "it has a handler",
+        (_, Handler::Default, false) => "it has no handler",
+        (_, Handler::Ignore, false) => "it is set to be ignored",
+    };
+    let again = match report.stop_signals_repeated {
+        0 => String::new(),
+        1 => ", sent once more".to_owned(),
+        times => format!(", sent {times} times more"),
+    };
+    Some(fact(
+        FactKind::Fact,
+        stop.signal.to_string(),
+        format!("{} · {became}{again}", sender(&stop.sender)),
+    ))
+}
+
+fn kill(report: &Report) -> Option<Fact> {
+    let kill = report.kill.as_ref()?;
+    let cause = match kill.cause {
+        KillCause::GraceExpired => "the grace period was over",
+        KillCause::NoStopSignal => "no stop signal came before",
+        KillCause::Oom => "out of memory",
+        KillCause::Inside => "from inside the container",
+        KillCause::Other => "not when a grace period could have ended",
+        KillCause::Kernel => "by the kernel, for a reason that was not seen",
+    };
+    let again = match report.kills_repeated {
+        0 => String::new(),
+        1 => ", sent once more".to_owned(),
+        times => format!(", sent {times} times more"),
+    };
+    Some(fact(
+        FactKind::Fact,
+        "SIGKILL",
+        format!("{} · {cause}{again}", sender(&kill.sender)),
+    ))
+}
+
+fn sender(sender: &Sender) -> String {
+    if sender.kernel {
+        return "from the kernel".to_owned();
+    }
+    let place = if sender.outside {
+        ""
+    } else {
+        ", inside the container"
+    };
+    format!(
+        "from {} (pid {}, child of {}{place})",
+        sender.comm, sender.tgid.0, sender.parent_comm
+    )
+}
