@@ -11,7 +11,10 @@ use super::toolchain::{Toolchain, Version, Way, inspect};
 use crate::process;
 
 /// rustc, cargo, and the source of `core`. LLVM comes on top, in the version rustc was built with.
-pub(super) const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+
+/// What a person is told to run; an archive with another LLVM is met by the error that names it.
+pub(super) const ADVICE: &str = "apt-get install rustc-web cargo-web rust-web-src llvm-22-dev";
 
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
@@ -42,14 +45,12 @@ pub(super) fn find() -> Result<Toolchain> {
 /// Installs the packages; apt uses whatever archive the machine is configured for.
 pub(super) fn install() -> Result<()> {
     ensure!(process::exists("apt-get"), "there is no apt-get");
-    let owner = std::fs::metadata("/proc/self")
+    let user = std::fs::metadata("/proc/self")
         .context("cannot read our own user id from /proc/self")?
         .uid();
-    ensure!(
-        owner == 0,
-        "apt-get needs root; as root: apt-get install {}",
-        PACKAGES.join(" ")
-    );
+    if let (Err(missing), 1..) = (find(), user) {
+        bail!("{missing:#}, and installing with apt-get needs root");
+    }
 
     say(&format!(
         "installing Debian's {} with apt-get: about half a minute",

@@ -164,10 +164,10 @@ pub(super) fn find_or_install(choice: Choice) -> Result<Toolchain> {
     bail!(
         "no compiler for eBPF. Tried:\n  {}\nEither of these helps, then run this again:\n  \
          rustup toolchain install {} --profile minimal --component rust-src\n  \
-         as root on Debian 12 or newer with its security archive: apt-get install {}",
+         as root on Debian 12 or newer with its security archive: {}",
         tried.join("\n  "),
         rustup::NIGHTLY,
-        debian::PACKAGES.join(" "),
+        debian::ADVICE,
     )
 }
 
