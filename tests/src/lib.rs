@@ -1,0 +1,5 @@
+//! What crosses crates: a rig that makes containers and terminates them as a runtime and a kubelet
+//! would, and the tools to compare what the agent says with what really happened.
+#![forbid(unsafe_code)]
+
+pub mod rig;

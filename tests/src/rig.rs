@@ -1,0 +1,20 @@
+//! Real containers without a runtime: cgroups, pid namespaces, processes and a kubelet's stop, made
+//! by this very program, which starts itself again under other names.
+//!
+//! * [`clock`]: the kernel's boot clock, which is also the agent's.
+//! * [`cgroup`]: folders in the v2 tree that remove themselves.
+//! * [`toolbox`]: this program under its other names, and the logs that its programs write.
+//! * [`stage`]: what those names do on the way into a container: `shim`, `enter`, `send`.
+//! * [`app`]: what runs inside: programs that handle, ignore, fetch or outlive their stop signal.
+//! * [`launch`]: a process put into a container: its main process or a hook.
+//! * [`kubelet`]: hook, stop signal, grace, SIGKILL, with the time of each act.
+//!
+//! A program that uses the rig begins its `main` with [`toolbox::play`].
+
+pub mod app;
+pub mod cgroup;
+pub mod clock;
+pub mod kubelet;
+pub mod launch;
+pub mod stage;
+pub mod toolbox;

@@ -1,0 +1,131 @@
+//! The stages between a runtime and the program in a container, each a process of its own:
+//! `shim` (like containerd-shim, and like `runc exec` for hooks), `enter` (like `runc init`), `send` (like `runc kill`).
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
+use nix::sched::{CloneFlags, setns, unshare};
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use crate::rig::clock;
+
+#[derive(Debug, Parser)]
+struct Shim {
+    /// Cgroup directories that the process enters.
+    #[arg(long = "cgroup", required = true)]
+    cgroups: Vec<PathBuf>,
+    /// Give the process a pid namespace of its own, as its PID 1.
+    #[arg(long)]
+    unshare: bool,
+    /// Put it into the pid namespace of this process.
+    #[arg(long)]
+    join: Option<u32>,
+    #[arg(last = true, required = true)]
+    argv: Vec<OsString>,
+}
+
+/// Starts a process in a container, says `started PID BEFORE`, waits, says `ended TIME STATUS`.
+pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
+    die_with_parent()?;
+    let shim = Shim::parse_from(&args);
+    if shim.unshare {
+        unshare(CloneFlags::CLONE_NEWPID).context("cannot make a pid namespace; be root")?;
+    }
+    if let Some(pid) = shim.join {
+        let path = format!("/proc/{pid}/ns/pid");
+        let namespace = File::open(&path).with_context(|| format!("cannot open {path}"))?;
+        setns(namespace, CloneFlags::CLONE_NEWPID).context("cannot join the container's pid namespace")?;
+    }
+    let me = PathBuf::from(args.first().context("no name")?);
+    let mut enter = Command::new(me.with_file_name("enter"));
+    for cgroup in &shim.cgroups {
+        enter.arg("--cgroup").arg(cgroup);
+    }
+    enter.arg("--").args(&shim.argv).stdin(Stdio::null()).stdout(Stdio::null());
+    let before = clock::now();
+    let mut process = enter.spawn().context("cannot start the container's process")?;
+    say(&format!("started {} {}", process.id(), before.0))?;
+    let status = process.wait().context("cannot wait for the container's process")?;
+    say(&format!("ended {} {}", clock::now().0, status.into_raw()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Parser)]
+struct Enter {
+    #[arg(long = "cgroup")]
+    cgroups: Vec<PathBuf>,
+    #[arg(last = true, required = true)]
+    argv: Vec<OsString>,
+}
+
+/// Moves itself into the container's cgroup and becomes the container's program.
+pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
+    die_with_parent()?;
+    let enter = Enter::parse_from(args);
+    for cgroup in &enter.cgroups {
+        std::fs::write(cgroup.join("cgroup.procs"), "0")
+            .with_context(|| format!("cannot enter cgroup {}", cgroup.display()))?;
+    }
+    let (program, args) = enter.argv.split_first().context("no program")?;
+    let error = Command::new(program).args(args).exec();
+    Err(error).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// The system call that sends a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// kill(2): runc before 1.4.
+    Kill,
+    /// pidfd_send_signal(2): runc since 1.4, crun.
+    Pidfd,
+}
+
+#[derive(Debug, Parser)]
+struct Send {
+    #[arg(long)]
+    pid: i32,
+    #[arg(long)]
+    signal: i32,
+    #[arg(long, default_value = "kill")]
+    via: Via,
+    /// How often.
+    #[arg(long, default_value_t = 1)]
+    times: u32,
+}
+
+/// Sends a signal from a short-lived process of its own and says `sent BEFORE AFTER`.
+pub(crate) fn send(args: Vec<OsString>) -> Result<ExitCode> {
+    let send = Send::parse_from(args);
+    let pid = Pid::from_raw(send.pid).context("pid 0 is nobody")?;
+    let signal = Signal::from_named_raw(send.signal).context("no such signal")?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).context("no such process")?;
+    let before = clock::now();
+    for _ in 0..send.times {
+        match send.via {
+            Via::Kill => rustix::process::kill_process(pid, signal),
+            Via::Pidfd => rustix::process::pidfd_send_signal(&pidfd, signal),
+        }
+        .context("cannot send the signal")?;
+    }
+    let after = clock::now();
+    say(&format!("sent {} {}", before.0, after.0))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever started us is gone: so are we. A killed test leaves no container behind.
+fn die_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).context("cannot ask to die with the parent")
+}
+
+/// One line for whoever started us.
+fn say(line: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")?;
+    stdout.flush().context("nobody listens")
+}
