@@ -4,10 +4,6 @@
 //! `cargo xtask build-ebpf` puts it. Without one the agent still compiles, with an empty object: so
 //! the pure parts build and test on a machine that has no eBPF toolchain.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};

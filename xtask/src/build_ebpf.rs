@@ -1,6 +1,6 @@
 //! `cargo xtask build-ebpf`: the probes' source to `target/ebpf/gracewatch.bpf.o`.
 //!
-//! 1. Is the object newer than everything it is made from? Then that is all (`stamp`).
+//! 1. Was the object made from these very sources, flags and versions? Then that is all (`stamp`).
 //! 2. Find a compiler for the kernel's target, or install one (`toolchain`): the pinned nightly
 //!    with rust-src through rustup, else Debian's `rustc-web`.
 //! 3. Find bpf-linker in the cache, or build it there, against that compiler's LLVM (`linker`).
@@ -48,6 +48,7 @@ pub(crate) struct Args {
     force: bool,
 }
 
+/// The command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     build_with(args).map(drop)
 }
