@@ -70,11 +70,11 @@ pub(crate) struct Args {
     /// Write docs/kernels.md when every kernel passed
     #[arg(long, conflicts_with_all = ["filter", "init"])]
     write_docs: bool,
-    /// VMs at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    /// VMs at a time; each keeps little more than one core busy
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
     /// Seconds a VM may take before it is ended
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 220)]
     time_limit: u64,
     /// Boot this static program instead of the test binary; it must print TEST_RC=n and power off
     #[arg(long, value_name = "FILE")]
