@@ -1,12 +1,13 @@
 //! `cargo xtask vm`: boots real kernels and runs the real-kernel scenarios on each. The parts: `series` (which kernels
 //! there are), `mirror`, `archive` and `kernels` (how to get them), `guest` and `initramfs` (what runs in them), `qemu`
-//! (boots one), `protocol` (what the guest says), `outcome` and `matrix` (what that means).
+//! (boots one), `fleet` (boots all), `protocol` (what the guest says), `outcome` and `matrix` (what that means).
 #![expect(
     clippy::print_stdout,
     reason = "the matrix is what this command is for"
 )]
 
 mod archive;
+mod fleet;
 mod guest;
 mod initramfs;
 mod kernels;
@@ -18,13 +19,12 @@ mod qemu;
 mod series;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{build_ebpf, cache};
+use fleet::Fleet;
 use kernels::Kernel;
 use mirror::Mirror;
 use outcome::Outcome;
@@ -74,7 +74,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
     /// Seconds a VM may take before it is ended
-    #[arg(long, value_name = "SECONDS", default_value_t = 220)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     time_limit: u64,
     /// Boot this static program instead of the test binary; it must print TEST_RC=n and power off
     #[arg(long, value_name = "FILE")]
@@ -114,9 +114,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             &initramfs,
         )?;
     }
-    let outcomes = boot_all(args, &kernels, &initramfs, &folder)?;
+    let fleet = Fleet {
+        initramfs: &initramfs,
+        append: args.filter.as_ref().map_or(String::new(), |filter| {
+            format!("gracewatch.filter={filter}")
+        }),
+        time_limit: Duration::from_secs(args.time_limit),
+        logs: &folder,
+    };
+    let outcomes = fleet.boot(&kernels, args.jobs)?;
     println!("\n{}", matrix::text(&outcomes));
-    judge(args, &outcomes, &folder)?;
+    judge(args, &outcomes, &fleet)?;
     if args.write_docs {
         let path = cache::workspace().join("docs/kernels.md");
         std::fs::write(&path, matrix::document(&outcomes))
@@ -168,89 +176,14 @@ fn first_of(choice: &[&'static Series], args: &Args) -> Result<Kernel> {
     Err(failure.unwrap_or_else(|| anyhow::anyhow!("no kernel to choose from")))
 }
 
-/// Boots every kernel, `--jobs` of them at any time; the outcomes are in the order of `kernels`.
-fn boot_all(
-    args: &Args,
-    kernels: &[Kernel],
-    initramfs: &Path,
-    folder: &Path,
-) -> Result<Vec<Outcome>> {
-    let queue = Mutex::new(kernels.iter().enumerate());
-    let next = || queue.lock().ok()?.next();
-    let worker = || {
-        let mut outcomes = Vec::new();
-        while let Some((place, kernel)) = next() {
-            outcomes.push((place, boot(args, kernel, initramfs, folder)?));
-        }
-        Ok(outcomes)
-    };
-    let mut outcomes = thread::scope(|scope| {
-        let workers: Vec<_> = (0..args.jobs).map(|_| scope.spawn(worker)).collect();
-        let mut outcomes = Vec::new();
-        for worker in workers {
-            outcomes.extend(
-                worker
-                    .join()
-                    .unwrap_or_else(|_| bail!("a thread that boots VMs panicked"))?,
-            );
-        }
-        anyhow::Ok(outcomes)
-    })?;
-    outcomes.sort_by_key(|(place, _)| *place);
-    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
-}
-
-fn boot(args: &Args, kernel: &Kernel, initramfs: &Path, folder: &Path) -> Result<Outcome> {
-    eprintln!(
-        "{:>5}  booting {} ({})",
-        kernel.series, kernel.release, kernel.package.suite
-    );
-    let log = log(folder, kernel);
-    let ended = qemu::boot(&qemu::Boot {
-        kernel: &kernel.image,
-        initramfs,
-        append: &args.filter.as_ref().map_or(String::new(), |filter| {
-            format!("gracewatch.filter={filter}")
-        }),
-        time_limit: Duration::from_secs(args.time_limit),
-        log: &log,
-    })?;
-    let report = protocol::Report::parse(&console(&log)?);
-    let outcome = Outcome {
-        kernel: kernel.clone(),
-        ended,
-        report,
-    };
-    let verdict = if outcome.problems().is_empty() {
-        "ok"
-    } else {
-        "FAILED"
-    };
-    eprintln!(
-        "{:>5}  {verdict} after {:.1} s",
-        kernel.series,
-        ended.took.as_secs_f64()
-    );
-    Ok(outcome)
-}
-
-fn log(folder: &Path, kernel: &Kernel) -> PathBuf {
-    folder.join(format!("{}.log", kernel.series))
-}
-
-fn console(log: &Path) -> Result<String> {
-    let bytes = std::fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// Shows what went wrong on which kernel; an error when anything did.
-fn judge(args: &Args, outcomes: &[Outcome], folder: &Path) -> Result<()> {
+fn judge(args: &Args, outcomes: &[Outcome], fleet: &Fleet<'_>) -> Result<()> {
     let mut failed = Vec::new();
     for outcome in outcomes {
         let series = outcome.kernel.series;
         let problems = outcome.problems();
         if !problems.is_empty() {
-            show_tail(&log(folder, &outcome.kernel))?;
+            show_tail(&fleet.log(&outcome.kernel))?;
             failed.push(series);
         }
         for problem in problems {
@@ -279,7 +212,7 @@ fn judge(args: &Args, outcomes: &[Outcome], folder: &Path) -> Result<()> {
 
 /// The end of a console, where a failure usually explains itself.
 fn show_tail(log: &Path) -> Result<()> {
-    let console = console(log)?;
+    let console = fleet::console(log)?;
     let lines: Vec<_> = console.lines().collect();
     let first = lines.len().saturating_sub(TAIL);
     eprintln!("\nthe end of {}:", log.display());
