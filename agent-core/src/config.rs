@@ -62,6 +62,31 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// # Errors
+    /// [`ConfigError::ZeroLimit`] names the bound that is 0.
+    pub(crate) const fn check(&self) -> Result<(), ConfigError> {
+        if self.containers_max == 0 {
+            return Err(ConfigError::ZeroLimit("containers_max"));
+        }
+        if self.processes_max == 0 {
+            return Err(ConfigError::ZeroLimit("processes_max"));
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Every signal that may be worth a record to some subject: what [`crate::output::Output::Track`] can name.
+    pub fn signals(&self) -> Vec<Signal> {
+        let mut signals = crate::termination::signals(None);
+        signals.extend(self.selectors.iter().filter_map(|one| one.stop_signal));
+        signals.sort_unstable();
+        signals.dedup();
+        signals
+    }
+}
+
 /// Why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

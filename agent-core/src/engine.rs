@@ -1,48 +1,321 @@
-//! The owner of all state: what containers there are, and what is known of each.
+//! The owner of all state: which containers there are, what each is waiting for. It routes inputs to containers, keeps
+//! the time, and says what follows; what the facts mean is decided in `crate::termination`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::config::{Config, ConfigError};
-use crate::input::Input;
-use crate::output::Output;
+use crate::attribution::Selectors;
+use crate::config::{Config, ConfigError, Limits};
+use crate::container::{Container, Wishes};
+use crate::event::{CgroupId, Event, EventKind};
+use crate::input::{Input, ProcessFound};
+use crate::output::{DropReason, Output};
+use crate::termination;
 use crate::time::Timestamp;
 
+mod tracked;
+
+use tracked::{Context, Tracked};
+
 /// The engine: told things by [`Self::handle`], asked for what it says by [`Self::poll_output`].
+///
+/// Timeouts that are due run before an input is taken in, each at its own time; so what is said depends on the inputs
+/// and their times alone, not on how punctually [`Self::handle_timeout`] is called.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
+    selectors: Selectors,
+    containers: BTreeMap<CgroupId, Tracked>,
+    deadlines: BTreeSet<(Timestamp, CgroupId)>,
+    scan: Scan,
+    shared: Shared,
     outputs: VecDeque<Output>,
+}
+
+/// What concerns every container.
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    /// When records were lost the last time.
+    lost: Option<Timestamp>,
+    /// Number of the next report.
+    next_id: u64,
+}
+
+/// A scan of the tree that is under way.
+#[derive(Debug, Default)]
+struct Scan {
+    started_at: Option<Timestamp>,
+    found: BTreeSet<CgroupId>,
 }
 
 impl Engine {
     /// An engine that knows of no container yet.
     ///
     /// # Errors
-    /// A [`ConfigError`] if a glob or a limit cannot be used.
+    /// A [`ConfigError`] if a glob, a hook's command or a limit cannot be used.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.limits.check()?;
         Ok(Self {
-            config,
+            selectors: Selectors::compile(&config)?,
+            containers: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            scan: Scan::default(),
+            shared: Shared {
+                limits: config.limits,
+                lost: None,
+                next_id: 1,
+            },
             outputs: VecDeque::new(),
         })
     }
 
     /// Tells the engine something. Drain [`Self::poll_output`] afterwards.
     pub fn handle(&mut self, input: Input, now: Timestamp) {
-        let _ = (&self.config, input, now);
+        self.handle_timeout(now);
+        match input {
+            Input::Event(event) => self.take_event(&event, now),
+            Input::CgroupFound { cgroup, path, .. } => self.take_scanned(cgroup, &path, now),
+            Input::ScanFinished => self.finish_scan(now),
+            Input::Processes {
+                container,
+                processes,
+            } => self.take_processes(container, &processes, now),
+            Input::SignalCounts {
+                container,
+                inside,
+                outside,
+            } => self.with(container, now, |tracked, _context| {
+                tracked.container.signals_inside = inside;
+                tracked.container.signals_outside = outside;
+                Wishes::default()
+            }),
+            Input::Lost { records: _ } => self.take_lost(now),
+            Input::Shutdown => self.shut_down(now),
+        }
     }
 
     /// When to call [`Self::handle_timeout`], if nothing is handled before.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
     /// Tells the engine that it is `now`. Drain [`Self::poll_output`] afterwards.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let _ = now;
+        while let Some((due, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.pop_first();
+            self.with(id, due, |tracked, context| {
+                tracked.handle_timeout(context);
+                Wishes::default()
+            });
+        }
     }
 
     /// The next thing that the engine says.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    fn take_event(&mut self, event: &Event, now: Timestamp) {
+        match &event.kind {
+            EventKind::CgroupMade { path, .. } => {
+                self.track(event.cgroup, path, false, now);
+            }
+            EventKind::OomVictim { pid } => {
+                if let Some(id) = self.owner(event).or_else(|| self.holder(*pid)) {
+                    self.pass(id, event, now);
+                }
+            }
+            EventKind::CgroupRemoved | EventKind::CgroupPopulated { .. } => {
+                if self.containers.contains_key(&event.cgroup) {
+                    self.pass(event.cgroup, event, now);
+                }
+            }
+            EventKind::Signal(_)
+            | EventKind::Exec(_)
+            | EventKind::Exit(_)
+            | EventKind::Attach(_) => match self.owner(event) {
+                Some(id) => self.pass(id, event, now),
+                None => self.say(Output::Dropped {
+                    reason: DropReason::ContainerUnknown,
+                    at: now,
+                }),
+            },
+        }
+    }
+
+    fn pass(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
+        self.with(id, now, |tracked, context| {
+            tracked.container.take(event, context.limits)
+        });
+    }
+
+    /// The container that an event is about. The kernel side may name a surrounding one until it has learned of one
+    /// inside, so the very cgroup counts first.
+    fn owner(&self, event: &Event) -> Option<CgroupId> {
+        [Some(event.cgroup), event.container]
+            .into_iter()
+            .flatten()
+            .find(|id| self.containers.contains_key(id))
+    }
+
+    /// The container that this process is known in.
+    fn holder(&self, pid: u32) -> Option<CgroupId> {
+        let holds = |tracked: &&Tracked| {
+            let mut known = tracked.container.processes.keys();
+            known.any(|tgid| tgid.0 == pid)
+        };
+        let tracked = self.containers.values().find(holds)?;
+        Some(tracked.container.id())
+    }
+
+    fn take_scanned(&mut self, cgroup: CgroupId, path: &str, now: Timestamp) {
+        self.scan.started_at.get_or_insert(now);
+        if self.track(cgroup, path, true, now) || self.containers.contains_key(&cgroup) {
+            self.scan.found.insert(cgroup);
+        }
+    }
+
+    /// Containers that the scan did not find are gone, but for those that appeared while it went on.
+    fn finish_scan(&mut self, now: Timestamp) {
+        let scan = std::mem::take(&mut self.scan);
+        let started_at = scan.started_at.unwrap_or(now);
+        let tracked = self.containers.values().map(|tracked| &tracked.container);
+        let gone: Vec<CgroupId> = tracked
+            .filter(|container| !container.removed && container.tracked_at < started_at)
+            .map(Container::id)
+            .filter(|id| !scan.found.contains(id))
+            .collect();
+        for id in gone {
+            self.with(id, now, |tracked, _context| {
+                tracked.container.remove(now);
+                Wishes::default()
+            });
+        }
+    }
+
+    fn take_processes(&mut self, id: CgroupId, found: &[ProcessFound], now: Timestamp) {
+        self.with(id, now, |tracked, context| {
+            tracked.left_behind = Some(found.len());
+            tracked
+                .container
+                .take_found(found, now, context.lost, context.limits)
+        });
+    }
+
+    /// Whatever is open may lack facts, and so may what opens soon. Exits may be among the lost.
+    fn take_lost(&mut self, now: Timestamp) {
+        self.shared.lost = Some(now);
+        self.say(Output::Rescan);
+        let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
+        for id in ids {
+            self.with(id, now, |tracked, _context| {
+                tracked.lose();
+                Wishes {
+                    inspect: true,
+                    ..Wishes::default()
+                }
+            });
+        }
+    }
+
+    fn shut_down(&mut self, now: Timestamp) {
+        let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
+        for id in ids {
+            self.with(id, now, |tracked, context| {
+                tracked.shut_down(context);
+                Wishes::default()
+            });
+        }
+    }
+
+    /// Begins to track a cgroup if it is a subject that is not tracked yet. Returns whether it did.
+    fn track(&mut self, cgroup: CgroupId, path: &str, from_scan: bool, now: Timestamp) -> bool {
+        if self.containers.contains_key(&cgroup) {
+            return false;
+        }
+        let Some(subject) = self.selectors.subject(cgroup, path) else {
+            return false;
+        };
+        if self.containers.len() >= self.shared.limits.containers_max {
+            self.say(Output::Dropped {
+                reason: DropReason::ContainersFull,
+                at: now,
+            });
+            return false;
+        }
+        self.say(Output::Tracked {
+            subject: subject.clone(),
+            added: true,
+        });
+        let spec = self.selectors.selector(path).cloned();
+        let container = Container::new(subject, spec, now, from_scan);
+        self.say(track_wish(&container));
+        self.containers.insert(cgroup, Tracked::new(container));
+        self.track_inner_again(path);
+        true
+    }
+
+    /// Whoever tracks a container takes all below it; containers inside that are tracked already get their own again.
+    fn track_inner_again(&mut self, path: &str) {
+        let is_inside = |container: &&Container| {
+            let rest = container.subject.path.strip_prefix(path);
+            !container.removed && rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let all = self.containers.values().map(|tracked| &tracked.container);
+        self.outputs
+            .extend(all.filter(is_inside).map(track_wish).collect::<Vec<_>>());
+    }
+
+    /// Lets a container do something, and then carries out what follows from it.
+    fn with(
+        &mut self,
+        id: CgroupId,
+        now: Timestamp,
+        act: impl FnOnce(&mut Tracked, &mut Context<'_>) -> Wishes,
+    ) {
+        let Some(tracked) = self.containers.get_mut(&id) else {
+            return;
+        };
+        let deadline_before = tracked.deadline;
+        let mut context = Context {
+            now,
+            limits: &self.shared.limits,
+            lost: self.shared.lost,
+            next_id: &mut self.shared.next_id,
+            outputs: &mut self.outputs,
+        };
+        let wishes = act(tracked, &mut context);
+        tracked.grant(wishes, &mut context);
+        tracked.update(&mut context);
+        let (deadline, gone) = (tracked.deadline, tracked.is_gone());
+        if let Some(before) = deadline_before {
+            self.deadlines.remove(&(before, id));
+        }
+        if gone {
+            self.forget(id);
+        } else if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    fn forget(&mut self, id: CgroupId) {
+        if let Some(tracked) = self.containers.remove(&id) {
+            self.say(Output::Tracked {
+                subject: tracked.container.subject,
+                added: false,
+            });
+        }
+    }
+
+    fn say(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+}
+
+fn track_wish(container: &Container) -> Output {
+    let spec = container.spec.as_ref();
+    Output::Track {
+        container: container.id(),
+        path: container.subject.path.clone(),
+        signals: termination::signals(spec.and_then(|spec| spec.stop_signal)),
     }
 }

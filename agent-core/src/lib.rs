@@ -10,11 +10,14 @@
 //! * [`event`]: what the kernel side tells, decoded. [`decode`]: the bytes it comes from.
 //! * [`input`]: everything the engine can be told. [`output`]: everything it says.
 //! * [`report`]: one finished termination, with the facts it was derived from.
-//! * [`engine`]: the owner of all state.
+//! * [`attribution`]: which cgroups are subjects.
+//! * [`engine`]: the owner of all state. Inside: `container` and `process` keep the facts, `termination` reads one
+//!   termination from them, `verdict` and `findings` say what it was, `hook` knows the preStop command again.
 //! * [`journal`]: inputs as lines of JSON, and back.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod attribution;
 pub mod config;
 pub mod decode;
 pub mod engine;
@@ -25,3 +28,10 @@ pub mod output;
 pub mod report;
 pub mod signal;
 pub mod time;
+
+mod container;
+mod findings;
+mod hook;
+mod process;
+mod termination;
+mod verdict;

@@ -58,7 +58,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// Why it was stopped.
     pub trigger: Trigger,
-    /// T0: the hook's exec, else Ts, else Te.
+    /// T0: the hook's exec, else Ts, else Tk, else Te, else Tr.
     pub started_at: Timestamp,
     /// The preStop hook, if one was seen or expected.
     pub hook: Option<Hook>,

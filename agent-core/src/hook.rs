@@ -1,0 +1,95 @@
+//! Whether a command line is the configured preStop hook's.
+
+/// Whether a process with the command line `argv` runs `command`.
+///
+/// The kernel puts the interpreter of a script and at most one argument of its `#!` line in front, and the path that was
+/// executed in the place of the script's name: `["stop.sh", "now"]` becomes `["/bin/sh", "-e", "/usr/bin/stop.sh", "now"]`.
+/// `load_script`: <https://github.com/torvalds/linux/blob/v6.12/fs/binfmt_script.c#L34>.
+///
+/// `cut` says that `argv` is only the beginning of the command line: then the beginning has to agree.
+pub(crate) fn matches(command: &[String], argv: &[String], cut: bool) -> bool {
+    if agrees(command, argv, cut) {
+        return true;
+    }
+    (1..=2).any(|interpreter| {
+        let Some([script, rest @ ..]) = argv.get(interpreter..) else {
+            return false;
+        };
+        let Some((name, arguments)) = command.split_first() else {
+            return false;
+        };
+        is_path_of(script, name) && agrees(arguments, rest, cut)
+    })
+}
+
+fn agrees(want: &[String], argv: &[String], cut: bool) -> bool {
+    if !cut {
+        return want == argv;
+    }
+    // A cut inside a character leaves a replacement character.
+    let beginning = argv.join("\0");
+    let beginning = beginning.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    !argv.is_empty() && want.join("\0").starts_with(beginning)
+}
+
+/// A name without a slash is looked up in `PATH`.
+fn is_path_of(path: &str, name: &str) -> bool {
+    path == name || (!name.contains('/') && path.rsplit('/').next() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn same(command: &str, argv: &str) -> bool {
+        matches(&words(command), &words(argv), false)
+    }
+
+    #[test]
+    fn a_command_is_itself_and_nothing_else() {
+        assert!(same("/bin/sh -c stop", "/bin/sh -c stop"));
+        assert!(!same("/bin/sh -c stop", "/bin/sh -c probe"));
+        assert!(!same("/bin/sh -c stop", "/bin/sh -c"));
+        assert!(!same("sleep 10", "sleep 100"));
+        assert!(!matches(&words("sleep 10"), &[], false));
+        assert!(!matches(&words("sleep 10"), &[], true));
+    }
+
+    #[test]
+    fn a_script_shows_up_behind_its_interpreter() {
+        assert!(same("/stop.sh now", "/bin/sh /stop.sh now"));
+        assert!(same("/stop.sh now", "/bin/sh -e /stop.sh now"));
+        assert!(same("stop.sh now", "/bin/sh /usr/bin/stop.sh now"));
+        assert!(!same("/stop.sh now", "/bin/sh /other/stop.sh now"));
+        assert!(!same("/stop.sh now", "/bin/sh /stop.sh later"));
+        assert!(!same("/stop.sh now", "/bin/sh -e -x /stop.sh now"));
+    }
+
+    #[test]
+    fn a_cut_command_line_agrees_by_its_beginning() {
+        assert!(matches(
+            &words("/bin/sh -c abcdefgh"),
+            &words("/bin/sh -c abc"),
+            true
+        ));
+        assert!(matches(
+            &words("/bin/sh -c abcö"),
+            &words("/bin/sh -c abc\u{fffd}"),
+            true
+        ));
+        assert!(!matches(
+            &words("/bin/sh -c abcdefgh"),
+            &words("/bin/sh -c abd"),
+            true
+        ));
+        assert!(!matches(
+            &words("/bin/sh -c abc"),
+            &words("/bin/sh -c abcdefgh"),
+            true
+        ));
+    }
+}

@@ -1,0 +1,227 @@
+//! What is known of one process of a container: who it is, what signals it got, how it ended. It concludes nothing.
+
+use crate::event::{Delivery, ExitStatus, Handler, Process as Seen, SignalSent, Tgid};
+use crate::input::ProcessFound;
+use crate::report::{MainExit, MainProcess, Sender};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+/// Signals of one process that are kept with their details; later ones are counted.
+const SIGNALS_MAX: usize = 16;
+
+/// By how much two starts of one process may differ: `/proc` counts them in clock ticks of 10 ms.
+const START_TOLERANCE_NS: u64 = 20_000_000;
+
+/// How a process became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was seen to enter the container or to exec in it.
+    Entered,
+    /// It was there when the container was looked at.
+    Found,
+    /// Only a signal for it, or its exit, was seen.
+    Mentioned,
+}
+
+/// A process that entered its container from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Process {
+    pub(crate) tgid: Tgid,
+    pub(crate) ns_tgid: u32,
+    pub(crate) ns_level: u32,
+    pub(crate) start: Timestamp,
+    pub(crate) comm: String,
+    pub(crate) argv: Vec<String>,
+    pub(crate) origin: Origin,
+    /// When it became known.
+    pub(crate) known_at: Timestamp,
+    /// Its last exec that was seen.
+    pub(crate) exec_at: Option<Timestamp>,
+    /// Its first exec of the hook's command.
+    pub(crate) hook_at: Option<Timestamp>,
+    /// Signals from outside that may have been meant to stop it, by time.
+    pub(crate) stops: Signals,
+    /// SIGKILLs, by time.
+    pub(crate) kills: Signals,
+    /// Whether the stop signal came from inside the container.
+    pub(crate) stopped_from_inside: bool,
+    pub(crate) exit: Option<MainExit>,
+    /// When it was found to be gone without an exit having been seen.
+    pub(crate) vanished_at: Option<Timestamp>,
+    /// Whether it was part of a termination that is over, or is known not to be the main process.
+    pub(crate) spent: bool,
+}
+
+impl Process {
+    pub(crate) fn seen(seen: &Seen, origin: Origin, at: Timestamp) -> Self {
+        Self {
+            tgid: seen.tgid,
+            ns_tgid: seen.ns_tgid,
+            ns_level: seen.ns_level,
+            start: seen.start,
+            comm: seen.comm.clone(),
+            argv: Vec::new(),
+            origin,
+            known_at: at,
+            exec_at: None,
+            hook_at: None,
+            stops: Signals::default(),
+            kills: Signals::default(),
+            stopped_from_inside: false,
+            exit: None,
+            vanished_at: None,
+            spent: false,
+        }
+    }
+
+    pub(crate) fn found(found: &ProcessFound, at: Timestamp) -> Self {
+        let seen = Seen {
+            tgid: found.tgid,
+            ns_tgid: found.ns_tgid,
+            ns_level: found.ns_level,
+            ns_inum: 0,
+            start: found.start,
+            container: None,
+            parent_tgid: found.parent_tgid,
+            parent_outside: found.parent_outside,
+            parent_comm: String::new(),
+            comm: found.comm.clone(),
+        };
+        Self {
+            argv: found.argv.clone(),
+            ..Self::seen(&seen, Origin::Found, at)
+        }
+    }
+
+    /// Whether it is the init of a pid namespace of its own.
+    pub(crate) const fn is_init(&self) -> bool {
+        self.ns_level > 0 && self.ns_tgid == 1
+    }
+
+    pub(crate) const fn is_alive(&self) -> bool {
+        self.exit.is_none() && self.vanished_at.is_none()
+    }
+
+    /// Whether a process with this start and the same tgid is this one.
+    pub(crate) const fn started_like(&self, start: Timestamp) -> bool {
+        self.start.0.abs_diff(start.0) <= START_TOLERANCE_NS
+    }
+
+    /// Takes over what a later look at it told.
+    pub(crate) fn update(&mut self, other: Self) {
+        if other.origin != Origin::Found {
+            self.start = other.start;
+            self.comm = other.comm;
+        }
+        if self.argv.is_empty() {
+            self.argv = other.argv;
+        }
+        self.origin = match (self.origin, other.origin) {
+            (Origin::Entered, _) | (_, Origin::Entered) => Origin::Entered,
+            (Origin::Found, _) | (_, Origin::Found) => Origin::Found,
+            (Origin::Mentioned, Origin::Mentioned) => Origin::Mentioned,
+        };
+        self.known_at = self.known_at.min(other.known_at);
+    }
+
+    pub(crate) fn as_main(&self) -> MainProcess {
+        MainProcess {
+            tgid: self.tgid,
+            ns_tgid: self.ns_tgid,
+            ns_level: self.ns_level,
+            comm: self.comm.clone(),
+            argv: self.argv.clone(),
+            start: self.start,
+        }
+    }
+
+    /// The signal that ended it, if one did.
+    pub(crate) fn died_of(&self) -> Option<Signal> {
+        match self.exit.as_ref()?.status {
+            ExitStatus::Signal { signal, .. } => Some(signal),
+            ExitStatus::Code(_) => None,
+        }
+    }
+}
+
+/// One signal, as far as it matters later.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one moment, as the kernel gave them"
+)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignalFact {
+    pub(crate) at: Timestamp,
+    pub(crate) signal: Signal,
+    pub(crate) sender: Sender,
+    pub(crate) result: Delivery,
+    pub(crate) handler: Handler,
+    pub(crate) blocked: bool,
+    pub(crate) traced: bool,
+    /// The target was dying already, for certain.
+    pub(crate) too_late: bool,
+    /// The target is dying, be it by this signal or from before.
+    pub(crate) exiting: bool,
+}
+
+impl SignalFact {
+    pub(crate) fn new(sent: &SignalSent, at: Timestamp, outside: bool) -> Self {
+        Self {
+            at,
+            signal: sent.signal,
+            sender: Sender {
+                tgid: sent.sender.tgid,
+                comm: sent.sender.comm.clone(),
+                parent_comm: sent.sender.parent_comm.clone(),
+                outside,
+                kernel: sent.is_from_kernel(),
+            },
+            result: sent.result,
+            handler: sent.handler,
+            blocked: sent.blocked,
+            traced: sent.traced,
+            too_late: sent.came_too_late(),
+            exiting: sent.exiting,
+        }
+    }
+}
+
+/// Signals by time: the first ones with their details, the number of all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signals {
+    facts: Vec<SignalFact>,
+    uncounted: u32,
+}
+
+impl Signals {
+    pub(crate) fn add(&mut self, fact: SignalFact) {
+        let place = self.facts.partition_point(|known| known.at <= fact.at);
+        self.facts.insert(place, fact);
+        if self.facts.len() > SIGNALS_MAX {
+            self.facts.truncate(SIGNALS_MAX);
+            self.uncounted = self.uncounted.saturating_add(1);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SignalFact> {
+        self.facts.iter()
+    }
+
+    /// How many such signals followed this one.
+    pub(crate) fn after(&self, first: &SignalFact, such: impl Fn(&SignalFact) -> bool) -> u32 {
+        let kept = self
+            .facts
+            .iter()
+            .skip_while(|fact| *fact != first)
+            .skip(1)
+            .filter(|fact| such(fact))
+            .count();
+        u32::try_from(kept)
+            .unwrap_or(u32::MAX)
+            .saturating_add(self.uncounted)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
