@@ -1,0 +1,264 @@
+//! The maps: whom the kernel side looks at, and what it counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use agent_common::map::{
+    Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS, SUBJECTS_MAX,
+    SignalCounts, Subject, WATCHED, WATCHED_MAX,
+};
+use agent_common::record::Kind;
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+
+use super::failure::LoadError;
+
+/// Takes a map out of the object.
+pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
+where
+    T: TryFrom<Map>,
+{
+    let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
+    T::try_from(map).map_err(|_other_type| LoadError::Missing(name))
+}
+
+/// Why the kernel side could not be told whom to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackError {
+    /// No room in a map.
+    #[error("the map {map} is full ({max} entries), so cgroup or process {key} is not looked at")]
+    Full {
+        /// The map.
+        map: &'static str,
+        /// How many entries it holds.
+        max: u32,
+        /// The cgroup's id, or the process's.
+        key: u64,
+    },
+    /// The kernel refused.
+    #[error("the kernel refuses a change of the map {map}")]
+    Refused {
+        /// The map.
+        map: &'static str,
+        /// Its words.
+        source: MapError,
+    },
+}
+
+/// Tells the kernel side whom to look at.
+pub struct Tracker {
+    subjects: HashMap<MapData, u64, Subject>,
+    slots: Array<MapData, u64>,
+    watched: HashMap<MapData, u32, u64>,
+    signal_counts: HashMap<MapData, u64, SignalCounts>,
+    /// The cgroups that this side put in, by container.
+    cgroups: BTreeMap<u64, BTreeSet<u64>>,
+    /// How many of these are in each slot, as `slots` has it.
+    per_slot: BTreeMap<u32, u64>,
+}
+
+impl fmt::Debug for Tracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracker")
+            .field("cgroups", &self.cgroups)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tracker {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        Ok(Self {
+            subjects: take(ebpf, SUBJECTS)?,
+            slots: take(ebpf, SUBJECT_SLOTS)?,
+            watched: take(ebpf, WATCHED)?,
+            signal_counts: take(ebpf, SIGNAL_COUNTS)?,
+            cgroups: BTreeMap::new(),
+            per_slot: BTreeMap::new(),
+        })
+    }
+
+    /// Tracks a container: its topmost cgroup, and those below it that exist already. `signals` has
+    /// bit n-1 for each signal n that is worth a record.
+    ///
+    /// From the moment this returns the kernel side adds the cgroups that are made inside. One that
+    /// was made between the caller's look at the tree and this call is missed; so call it, look,
+    /// and call it again. Calling it again adds what is missing and changes nothing else.
+    pub fn track(
+        &mut self,
+        container: u64,
+        descendants: &[u64],
+        signals: u64,
+    ) -> Result<(), TrackError> {
+        if !self.cgroups.contains_key(&container) {
+            let counts = SignalCounts::default();
+            self.signal_counts
+                .insert(container, counts, 0)
+                .map_err(|source| refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source))?;
+        }
+        let subject = Subject {
+            container,
+            signals,
+            by_kernel: 0,
+        };
+        for cgroup in [container].iter().chain(descendants) {
+            let known = self.subjects.get(cgroup, 0);
+            if known.is_ok_and(|known| known.container == container) {
+                continue;
+            }
+            // First the hash, then the slot in front of it, which opens the way to the hash.
+            self.subjects
+                .insert(cgroup, subject, 0)
+                .map_err(|source| refused(SUBJECTS, SUBJECTS_MAX, *cgroup, source))?;
+            if self.cgroups.entry(container).or_default().insert(*cgroup) {
+                self.count_in_slot(*cgroup, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a container, its cgroups and its processes, and says which signals were counted.
+    pub fn untrack(&mut self, container: u64) -> Result<SignalCounts, TrackError> {
+        for cgroup in self.cgroups.remove(&container).unwrap_or_default() {
+            self.count_in_slot(cgroup, -1)?;
+            remove(&mut self.subjects, SUBJECTS, &cgroup)?;
+        }
+        // What the kernel side added. It stays counted in CHILD_SLOTS, which is not ours to write:
+        // that costs a look-up now and then, and nothing is wrong.
+        for (cgroup, subject) in entries(&self.subjects, SUBJECTS_MAX) {
+            if subject.container == container {
+                remove(&mut self.subjects, SUBJECTS, &cgroup)?;
+            }
+        }
+        for (tgid, owner) in entries(&self.watched, WATCHED_MAX) {
+            if owner == container {
+                remove(&mut self.watched, WATCHED, &tgid)?;
+            }
+        }
+        let counts = self.signal_counts.get(&container, 0).unwrap_or_default();
+        remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)?;
+        Ok(counts)
+    }
+
+    /// Has the signals and the exit of a process recorded that was in the container before it was
+    /// tracked.
+    pub fn watch(&mut self, tgid: u32, container: u64) -> Result<(), TrackError> {
+        self.watched
+            .insert(tgid, container, 0)
+            .map_err(|source| refused(WATCHED, WATCHED_MAX, u64::from(tgid), source))
+    }
+
+    fn count_in_slot(&mut self, cgroup: u64, change: i64) -> Result<(), TrackError> {
+        let slot = u32::try_from(cgroup % u64::from(SLOTS)).unwrap_or_default();
+        let count = self.per_slot.entry(slot).or_default();
+        *count = count.saturating_add_signed(change);
+        let count = *count;
+        if count == 0 {
+            self.per_slot.remove(&slot);
+        }
+        self.slots
+            .set(slot, count, 0)
+            .map_err(|source| TrackError::Refused {
+                map: SUBJECT_SLOTS,
+                source,
+            })
+    }
+}
+
+/// Every entry, as far as it can be read while the kernel side changes the map.
+fn entries<K, V>(map: &HashMap<MapData, K, V>, max: u32) -> Vec<(K, V)>
+where
+    K: aya::Pod,
+    V: aya::Pod,
+{
+    // A key that is removed in between makes the walk start again.
+    let steps = usize::try_from(max).unwrap_or(usize::MAX).saturating_mul(2);
+    map.iter().take(steps).filter_map(Result::ok).collect()
+}
+
+fn remove<K, V>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    key: &K,
+) -> Result<(), TrackError>
+where
+    K: aya::Pod,
+    V: aya::Pod,
+{
+    match map.remove(key) {
+        // The kernel side may have been faster.
+        Ok(()) | Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(()),
+        Err(source) if errno(&source) == Some(rustix::io::Errno::NOENT.raw_os_error()) => Ok(()),
+        Err(source) => Err(TrackError::Refused { map: name, source }),
+    }
+}
+
+fn refused(map: &'static str, max: u32, key: u64, source: MapError) -> TrackError {
+    if errno(&source) == Some(rustix::io::Errno::TOOBIG.raw_os_error()) {
+        TrackError::Full { map, max, key }
+    } else {
+        TrackError::Refused { map, source }
+    }
+}
+
+fn errno(error: &MapError) -> Option<i32> {
+    let MapError::SyscallError(error) = error else {
+        return None;
+    };
+    error.io_error.raw_os_error()
+}
+
+/// What the kernel side counted since it was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Records given to the ring buffer.
+    pub recorded: BTreeMap<Kind, u64>,
+    /// Records that found no room in the ring buffer.
+    pub lost: BTreeMap<Kind, u64>,
+    /// Insertions that found a hash full.
+    pub map_full: Vec<(Full, u64)>,
+}
+
+/// Reads what the kernel side counts of itself.
+pub struct Counters {
+    recorded: PerCpuArray<MapData, u64>,
+    lost: PerCpuArray<MapData, u64>,
+    map_full: PerCpuArray<MapData, u64>,
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counters").finish_non_exhaustive()
+    }
+}
+
+impl Counters {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        Ok(Self {
+            recorded: take(ebpf, RECORDED)?,
+            lost: take(ebpf, LOST)?,
+            map_full: take(ebpf, MAP_FULL)?,
+        })
+    }
+
+    /// The counts, summed up over the CPUs.
+    pub fn read(&self) -> Result<Counts, MapError> {
+        let by_kind = |map| -> Result<BTreeMap<Kind, u64>, MapError> {
+            let kinds = Kind::ALL.into_iter();
+            kinds
+                .map(|kind| Ok((kind, sum(map, kind as u32)?)))
+                .collect()
+        };
+        let map_full = Full::ALL
+            .into_iter()
+            .map(|full| Ok((full, sum(&self.map_full, full as u32)?)));
+        Ok(Counts {
+            recorded: by_kind(&self.recorded)?,
+            lost: by_kind(&self.lost)?,
+            map_full: map_full.collect::<Result<_, MapError>>()?,
+        })
+    }
+}
+
+fn sum(map: &PerCpuArray<MapData, u64>, slot: u32) -> Result<u64, MapError> {
+    Ok(map.get(&slot, 0)?.iter().sum())
+}
