@@ -24,7 +24,7 @@ impl Builder {
         let at = self.strings.len();
         self.strings.extend(text.as_bytes());
         self.strings.push(0);
-        at as u32
+        word(at)
     }
 
     fn words(&mut self, words: &[u32]) {
@@ -32,10 +32,11 @@ impl Builder {
             .extend(words.iter().flat_map(|word| word.to_ne_bytes()));
     }
 
-    /// Adds a type of this kind; `words` is what follows the head.
-    fn kind(&mut self, kind: u32, name: &str, count: u32, size_or_type: u32, words: &[u32]) {
+    /// Adds a type of this kind. `head` is the number of its parts, and its size or another type;
+    /// `words` is what follows.
+    fn kind(&mut self, kind: u32, name: &str, head: (usize, u32), words: &[u32]) {
         let name = self.string(name);
-        self.words(&[name, kind << 24 | count, size_or_type]);
+        self.words(&[name, kind << 24 | word(head.0), head.1]);
         self.words(words);
     }
 
@@ -44,14 +45,13 @@ impl Builder {
             .iter()
             .flat_map(|(name, id, bits)| [self.string(name), *id, *bits])
             .collect();
-        let count = members.len() as u32 / 3;
-        self.kind(kind, name, count, size, &members);
+        self.kind(kind, name, (members.len() / 3, size), &members);
     }
 
     fn bytes(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_ne_bytes().to_vec();
         bytes.extend([1, 0]);
-        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        let (types, strings) = (word(self.types.len()), word(self.strings.len()));
         for word in [24, 0, types, types, strings] {
             bytes.extend(word.to_ne_bytes());
         }
@@ -61,19 +61,23 @@ impl Builder {
     }
 }
 
+fn word(number: usize) -> u32 {
+    u32::try_from(number).unwrap()
+}
+
 fn example() -> Vec<u8> {
     let mut btf = Builder::new();
-    btf.kind(1, "int", 0, 4, &[32]); // 1
+    btf.kind(1, "int", (0, 4), &[32]); // 1
     btf.structure(4, "inner", 8, &[("first", 1, 0), ("second", 1, 32)]); // 2
-    btf.kind(8, "inner_t", 0, 2, &[]); // 3: typedef of 2
-    btf.kind(10, "", 0, 3, &[]); // 4: const of 3
+    btf.kind(8, "inner_t", (0, 2), &[]); // 3: typedef of 2
+    btf.kind(10, "", (0, 3), &[]); // 4: const of 3
     btf.structure(5, "", 4, &[("either", 1, 0), ("or", 1, 0)]); // 5: anonymous union
     let outer = [("head", 1, 0), ("", 5, 64), ("wrapped", 4, 128)];
     btf.structure(4, "outer", 24, &outer); // 6
-    btf.kind(2, "", 0, 6, &[]); // 7: pointer to 6
-    btf.kind(13, "", 3, 0, &[0, 0, 0, 7, 0, 1]); // 8: void f(void, pointer, int)
-    btf.kind(2, "", 0, 8, &[]); // 9: pointer to 8
-    btf.kind(8, "btf_trace_hook", 0, 9, &[]); // 10
+    btf.kind(2, "", (0, 6), &[]); // 7: pointer to 6
+    btf.kind(13, "", (3, 0), &[0, 0, 0, 7, 0, 1]); // 8: void f(void, pointer, int)
+    btf.kind(2, "", (0, 8), &[]); // 9: pointer to 8
+    btf.kind(8, "btf_trace_hook", (0, 9), &[]); // 10
     btf.bytes()
 }
 
@@ -126,7 +130,7 @@ fn a_file_cut_anywhere_is_refused_or_read_but_never_a_panic() {
 #[test]
 fn a_type_made_of_itself_is_refused() {
     let mut btf = Builder::new();
-    btf.kind(8, "btf_trace_loop", 0, 1, &[]);
+    btf.kind(8, "btf_trace_loop", (0, 1), &[]);
     let btf = Btf::from_bytes(btf.bytes()).unwrap();
     assert!(matches!(
         btf.tracepoint("loop"),
