@@ -15,7 +15,7 @@ impl UsageError {
 
 /// The exit code for an error: 2 if it is, or was caused by, a [`UsageError`], as clap's own; else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<UsageError>()) {
+    if error.chain().any(<dyn std::error::Error>::is::<UsageError>) {
         2
     } else {
         1

@@ -1,13 +1,35 @@
 //! The shell around `agent-core`: loads the probes, reads the ring buffer and the cgroup tree, gives
 //! inputs to the engine and carries out what it says.
+//!
+//! # Layout, along the way of the data
+//!
+//! * [`cli`]: the command line. [`subjects`]: what is to be watched. [`failure`]: what ends a run.
+//! * [`probes`]: loads and attaches the kernel side and reads its ring buffer.
+//! * [`cgroups`], [`processes`], [`clock`]: the other sources of facts.
+//! * [`driver`]: the owner of the engine. [`pipeline`]: feeds it from this machine and carries out its wishes.
+//! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
+//! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`]: what is made of all that is said.
+//! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
+//! * [`timeline`]: a report as a person reads it.
 #![forbid(unsafe_code)]
 
 pub mod cgroups;
+pub mod cli;
 pub mod clock;
+pub mod driver;
 pub mod failure;
+pub mod http;
+pub mod journal;
+pub mod metrics;
 pub mod pipeline;
 pub mod probes;
 pub mod processes;
+pub mod readiness;
+pub mod recent;
+pub mod replay;
+pub mod run;
 pub mod subjects;
 pub mod telemetry;
+pub mod terminal;
 pub mod timeline;
+pub mod vital;

@@ -1,4 +1,21 @@
-//! The binary `gracewatch`.
+//! The binary `gracewatch`: parses the command line, runs the command, turns a failure into one sentence.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use gracewatch::cli::Cli;
+use gracewatch::failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do where even standard error is gone.
+            writeln!(std::io::stderr(), "gracewatch: {error:#}").ok();
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}

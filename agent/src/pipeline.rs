@@ -1,10 +1,35 @@
 //! From this machine to the engine and back: the composition root that `run` and `watch` share.
 
+mod wishes;
+
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
 use agent_core::config::Config;
+use agent_core::decode::{DecodeError, decode};
+use agent_core::event::Event;
+use agent_core::input::Input;
 use agent_core::output::Output;
 use agent_core::time::Timestamp;
+use anyhow::Context as _;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+use self::wishes::Hands;
+use crate::cgroups::Tree;
+use crate::clock;
+use crate::driver::Driver;
+use crate::failure::UsageError;
+use crate::journal::{self, Journal};
+use crate::probes::{self, Counters, ProbeLog, Probes, Programs, Ring};
+use crate::processes;
+use crate::vital::Vital;
+
+/// How often the kernel's counters are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Every how many ticks the kernel's accounting of the programs is looked at.
+const TICKS_PER_ACCOUNTING: u32 = 5;
 
 /// What a pipeline is started with.
 #[derive(Clone, Debug)]
@@ -15,10 +40,250 @@ pub struct PipelineOptions {
     pub cgroup_root: Option<PathBuf>,
     /// Size of the ring buffer in bytes.
     pub ring_bytes: u32,
+    /// Where to record what the engine is told, if anywhere.
+    pub journal: Option<journal::Options>,
+    /// Whether the kernel programs log what they do, at level debug.
+    pub probe_log: bool,
 }
 
 /// Takes what the engine says, on the pipeline's own thread: it must not block.
 pub trait Sink {
     /// The engine said this at this time. Everything comes here, wishes included.
     fn output(&mut self, output: &Output, now: Timestamp);
+
+    /// The pipeline said this of itself.
+    fn vital(&mut self, _vital: &Vital<'_>) {}
+
+    /// The event loop turns: called about once a second.
+    fn tick(&mut self, _now: Timestamp) {}
+}
+
+/// Everything between the kernel and the engine, ready to run.
+#[derive(Debug)]
+pub struct Pipeline {
+    driver: Driver,
+    hands: Hands,
+    ring: Ring,
+    counters: Counters,
+    programs: Programs,
+    log: Option<ProbeLog>,
+    /// What was decoded of one batch; kept for its memory.
+    batch: Vec<Result<Event, DecodeError>>,
+    lost: u64,
+    ticks: u32,
+}
+
+impl Pipeline {
+    /// Looks at the machine, opens the journal, loads and attaches the probes. From here on the kernel records, so that
+    /// nothing happens unseen between this and the first scan in [`Self::run`].
+    ///
+    /// # Errors
+    /// One sentence that says what this machine lacks, or a [`UsageError`] for a wrong configuration.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
+    pub fn start(options: PipelineOptions) -> anyhow::Result<Self> {
+        processes::check_namespace()?;
+        let tree = Tree::find(options.cgroup_root.as_deref())?;
+        let signals = wishes::mask(&options.config.signals());
+        // The engine judges the configuration before the journal overwrites an older file.
+        let mut driver = Driver::new(options.config.clone())
+            .map_err(|error| UsageError::new(error.to_string()))?;
+        if let Some(journal) = &options.journal {
+            driver.record_into(Journal::create(journal, &options.config)?);
+        }
+        let Probes {
+            programs,
+            tracker,
+            counters,
+            ring,
+            log,
+        } = Probes::load(&probes::Options {
+            ring_bytes: options.ring_bytes,
+            signals,
+            log: options.probe_log,
+        })?;
+        Ok(Self {
+            driver,
+            hands: Hands::new(tree, tracker),
+            ring,
+            counters,
+            programs,
+            log,
+            batch: Vec::new(),
+            lost: 0,
+            ticks: 0,
+        })
+    }
+
+    /// Scans the cgroup tree, then runs until `shutdown`; then gives out the open terminations as they stand, flushes the
+    /// journal and detaches.
+    ///
+    /// # Errors
+    /// If the ring buffer cannot be read any more.
+    pub async fn run(
+        mut self,
+        sink: &mut impl Sink,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        if let Some(log) = self.log.take() {
+            tokio::spawn(log.forward());
+        }
+        sink.vital(&Vital::Attached(self.programs.states()));
+        self.hands.ask_for_scan();
+        self.scan_if_asked(sink);
+        let mut shutdown = pin!(shutdown);
+        let mut tick = interval_at(Instant::now() + TICK, TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ended = loop {
+            let timeout = self.driver.timeout();
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break Ok(()),
+                _ = tick.tick() => self.tick(sink),
+                read = self.ring.next_batch(|bytes| self.batch.push(decode(bytes))) => match read {
+                    Ok(_records) => self.tell_batch(sink),
+                    Err(error) => break Err(error).context("cannot read the ring buffer any more"),
+                },
+                () = until(timeout) => self.run_timeouts(sink),
+            }
+            self.scan_if_asked(sink);
+        };
+        self.finish(sink);
+        ended
+    }
+
+    /// Tells the engine what was read, and carries out what it wishes after each record: a container that was just made
+    /// is tracked before the next record is looked at.
+    fn tell_batch(&mut self, sink: &mut impl Sink) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for decoded in batch.drain(..) {
+            match decoded {
+                Ok(event) => {
+                    let at = event.at;
+                    self.driver.tell(Input::Event(event), at, sink);
+                    self.hands.carry_out(&mut self.driver, sink);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a record was skipped");
+                    sink.vital(&Vital::Undecodable(error.reason()));
+                }
+            }
+        }
+        self.batch = batch;
+    }
+
+    /// Reads the ring buffer until it is empty, but not forever.
+    fn drain(&mut self, sink: &mut impl Sink) {
+        const BATCHES_MAX: usize = 64;
+        for _batch in 0..BATCHES_MAX {
+            let read = self.ring.drain(|bytes| self.batch.push(decode(bytes)));
+            self.tell_batch(sink);
+            if read == 0 {
+                break;
+            }
+        }
+    }
+
+    /// What happened before a timeout is told before it, losses included: a report that overlaps one must say so.
+    fn run_timeouts(&mut self, sink: &mut impl Sink) {
+        let now = clock::now();
+        self.drain(sink);
+        self.tell_losses(sink);
+        self.driver.run_timeouts(now, sink);
+        self.hands.carry_out(&mut self.driver, sink);
+    }
+
+    fn tell_losses(&mut self, sink: &mut impl Sink) {
+        let counts = match self.counters.read() {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!(%error, "the kernel side's counters cannot be read, so losses are not seen");
+                return;
+            }
+        };
+        let lost = counts.lost.values().sum::<u64>();
+        let newly = lost.saturating_sub(self.lost);
+        self.lost = lost;
+        sink.vital(&Vital::Counted(&counts));
+        if newly > 0 {
+            tracing::warn!(
+                records = newly,
+                "the ring buffer was full and records were lost; open reports are incomplete, --ring-bytes gives more room"
+            );
+            self.driver
+                .tell(Input::Lost { records: newly }, clock::now(), sink);
+            self.hands.carry_out(&mut self.driver, sink);
+        }
+    }
+
+    fn tick(&mut self, sink: &mut impl Sink) {
+        self.run_timeouts(sink);
+        if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
+            sink.vital(&Vital::ProgramsRan(&self.programs.run_stats()));
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        self.flush_journal(sink);
+        sink.tick(clock::now());
+    }
+
+    fn flush_journal(&mut self, sink: &mut impl Sink) {
+        if let Some(journal) = self.driver.journal() {
+            journal.flush();
+            sink.vital(&Vital::Journal {
+                bytes: journal.bytes(),
+                stopped: journal.is_stopped(),
+            });
+        }
+    }
+
+    /// Tells the engine every cgroup there is. The ring buffer is read in between, since a first look at hundreds of
+    /// containers takes its time.
+    fn scan_if_asked(&mut self, sink: &mut impl Sink) {
+        if !self.hands.take_scan() {
+            return;
+        }
+        let begin = clock::now();
+        let scan = self.hands.tree().scan();
+        if scan.cut {
+            tracing::warn!(
+                cgroups = scan.cgroups.len(),
+                "the cgroup tree is larger than a scan goes; what lies beyond is not measured"
+            );
+        }
+        let cgroups = scan.cgroups.len();
+        for found in scan.cgroups {
+            let input = Input::CgroupFound {
+                cgroup: found.id,
+                parent: found.parent,
+                path: found.path,
+            };
+            self.driver.tell(input, clock::now(), sink);
+            if self.hands.carry_out(&mut self.driver, sink) {
+                self.drain(sink);
+            }
+        }
+        self.driver.tell(Input::ScanFinished, clock::now(), sink);
+        self.hands.carry_out(&mut self.driver, sink);
+        let took = clock::now().since(begin);
+        tracing::debug!(cgroups, ?took, "the cgroup tree was scanned");
+        sink.vital(&Vital::Scanned { took, cgroups });
+    }
+
+    fn finish(&mut self, sink: &mut impl Sink) {
+        self.drain(sink);
+        self.tell_losses(sink);
+        self.driver.tell(Input::Shutdown, clock::now(), sink);
+        self.hands.carry_out(&mut self.driver, sink);
+        self.flush_journal(sink);
+    }
+}
+
+/// Waits until then on the boot clock; forever if there is nothing to wait for. The timer itself does not count the time
+/// that the machine is suspended, for which the tick makes up.
+async fn until(due: Option<Timestamp>) {
+    match due {
+        Some(due) => sleep_until(Instant::now() + due.since(clock::now())).await,
+        None => std::future::pending().await,
+    }
 }

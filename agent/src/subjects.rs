@@ -9,6 +9,19 @@ use serde::Deserialize;
 
 use crate::failure::UsageError;
 
+const FILE_HELP: &str = "\
+Read globs, and the grace, stop signal and preStop hook of what they name, from this file
+
+TOML (name it *.toml), one table for each:
+
+  [[subject]]
+  cgroup = \"/demo/*\"
+  grace_seconds = 30
+  stop_signal = \"SIGQUIT\"
+  pre_stop = [\"sh\", \"-c\", \"sleep 5\"]
+
+or the same as JSON (*.json): [{\"cgroup\": \"/demo/*\", \"grace_seconds\": 30}]";
+
 /// What is to be watched, and where.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Subjects")]
@@ -27,21 +40,8 @@ pub struct SubjectArgs {
     pub no_containers: bool,
     /// Read globs, and the grace, stop signal and preStop hook of what they name, from this file
     ///
-    /// TOML (name it *.toml), one table for each:
-    ///
-    ///   [[subject]]
-    ///   cgroup = "/demo/*"
-    ///   grace_seconds = 30
-    ///   stop_signal = "SIGQUIT"
-    ///   pre_stop = ["sh", "-c", "sleep 5"]
-    ///
-    /// or the same as JSON (*.json): [{"cgroup": "/demo/*", "grace_seconds": 30}]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "GRACEWATCH_SUBJECTS",
-        verbatim_doc_comment
-    )]
+    /// Its format, TOML or JSON, is shown by `--help`.
+    #[arg(long, value_name = "FILE", env = "GRACEWATCH_SUBJECTS", long_help = FILE_HELP)]
     pub subjects: Option<PathBuf>,
     /// Where the cgroup v2 tree is mounted [default: where /proc/self/mountinfo says]
     #[arg(long, value_name = "PATH", env = "GRACEWATCH_CGROUP_ROOT")]
@@ -116,17 +116,10 @@ fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
         }
         Some(_) | None => return Err(wrong("named *.toml or *.json".to_owned())),
     };
-    let entries = match document {
-        serde_json::Value::Array(entries) => entries,
-        serde_json::Value::Object(mut table) => match table.remove("subject") {
-            Some(serde_json::Value::Array(entries)) if table.is_empty() => entries,
-            _ => {
-                return Err(wrong(
-                    "a list of subjects: write each as a table `[[subject]]`".to_owned(),
-                ));
-            }
-        },
-        _ => return Err(wrong("a list of subjects".to_owned())),
+    let Some(entries) = entries(document) else {
+        return Err(wrong(
+            "a list of subjects: write each as a table `[[subject]]`".to_owned(),
+        ));
     };
     entries
         .into_iter()
@@ -136,6 +129,19 @@ fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
                 .map_err(|error| UsageError::new(format!("subject {number} of {name}: {error}")))
         })
         .collect()
+}
+
+/// The list itself, or what stands under `subject` and nothing else.
+fn entries(document: serde_json::Value) -> Option<Vec<serde_json::Value>> {
+    if let serde_json::Value::Object(mut table) = document {
+        let list = table.remove("subject")?;
+        return if table.is_empty() {
+            entries(list)
+        } else {
+            None
+        };
+    }
+    document.as_array().cloned()
 }
 
 fn selector(entry: serde_json::Value) -> Result<Selector, String> {

@@ -1,0 +1,98 @@
+//! The owner of the engine: tells it things in the order in which they are to be told, records them, hands out what it
+//! says and gives back its wishes. Knows nothing of the kernel, so that a journal can drive it as well.
+
+use std::collections::VecDeque;
+
+use agent_core::config::{Config, ConfigError};
+use agent_core::engine::Engine;
+use agent_core::input::Input;
+use agent_core::output::Output;
+use agent_core::time::Timestamp;
+
+use crate::journal::Journal;
+use crate::pipeline::Sink;
+
+/// The engine, and the wishes of it that nobody has carried out yet.
+#[derive(Debug)]
+pub struct Driver {
+    engine: Engine,
+    journal: Option<Journal>,
+    wishes: VecDeque<Output>,
+    /// When the engine was last told anything; its time never runs back.
+    last: Timestamp,
+}
+
+impl Driver {
+    /// An engine that knows nothing yet.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            engine: Engine::new(config)?,
+            journal: None,
+            wishes: VecDeque::new(),
+            last: Timestamp::default(),
+        })
+    }
+
+    /// Records from now on what the engine is told.
+    pub fn record_into(&mut self, journal: Journal) {
+        self.journal = Some(journal);
+    }
+
+    /// Tells the engine something, after the timeouts that are due: so a replay comes to the same. For a record `now` is
+    /// the kernel's time of it, so that it makes no difference how late it was read.
+    pub fn tell(&mut self, input: Input, now: Timestamp, sink: &mut impl Sink) {
+        self.run_timeouts(now, sink);
+        let now = now.max(self.last);
+        self.last = now;
+        if let Some(journal) = &mut self.journal {
+            journal.record(&input, now);
+        }
+        self.engine.handle(input, now);
+        self.hand_out(sink, now);
+    }
+
+    /// Calls the timeouts that are due at `now`, each at its own time.
+    pub fn run_timeouts(&mut self, now: Timestamp, sink: &mut impl Sink) {
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= now) {
+            self.engine.handle_timeout(due);
+            self.last = self.last.max(due);
+            self.hand_out(sink, due);
+        }
+    }
+
+    /// When to call [`Self::run_timeouts`], if nothing is told before.
+    pub fn timeout(&self) -> Option<Timestamp> {
+        self.engine.poll_timeout()
+    }
+
+    /// The oldest wish that nobody has carried out: one of Track, Watch, Inspect, Untrack and Rescan.
+    pub fn next_wish(&mut self) -> Option<Output> {
+        self.wishes.pop_front()
+    }
+
+    /// The journal, if there is one.
+    pub const fn journal(&mut self) -> Option<&mut Journal> {
+        self.journal.as_mut()
+    }
+
+    fn hand_out(&mut self, sink: &mut impl Sink, now: Timestamp) {
+        while let Some(output) = self.engine.poll_output() {
+            sink.output(&output, now);
+            match output {
+                Output::Track { .. }
+                | Output::Watch { .. }
+                | Output::Inspect { .. }
+                | Output::Untrack { .. }
+                | Output::Rescan => self.wishes.push_back(output),
+                Output::Progress(_)
+                | Output::Finished(_)
+                | Output::Withdrawn { .. }
+                | Output::Dropped { .. }
+                | Output::Tracked { .. } => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The page at `/`: where everything is, and the recent terminations as a plain table.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use agent_core::report::Report;
+use agent_core::time::Timestamp;
+
+use crate::recent::Snapshot;
+
+const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Gracewatch</title>\
+<meta name=\"viewport\" content=\"width=device-width\"><style>\
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}\
+table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;\
+border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}small{opacity:.7}</style>\
+<h1>Gracewatch</h1><p>How the containers and services of this machine are terminated. \
+<a href=\"/metrics\">metrics</a> · <a href=\"/api/v1/terminations\">terminations as JSON</a> · \
+<a href=\"/readyz\">ready?</a> · <a href=\"/livez\">alive?</a></p>";
+
+const COLUMNS: &str = "<table><tr><th>ended<th>subject<th>outcome<th>stop signal to exit<th>in total<th>findings</tr>";
+
+/// The page as it stands.
+pub(super) fn render(snapshot: &Snapshot, now: Timestamp) -> String {
+    let mut page = HEAD.to_owned();
+    // Writing to memory cannot fail.
+    write_tables(&mut page, snapshot, now).unwrap_or_default();
+    page
+}
+
+fn write_tables(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Result {
+    if snapshot.open.is_empty() && snapshot.finished.is_empty() {
+        return page.write_str(
+            "<p>No termination yet: stop a service or a container and load this page again.</p>",
+        );
+    }
+    page.write_str(COLUMNS)?;
+    for report in snapshot.open.iter().chain(&snapshot.finished) {
+        write_row(page, report, now)?;
+    }
+    page.write_str("</table>")
+}
+
+fn write_row(page: &mut String, report: &Report, now: Timestamp) -> fmt::Result {
+    let ended = report.exit.as_ref().map_or_else(
+        || "open".to_owned(),
+        |exit| format!("{} s ago", now.since(exit.at).as_secs()),
+    );
+    let seconds = |duration: Option<std::time::Duration>| {
+        duration.map_or_else(String::new, |duration| {
+            format!("{:.3} s", duration.as_secs_f64())
+        })
+    };
+    let name = escape(&report.subject.name);
+    let path = escape(&report.subject.path);
+    let outcome = crate::metrics::word(report.outcome);
+    let after_signal = seconds(report.stop_signal_to_exit());
+    let total = seconds(report.total());
+    write!(
+        page,
+        "<tr><td>{ended}<td>{name}<br><small>{path}</small><td>{outcome}<td class=n>{after_signal}<td class=n>{total}<td>"
+    )?;
+    for finding in &report.findings {
+        let evidence = escape(&finding.evidence);
+        let advice = escape(&finding.advice);
+        write!(page, "{evidence} <small>{advice}</small><br>")?;
+    }
+    page.write_str("</tr>")
+}
+
+/// Names come from whoever makes a cgroup.
+fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>', '"', '\'']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#39;"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_break_out_of_the_page() {
+        assert_eq!(escape("<b a='x'>&\""), "&lt;b a=&#39;x&#39;&gt;&amp;&quot;");
+        assert!(matches!(escape("nginx.service"), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,155 @@
+//! Every metric of the agent, and the only place that changes one.
+//!
+//! * `definition`: names, help, labels, buckets. `label`: the label sets.
+//! * `retained`: `pod_termination_*`. `workload`: `workload_termination_*`. `agent`: `gracewatch_*`.
+//! * [`exposition`]: what a scrape gets. `reference`: docs/metrics.md.
+
+mod agent;
+mod definition;
+pub mod exposition;
+mod label;
+mod reference;
+mod retained;
+mod workload;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use agent_core::output::Output;
+use agent_core::report::Report;
+use agent_core::time::Timestamp;
+use prometheus_client::registry::Registry;
+
+use self::agent::Agent;
+use self::retained::{Retained, Shown};
+use self::workload::{Known, Workload};
+use crate::vital::Vital;
+
+pub(crate) use self::label::word;
+pub use self::reference::{print_reference, reference};
+
+/// How long and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long a finished termination keeps its `pod_termination_*` series.
+    pub time: Duration,
+    /// How many subjects have such series at the most; the oldest go first.
+    pub subjects_max: usize,
+    /// How many workloads have series of their own; further ones are counted together, as `other`.
+    pub workloads_max: usize,
+}
+
+impl Default for Retention {
+    /// 15 minutes, 1000 subjects, 1000 workloads.
+    fn default() -> Self {
+        Self {
+            time: Duration::from_mins(15),
+            subjects_max: 1000,
+            workloads_max: 1000,
+        }
+    }
+}
+
+/// The metrics. Shared: recording and scraping may be on different threads.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    retained: Retained,
+    workload: Workload,
+    agent: Agent,
+    retention: Retention,
+    books: Mutex<Books>,
+}
+
+/// Which series there are. Only recording takes this lock, so a scrape never waits for it.
+#[derive(Debug, Default)]
+struct Books {
+    shown: Shown,
+    known: Known,
+    open: BTreeSet<u64>,
+}
+
+impl Metrics {
+    /// Metrics at zero.
+    pub fn new(retention: Retention) -> Self {
+        let mut registry = Registry::default();
+        let retained = Retained::default();
+        let workload = Workload::new();
+        let agent = Agent::default();
+        retained.register(&mut registry);
+        workload.register(&mut registry);
+        agent.register(&mut registry);
+        Self {
+            registry,
+            retained,
+            workload,
+            agent,
+            retention,
+            books: Mutex::default(),
+        }
+    }
+
+    /// Counts what the engine said.
+    pub fn record(&self, output: &Output, now: Timestamp) {
+        match output {
+            Output::Progress(report) => self.opened(report.id),
+            Output::Finished(report) => {
+                self.closed(report.id);
+                self.finished(report, now);
+            }
+            Output::Withdrawn { id, .. } => self.closed(*id),
+            Output::Dropped { reason, .. } => self.agent.dropped(*reason),
+            Output::Tracked { subject, added } => self.agent.tracked(subject, *added),
+            Output::Track { .. }
+            | Output::Watch { .. }
+            | Output::Inspect { .. }
+            | Output::Untrack { .. }
+            | Output::Rescan => {}
+        }
+    }
+
+    /// Counts what the pipeline said of itself.
+    pub fn record_vital(&self, vital: &Vital<'_>) {
+        self.agent.vital(vital);
+    }
+
+    /// Takes away the series of terminations that were shown long enough.
+    pub fn expire(&self, now: Timestamp) {
+        self.retained.expire(&mut self.books().shown, now);
+    }
+
+    fn opened(&self, id: u64) {
+        let mut books = self.books();
+        books.open.insert(id);
+        self.agent.open(books.open.len());
+    }
+
+    fn closed(&self, id: u64) {
+        let mut books = self.books();
+        books.open.remove(&id);
+        self.agent.open(books.open.len());
+    }
+
+    fn finished(&self, report: &Report, now: Timestamp) {
+        let mut books = self.books();
+        self.retained.expire(&mut books.shown, now);
+        let evicted = self
+            .retained
+            .show(&mut books.shown, report, now, self.retention);
+        self.agent.evicted("pod_termination", evicted);
+        let is_other = self
+            .workload
+            .count(&mut books.known, report, self.retention.workloads_max);
+        self.agent
+            .evicted("workload_termination", u64::from(is_other));
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // A panic elsewhere leaves at worst a series too many.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

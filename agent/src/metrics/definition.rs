@@ -1,0 +1,170 @@
+//! Every metric: name, unit, help, labels, buckets, lifetime. The one place; registration and docs/metrics.md come from it.
+
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+/// What a metric is and for how long its series live.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    /// Without the unit and without `_total`.
+    pub(crate) name: &'static str,
+    pub(crate) unit: Measure,
+    pub(crate) kind: Kind,
+    pub(crate) labels: &'static [&'static str],
+    /// Without a full stop: the exposition adds it.
+    pub(crate) help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// A count, a state.
+    None,
+    Seconds,
+    Bytes,
+    Ratio,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    Info,
+    Histogram(&'static [f64]),
+}
+
+impl Definition {
+    pub(crate) fn register(&self, registry: &mut Registry, metric: impl Metric) {
+        match self.unit {
+            Measure::None => registry.register(self.name, self.help, metric),
+            Measure::Seconds => self.with_unit(registry, Unit::Seconds, metric),
+            Measure::Bytes => self.with_unit(registry, Unit::Bytes, metric),
+            Measure::Ratio => self.with_unit(registry, Unit::Other("ratio".to_owned()), metric),
+        }
+    }
+
+    fn with_unit(&self, registry: &mut Registry, unit: Unit, metric: impl Metric) {
+        registry.register_with_unit(self.name, self.help, unit, metric);
+    }
+
+    /// The name under which it is scraped and asked for.
+    pub(crate) fn full_name(&self) -> String {
+        let unit = match self.unit {
+            Measure::None => "",
+            Measure::Seconds => "_seconds",
+            Measure::Bytes => "_bytes",
+            Measure::Ratio => "_ratio",
+        };
+        let kind = match self.kind {
+            Kind::Counter => "_total",
+            Kind::Info => "_info",
+            Kind::Gauge | Kind::Histogram(_) => "",
+        };
+        format!("{}{unit}{kind}", self.name)
+    }
+
+    pub(crate) fn buckets(&self) -> &'static [f64] {
+        match self.kind {
+            Kind::Histogram(buckets) => buckets,
+            Kind::Counter | Kind::Gauge | Kind::Info => &[],
+        }
+    }
+}
+
+/// What tells one subject from another. Without Kubernetes: kind, name and path of its cgroup.
+pub(crate) const SUBJECT: &[&str] = &["kind", "container", "cgroup"];
+const SUBJECT_OUTCOME: &[&str] = &["kind", "container", "cgroup", "outcome"];
+/// What lives longer than a subject and comes again.
+const WORKLOAD: &[&str] = &["workload_kind", "workload"];
+const WORKLOAD_OUTCOME: &[&str] = &["workload_kind", "workload", "outcome"];
+const WORKLOAD_FINDING: &[&str] = &["workload_kind", "workload", "finding"];
+const WORKLOAD_CAUSE: &[&str] = &["workload_kind", "workload", "cause"];
+const WORKLOAD_DOUBT: &[&str] = &["workload_kind", "workload", "doubt"];
+
+/// From a handler's milliseconds over the usual grace of 30 s to the long ones of databases.
+const SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0,
+    60.0, 120.0, 300.0, 600.0,
+];
+/// Close around 1, where a grace period ends.
+const SHARES: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0];
+
+macro_rules! definitions {
+    ($($constant:ident = $name:literal, $unit:ident, $kind:expr, $labels:expr, $help:literal;)*) => {
+        $(pub(crate) const $constant: Definition = Definition {
+            name: $name, unit: Measure::$unit, kind: $kind, labels: $labels, help: $help,
+        };)*
+        /// Every metric, in the order of the reference page.
+        pub(crate) const ALL: &[&Definition] = &[$(&$constant),*];
+    };
+}
+
+definitions! {
+    // One gauge for each finished termination.
+    POD_HOOK = "pod_termination_prestop_duration", Seconds, Kind::Gauge, SUBJECT,
+        "How long the preStop hook of the last termination ran, from its exec to its exit";
+    POD_SIGNAL_TO_EXIT = "pod_termination_signal_to_exit", Seconds, Kind::Gauge, SUBJECT,
+        "Time from the stop signal to the exit of the main process in the last termination";
+    POD_DURATION = "pod_termination_duration", Seconds, Kind::Gauge, SUBJECT,
+        "Time from the start of the last termination (hook, else stop signal) to the exit of the main process";
+    POD_SIGKILL = "pod_termination_sigkill_used", None, Kind::Gauge, SUBJECT,
+        "Whether SIGKILL was sent to the main process in the last termination: 1 yes, 0 no";
+    POD_GRACE_USED = "pod_termination_grace_used", Ratio, Kind::Gauge, SUBJECT,
+        "Duration of the last termination divided by the configured grace period";
+    POD_INCOMPLETE = "pod_termination_incomplete", None, Kind::Gauge, SUBJECT,
+        "Whether facts of the last termination are missing, so that it may have been otherwise: 1 yes, 0 no";
+    POD_OUTCOME = "pod_termination_outcome", None, Kind::Gauge, SUBJECT_OUTCOME,
+        "How the last termination ended: 1 for the outcome it had";
+    // What lives on.
+    WORKLOAD_OUTCOMES = "workload_termination_outcomes", None, Kind::Counter, WORKLOAD_OUTCOME,
+        "Finished terminations by how they ended";
+    WORKLOAD_FINDINGS = "workload_termination_findings", None, Kind::Counter, WORKLOAD_FINDING,
+        "Diagnoses made in finished terminations";
+    WORKLOAD_SIGKILLS = "workload_termination_sigkills", None, Kind::Counter, WORKLOAD_CAUSE,
+        "Terminations in which SIGKILL was sent to the main process, by why; repeated SIGKILLs are not counted again";
+    WORKLOAD_DOUBTS = "workload_termination_doubts", None, Kind::Counter, WORKLOAD_DOUBT,
+        "Finished terminations whose verdict is not certain, by why";
+    WORKLOAD_HOOK = "workload_termination_prestop_duration", Seconds, Kind::Histogram(SECONDS), WORKLOAD,
+        "How long preStop hooks ran, from exec to exit; complete reports only";
+    WORKLOAD_SIGNAL_TO_EXIT = "workload_termination_signal_to_exit", Seconds, Kind::Histogram(SECONDS), WORKLOAD,
+        "Time from the stop signal to the exit of the main process; complete reports only";
+    WORKLOAD_DURATION = "workload_termination_duration", Seconds, Kind::Histogram(SECONDS), WORKLOAD,
+        "Time from the start of the termination (hook, else stop signal) to the exit of the main process; complete reports only";
+    WORKLOAD_GRACE_USED = "workload_termination_grace_used", Ratio, Kind::Histogram(SHARES), WORKLOAD,
+        "Duration of the termination divided by the configured grace period, where that is known; complete reports only";
+    // The agent itself.
+    BUILD = "gracewatch_build", None, Kind::Info, &["version"],
+        "The agent's version";
+    PROBE_ATTACHED = "gracewatch_probe_attached", None, Kind::Gauge, &["probe"],
+        "Whether the kernel program is attached: 1 yes, 0 no (an optional one that this kernel cannot attach)";
+    RECORDS = "gracewatch_records", None, Kind::Counter, &["kind"],
+        "Records that the kernel side put into the ring buffer";
+    RECORDS_LOST = "gracewatch_records_lost", None, Kind::Counter, &["kind"],
+        "Records that found no room in the ring buffer; reports open at that time are incomplete";
+    MAP_FULL = "gracewatch_map_full", None, Kind::Counter, &["map"],
+        "Insertions by the kernel side that found a map full; what was not inserted is not measured";
+    DECODE_ERRORS = "gracewatch_decode_errors", None, Kind::Counter, &["reason"],
+        "Records that could not be decoded";
+    DROPPED = "gracewatch_dropped", None, Kind::Counter, &["reason"],
+        "What the engine threw away because a limit was reached or nothing is known of the container";
+    WISHES_FAILED = "gracewatch_kernel_updates_failed", None, Kind::Counter, &["update"],
+        "Containers or processes that could not be told to the kernel side; they are not measured";
+    TRACKED = "gracewatch_containers_tracked", None, Kind::Gauge, &["kind"],
+        "Containers that are tracked";
+    OPEN = "gracewatch_terminations_open", None, Kind::Gauge, &[],
+        "Terminations that began and are not finished";
+    SERIES_EVICTED = "gracewatch_series_evicted", None, Kind::Counter, &["family"],
+        "Series taken away (pod_termination) or put under the workload 'other' (workload_termination) because of the bound on their number";
+    SCANS = "gracewatch_scans", None, Kind::Counter, &[],
+        "Scans of the cgroup tree: one at the start, and one after each loss";
+    SCAN_DURATION = "gracewatch_scan_duration", Seconds, Kind::Gauge, &[],
+        "How long the last scan of the cgroup tree took";
+    SCAN_CGROUPS = "gracewatch_scan_cgroups", None, Kind::Gauge, &[],
+        "Cgroups that the last scan found";
+    PROGRAM_RUNS = "gracewatch_program_runs", None, Kind::Counter, &["program"],
+        "Runs of the kernel program; only counted while sysctl kernel.bpf_stats_enabled is 1";
+    PROGRAM_SECONDS = "gracewatch_program_run", Seconds, Kind::Counter, &["program"],
+        "Time spent in the kernel program; only counted while sysctl kernel.bpf_stats_enabled is 1";
+    JOURNAL_BYTES = "gracewatch_journal", Bytes, Kind::Gauge, &[],
+        "Size of the journal that is recorded; 0 without one";
+    JOURNAL_STOPPED = "gracewatch_journal_stopped", None, Kind::Gauge, &[],
+        "Whether recording stopped because the journal reached its size or could not be written: 1 yes, 0 no";
+}

@@ -1,0 +1,97 @@
+//! Whether the agent measures yet (`/readyz`), and whether it still does (`/livez`).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use agent_core::time::Timestamp;
+
+use crate::vital::Vital;
+
+/// The event loop turns once a second; without a turn for this long it hangs.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
+
+/// What is reached. Shared between the event loop and HTTP.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    attached: AtomicBool,
+    scanned: AtomicBool,
+    /// Last turn of the event loop; 0 before the first.
+    turned_at: AtomicU64,
+}
+
+impl Readiness {
+    /// Takes note of what the pipeline said of itself.
+    pub fn record(&self, vital: &Vital<'_>) {
+        match vital {
+            Vital::Attached(programs) => {
+                let all = programs
+                    .iter()
+                    .all(|state| state.refused.is_none() || !state.program.required);
+                self.attached.store(all, Ordering::Relaxed);
+            }
+            Vital::Scanned { .. } => self.scanned.store(true, Ordering::Relaxed),
+            Vital::Counted(_)
+            | Vital::ProgramsRan(_)
+            | Vital::Undecodable(_)
+            | Vital::UpdateFailed(_)
+            | Vital::Journal { .. } => {}
+        }
+    }
+
+    /// The event loop turned.
+    pub fn turn(&self, now: Timestamp) {
+        self.turned_at.store(now.0, Ordering::Relaxed);
+    }
+
+    /// What readiness still waits for, in words; `None` when ready.
+    pub fn awaited(&self) -> Option<String> {
+        let awaited: Vec<&str> = [
+            (&self.attached, "the required probes to be attached"),
+            (&self.scanned, "the first scan of the cgroup tree to end"),
+        ]
+        .into_iter()
+        .filter(|(reached, _)| !reached.load(Ordering::Relaxed))
+        .map(|(_, what)| what)
+        .collect();
+        (!awaited.is_empty()).then(|| format!("waiting for {}", awaited.join(" and ")))
+    }
+
+    /// For how long the event loop has hung, in words; `None` when it turns or has not begun.
+    pub fn stalled(&self, now: Timestamp) -> Option<String> {
+        let turned_at = self.turned_at.load(Ordering::Relaxed);
+        let idle = now.since(Timestamp(turned_at));
+        (turned_at != 0 && idle > STALLED_AFTER)
+            .then(|| format!("the event loop has not turned for {} s", idle.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_after_the_probes_and_the_first_scan() {
+        let readiness = Readiness::default();
+        assert!(readiness.awaited().unwrap().contains("probes"));
+        readiness.record(&Vital::Attached(&[]));
+        assert_eq!(
+            readiness.awaited().unwrap(),
+            "waiting for the first scan of the cgroup tree to end"
+        );
+        readiness.record(&Vital::Scanned {
+            took: Duration::ZERO,
+            cgroups: 0,
+        });
+        assert_eq!(readiness.awaited(), None);
+    }
+
+    #[test]
+    fn an_event_loop_that_hangs_is_not_alive() {
+        let readiness = Readiness::default();
+        let at = |seconds: u64| Timestamp(seconds * 1_000_000_000);
+        assert_eq!(readiness.stalled(at(1000)), None);
+        readiness.turn(at(1000));
+        assert_eq!(readiness.stalled(at(1029)), None);
+        assert!(readiness.stalled(at(1031)).unwrap().contains("31 s"));
+    }
+}

@@ -1,0 +1,155 @@
+//! `gracewatch run`: the agent. Event loop on the main thread, HTTP on another.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_core::output::Output;
+use agent_core::time::Timestamp;
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::http::{Server, Shown};
+use crate::journal;
+use crate::metrics::{Metrics, Retention, word};
+use crate::pipeline::{Pipeline, PipelineOptions, Sink};
+use crate::readiness::Readiness;
+use crate::recent::Recent;
+use crate::subjects::SubjectArgs;
+use crate::vital::Vital;
+
+/// The agent: measures every termination on this machine and serves the metrics over HTTP.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    subjects: SubjectArgs,
+    /// Where to serve /metrics, /api/v1/terminations, /livez and /readyz; port 0 takes any free port
+    ///
+    /// 8637 is registered for nothing and outside of the range that Prometheus' exporters have used up (9100 to 9999).
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8637",
+        env = "GRACEWATCH_LISTEN",
+        help_heading = "HTTP"
+    )]
+    listen: SocketAddr,
+    /// How many seconds the pod_termination_* series of a finished termination stay: several scrapes at the least
+    #[arg(long, value_name = "SECONDS", default_value_t = Retention::default().time.as_secs(), env = "GRACEWATCH_RETENTION", help_heading = "HTTP")]
+    retention: u64,
+    /// Record everything that the kernel tells into this file, for `gracewatch replay`
+    ///
+    /// It holds names, command lines and cgroup paths, no environment; only its owner can read it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "GRACEWATCH_JOURNAL",
+        help_heading = "Journal"
+    )]
+    journal: Option<PathBuf>,
+    /// The size at which recording stops; measuring goes on
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, env = "GRACEWATCH_JOURNAL_MAX_BYTES", help_heading = "Journal")]
+    journal_max_bytes: u64,
+    /// Write what the kernel programs log into the log, at level debug; slows them down
+    #[arg(long, env = "GRACEWATCH_PROBE_LOG", help_heading = "Log")]
+    probe_log: bool,
+}
+
+/// Runs the agent until SIGTERM or SIGINT.
+///
+/// # Errors
+/// One sentence, if it cannot start or not go on.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let options = PipelineOptions {
+        config: args.subjects.config()?,
+        cgroup_root: args.subjects.cgroup_root,
+        ring_bytes: args.subjects.ring_bytes,
+        journal: args.journal.map(|path| journal::Options {
+            path,
+            bytes_max: args.journal_max_bytes,
+        }),
+        probe_log: args.probe_log,
+    };
+    let shown = Arc::new(Shown {
+        metrics: Metrics::new(Retention {
+            time: Duration::from_secs(args.retention),
+            ..Retention::default()
+        }),
+        recent: Recent::default(),
+        readiness: Readiness::default(),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop's runtime")?;
+    let server = Server::start(args.listen, Arc::clone(&shown))?;
+    let mut sink = AgentSink { shown };
+    let ended = runtime.block_on(measure(options, &mut sink, server.address()));
+    server.stop();
+    ended
+}
+
+async fn measure(
+    options: PipelineOptions,
+    sink: &mut AgentSink,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
+    let shutdown = shutdown()?;
+    let pipeline = Pipeline::start(options)?;
+    tracing::info!(url = %format_args!("http://{address}/"), "measuring");
+    pipeline.run(sink, shutdown).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Ends when SIGTERM or SIGINT arrives. Both are caught from now on.
+pub(crate) fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
+    let context = "cannot catch SIGTERM and SIGINT";
+    let mut terminate = signal(SignalKind::terminate()).context(context)?;
+    let mut interrupt = signal(SignalKind::interrupt()).context(context)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Metrics, recent reports, readiness, and a line of the log for each finished termination.
+#[derive(Debug)]
+pub struct AgentSink {
+    /// What HTTP shows.
+    pub shown: Arc<Shown>,
+}
+
+impl Sink for AgentSink {
+    fn output(&mut self, output: &Output, now: Timestamp) {
+        self.shown.metrics.record(output, now);
+        self.shown.recent.record(output);
+        if let Output::Finished(report) = output {
+            tracing::info!(
+                id = report.id,
+                subject = report.subject.name,
+                outcome = word(report.outcome),
+                signal_to_exit_seconds =
+                    report.stop_signal_to_exit().map(|time| time.as_secs_f64()),
+                hook_seconds = report.hook_duration().map(|time| time.as_secs_f64()),
+                total_seconds = report.total().map(|time| time.as_secs_f64()),
+                killed = report.kill.is_some(),
+                certain = report.doubts.is_empty(),
+                "terminated"
+            );
+        }
+    }
+
+    fn vital(&mut self, vital: &Vital<'_>) {
+        self.shown.metrics.record_vital(vital);
+        self.shown.readiness.record(vital);
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.shown.metrics.expire(now);
+        self.shown.readiness.turn(now);
+    }
+}

@@ -1,0 +1,168 @@
+//! The assembled agent without privileges: a journal in the place of the kernel, and real HTTP.
+
+use std::io::{Cursor, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use agent_core::time::Timestamp;
+use gracewatch::driver::Driver;
+use gracewatch::http::{Server, Shown};
+use gracewatch::metrics::exposition::Format;
+use gracewatch::metrics::{Metrics, Retention};
+use gracewatch::pipeline::Sink as _;
+use gracewatch::readiness::Readiness;
+use gracewatch::recent::Recent;
+use gracewatch::run::AgentSink;
+use gracewatch::vital::Vital;
+
+/// nginx.service gets SIGTERM, and exits with status 0 after 1.5 s; its cgroup is then empty and removed.
+const JOURNAL: &str = include_str!("graceful.jsonl");
+
+fn shown() -> Arc<Shown> {
+    Arc::new(Shown {
+        metrics: Metrics::new(Retention::default()),
+        recent: Recent::default(),
+        readiness: Readiness::default(),
+    })
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// Tells a driver what the journal says, as the event loop would; nobody carries the wishes out, since the answers are in
+/// the journal.
+fn measure(sink: &mut AgentSink) {
+    let mut lines = JOURNAL.lines();
+    let mut reader = agent_core::journal::Reader::new();
+    let header = reader.header(lines.next().unwrap()).unwrap();
+    let mut driver = Driver::new(header.config).unwrap();
+    for line in lines {
+        let entry = reader.entry(line).unwrap();
+        driver.tell(entry.input, entry.at, sink);
+    }
+    driver.run_timeouts(Timestamp(u64::MAX), sink);
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+fn get(address: SocketAddr, path: &str, accept: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: gracewatch\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+#[test]
+fn a_termination_reaches_the_scrape() {
+    let shown = shown();
+    let server = Server::start(any_port(), Arc::clone(&shown)).unwrap();
+    let address = server.address();
+    let before = get(address, "/metrics", "*/*");
+    assert!(!before.body.contains("pod_termination"), "{}", before.body);
+
+    measure(&mut AgentSink { shown });
+
+    let text = get(address, "/metrics", "text/plain");
+    assert_eq!(text.status, 200);
+    assert!(text.head.contains("content-type: text/plain; version=0.0.4"));
+    for sample in [
+        "pod_termination_signal_to_exit_seconds{kind=\"systemd_service\",container=\"nginx.service\",cgroup=\"/system.slice/nginx.service\"} 1.5",
+        "pod_termination_sigkill_used{kind=\"systemd_service\",container=\"nginx.service\",cgroup=\"/system.slice/nginx.service\"} 0",
+        "workload_termination_outcomes_total{workload_kind=\"systemd_service\",workload=\"nginx.service\",outcome=\"graceful\"} 1",
+        "workload_termination_signal_to_exit_seconds_bucket{workload_kind=\"systemd_service\",workload=\"nginx.service\",le=\"1\"} 0",
+        "workload_termination_signal_to_exit_seconds_bucket{workload_kind=\"systemd_service\",workload=\"nginx.service\",le=\"2\"} 1",
+        "gracewatch_terminations_open 0",
+    ] {
+        assert!(text.body.lines().any(|line| line == sample), "no {sample} in\n{}", text.body);
+    }
+    let open = get(address, "/metrics", "application/openmetrics-text;version=1.0.0");
+    assert!(open.head.contains("content-type: application/openmetrics-text; version=1.0.0"));
+    assert!(open.body.ends_with("# EOF\n"));
+
+    let json: serde_json::Value =
+        serde_json::from_str(&get(address, "/api/v1/terminations", "*/*").body).unwrap();
+    assert_eq!(json["finished"][0]["subject"]["name"], "nginx.service");
+    assert_eq!(json["finished"][0]["outcome"], "graceful");
+    assert_eq!(json["open"].as_array().unwrap().len(), 0);
+    let none = get(address, "/api/v1/terminations?limit=0", "*/*");
+    assert!(none.body.contains("\"finished\":[]"), "{}", none.body);
+    assert!(get(address, "/", "text/html").body.contains("nginx.service"));
+    server.stop();
+}
+
+#[test]
+fn ready_says_what_it_waits_for() {
+    let shown = shown();
+    let server = Server::start(any_port(), Arc::clone(&shown)).unwrap();
+    let address = server.address();
+    let waiting = get(address, "/readyz", "*/*");
+    assert_eq!(waiting.status, 503);
+    assert!(waiting.body.contains("probes"), "{}", waiting.body);
+    assert_eq!(get(address, "/livez", "*/*").status, 200);
+    let mut sink = AgentSink { shown };
+    sink.vital(&Vital::Attached(&[]));
+    let took = Duration::ZERO;
+    sink.vital(&Vital::Scanned { took, cgroups: 1 });
+    assert_eq!(get(address, "/readyz", "*/*").status, 200);
+    server.stop();
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind(any_port()).unwrap();
+    let address = taken.local_addr().unwrap();
+    let sentence = Server::start(address, shown()).unwrap_err().to_string();
+    assert!(
+        sentence.contains(&address.to_string()) && sentence.contains("--listen"),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn the_server_stops_at_once_with_a_connection_open() {
+    let server = Server::start(any_port(), shown()).unwrap();
+    let idle = TcpStream::connect(server.address()).unwrap();
+    get(server.address(), "/livez", "*/*");
+    let begin = Instant::now();
+    server.stop();
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    drop(idle);
+}
+
+#[test]
+fn replay_and_the_event_loop_say_the_same() {
+    let replayed = Metrics::new(Retention::default());
+    gracewatch::replay::replay(Cursor::new(JOURNAL), |output, now| {
+        replayed.record(output, now);
+        Ok(())
+    })
+    .unwrap();
+    let shown = shown();
+    measure(&mut AgentSink {
+        shown: Arc::clone(&shown),
+    });
+    let page = |metrics: &Metrics| {
+        let text = String::from_utf8(metrics.encode(Format::Text).unwrap()).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(page(&replayed), page(&shown.metrics));
+}
