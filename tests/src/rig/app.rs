@@ -68,7 +68,7 @@ struct App {
     /// How many children it starts and waits for, before it is ready.
     #[arg(long, default_value_t = 0)]
     forks: u32,
-    /// How many signals it sends to a child of its own, before it is ready.
+    /// How many stop signals it sends to a child of its own that handles them, before it kills that child and is ready.
     #[arg(long, default_value_t = 0)]
     signals: u32,
 }
@@ -175,13 +175,17 @@ fn make_noise(app: &App) -> Result<()> {
         Command::new(me.with_file_name("sleep")).arg("0").status().context("cannot start a child")?;
     }
     if app.signals > 0 {
-        let mut child = Command::new(me.with_file_name("sleep")).arg("60").spawn().context("cannot start a child")?;
+        let log = Log::at(app.log.with_extension("child"));
+        let mut child = Command::new(me);
+        child.arg("--log").arg(log.path()).args(["--on-stop", "never"]);
+        let mut child = child.spawn().context("cannot start a child")?;
+        log.wait_for("ready", Duration::from_secs(20))?;
         let pid = Pid::from_child(&child);
+        let signal = Signal::from_named_raw(app.signal).context("no such signal")?;
         for _ in 0..app.signals {
-            // Default action of SIGCONT: none, for a process that runs.
-            kill_process(pid, Signal::CONT).context("cannot signal the child")?;
+            kill_process(pid, signal).context("cannot signal the child")?;
         }
-        kill_process(pid, Signal::TERM).context("cannot end the child")?;
+        child.kill().context("cannot end the child")?;
         child.wait().context("cannot wait for the child")?;
     }
     Ok(())

@@ -1,0 +1,167 @@
+//! The agent's pipeline on a thread of this process: what the engine says comes straight here, without HTTP between.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use agent_core::config::{Config, Limits, Selector};
+use agent_core::output::Output;
+use agent_core::report::Report;
+use agent_core::time::Timestamp;
+use anyhow::{Context as _, Result, anyhow, bail};
+use gracewatch::pipeline::{Pipeline, PipelineOptions, Sink};
+use gracewatch::vital::Vital;
+use tokio::sync::oneshot;
+
+use crate::agent::Agent;
+
+/// How long it may take to be ready, or to stop.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+struct Heard {
+    scanned: bool,
+    tracked: BTreeSet<String>,
+    reports: Vec<Report>,
+    /// Why the pipeline ended, if it did.
+    ended: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    heard: Mutex<Heard>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `find` finds something.
+    fn wait<T>(&self, limit: Duration, find: impl Fn(&Heard) -> Option<T>) -> Result<T> {
+        let started = Instant::now();
+        let mut heard = self.heard();
+        loop {
+            if let Some(found) = find(&heard) {
+                return Ok(found);
+            }
+            if let Some(why) = &heard.ended {
+                bail!("the agent ended: {why}");
+            }
+            let left = limit.checked_sub(started.elapsed()).with_context(|| format!("nothing after {limit:?}"))?;
+            heard = self.changed.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Collects what the engine says.
+struct Collect(Arc<Shared>);
+
+impl Sink for Collect {
+    fn output(&mut self, output: &Output, _now: Timestamp) {
+        let mut heard = self.0.heard();
+        match output {
+            Output::Tracked { subject, added: true } => drop(heard.tracked.insert(subject.path.clone())),
+            Output::Finished(report) => heard.reports.push(Report::clone(report)),
+            _ => return,
+        }
+        self.0.changed.notify_all();
+    }
+
+    fn vital(&mut self, vital: &Vital<'_>) {
+        if let Vital::Scanned { .. } = vital {
+            self.0.heard().scanned = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+/// A running pipeline; dropping it stops it.
+pub(crate) struct InProcess {
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl InProcess {
+    /// Starts it for the cgroups in `folder`, of which `selectors` know more, and waits for its first scan.
+    pub(crate) fn start(folder: &str, mut selectors: Vec<Selector>) -> Result<Self> {
+        // What lies in `_nested` is found by the paths of real runtimes, as it would be without any glob.
+        let ours = format!("{folder}/[!_]*");
+        selectors.push(Selector { cgroup: ours, grace: None, stop_signal: None, pre_stop: None });
+        let config = Config { systemd: true, containers: true, selectors, limits: Limits::default() };
+        let options = PipelineOptions {
+            config,
+            cgroup_root: None,
+            ring_bytes: agent_common::map::EVENTS_BYTES,
+            journal: None,
+            probe_log: false,
+        };
+        let shared = Arc::new(Shared::default());
+        let (stop, stopped) = oneshot::channel();
+        let mut sink = Collect(Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("agent".to_owned()).spawn(move || {
+            let why = match run(options, &mut sink, stopped) {
+                Ok(()) => "it was asked to".to_owned(),
+                Err(error) => format!("{error:#}"),
+            };
+            sink.0.heard().ended = Some(why);
+            sink.0.changed.notify_all();
+        })?;
+        let agent = Self { shared, stop: Some(stop), thread: Some(thread) };
+        agent.shared.wait(LIMIT, |heard| heard.scanned.then_some(()))?;
+        Ok(agent)
+    }
+
+    /// Stops it and hears how it ended.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        drop(self.stop.take());
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        thread.join().map_err(|_panic| anyhow!("the agent's thread panicked"))
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.end().ok();
+    }
+}
+
+fn run(options: PipelineOptions, sink: &mut Collect, stopped: oneshot::Receiver<()>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let pipeline = Pipeline::start(options)?;
+        // The sender is dropped to stop it, so an error is the sign.
+        pipeline.run(sink, async { drop(stopped.await) }).await
+    })
+}
+
+impl Agent for InProcess {
+    fn wait_tracked(&self, path: &str, limit: Duration) -> Result<()> {
+        self.shared
+            .wait(limit, |heard| heard.tracked.contains(path).then_some(()))
+            .with_context(|| format!("{path} is not tracked"))
+    }
+
+    fn report(&self, path: &str, limit: Duration) -> Result<Report> {
+        self.shared.wait(limit, |heard| heard.reports.iter().find(|report| report.subject.path == path).cloned())
+    }
+
+    fn count(&self, path: &str) -> usize {
+        self.shared.heard().reports.iter().filter(|report| report.subject.path == path).count()
+    }
+}

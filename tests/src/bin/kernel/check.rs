@@ -1,0 +1,131 @@
+//! What a scenario found out: every fact that differs from the truth, and how far every duration was off.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use agent_core::event::ExitStatus;
+use agent_core::report::{Doubt, FindingKind, Outcome, Report};
+use agent_core::signal::Signal;
+use agent_core::time::Timestamp;
+use gracewatch_tests::rig::clock::Span;
+use gracewatch_tests::rig::kubelet::Stopped;
+
+/// A duration that the agent measured, and the same one by a clock of our own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compared {
+    pub(crate) what: &'static str,
+    pub(crate) measured: Duration,
+    pub(crate) own: Duration,
+}
+
+impl Compared {
+    /// How far the two lie apart.
+    pub(crate) fn error(&self) -> Duration {
+        self.measured.abs_diff(self.own)
+    }
+}
+
+/// Collects what one scenario finds.
+#[derive(Debug)]
+pub(crate) struct Check {
+    /// Facts that are not as they should be.
+    pub(crate) wrong: Vec<String>,
+    /// Durations compared.
+    pub(crate) compared: Vec<Compared>,
+    /// What a reader of the results should know.
+    pub(crate) notes: Vec<String>,
+    tolerance: Duration,
+}
+
+impl Check {
+    /// `tolerance`: how far a duration may be off.
+    pub(crate) fn new(tolerance: Duration) -> Self {
+        Self { wrong: Vec::new(), compared: Vec::new(), notes: Vec::new(), tolerance }
+    }
+
+    /// A fact that must be so.
+    pub(crate) fn that(&mut self, what: impl Into<String>, holds: bool) {
+        if !holds {
+            self.wrong.push(what.into());
+        }
+    }
+
+    /// A fact that must be this.
+    pub(crate) fn same<T: PartialEq + Debug>(&mut self, what: &str, found: T, expected: T) {
+        if found != expected {
+            self.wrong.push(format!("{what}: {found:?}, but it was {expected:?}"));
+        }
+    }
+
+    /// A time that must lie between two readings of the clock.
+    pub(crate) fn when(&mut self, what: &str, at: Option<Timestamp>, span: Span) {
+        match at {
+            None => self.wrong.push(format!("{what}: not reported")),
+            Some(at) if span.contains(at) => {}
+            Some(at) => self.wrong.push(format!("{what}: at {}, but it was within {span}", at.0)),
+        }
+    }
+
+    /// A duration that must be as long as our own clock says.
+    pub(crate) fn took(&mut self, what: &'static str, measured: Option<Duration>, own: Duration) {
+        let Some(measured) = measured else {
+            self.wrong.push(format!("{what}: not reported"));
+            return;
+        };
+        let compared = Compared { what, measured, own };
+        if compared.error() > self.tolerance {
+            self.wrong.push(format!("{what}: {measured:?}, but it was {own:?} by our clock"));
+        }
+        self.compared.push(compared);
+    }
+
+    /// The verdict: outcome, findings, doubts, each exactly.
+    pub(crate) fn verdict(&mut self, report: &Report, outcome: Outcome, findings: &[FindingKind], doubts: &[Doubt]) {
+        self.same("outcome", report.outcome, outcome);
+        let found: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
+        self.same("findings", found.as_slice(), findings);
+        self.same("doubts", report.doubts.as_slice(), doubts);
+    }
+
+    /// Everything that the kubelet's stop tells of a report: signal, SIGKILL, their times and senders, the exit.
+    pub(crate) fn stop(&mut self, report: &Report, stopped: &Stopped, signal: Signal) {
+        self.when("stop signal", report.stop_signal.as_ref().map(|stop| stop.at), stopped.signal);
+        if let Some(stop) = &report.stop_signal {
+            self.same("stop signal", stop.signal, signal);
+            self.same("its sender", stop.sender.comm.as_str(), "send");
+            self.that("its sender was outside", stop.sender.outside && !stop.sender.kernel);
+        }
+        match (&report.kill, stopped.kill) {
+            (Some(kill), Some(span)) => {
+                self.when("SIGKILL", Some(kill.at), span);
+                self.same("its sender", kill.sender.comm.as_str(), "send");
+                let own = span.before.since(stopped.signal.after);
+                self.took("stop signal to SIGKILL", report.stop_signal_to_kill(), own);
+            }
+            (found, span) => self.same("SIGKILL was used", found.is_some(), span.is_some()),
+        }
+        self.exit(report, stopped);
+    }
+
+    /// The exit: its status, and that it lies between the last act and the moment the parent was told.
+    pub(crate) fn exit(&mut self, report: &Report, stopped: &Stopped) {
+        let before = stopped.kill.unwrap_or(stopped.signal).before;
+        let span = Span { before, after: stopped.ended.told_at };
+        self.when("exit", report.exit.as_ref().map(|exit| exit.at), span);
+        self.status(report, stopped.ended.status);
+    }
+
+    /// The exit's status, as the parent was told it.
+    pub(crate) fn status(&mut self, report: &Report, status: std::process::ExitStatus) {
+        self.same("exit status", report.exit.as_ref().map(|exit| exit.status), Some(exit_status(status)));
+    }
+}
+
+/// The parent's words for how a process ended, in the agent's.
+pub(crate) fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
+    use std::os::unix::process::ExitStatusExt as _;
+    match status.signal().and_then(|signal| Signal::try_from(signal.unsigned_abs()).ok()) {
+        Some(signal) => ExitStatus::Signal { signal, core_dumped: status.core_dumped() },
+        None => ExitStatus::Code(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or_default()),
+    }
+}

@@ -1,0 +1,81 @@
+//! PID 1 of a virtual machine: mounts what a machine has, runs the tests in a child, collects orphans, powers off.
+
+use std::fs;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rustix::mount::{MountFlags, mount};
+use rustix::system::{RebootCommand, reboot};
+
+/// What is mounted: source and type, place, options.
+const MOUNTS: [(&str, &str, &str); 6] = [
+    ("proc", "/proc", ""),
+    ("sysfs", "/sys", ""),
+    ("devtmpfs", "/dev", ""),
+    ("cgroup2", "/sys/fs/cgroup", ""),
+    ("tracefs", "/sys/kernel/tracing", ""),
+    ("tmpfs", "/tmp", "mode=1777"),
+];
+
+/// Everything that a guest does, up to its end.
+pub(crate) fn init() -> ExitCode {
+    let code = match prepare().and_then(|()| run_tests()) {
+        Ok(code) => code,
+        Err(error) => {
+            println!("error: {error:#}");
+            1
+        }
+    };
+    println!("TEST_RC={code}");
+    if let Err(error) = reboot(RebootCommand::PowerOff) {
+        println!("cannot power off: {error}");
+    }
+    ExitCode::FAILURE
+}
+
+fn prepare() -> Result<()> {
+    for (kind, place, options) in MOUNTS {
+        fs::create_dir_all(place).with_context(|| format!("cannot make {place}"))?;
+        let options = std::ffi::CString::new(options)?;
+        let mounted = mount(kind, place, kind, MountFlags::empty(), Some(options.as_c_str()));
+        match mounted {
+            Ok(()) => {}
+            // A kernel that mounts /dev by itself, or one without tracefs, which nothing but `check` asks for.
+            Err(error) if matches!(kind, "devtmpfs" | "tracefs") => println!("{place} is not mounted: {error}"),
+            Err(error) => return Err(error).with_context(|| format!("cannot mount {place}")),
+        }
+    }
+    // Children of the root may have memory limits; a kernel without the controller says so in its scenario.
+    if let Err(error) = fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory") {
+        println!("no memory controller: {error}");
+    }
+    Ok(())
+}
+
+/// Runs this program again as an ordinary process, and waits for it and for everybody else's orphans.
+fn run_tests() -> Result<i32> {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    println!("VM-FACT release={release}");
+    let mut tests = Command::new("/init");
+    tests.arg("--guest");
+    let words = fs::read_to_string("/proc/cmdline").context("cannot read the kernel command line")?;
+    if let Some(filter) = words.split_whitespace().find_map(|word| word.strip_prefix("gracewatch.filter=")) {
+        tests.args(["--filter", filter]);
+    }
+    let tests = tests.spawn().context("cannot start the tests")?;
+    let tests = Pid::from_raw(i32::try_from(tests.id())?);
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == tests => return Ok(code),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == tests => {
+                println!("the tests were ended by {signal}");
+                return Ok(1);
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).context("cannot wait for the tests"),
+        }
+    }
+}

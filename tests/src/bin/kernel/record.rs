@@ -1,0 +1,84 @@
+//! Records the journals that are committed as fixtures: chosen scenarios, each with an agent of its own, with the
+//! names of this run taken out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use agent_core::config::Selector;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
+
+use crate::agent::whole::Whole;
+use crate::check::Check;
+use crate::scenario::{Rig, Scenario, Stage};
+
+/// Scenarios whose journals are worth keeping: each stands for one way to end.
+const CHOSEN: [&str; 12] = [
+    "handler",
+    "sleep_as_pid_1",
+    "ignored_by_program",
+    "too_slow",
+    "sigwait",
+    "self_raise",
+    "two_at_once",
+    "hook_then_stop",
+    "hook_eats_grace",
+    "hook_ended_by_container",
+    "killed_from_inside",
+    "child_cgroup",
+];
+
+/// Whether this scenario's journal is kept.
+pub(crate) fn is_chosen(scenario: &Scenario) -> bool {
+    CHOSEN.contains(&scenario.name)
+}
+
+/// Plays one scenario for an agent that records, and keeps the journal as `<folder>/<name>.jsonl`.
+pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()> {
+    let name = scenario.name;
+    let known = (scenario.known)(rig, name);
+    let subjects = rig.toolbox.folder().join(format!("{name}.json"));
+    std::fs::write(&subjects, subjects_file(&known)?)?;
+    let journal = rig.toolbox.folder().join(format!("{name}.jsonl"));
+    let (subjects, journal) = (subjects.to_string_lossy(), journal.to_string_lossy());
+    let log = rig.toolbox.folder().join(format!("{name}.agent"));
+    let glob = format!("{}/{name}*", rig.folder.path());
+    let agent = Whole::start(&glob, &["--subjects", &subjects, "--journal", &journal], &log)?;
+    let mut check = Check::new(Duration::from_millis(20));
+    (scenario.run)(&Stage { name, rig, agent: &agent }, &mut check)?;
+    let words = agent.words();
+    let (status, _) = agent.stop()?;
+    ensure!(status.success(), "the agent ended with {status} and said: {words}");
+    ensure!(check.wrong.is_empty(), "the report is wrong: {}", check.wrong.join("; "));
+    let text = std::fs::read_to_string(&*journal).context("no journal was recorded")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(format!("{name}.jsonl"));
+    std::fs::write(&path, without_names(rig, &text)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The subjects file that says what `known` says.
+pub(crate) fn subjects_file(known: &[Selector]) -> Result<String> {
+    let entries: Vec<_> = known
+        .iter()
+        .map(|selector| {
+            let mut entry = json!({ "cgroup": selector.cgroup });
+            if let Some(grace) = selector.grace {
+                entry["grace_seconds"] = json!(grace.as_secs_f64());
+            }
+            if let Some(signal) = selector.stop_signal {
+                entry["stop_signal"] = json!(signal.to_string());
+            }
+            if let Some(hook) = &selector.pre_stop {
+                entry["pre_stop"] = json!(hook);
+            }
+            entry
+        })
+        .collect();
+    Ok(serde_json::to_string(&entries)?)
+}
+
+/// Takes out what names this run and this machine: the rig's folders.
+fn without_names(rig: &Rig, journal: &str) -> String {
+    let toolbox = rig.toolbox.folder().to_string_lossy();
+    journal.replace(&*toolbox, "/rig").replace(rig.folder.path(), "/rig")
+}

@@ -1,0 +1,204 @@
+//! What a scenario is, and what it finds when it runs: the rig, the agent, and its own part of the cgroup tree.
+
+use std::time::Duration;
+
+use agent_core::config::Selector;
+use agent_core::report::Report;
+use agent_core::signal::Signal;
+use anyhow::{Context as _, Result};
+use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
+use gracewatch_tests::rig::kubelet::Stop;
+use gracewatch_tests::rig::launch::{Launch, Launched};
+use gracewatch_tests::rig::toolbox::{Log, Toolbox};
+
+use crate::agent::Agent;
+use crate::check::Check;
+
+/// How long the agent may take to say what it must say.
+const REPORT_LIMIT: Duration = Duration::from_secs(15);
+/// How long a program may take to start.
+const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// One scenario: what is known of its subjects, and what happens to them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// Selectors beyond the glob that makes its cgroups subjects.
+    pub(crate) known: fn(&Rig, &str) -> Vec<Selector>,
+    pub(crate) run: fn(&Stage<'_>, &mut Check) -> Result<()>,
+}
+
+impl Scenario {
+    /// A scenario of whose subjects the agent knows nothing but the cgroups.
+    pub(crate) const fn plain(name: &'static str, run: fn(&Stage<'_>, &mut Check) -> Result<()>) -> Self {
+        Self { name, known: |_, _| Vec::new(), run }
+    }
+
+    /// A scenario whose subjects have this grace period.
+    pub(crate) const fn with(
+        name: &'static str,
+        known: fn(&Rig, &str) -> Vec<Selector>,
+        run: fn(&Stage<'_>, &mut Check) -> Result<()>,
+    ) -> Self {
+        Self { name, known, run }
+    }
+}
+
+/// What all scenarios share.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    pub(crate) folder: Folder,
+    pub(crate) toolbox: Toolbox,
+    /// Whether the machine is slow, so that bounds on durations are loose.
+    pub(crate) slow: bool,
+}
+
+impl Rig {
+    pub(crate) fn new(slow: bool) -> Result<Self> {
+        let toolbox = Toolbox::new()?;
+        Ok(Self { folder: Folder::new("kernel")?, toolbox, slow })
+    }
+
+    /// A selector for the cgroup of this name.
+    pub(crate) fn selector(&self, name: &str, grace: Option<u64>) -> Selector {
+        Selector {
+            cgroup: format!("{}/{name}", self.folder.path()),
+            grace: grace.map(Duration::from_secs),
+            stop_signal: None,
+            pre_stop: None,
+        }
+    }
+
+    /// The command line of an `app` whose log has this name.
+    pub(crate) fn app(&self, log: &str, options: &str) -> Vec<String> {
+        let mut argv = self.command("app", "");
+        argv.push("--log".to_owned());
+        argv.push(self.toolbox.log(log).path().to_string_lossy().into_owned());
+        argv.extend(options.split_whitespace().map(str::to_owned));
+        argv
+    }
+
+    /// The command line of one of the rig's programs.
+    pub(crate) fn command(&self, program: &str, args: &str) -> Vec<String> {
+        let mut argv = vec![self.toolbox.program(program).to_string_lossy().into_owned()];
+        argv.extend(args.split_whitespace().map(str::to_owned));
+        argv
+    }
+}
+
+/// One scenario's stage.
+#[derive(Debug)]
+pub(crate) struct Stage<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) rig: &'a Rig,
+    pub(crate) agent: &'a dyn Agent,
+}
+
+/// A container of the rig.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) cgroup: Cgroup,
+    pub(crate) main: Launched,
+    pub(crate) log: Log,
+}
+
+impl Stage<'_> {
+    pub(crate) fn toolbox(&self) -> &Toolbox {
+        &self.rig.toolbox
+    }
+
+    /// Makes the scenario's cgroup, or `<name>-<suffix>`.
+    pub(crate) fn cgroup(&self, suffix: &str) -> Result<Cgroup> {
+        self.rig.folder.make(&self.key(suffix))
+    }
+
+    /// The scenario's name with a suffix: what its cgroups and logs are called.
+    pub(crate) fn key(&self, suffix: &str) -> String {
+        if suffix.is_empty() { self.name.to_owned() } else { format!("{}-{suffix}", self.name) }
+    }
+
+    /// Starts a container that runs `app` with these options, and waits until it is ready.
+    pub(crate) fn app(&self, options: &str) -> Result<Container> {
+        self.app_as("", options)
+    }
+
+    /// The same for the scenario's container with this suffix.
+    pub(crate) fn app_as(&self, suffix: &str, options: &str) -> Result<Container> {
+        let cgroup = self.cgroup(suffix)?;
+        let launch = Launch::new(&cgroup, self.rig.app(&self.key(suffix), options));
+        self.start(cgroup, suffix, &launch)
+    }
+
+    /// Starts a container that runs `app` in the machine's own pid namespace.
+    pub(crate) fn app_sharing_pids(&self, options: &str) -> Result<Container> {
+        let cgroup = self.cgroup("")?;
+        let launch = Launch::new(&cgroup, self.rig.app(self.name, options)).sharing_pids();
+        self.start(cgroup, "", &launch)
+    }
+
+    /// Starts a container, waits until its `app` is ready and the agent follows it.
+    pub(crate) fn start(&self, cgroup: Cgroup, suffix: &str, launch: &Launch) -> Result<Container> {
+        let log = self.toolbox().log(&self.key(suffix));
+        let main = launch.start(self.toolbox())?;
+        log.wait_for("ready", READY_LIMIT)?;
+        self.agent.wait_tracked(cgroup.path(), REPORT_LIMIT)?;
+        Ok(Container { cgroup, main, log })
+    }
+
+    /// Starts a container that sleeps: a program without handlers.
+    pub(crate) fn sleep(&self) -> Result<Container> {
+        let cgroup = self.cgroup("")?;
+        let launch = Launch::new(&cgroup, self.rig.command("sleep", "600"));
+        self.start_silent(cgroup, &launch)
+    }
+
+    /// Starts a container whose program has no log, waits for its exec and for the agent to follow it.
+    pub(crate) fn start_silent(&self, cgroup: Cgroup, launch: &Launch) -> Result<Container> {
+        let main = launch.start(self.toolbox())?;
+        main.wait_exec()?;
+        self.agent.wait_tracked(cgroup.path(), REPORT_LIMIT)?;
+        Ok(Container { cgroup, main, log: self.toolbox().log(self.name) })
+    }
+
+    /// The hook that runs `app` with these options.
+    pub(crate) fn hook(&self, container: &Container, options: &str) -> Launch {
+        Launch::new(&container.cgroup, self.rig.app(&self.key("hook"), options))
+    }
+
+    /// The log of [`Self::hook`].
+    pub(crate) fn hook_log(&self) -> Log {
+        self.toolbox().log(&self.key("hook"))
+    }
+
+    /// Stops a container as a kubelet does.
+    pub(crate) fn stop(
+        &self,
+        container: &mut Container,
+        stop: &Stop,
+    ) -> Result<gracewatch_tests::rig::kubelet::Stopped> {
+        stop.run(self.toolbox(), &mut container.main, &|_act| {})
+    }
+
+    /// Removes the container's cgroup and takes its one report.
+    pub(crate) fn report(&self, container: &Container) -> Result<Report> {
+        container.cgroup.remove()?;
+        self.report_of(&container.cgroup)
+    }
+
+    /// The one report of this cgroup.
+    pub(crate) fn report_of(&self, cgroup: &Cgroup) -> Result<Report> {
+        self.agent
+            .report(cgroup.path(), REPORT_LIMIT)
+            .with_context(|| format!("no report of {}", cgroup.path().rsplit('/').next().unwrap_or_default()))
+    }
+}
+
+/// SIGTERM within this many seconds.
+pub(crate) fn within(seconds: u64) -> Stop {
+    Stop::within(Duration::from_secs(seconds))
+}
+
+/// A signal by its name; the scenarios know only good ones.
+pub(crate) fn signal(number: u32) -> Result<Signal> {
+    Signal::try_from(number).context("not a signal")
+}

@@ -1,0 +1,21 @@
+//! Every scenario, in the order of the output.
+
+mod ends;
+mod hooks;
+mod kills;
+mod losses;
+mod places;
+mod signals;
+mod whole;
+
+use crate::scenario::Scenario;
+
+/// Every scenario that shares one agent with others and runs beside them.
+pub(crate) fn all() -> Vec<Scenario> {
+    [signals::ALL, hooks::ALL, kills::ALL, ends::ALL, places::ALL].concat()
+}
+
+/// Scenarios that start agents of their own.
+pub(crate) fn own_agents() -> Vec<Scenario> {
+    [losses::ALL, whole::ALL].concat()
+}
