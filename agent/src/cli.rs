@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{replay, run, telemetry};
+use crate::{check, replay, run, telemetry, watch};
 
 /// Measures, from the kernel, how containers and services are terminated: how long the preStop hook ran, how long from
 /// the stop signal to the exit, whether SIGKILL was needed and why.
@@ -31,6 +31,10 @@ Every option can be given in the environment, too: --log-level is GRACEWATCH_LOG
 enum Command {
     /// The agent: measures every termination on this machine and serves the metrics over HTTP.
     Run(Box<run::Args>),
+    /// Shows terminations as they happen, in this terminal.
+    Watch(watch::Args),
+    /// Says whether this machine can be measured, and what to change if not.
+    Check(check::Args),
     /// Prints the reports of a journal that `run --journal` recorded; needs no root and no probes.
     Replay(replay::Args),
     /// Generates reference pages.
@@ -56,6 +60,8 @@ impl Cli {
         telemetry::init(self.telemetry)?;
         match self.command {
             Command::Run(args) => run::run(*args),
+            Command::Watch(args) => watch::run(args),
+            Command::Check(args) => check::run(&args),
             Command::Replay(args) => replay::run(args),
             Command::Docs {
                 page: Page::Metrics,

@@ -10,10 +10,12 @@
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
 //! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`]: what is made of all that is said.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
-//! * [`timeline`]: a report as a person reads it.
+//! * [`timeline`]: a report as a person reads it. [`watch`]: shows them live. [`terminal`]: what they are drawn on.
+//! * [`check`]: whether this machine can be measured.
 #![forbid(unsafe_code)]
 
 pub mod cgroups;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod driver;
@@ -33,3 +35,4 @@ pub mod telemetry;
 pub mod terminal;
 pub mod timeline;
 pub mod vital;
+pub mod watch;

@@ -5,12 +5,13 @@
 mod bar;
 mod duration;
 mod open;
+mod paint;
 mod phase;
 mod row;
-mod style;
+#[cfg(test)]
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
-mod text;
 mod words;
 
 use agent_core::report::{Doubt, Outcome, Report};
@@ -18,11 +19,12 @@ use agent_core::report::{Doubt, Outcome, Report};
 use self::bar::Scale;
 use self::phase::Phase;
 use self::row::Row;
-use self::text::Line;
+use crate::terminal::text::{self, Line};
+use crate::terminal::{DIM, STRONG};
 
 pub use self::duration::human;
 pub use self::open::render_open;
-pub use self::style::Style;
+pub use crate::terminal::Style;
 
 /// Columns of a phase's name.
 const NAME: usize = 8;
@@ -42,16 +44,15 @@ pub fn render(report: &Report, style: &Style) -> String {
         out.push_str(&line);
         out.push('\n');
     }
-    let verdict = words::verdict(report);
-    for line in text::wrap(&verdict, style.width.saturating_sub(2)) {
-        let mut text = Line::new(style);
-        text.plain("  ");
-        text.painted(style::STRONG, &line);
-        out.push_str(&text.end());
+    for line in text::wrap(&words::verdict(report), style.width.saturating_sub(2)) {
+        let mut strong = Line::new(style);
+        strong.plain("  ");
+        strong.painted(STRONG, &line);
+        out.push_str(&strong.end());
         out.push('\n');
     }
     for fact in words::facts(report) {
-        labelled(&mut out, &fact, style);
+        out.push_str(&labelled(&fact, style));
     }
     out
 }
@@ -78,15 +79,15 @@ fn heading(report: &Report, style: &Style) -> String {
         style,
     );
     let mut line = Line::new(style);
-    line.painted(style::DIM, &number);
+    line.painted(DIM, &number);
     line.plain("  ");
-    line.painted(style::STRONG, &name);
+    line.painted(STRONG, &name);
     line.plain("  ");
-    line.painted(style::DIM, kind);
+    line.painted(DIM, kind);
     let right = text::width(&badge) + text::width(&total);
     line.fill_to(style.width.saturating_sub(right).max(line.width() + 2));
-    line.painted(style::of_outcome(report.outcome), &badge);
-    line.painted(style::STRONG, &total);
+    line.painted(paint::of_outcome(report.outcome), &badge);
+    line.painted(STRONG, &total);
     line.end()
 }
 
@@ -140,15 +141,15 @@ fn bar_line(row: &Row, scale: &Scale, columns: &Columns, style: &Style) -> Strin
     line.plain("  ");
     let passed = passed(row, scale);
     line.plain(&" ".repeat(columns.time.saturating_sub(text::width(&passed))));
-    line.painted(style::DIM, &passed);
+    line.painted(DIM, &passed);
     line.plain("  ");
-    line.painted(style::of_event(row), &row.event);
+    line.painted(paint::of_event(row), &row.event);
     let bar_begin = 2 + columns.time + 2 + columns.event + 2;
     line.fill_to(bar_begin);
     if let Some(end) = row.end {
         let (blank, cells) = bar::span(scale, (row.at, end), columns.bar, style);
         line.plain(&" ".repeat(blank));
-        line.painted(style::of_phase(row.phase), &cells);
+        line.painted(paint::of_phase(row.phase), &cells);
     }
     if row.phase != Phase::Over {
         let duration = row.duration_text();
@@ -157,26 +158,16 @@ fn bar_line(row: &Row, scale: &Scale, columns: &Columns, style: &Style) -> Strin
         );
         line.plain(&duration);
         line.plain(" ");
-        line.painted(style::DIM, row.phase.name());
+        line.painted(DIM, row.phase.name());
     }
     line.end()
 }
 
 /// A fact with its label in front, wrapped under itself.
-fn labelled(out: &mut String, fact: &words::Fact, style: &Style) {
-    let label = text::cut(&text::visible(&fact.label), LABEL + 10, style);
-    let indent = 2 + LABEL.max(text::width(&label)) + 2;
-    let mut rest = Line::new(style);
-    rest.plain("  ");
-    rest.painted(style::of_fact(fact.kind), &label);
-    for line in text::wrap(
-        &text::visible(&fact.text),
-        style.width.saturating_sub(indent),
-    ) {
-        rest.fill_to(indent);
-        rest.plain(&line);
-        out.push_str(&rest.end());
-        out.push('\n');
-        rest = Line::new(style);
-    }
+fn labelled(fact: &words::Fact, style: &Style) -> String {
+    let mut line = Line::new(style);
+    line.plain("  ");
+    line.painted(paint::of_fact(fact.kind), &fact.label);
+    line.fill_to((2 + LABEL).max(line.width()) + 2);
+    line.paragraph(&fact.text)
 }

@@ -2,7 +2,7 @@
 
 use agent_core::time::Timestamp;
 
-use super::style::Style;
+use crate::terminal::Style;
 
 /// The stretch of time that a bar's full width stands for.
 #[derive(Clone, Copy, Debug)]

@@ -4,11 +4,12 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
 use super::bar::Scale;
+use super::paint;
 use super::phase::Phase;
 use super::row::{Row, rows, scale};
-use super::style::{self, Style};
-use super::text::{self, Line};
 use super::words;
+use crate::terminal::text::{self, Line};
+use crate::terminal::{DIM, NORMAL, STRONG, Style};
 
 /// Columns of the bar.
 const BAR: usize = 18;
@@ -20,23 +21,20 @@ const NAME: usize = 18;
 pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
     let rows = rows(report, Some(now));
     let mut line = Line::new(style);
-    line.painted(style::DIM, &format!("{:>4}  ", format!("#{}", report.id)));
+    line.painted(DIM, &format!("{:>4}  ", format!("#{}", report.id)));
     line.painted(
-        style::STRONG,
+        STRONG,
         &text::cut(&text::visible(&report.subject.name), NAME, style),
     );
     line.fill_to(6 + NAME + 1);
     if let Some(scale) = scale(&rows, Some(now)) {
         for column in 0..BAR {
             let phase = phase_at(&rows, &scale, column);
-            line.painted(
-                phase.map_or(style::NORMAL, style::of_phase),
-                texture(phase, style),
-            );
+            line.painted(phase.map_or(NORMAL, paint::of_phase), texture(phase, style));
         }
     }
     line.fill_to(6 + NAME + 1 + BAR);
-    line.painted(style::STRONG, &format!("{:>8}  ", tenths(report, now)));
+    line.painted(STRONG, &format!("{:>8}  ", tenths(report, now)));
     let room = style.width.saturating_sub(line.width());
     line.plain(&text::cut(
         &words::next_step(report, Some(now)),

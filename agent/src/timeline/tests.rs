@@ -4,14 +4,12 @@
     reason = "expect-test writes them so"
 )]
 
-mod sample;
-
 use agent_core::event::{Delivery, ExitStatus, Handler};
 use agent_core::report::{Doubt, FindingKind, KillCause, Outcome, Report, SubjectKind};
 use agent_core::signal::Signal;
 use expect_test::{Expect, expect};
 
-use self::sample::{KILLED, at};
+use super::sample::{KILLED, at};
 use super::*;
 
 fn check(report: &Report, picture: Expect) {

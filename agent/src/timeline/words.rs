@@ -7,7 +7,7 @@ mod verdict;
 use agent_core::event::ExitStatus;
 use agent_core::report::{Outcome, SubjectKind};
 
-use super::style::Style;
+use crate::terminal::Style;
 
 pub(super) use self::fact::{Fact, FactKind, facts};
 pub(super) use self::verdict::{next_step, verdict};

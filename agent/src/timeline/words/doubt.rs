@@ -18,6 +18,8 @@ pub(super) const fn sentence(doubt: Doubt) -> &'static str {
             "Its grace period is not known: that it was over is concluded from the whole seconds before SIGKILL."
         }
         Doubt::Traced => "A debugger traced its main process, which changes what signals do.",
+        Doubt::SignalMissing => "A signal ended it, and who sent it was not seen.",
+        Doubt::HookUncertain => "More than one process looked like its preStop hook.",
         Doubt::KernelKillUnexplained => "The kernel sent SIGKILL and nothing seen says why.",
     }
 }

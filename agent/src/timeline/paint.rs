@@ -1,44 +1,16 @@
-//! How a timeline is drawn: width, colours, characters.
+//! Which colour means what in a timeline.
 
 use agent_core::report::Outcome;
-use anstyle::{AnsiColor, Effects};
 
 use super::phase::Phase;
 use super::row::{Mark, Row};
 use super::words::FactKind;
-
-/// How a timeline is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Columns of a line.
-    pub width: usize,
-    /// Whether colours are used.
-    pub colors: bool,
-    /// Whether other characters than ASCII are used.
-    pub unicode: bool,
-}
-
-impl Style {
-    /// 80 columns, no colours, Unicode: for files and pipes.
-    pub const PLAIN: Self = Self {
-        width: 80,
-        colors: false,
-        unicode: true,
-    };
-}
-
-pub(super) const NORMAL: anstyle::Style = anstyle::Style::new();
-pub(super) const STRONG: anstyle::Style = NORMAL.bold();
-pub(super) const DIM: anstyle::Style = NORMAL.effects(Effects::DIMMED);
-const GOOD: anstyle::Style = AnsiColor::Green.on_default();
-const BAD: anstyle::Style = AnsiColor::Red.on_default();
-const ODD: anstyle::Style = AnsiColor::Yellow.on_default();
-const HOOK: anstyle::Style = AnsiColor::Cyan.on_default();
+use crate::terminal::{BAD, CALM, DIM, GOOD, NORMAL, ODD};
 
 pub(super) const fn of_outcome(outcome: Outcome) -> anstyle::Style {
     match outcome {
         Outcome::Graceful | Outcome::Completed => GOOD.bold(),
-        Outcome::InProgress => HOOK.bold(),
+        Outcome::InProgress => CALM.bold(),
         Outcome::ExitedEarly | Outcome::Unknown => ODD.bold(),
         Outcome::SignalIgnored
         | Outcome::GraceExceeded
@@ -52,7 +24,7 @@ pub(super) const fn of_outcome(outcome: Outcome) -> anstyle::Style {
 pub(super) const fn of_phase(phase: Phase) -> anstyle::Style {
     match phase {
         Phase::Running => GOOD,
-        Phase::Hook => HOOK,
+        Phase::Hook => CALM,
         Phase::Stopping => ODD,
         Phase::Dying => BAD,
         Phase::Waiting | Phase::Closing | Phase::Over => DIM,

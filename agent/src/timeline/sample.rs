@@ -13,13 +13,13 @@ use agent_core::time::Timestamp;
 /// T0 of every sample.
 const T0: u64 = 1_000_000_000_000;
 
-pub(super) const KILLED: ExitStatus = ExitStatus::Signal {
+pub(crate) const KILLED: ExitStatus = ExitStatus::Signal {
     signal: Signal::KILL,
     core_dumped: false,
 };
 
 /// So many microseconds after T0.
-pub(super) fn at(micros: u64) -> Timestamp {
+pub(crate) fn at(micros: u64) -> Timestamp {
     Timestamp(T0 + micros * 1000)
 }
 
@@ -34,7 +34,7 @@ fn sender(comm: &str) -> Sender {
 }
 
 /// Nothing but a subject with a main process that started a minute before T0.
-pub(super) fn report(outcome: Outcome) -> Report {
+pub(crate) fn report(outcome: Outcome) -> Report {
     Report {
         id: 3,
         subject: Subject {
@@ -70,7 +70,7 @@ pub(super) fn report(outcome: Outcome) -> Report {
     }
 }
 
-pub(super) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSignal {
+pub(crate) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSignal {
     StopSignal {
         at: at(micros),
         signal: Signal::TERM,
@@ -81,7 +81,7 @@ pub(super) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSigna
     }
 }
 
-pub(super) fn kill(micros: u64, cause: KillCause) -> Kill {
+pub(crate) fn kill(micros: u64, cause: KillCause) -> Kill {
     Kill {
         at: at(micros),
         sender: sender("runc"),
@@ -89,14 +89,14 @@ pub(super) fn kill(micros: u64, cause: KillCause) -> Kill {
     }
 }
 
-pub(super) fn exit(micros: u64, status: ExitStatus) -> MainExit {
+pub(crate) fn exit(micros: u64, status: ExitStatus) -> MainExit {
     MainExit {
         at: at(micros),
         status,
     }
 }
 
-pub(super) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>) -> Hook {
+pub(crate) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>) -> Hook {
     Hook {
         tgid: Tgid(4800),
         argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
@@ -108,7 +108,7 @@ pub(super) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>
     }
 }
 
-pub(super) fn grace(configured: u64, after_hook: u64, floor_used: bool) -> Grace {
+pub(crate) fn grace(configured: u64, after_hook: u64, floor_used: bool) -> Grace {
     Grace {
         configured: Duration::from_secs(configured),
         after_hook: Duration::from_secs(after_hook),
@@ -116,7 +116,7 @@ pub(super) fn grace(configured: u64, after_hook: u64, floor_used: bool) -> Grace
     }
 }
 
-pub(super) fn finding(kind: FindingKind, evidence: &str, advice: &str) -> Finding {
+pub(crate) fn finding(kind: FindingKind, evidence: &str, advice: &str) -> Finding {
     Finding {
         kind,
         evidence: evidence.to_owned(),
@@ -125,7 +125,7 @@ pub(super) fn finding(kind: FindingKind, evidence: &str, advice: &str) -> Findin
 }
 
 /// The pod that this project began with: a hook of ten seconds, then a shell that ignores nothing.
-pub(super) fn seed() -> Report {
+pub(crate) fn seed() -> Report {
     let mut report = report(Outcome::Graceful);
     let line = "echo this pod is stopping. > /stop.log && sleep 10s";
     report.hook = Some(hook(
@@ -141,7 +141,7 @@ pub(super) fn seed() -> Report {
 }
 
 /// `sleep` as PID 1.
-pub(super) fn ignored() -> Report {
+pub(crate) fn ignored() -> Report {
     let mut report = report(Outcome::SignalIgnored);
     report.stop_signal = Some(stop(0, Delivery::Ignored, Handler::Default));
     report.kill = Some(kill(30_004_100, KillCause::GraceExpired));

@@ -3,18 +3,18 @@
 use unicode_width::UnicodeWidthChar as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::style::{NORMAL, Style};
+use super::{NORMAL, Style};
 
 /// A line in the making, which knows how many columns it has.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     text: String,
     width: usize,
     style: Style,
 }
 
 impl Line {
-    pub(super) const fn new(style: &Style) -> Self {
+    pub(crate) const fn new(style: &Style) -> Self {
         Self {
             text: String::new(),
             width: 0,
@@ -22,15 +22,15 @@ impl Line {
         }
     }
 
-    pub(super) const fn width(&self) -> usize {
+    pub(crate) const fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn plain(&mut self, text: &str) {
+    pub(crate) fn plain(&mut self, text: &str) {
         self.painted(NORMAL, text);
     }
 
-    pub(super) fn painted(&mut self, paint: anstyle::Style, text: &str) {
+    pub(crate) fn painted(&mut self, paint: anstyle::Style, text: &str) {
         let ascii;
         let text = if self.style.unicode || text.is_ascii() {
             text
@@ -49,23 +49,39 @@ impl Line {
     }
 
     /// Blanks up to this column; nothing if it has been reached.
-    pub(super) fn fill_to(&mut self, column: usize) {
+    pub(crate) fn fill_to(&mut self, column: usize) {
         self.plain(&" ".repeat(column.saturating_sub(self.width)));
     }
 
-    pub(super) fn end(self) -> String {
+    /// Goes on with this text, wrapped under the column that the line has reached. Ends with a newline.
+    pub(crate) fn paragraph(self, text: &str) -> String {
+        let indent = self.width;
+        let style = self.style;
+        let mut line = self;
+        let mut out = String::new();
+        for part in wrap(&visible(text), style.width.saturating_sub(indent)) {
+            line.fill_to(indent);
+            line.plain(&part);
+            out.push_str(&line.end());
+            out.push('\n');
+            line = Self::new(&style);
+        }
+        out
+    }
+
+    pub(crate) fn end(self) -> String {
         self.text.trim_end().to_owned()
     }
 }
 
 /// Columns that a text takes in a terminal.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// The text with its control characters escaped. Names and command lines come from anybody: what they hold must not
 /// reach the terminal as a command.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
             let escape = character.is_control().then(|| character.escape_default());
@@ -88,7 +104,7 @@ fn plain_ascii(text: &str) -> String {
 }
 
 /// The text, shortened to so many columns with an ellipsis.
-pub(super) fn cut(text: &str, columns: usize, style: &Style) -> String {
+pub(crate) fn cut(text: &str, columns: usize, style: &Style) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -107,7 +123,7 @@ const UNITS: [&str; 7] = ["s", "ms", "µs", "ns", "min", "h", "d"];
 
 /// The text in lines of at most so many columns, broken at blanks, but not between a number and its unit. A word longer
 /// than a line stays whole.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let unit = UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));

@@ -1,0 +1,60 @@
+//! `gracewatch check`: can this machine be measured, and if not, what has to be changed?
+
+mod facts;
+mod show;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use self::facts::Facts;
+use self::verdict::Verdict;
+use crate::terminal;
+
+/// What to check, and how to say it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Do not load and attach the probes to see whether the kernel takes them
+    #[arg(long)]
+    no_load: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Where the cgroup v2 tree is mounted [default: where /proc/self/mountinfo says]
+    #[arg(long, value_name = "PATH", env = "GRACEWATCH_CGROUP_ROOT")]
+    cgroup_root: Option<PathBuf>,
+}
+
+/// Prints a verdict for each thing that the agent needs.
+///
+/// # Errors
+/// If the agent cannot run here: a sentence that names what failed.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let facts = Facts::gather(args.cgroup_root.as_deref(), !args.no_load);
+    let checks = verdict::judge(&facts);
+    let failed: Vec<_> = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fail)
+        .map(|check| check.name)
+        .collect();
+    let text = if args.json {
+        show::json(&checks, failed.is_empty())?
+    } else {
+        show::text(&checks, &terminal::style_of_stdout())
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("cannot write to standard output")?;
+    if !failed.is_empty() {
+        bail!(
+            "the agent cannot run here, because of: {}",
+            failed.join(", ")
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! Verdicts over the facts: what is fine, what is not, and the way out.
+
+use serde::Serialize;
+
+use super::facts::{
+    CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, Facts, Load, Lockdown,
+};
+use crate::probes::Survey;
+
+/// One thing that was checked.
+#[derive(Debug, Serialize)]
+pub(super) struct Check {
+    /// What was checked.
+    pub(super) name: &'static str,
+    pub(super) verdict: Verdict,
+    /// What was found.
+    pub(super) found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) way_out: Option<String>,
+}
+
+/// Whether something is fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// It is.
+    Ok,
+    /// The agent runs, but something is left out or costs more than it should.
+    Warn,
+    /// The agent cannot run.
+    Fail,
+}
+
+const fn ok(name: &'static str, found: String) -> Check {
+    Check {
+        name,
+        verdict: Verdict::Ok,
+        found,
+        way_out: None,
+    }
+}
+
+fn bad(
+    name: &'static str,
+    verdict: Verdict,
+    found: impl Into<String>,
+    way_out: impl Into<String>,
+) -> Check {
+    Check {
+        name,
+        verdict,
+        found: found.into(),
+        way_out: Some(way_out.into()).filter(|text| !text.is_empty()),
+    }
+}
+
+/// Every check, in the order in which the agent would stumble.
+pub(super) fn judge(facts: &Facts) -> Vec<Check> {
+    let mut checks = vec![
+        kernel(facts),
+        told(
+            "probes",
+            &facts.built,
+            "built into this binary, of the version that it expects",
+        ),
+        btf(facts),
+    ];
+    checks.extend(facts.survey.as_ref().ok().map(hooks));
+    checks.extend([lockdown(facts), capabilities(facts)]);
+    checks.extend(memory(facts));
+    checks.extend([
+        loading(facts),
+        cgroups(facts),
+        told("pid namespace", &facts.pid_namespace, "the machine's own"),
+        proc(facts),
+        tracefs(facts),
+    ]);
+    checks.extend(jit(facts));
+    checks.push(run_stats(facts));
+    checks
+}
+
+/// A check whose failure comes as a sentence that holds the way out already.
+fn told(name: &'static str, fact: &Result<(), String>, fine: &str) -> Check {
+    match fact {
+        Ok(()) => ok(name, fine.to_owned()),
+        Err(sentence) => bad(name, Verdict::Fail, sentence, ""),
+    }
+}
+
+/// Major and minor version; `None` if the release does not start like one.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|character: char| !character.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn kernel(facts: &Facts) -> Check {
+    let release = &facts.release;
+    match version(release) {
+        Some(version) if version < (5, 8) => bad(
+            "kernel",
+            Verdict::Fail,
+            format!("{release} has no eBPF ring buffer, which came with 5.8"),
+            "use a kernel of 5.10 or later",
+        ),
+        Some(version) if version < (5, 10) => bad(
+            "kernel",
+            Verdict::Warn,
+            format!("{release} is older than any that Gracewatch is tested on"),
+            "use a kernel of 5.10 or later",
+        ),
+        Some(_) => ok("kernel", release.clone()),
+        None => bad(
+            "kernel",
+            Verdict::Warn,
+            format!("{release} does not tell its version"),
+            "look below whether the probes could be loaded",
+        ),
+    }
+}
+
+fn btf(facts: &Facts) -> Check {
+    match &facts.survey {
+        Ok(survey) if survey.members_missing.is_empty() => ok(
+            "BTF",
+            format!(
+                "present, with all {} members that the probes read",
+                survey.members
+            ),
+        ),
+        Ok(survey) => bad("BTF", Verdict::Fail, survey.members_missing.join("; "), ""),
+        Err(sentence) => bad("BTF", Verdict::Fail, sentence, ""),
+    }
+}
+
+fn hooks(survey: &Survey) -> Check {
+    let of = |required| {
+        let missing = survey
+            .hooks_missing
+            .iter()
+            .filter(|program| program.required == required);
+        let mut names: Vec<_> = missing
+            .map(|program| format!("{} ({})", program.tracepoint, program.purpose))
+            .collect();
+        // Two programs, for two forms of one hook.
+        names.dedup();
+        names
+    };
+    let (required, optional) = (of(true), of(false));
+    if !required.is_empty() {
+        bad(
+            "hooks",
+            Verdict::Fail,
+            format!("this kernel lacks {}", required.join(", ")),
+            "use a kernel that was built with these tracepoints, as the distributions' are",
+        )
+    } else if !optional.is_empty() {
+        bad(
+            "hooks",
+            Verdict::Warn,
+            format!("this kernel lacks {}", optional.join(", ")),
+            "nothing has to be done; this is not measured here",
+        )
+    } else {
+        ok("hooks", "all tracepoints are there".to_owned())
+    }
+}
+
+fn lockdown(facts: &Facts) -> Check {
+    let found = match facts.lockdown {
+        Lockdown::Confidentiality => {
+            return bad(
+                "lockdown",
+                Verdict::Fail,
+                "confidentiality, which forbids eBPF to read kernel memory",
+                "boot with lockdown=integrity or none, or without Secure Boot",
+            );
+        }
+        Lockdown::Integrity => "integrity, which lets eBPF read kernel memory",
+        Lockdown::Off => "none",
+        Lockdown::NotShown => "the kernel shows no lockdown mode",
+    };
+    ok("lockdown", found.to_owned())
+}
+
+fn capabilities(facts: &Facts) -> Check {
+    if facts.may_load() {
+        let why = if facts.has(CAP_BPF) && facts.has(CAP_PERFMON) {
+            "CAP_BPF and CAP_PERFMON"
+        } else {
+            "CAP_SYS_ADMIN, which stands for CAP_BPF and CAP_PERFMON"
+        };
+        return ok("capabilities", why.to_owned());
+    }
+    let missing: Vec<_> = [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter(|(capability, _)| !facts.has(*capability))
+        .map(|(_, name)| name)
+        .collect();
+    debug_assert!(!facts.has(CAP_SYS_ADMIN), "it may load");
+    bad(
+        "capabilities",
+        Verdict::Fail,
+        format!("no {}", missing.join(", no ")),
+        "run as root, or give them: `sudo gracewatch …`, or securityContext.capabilities.add in Kubernetes",
+    )
+}
+
+/// Locked memory is charged for maps before 5.11 only.
+fn memory(facts: &Facts) -> Option<Check> {
+    if version(&facts.release).is_none_or(|version| version >= (5, 11)) {
+        return None;
+    }
+    let limit = facts.memory_limit;
+    Some(match limit {
+        None => ok("locked memory", "no limit".to_owned()),
+        Some(_) if facts.has(CAP_SYS_RESOURCE) => ok(
+            "locked memory",
+            "limited, but CAP_SYS_RESOURCE may raise it".to_owned(),
+        ),
+        Some(bytes) => bad(
+            "locked memory",
+            Verdict::Fail,
+            format!("limited to {bytes} bytes, which this kernel charges for maps"),
+            "give CAP_SYS_RESOURCE, or raise the limit: `ulimit -l unlimited`, or LimitMEMLOCK=infinity in a unit",
+        ),
+    })
+}
+
+fn loading(facts: &Facts) -> Check {
+    match &facts.load {
+        Load::NotWanted => ok("loading", "not tried (--no-load)".to_owned()),
+        Load::NotAllowed => bad(
+            "loading",
+            Verdict::Warn,
+            "not tried: the capabilities for it are missing",
+            "run the check as root to see whether the kernel takes the probes",
+        ),
+        Load::Refused(sentence) => bad("loading", Verdict::Fail, sentence, ""),
+        Load::Attached(states) => {
+            let refused: Vec<_> = states
+                .iter()
+                .filter_map(|state| {
+                    Some(format!(
+                        "{} ({}): {}",
+                        state.program.name,
+                        state.program.purpose,
+                        state.refused.as_ref()?
+                    ))
+                })
+                .collect();
+            if refused.is_empty() {
+                ok(
+                    "loading",
+                    format!(
+                        "the kernel took all {} probes and attached them",
+                        states.len()
+                    ),
+                )
+            } else {
+                bad(
+                    "loading",
+                    Verdict::Warn,
+                    refused.join("; "),
+                    "the rest is measured",
+                )
+            }
+        }
+    }
+}
+
+fn cgroups(facts: &Facts) -> Check {
+    match &facts.tree {
+        Ok(tree) => {
+            let beside = if tree.hybrid {
+                ", beside v1 hierarchies (hybrid)"
+            } else {
+                ""
+            };
+            ok(
+                "cgroup tree",
+                format!("v2{beside}, {} cgroups", tree.cgroups),
+            )
+        }
+        Err(sentence) => bad("cgroup tree", Verdict::Fail, sentence, ""),
+    }
+}
+
+fn proc(facts: &Facts) -> Check {
+    if facts.proc_hides && !facts.has(CAP_SYS_PTRACE) {
+        bad(
+            "/proc",
+            Verdict::Warn,
+            "hides the processes of other users (hidepid): containers that run already have no known main process",
+            "give CAP_SYS_PTRACE, or mount /proc without hidepid",
+        )
+    } else {
+        ok("/proc", "shows all processes".to_owned())
+    }
+}
+
+/// People look for it, since most eBPF tools need it.
+fn tracefs(facts: &Facts) -> Check {
+    let place = facts.tracefs.as_ref().map_or_else(
+        || "not mounted".to_owned(),
+        |path| format!("at {}", path.display()),
+    );
+    ok(
+        "tracefs",
+        format!("{place}; not needed, the probes attach by BTF"),
+    )
+}
+
+fn jit(facts: &Facts) -> Option<Check> {
+    Some(if facts.jit? {
+        ok("JIT", "eBPF programs are compiled".to_owned())
+    } else {
+        bad(
+            "JIT",
+            Verdict::Warn,
+            "eBPF programs are interpreted, so that every event costs several times more",
+            "sysctl net.core.bpf_jit_enable=1",
+        )
+    })
+}
+
+fn run_stats(facts: &Facts) -> Check {
+    let found = match facts.run_stats {
+        Some(true) => {
+            "on: the kernel accounts the run time of eBPF programs, at some cost for each run"
+        }
+        Some(false) => "off; to see what the probes cost: sysctl kernel.bpf_stats_enabled=1",
+        None => "not in this kernel",
+    };
+    ok("bpf_stats", found.to_owned())
+}
