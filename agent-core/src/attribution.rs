@@ -247,3 +247,6 @@ fn hex_id(text: &str) -> Option<&str> {
     let is_id = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id.then_some(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -322,3 +322,6 @@ fn command_line(bytes: &[u8]) -> Vec<String> {
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use crate::output::{DropReason, Output};
 use crate::termination;
 use crate::time::Timestamp;
 
+#[cfg(test)]
+mod tests;
 mod tracked;
 
 use tracked::{Context, Tracked};

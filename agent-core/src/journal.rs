@@ -192,3 +192,6 @@ impl Replay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

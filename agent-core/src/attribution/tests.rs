@@ -1,0 +1,246 @@
+//! Paths as runtimes and systemd make them.
+
+use super::Selectors;
+use crate::config::{Config, ConfigError, Limits, Selector};
+use crate::event::CgroupId;
+use crate::report::SubjectKind::{
+    self, Cgroup, Containerd, Crio, Docker, Podman, SystemdScope, SystemdService,
+};
+
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const ID2: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+
+fn named(cgroup: &str) -> Selector {
+    Selector {
+        cgroup: cgroup.to_owned(),
+        grace: None,
+        stop_signal: None,
+        pre_stop: None,
+    }
+}
+
+fn config(globs: &[&str]) -> Config {
+    Config {
+        systemd: true,
+        containers: true,
+        selectors: globs.iter().map(|glob| named(glob)).collect(),
+        limits: Limits::default(),
+    }
+}
+
+fn subject(globs: &[&str], path: &str) -> Option<(SubjectKind, String)> {
+    let selectors = Selectors::compile(&config(globs)).unwrap();
+    let path = path.replace("ID2", ID2).replace("ID", ID);
+    let subject = selectors.subject(CgroupId(1), &path)?;
+    assert_eq!(subject.path, path);
+    Some((subject.kind, subject.name))
+}
+
+fn is(path: &str, kind: SubjectKind, name: &str) {
+    assert_eq!(subject(&[], path), Some((kind, name.to_owned())), "{path}");
+}
+
+fn is_none(path: &str) {
+    assert_eq!(subject(&[], path), None, "{path}");
+}
+
+const SHORT: &str = "0123456789ab";
+
+#[test]
+fn containers_of_every_runtime_and_driver() {
+    is("/system.slice/docker-ID.scope", Docker, SHORT);
+    is("/docker/ID", Docker, SHORT);
+    is("/machine.slice/libpod-ID.scope", Podman, SHORT);
+    is("/libpod_parent/libpod-ID", Podman, SHORT);
+    is(
+        "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope",
+        Podman,
+        SHORT,
+    );
+    is("/system.slice/web.service/libpod-payload-ID", Podman, SHORT);
+    is("/system.slice/nerdctl-ID.scope", Containerd, SHORT);
+    is("/k8s.io/ID", Containerd, SHORT);
+    is("/default/ID", Containerd, SHORT);
+    let pod = "kubepods-burstable-pod11111111_2222_3333_4444_555555555555.slice";
+    for (scope, kind) in [
+        ("cri-containerd", Containerd),
+        ("crio", Crio),
+        ("docker", Docker),
+    ] {
+        is(
+            &format!("/kubepods.slice/kubepods-burstable.slice/{pod}/{scope}-ID.scope"),
+            kind,
+            SHORT,
+        );
+    }
+    let pod = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555";
+    is(&format!("{pod}/ID"), Containerd, SHORT);
+    is(&format!("{pod}/crio-ID"), Crio, SHORT);
+    is(
+        "/system.slice/kubepods-besteffort-pod1_2.slice:cri-containerd:ID",
+        Containerd,
+        SHORT,
+    );
+}
+
+#[test]
+fn the_full_id_is_kept() {
+    let selectors = Selectors::compile(&config(&[])).unwrap();
+    let path = format!("/system.slice/docker-{ID}.scope");
+    let subject = selectors.subject(CgroupId(5), &path).unwrap();
+    assert_eq!(subject.container_id.as_deref(), Some(ID));
+    assert_eq!(subject.cgroup, CgroupId(5));
+    let unit = selectors.subject(CgroupId(5), "/system.slice/a.service");
+    assert_eq!(unit.unwrap().container_id, None);
+}
+
+#[test]
+fn units_of_systemd() {
+    is(
+        "/system.slice/nginx.service",
+        SystemdService,
+        "nginx.service",
+    );
+    is(
+        "/system.slice/system-getty.slice/getty@tty1.service",
+        SystemdService,
+        "getty@tty1.service",
+    );
+    is(
+        "/user.slice/user-0.slice/session-3.scope",
+        SystemdScope,
+        "session-3.scope",
+    );
+    is(
+        "/user.slice/user-1000.slice/user@1000.service",
+        SystemdService,
+        "user@1000.service",
+    );
+    is(
+        "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service",
+        SystemdService,
+        "web.service",
+    );
+}
+
+#[test]
+fn what_is_inside_a_subject_is_no_subject() {
+    is_none("/system.slice/nginx.service/worker");
+    is_none("/system.slice/nginx.service/inner.service");
+    is_none("/system.slice/docker-ID.scope/init");
+    is_none("/system.slice/docker-ID.scope/system.slice/sshd.service");
+    is_none("/kubepods.slice/kubepods-pod1.slice/crio-ID.scope/container");
+}
+
+#[test]
+fn a_container_is_a_subject_wherever_it_lies() {
+    is(
+        "/system.slice/k3s.service/kubepods/besteffort/pod1/ID",
+        Containerd,
+        SHORT,
+    );
+    let kind = "/system.slice/docker-ID2.scope/kubelet.slice/kubelet-kubepods.slice";
+    is(
+        &format!("{kind}/kubelet-kubepods-pod1.slice/cri-containerd-ID.scope"),
+        Containerd,
+        SHORT,
+    );
+    is("/docker/ID2/kubelet/kubepods/pod1/ID", Containerd, SHORT);
+    is("/docker/ID2/docker/ID", Docker, SHORT);
+}
+
+#[test]
+fn never_subjects() {
+    for path in [
+        "/",
+        "",
+        "/init.scope",
+        "/system.slice",
+        "/kubepods.slice/kubepods-burstable.slice",
+        "/machine.slice/libpod-conmon-ID.scope",
+        "/kubepods.slice/kubepods-pod1.slice/crio-conmon-ID.scope",
+        "/user.slice/user-1000.slice/user@1000.service/init.scope",
+        "/unknown/ID",
+        "/system.slice/docker-0123.scopes",
+    ] {
+        is_none(path);
+    }
+}
+
+#[test]
+fn a_glob_names_subjects_and_its_topmost_match_counts() {
+    let globs = ["/demo/*", "/deep/**"];
+    assert_eq!(
+        subject(&globs, "/demo/web"),
+        Some((Cgroup, "web".to_owned()))
+    );
+    assert_eq!(subject(&globs, "/demo/web/inner"), None);
+    assert_eq!(subject(&globs, "/demo"), None);
+    assert_eq!(subject(&globs, "/deep/a"), Some((Cgroup, "a".to_owned())));
+    assert_eq!(subject(&globs, "/deep/a/b"), None);
+    assert_eq!(
+        subject(
+            &["/system.slice/x.service/job*"],
+            "/system.slice/x.service/job1"
+        ),
+        Some((Cgroup, "job1".to_owned()))
+    );
+    assert_eq!(
+        subject(&["/system.slice/**"], "/system.slice/docker-ID.scope/init"),
+        None
+    );
+    assert_eq!(
+        subject(&["/**"], "/machine.slice/libpod-conmon-ID.scope"),
+        None
+    );
+}
+
+#[test]
+fn switched_off_kinds_are_subjects_only_by_a_glob() {
+    let mut config = config(&["/system.slice/b.service"]);
+    config.systemd = false;
+    config.containers = false;
+    let selectors = Selectors::compile(&config).unwrap();
+    let subject = |path: &str| selectors.subject(CgroupId(1), path);
+    assert_eq!(subject("/system.slice/a.service"), None);
+    assert_eq!(subject(&format!("/docker/{ID}")), None);
+    assert_eq!(
+        subject("/system.slice/b.service").unwrap().kind,
+        SystemdService
+    );
+}
+
+#[test]
+fn the_first_selector_that_matches_counts() {
+    let mut config = config(&["/a/*", "/a/b"]);
+    config.selectors[0].grace = Some(std::time::Duration::from_secs(1));
+    let selectors = Selectors::compile(&config).unwrap();
+    assert!(selectors.selector("/a/b").unwrap().grace.is_some());
+    assert!(selectors.selector("/a/b/c").is_none());
+}
+
+#[test]
+fn a_bad_glob_is_named_with_its_place() {
+    let error = |glob: &str| Selectors::compile(&config(&["/ok/*", glob])).unwrap_err();
+    assert_eq!(
+        error("/a/[b").to_string(),
+        "glob 2, `/a/[b`, is wrong at character 4: invalid range pattern; `*` stays inside one part of the path, `**` stands for whole parts"
+    );
+    assert!(matches!(
+        error("/a**"),
+        ConfigError::Glob {
+            position: 3 | 4,
+            ..
+        }
+    ));
+    assert!(matches!(
+        error("system.slice/*"),
+        ConfigError::RelativeGlob { number: 2, .. }
+    ));
+    let mut empty = config(&["/a"]);
+    empty.selectors[0].pre_stop = Some(Vec::new());
+    assert!(matches!(
+        Selectors::compile(&empty),
+        Err(ConfigError::EmptyHook { number: 1, .. })
+    ));
+}

@@ -1,0 +1,288 @@
+//! Records built field by field, cut at every byte, and spoiled.
+
+use core::mem::{offset_of, size_of};
+
+use agent_common::record::{
+    AttachRecord, CgroupRecord, CgroupStateRecord, ExecRecord, ExitRecord, Header, Kind, OomRecord,
+    Process as ProcessRecord, SignalRecord,
+};
+use proptest::prelude::{any, proptest};
+
+use super::{DecodeError, decode, size_of_kind};
+use crate::event::{
+    CgroupId, Delivery, Event, EventKind, ExitStatus, Handler, Process, SignalSent, Tgid,
+};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+/// A record in the making.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    /// All zero but for the header.
+    fn of(kind: Kind) -> Self {
+        let size = size_of_kind(kind);
+        Self(vec![0; size])
+            .u32(offset_of!(Header, kind), kind as u32)
+            .u32(offset_of!(Header, size), u32::try_from(size).unwrap())
+            .u64(offset_of!(Header, at), 123_456_789)
+            .u64(offset_of!(Header, container), 77)
+            .u64(offset_of!(Header, cgroup), 78)
+    }
+
+    fn u32(self, offset: usize, value: u32) -> Self {
+        self.put(offset, &value.to_ne_bytes())
+    }
+
+    fn u64(self, offset: usize, value: u64) -> Self {
+        self.put(offset, &value.to_ne_bytes())
+    }
+
+    fn put(mut self, offset: usize, bytes: &[u8]) -> Self {
+        self.0[offset..offset + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
+    fn process(self, base: usize, tgid: u32, comm: &[u8]) -> Self {
+        self.u32(base + offset_of!(ProcessRecord, tgid), tgid)
+            .u32(base + offset_of!(ProcessRecord, ns_tgid), tgid + 1)
+            .u32(base + offset_of!(ProcessRecord, ns_level), tgid + 2)
+            .u32(base + offset_of!(ProcessRecord, ns_inum), tgid + 3)
+            .u64(base + offset_of!(ProcessRecord, start), u64::from(tgid) + 4)
+            .u64(
+                base + offset_of!(ProcessRecord, container),
+                u64::from(tgid) + 5,
+            )
+            .u32(base + offset_of!(ProcessRecord, parent_tgid), tgid + 6)
+            .u32(base + offset_of!(ProcessRecord, parent_outside), 1)
+            .put(base + offset_of!(ProcessRecord, parent_comm), b"shim\0old")
+            .put(base + offset_of!(ProcessRecord, comm), comm)
+    }
+
+    fn kind(&self) -> EventKind {
+        decode(&self.0).unwrap().kind
+    }
+}
+
+fn process(tgid: u32, comm: &str) -> Process {
+    Process {
+        tgid: Tgid(tgid),
+        ns_tgid: tgid + 1,
+        ns_level: tgid + 2,
+        ns_inum: tgid + 3,
+        start: Timestamp(u64::from(tgid) + 4),
+        container: Some(CgroupId(u64::from(tgid) + 5)),
+        parent_tgid: Tgid(tgid + 6),
+        parent_outside: true,
+        parent_comm: "shim".to_owned(),
+        comm: comm.to_owned(),
+    }
+}
+
+fn signal_record() -> Bytes {
+    Bytes::of(Kind::Signal)
+        .process(offset_of!(SignalRecord, target), 1000, b"app")
+        .process(offset_of!(SignalRecord, sender), 2000, b"sixteen_letters_")
+        .u32(offset_of!(SignalRecord, signal), 15)
+        .put(offset_of!(SignalRecord, code), &(-6_i32).to_ne_bytes())
+        .u32(offset_of!(SignalRecord, result), 1)
+        .u32(offset_of!(SignalRecord, signal_flags), 0x44)
+        .u64(offset_of!(SignalRecord, handler), 0x5555_0000)
+        .u64(offset_of!(SignalRecord, blocked), 1 << 14)
+        .u32(offset_of!(SignalRecord, ptrace), 1)
+}
+
+#[test]
+fn every_field_of_a_signal_is_read() {
+    assert_eq!(
+        decode(&signal_record().0),
+        Ok(Event {
+            at: Timestamp(123_456_789),
+            container: Some(CgroupId(77)),
+            cgroup: CgroupId(78),
+            kind: EventKind::Signal(SignalSent {
+                signal: Signal::TERM,
+                target: process(1000, "app"),
+                sender: process(2000, "sixteen_letters_"),
+                code: -6,
+                result: Delivery::Ignored,
+                handler: Handler::Custom,
+                blocked: true,
+                traced: true,
+                exiting: true,
+                unkillable: true,
+            }),
+        })
+    );
+}
+
+#[test]
+fn flags_handlers_and_masks_are_told_apart() {
+    let spoiled = |bytes: Bytes| match bytes.kind() {
+        EventKind::Signal(sent) => sent,
+        other => panic!("{other:?}"),
+    };
+    let flags = |value| {
+        let sent = spoiled(signal_record().u32(offset_of!(SignalRecord, signal_flags), value));
+        (sent.exiting, sent.unkillable)
+    };
+    assert_eq!(flags(0x4), (true, false));
+    assert_eq!(flags(0x40), (false, true));
+    assert_eq!(flags(!0x44), (false, false));
+    let handler =
+        |value| spoiled(signal_record().u64(offset_of!(SignalRecord, handler), value)).handler;
+    assert_eq!(handler(0), Handler::Default);
+    assert_eq!(handler(1), Handler::Ignore);
+    assert_eq!(handler(2), Handler::Custom);
+    let blocked = spoiled(signal_record().u64(offset_of!(SignalRecord, blocked), !(1 << 14)));
+    assert!(!blocked.blocked);
+}
+
+#[test]
+fn a_command_line_is_split_and_said_to_be_cut() {
+    let exec = |argv: &[u8], full: u32| {
+        let size = u32::try_from(argv.len()).unwrap();
+        let record = Bytes::of(Kind::Exec)
+            .process(offset_of!(ExecRecord, process), 5, b"sh")
+            .u32(offset_of!(ExecRecord, argv_size), size)
+            .u32(offset_of!(ExecRecord, argv_size_full), full)
+            .put(offset_of!(ExecRecord, argv), argv);
+        match record.kind() {
+            EventKind::Exec(exec) => (exec.argv, exec.argv_cut),
+            other => panic!("{other:?}"),
+        }
+    };
+    let words = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        exec(b"sh\0-c\0\0x y\0", 11),
+        (words(&["sh", "-c", "", "x y"]), false)
+    );
+    assert_eq!(exec(b"sh\0-c", 600), (words(&["sh", "-c"]), true));
+    assert_eq!(exec(b"", 0), (Vec::new(), false));
+    assert_eq!(exec(b"\xff\0", 2), (words(&["\u{fffd}"]), false));
+}
+
+#[test]
+fn an_exit_status_is_as_for_wait() {
+    let exit = |code: u32| {
+        let record = Bytes::of(Kind::Exit)
+            .process(offset_of!(ExitRecord, process), 5, b"sh")
+            .u32(offset_of!(ExitRecord, exit_code), code);
+        decode(&record.0).map(|event| match event.kind {
+            EventKind::Exit(exit) => exit.status,
+            other => panic!("{other:?}"),
+        })
+    };
+    let signal = |number: u32, core_dumped| ExitStatus::Signal {
+        signal: Signal::try_from(number).unwrap(),
+        core_dumped,
+    };
+    assert_eq!(exit(0), Ok(ExitStatus::Code(0)));
+    assert_eq!(exit(143 << 8), Ok(ExitStatus::Code(143)));
+    assert_eq!(exit(9), Ok(signal(9, false)));
+    assert_eq!(exit(0x80 | 11), Ok(signal(11, true)));
+    assert_eq!(exit(0x7f), Err(DecodeError::InvalidSignal(127)));
+}
+
+#[test]
+fn the_other_kinds_are_read() {
+    let attach = Bytes::of(Kind::Attach).process(offset_of!(AttachRecord, process), 5, b"runc");
+    assert_eq!(attach.kind(), EventKind::Attach(process(5, "runc")));
+    let path = b"/a/b.service\0rest";
+    let made = Bytes::of(Kind::CgroupMade)
+        .u64(offset_of!(CgroupRecord, parent), 6)
+        .u32(offset_of!(CgroupRecord, path_size), 12)
+        .put(offset_of!(CgroupRecord, path), path);
+    assert_eq!(
+        made.kind(),
+        EventKind::CgroupMade {
+            parent: CgroupId(6),
+            path: "/a/b.service".to_owned()
+        }
+    );
+    assert_eq!(
+        Bytes::of(Kind::CgroupRemoved).kind(),
+        EventKind::CgroupRemoved
+    );
+    let populated =
+        Bytes::of(Kind::CgroupPopulated).u32(offset_of!(CgroupStateRecord, populated), 1);
+    assert_eq!(
+        populated.kind(),
+        EventKind::CgroupPopulated { populated: true }
+    );
+    let oom = Bytes::of(Kind::OomVictim)
+        .u32(offset_of!(OomRecord, pid), 9)
+        .u64(offset_of!(Header, container), 0);
+    assert_eq!(oom.kind(), EventKind::OomVictim { pid: 9 });
+    assert_eq!(decode(&oom.0).unwrap().container, None);
+}
+
+#[test]
+fn a_record_cut_anywhere_is_short() {
+    for kind in Kind::ALL {
+        let whole = Bytes::of(kind).0;
+        for len in 0..whole.len() {
+            let error = decode(&whole[..len]).unwrap_err();
+            assert_eq!(error.reason(), "short", "{kind:?} cut at {len}");
+        }
+        let mut long = whole.clone();
+        long.push(0);
+        assert_eq!(decode(&long).unwrap_err().reason(), "long");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_an_error() {
+    let reason = |bytes: Bytes| decode(&bytes.0).unwrap_err().reason();
+    for kind in [0, 9, u32::MAX] {
+        assert_eq!(
+            decode(&Bytes::of(Kind::Exit).u32(0, kind).0),
+            Err(DecodeError::UnknownKind(kind))
+        );
+    }
+    assert_eq!(
+        reason(Bytes::of(Kind::Exit).u32(offset_of!(Header, size), 1)),
+        "size_mismatch"
+    );
+    for number in [0, 65] {
+        let bytes = signal_record().u32(offset_of!(SignalRecord, signal), number);
+        assert_eq!(reason(bytes), "invalid_signal");
+    }
+    assert_eq!(
+        reason(signal_record().u32(offset_of!(SignalRecord, result), 5)),
+        "invalid_result"
+    );
+    for (kind, offset, room) in [
+        (Kind::Exec, offset_of!(ExecRecord, argv_size), 513),
+        (Kind::CgroupMade, offset_of!(CgroupRecord, path_size), 1025),
+    ] {
+        assert_eq!(reason(Bytes::of(kind).u32(offset, room)), "invalid_length");
+    }
+    assert_eq!(size_of::<Header>(), 32);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_event_or_a_known_reason(
+        kind in 0_u32..10,
+        mut bytes in proptest::collection::vec(any::<u8>(), 0..1200),
+        fits: bool,
+    ) {
+        if let (true, Some(kind)) = (fits, Kind::from_id(kind)) {
+            let size = size_of_kind(kind);
+            bytes.resize(size, 0xa5);
+            bytes[4..8].copy_from_slice(&u32::try_from(size).unwrap().to_ne_bytes());
+        }
+        if let Some(id) = bytes.get_mut(0..4) {
+            id.copy_from_slice(&kind.to_ne_bytes());
+        }
+        if let Err(error) = decode(&bytes) {
+            assert!(DecodeError::REASONS.contains(&error.reason()));
+        }
+    }
+}

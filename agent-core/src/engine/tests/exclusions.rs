@@ -1,0 +1,486 @@
+//! What looks like a part of a termination and is none (docs: the exclusions of the metric definitions).
+
+use super::scene::{
+    BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, config, doubts, event,
+    found, kinds,
+};
+use crate::event::{EventKind, Handler};
+use crate::input::Input;
+use crate::report::{Doubt, FindingKind, KillCause, Outcome};
+
+/// A dying init makes the kernel send SIGKILL to what is left in its namespace.
+#[test]
+fn sigkill_by_the_teardown_of_the_namespace_is_no_kill() {
+    let report = Scene::container()
+        .running()
+        .at(5.0)
+        .execs(Who::Probe, "probe")
+        .at(10.0)
+        .stop(HANDLED)
+        .at(10.5)
+        .exits(Who::Main, 0)
+        .sends(Who::Main, Who::Probe, 9, BY_KERNEL)
+        .dies(Who::Probe, 9)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!((report.kill, report.kills_repeated), (None, 0));
+}
+
+/// Go's `dieFromSignal` resets the handler and raises the signal again; the kernel ignores it for PID 1.
+#[test]
+fn a_self_raise_is_no_stop_signal() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(10.1)
+        .sends(
+            Who::Main,
+            Who::Main,
+            15,
+            Sent {
+                code: -6,
+                ..IGNORED
+            },
+        )
+        .sends(
+            Who::Main,
+            Who::Main,
+            15,
+            Sent {
+                code: -6,
+                ..IGNORED
+            },
+        )
+        .at(10.2)
+        .exits(Who::Main, 2)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(report.stop_signals_repeated, 0);
+    assert_eq!(report.findings, []);
+    Scene::container()
+        .running()
+        .at(10.0)
+        .sends(Who::Main, Who::Main, 15, IGNORED)
+        .no_report();
+}
+
+/// Since 6.1 a signal to a dying group is reported as ignored; before, as delivered.
+#[test]
+fn a_signal_to_a_dying_group_is_no_stop_signal() {
+    let since_6_1 = Sent {
+        exiting: true,
+        ..IGNORED
+    };
+    let with_handler = Sent {
+        exiting: true,
+        ..HANDLED
+    };
+    for sent in [since_6_1, with_handler, FATAL] {
+        let report = Scene::container()
+            .running()
+            .at(10.0)
+            .stop(sent)
+            .at(10.001)
+            .exits(Who::Main, 0)
+            .removed()
+            .report();
+        assert_eq!(report.outcome, Outcome::Completed, "{sent:?}");
+        assert_eq!(report.stop_signal, None);
+    }
+}
+
+#[test]
+fn sigkill_to_one_that_was_exiting_by_itself_is_no_kill() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(20.0)
+        .kill()
+        .at(20.001)
+        .exits(Who::Main, 0)
+        .at(20.01)
+        .sends(
+            Who::Runc,
+            Who::Main,
+            9,
+            Sent {
+                exiting: true,
+                ..IGNORED
+            },
+        )
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!((report.kill, report.kills_repeated), (None, 0));
+}
+
+/// CRI-O sends SIGKILL again and again until the container is gone.
+#[test]
+fn repeated_sigkills_are_one_kill() {
+    let mut scene = Scene::with(2, None)
+        .running()
+        .at(10.0)
+        .stop(IGNORED)
+        .at(12.01)
+        .kill();
+    for step in 1..=30_u32 {
+        scene = scene.at(12.01 + f64::from(step) * 0.02).kill();
+    }
+    let report = scene.dies(Who::Main, 9).removed().report();
+    assert_eq!(report.outcome, Outcome::SignalIgnored);
+    assert_eq!(report.kills_repeated, 30);
+    assert_eq!(report.kill.unwrap().cause, KillCause::GraceExpired);
+}
+
+#[test]
+fn repeated_stop_signals_are_counted() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(11.0)
+        .stop(HANDLED)
+        .at(12.0)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.stop_signals_repeated, 1);
+    assert_eq!(report.stop_signal_to_exit().unwrap().as_secs(), 2);
+}
+
+/// A pod's sandbox is killed without a stop signal, always.
+#[test]
+fn the_sandbox_is_no_subject() {
+    let pause = || {
+        let mut process = Who::Main.process();
+        process.comm = "pause".to_owned();
+        process
+    };
+    let mut killed = super::scene::signal_sent(Who::Runc, Who::Main, 9, FATAL);
+    if let EventKind::Signal(sent) = &mut killed {
+        sent.target = pause();
+    }
+    Scene::container()
+        .at(1.0)
+        .happens(super::scene::exec(pause(), "/pause"))
+        .at(10.0)
+        .happens(killed)
+        .happens(EventKind::Exit(crate::event::Exit {
+            process: pause(),
+            status: crate::event::ExitStatus::Code(2),
+        }))
+        .removed()
+        .no_report();
+}
+
+#[test]
+fn exits_of_probes_are_no_termination() {
+    let mut scene = Scene::with(30, Some("/bin/sh -c stop")).running();
+    for probe in 1..=5_u32 {
+        scene = scene
+            .at(f64::from(probe) * 10.0)
+            .execs(Who::Probe, "/bin/sh -c probe")
+            .at(f64::from(probe) * 10.0 + 0.2)
+            .exits(Who::Probe, 1);
+    }
+    scene.no_report();
+}
+
+/// Signals to a probe (its timeout) are none for the container.
+#[test]
+fn signals_to_a_probe_are_no_termination() {
+    Scene::container()
+        .running()
+        .at(5.0)
+        .execs(Who::Probe, "probe")
+        .sends(Who::Runc, Who::Probe, 15, HANDLED)
+        .sends(Who::Runc, Who::Probe, 9, FATAL)
+        .dies(Who::Probe, 9)
+        .no_report();
+}
+
+/// In a shared pid namespace the main process is not PID 1; SIGTERM's default action ends it, and the first that entered
+/// is the main one.
+#[test]
+fn in_a_shared_pid_namespace_the_first_that_entered_is_the_main_process() {
+    let report = Scene::container()
+        .at(1.0)
+        .attached(Who::Plain)
+        .execs(Who::Plain, "/app")
+        .at(5.0)
+        .execs(Who::Hook, "debug")
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(20.01)
+        .sends(Who::Runc, Who::Plain, 9, FATAL)
+        .sends(Who::Runc, Who::Hook, 9, FATAL)
+        .dies(Who::Plain, 9)
+        .dies(Who::Hook, 9)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
+    assert_eq!(report.outcome, Outcome::GraceExceeded);
+    assert_eq!(report.doubts, [Doubt::GraceUnknown]);
+}
+
+/// When the sandbox of a shared pid namespace dies, the kernel kills the main processes of all its containers.
+#[test]
+fn the_death_of_a_shared_namespaces_init_is_the_kernels_kill() {
+    let report = Scene::container()
+        .at(1.0)
+        .execs(Who::Plain, "/app")
+        .at(10.0)
+        .sends(Who::Pause, Who::Plain, 9, BY_KERNEL)
+        .dies(Who::Plain, 9)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::KilledByOther);
+    assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::Kernel);
+    assert_eq!(doubts(&report), [Doubt::KernelKillUnexplained]);
+}
+
+/// The kernel's own signals (a terminal's hang-up, a resize) are nobody's wish to stop.
+#[test]
+fn a_stop_signal_by_the_kernel_is_none() {
+    Scene::container()
+        .running()
+        .at(10.0)
+        .stop(Sent {
+            code: 128,
+            ..HANDLED
+        })
+        .no_report();
+}
+
+/// `runc create`: a helper is attached, makes the main process, and goes.
+#[test]
+fn the_runtimes_helper_is_not_the_main_process() {
+    let (said, reports) = Scene::container()
+        .at(1.0)
+        .attached(Who::Stage)
+        .at(1.01)
+        .exits(Who::Stage, 0)
+        .at(1.02)
+        .found(&[Who::Main])
+        .at(4.0)
+        .execs(Who::Main, "/app")
+        .at(10.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .all();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].main.as_ref().unwrap().tgid.0, 100);
+    assert_eq!(reports[0].doubts, []);
+    let withdrawn =
+        |output: &crate::output::Output| matches!(output, crate::output::Output::Withdrawn { .. });
+    assert!(!said.iter().any(withdrawn), "{said:#?}");
+}
+
+#[test]
+fn a_container_found_just_before_its_end_is_seen_late() {
+    let scene = Scene::of(config(Vec::new()))
+        .tells(Input::CgroupFound {
+            cgroup: CONTAINER,
+            parent: crate::event::CgroupId(1),
+            path: DOCKER.to_owned(),
+        })
+        .tells(Input::ScanFinished)
+        .at(0.5)
+        .found(&[Who::Main]);
+    let report = scene.at(9.0).kill().dies(Who::Main, 9).removed().report();
+    assert_eq!(report.outcome, Outcome::ForceKilled);
+    assert_eq!(doubts(&report), [Doubt::SeenLate]);
+    assert!(report.doubts[0].is_incomplete());
+}
+
+#[test]
+fn a_container_found_long_before_its_end_is_certain() {
+    let report = Scene::of(config(Vec::new()))
+        .tells(Input::CgroupFound {
+            cgroup: CONTAINER,
+            parent: crate::event::CgroupId(1),
+            path: DOCKER.to_owned(),
+        })
+        .at(0.5)
+        .found(&[Who::Main])
+        .at(200.0)
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(report.doubts, []);
+}
+
+#[test]
+fn a_main_process_known_by_a_signal_only_is_doubted() {
+    let report = Scene::container()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(11.0)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(doubts(&report), [Doubt::SeenLate, Doubt::MainUncertain]);
+}
+
+#[test]
+fn several_found_processes_without_an_init_are_doubted() {
+    let report = Scene::service()
+        .at(1.0)
+        .found(&[Who::Plain, Who::Daemon])
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(10.5)
+        .exits(Who::Plain, 1)
+        .removed()
+        .report();
+    assert_eq!(doubts(&report), [Doubt::MainUncertain]);
+}
+
+/// A probe that is written like the hook begins a termination that comes to nothing.
+#[test]
+fn a_probe_like_the_hook_is_taken_back() {
+    let mut scene = Scene::with(30, Some("check")).running();
+    for probe in 1..=4_u32 {
+        scene = scene
+            .at(f64::from(probe) * 10.0)
+            .execs(Who::Probe, "check")
+            .at(f64::from(probe) * 10.0 + 0.3)
+            .exits(Who::Probe, 0);
+    }
+    scene.no_report();
+}
+
+#[test]
+fn the_hook_is_the_last_of_those_that_look_like_it() {
+    let report = Scene::with(30, Some("check"))
+        .running()
+        .at(10.0)
+        .execs(Who::Probe, "check")
+        .at(10.2)
+        .exits(Who::Probe, 0)
+        .at(12.0)
+        .execs(Who::Hook, "check")
+        .at(12.5)
+        .exits(Who::Hook, 0)
+        .stop(HANDLED)
+        .at(13.0)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.hook.as_ref().unwrap().tgid, Who::Hook.process().tgid);
+    assert_eq!(doubts(&report), [Doubt::HookUncertain]);
+    let later = Scene::with(30, Some("check"))
+        .running()
+        .at(10.0)
+        .execs(Who::Probe, "check")
+        .exits(Who::Probe, 0)
+        .at(30.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(later.hook, None);
+}
+
+/// The stop signal was lost: an exit soon after must not be called a crash without a doubt.
+#[test]
+fn a_loss_is_in_every_report_that_it_may_concern() {
+    let open = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .tells(Input::Lost { records: 3 })
+        .at(11.0)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(doubts(&open), [Doubt::RecordsLost]);
+    let soon = Scene::container()
+        .running()
+        .at(10.0)
+        .tells(Input::Lost { records: 3 })
+        .found(&[Who::Main])
+        .at(12.0)
+        .exits(Who::Main, 1)
+        .removed()
+        .report();
+    assert_eq!(doubts(&soon), [Doubt::RecordsLost]);
+    let long_after = Scene::container()
+        .running()
+        .at(10.0)
+        .tells(Input::Lost { records: 3 })
+        .found(&[Who::Main])
+        .at(120.0)
+        .exits(Who::Main, 1)
+        .removed()
+        .report();
+    assert_eq!(doubts(&long_after), []);
+}
+
+#[test]
+fn an_exit_among_the_lost_records_is_noticed() {
+    let report = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/app")
+        .at(10.0)
+        .tells(Input::Lost { records: 1 })
+        .found(&[])
+        .report();
+    assert_eq!(report.outcome, Outcome::Unknown);
+    assert_eq!(doubts(&report), [Doubt::RecordsLost, Doubt::ExitMissing]);
+}
+
+/// The kernel side names the surrounding service until it knows the container inside.
+#[test]
+fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
+    let inner = crate::event::CgroupId(70);
+    let path = format!("{}{DOCKER}", super::scene::SERVICE);
+    let scene = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/k3s")
+        .tells(super::scene::made(inner, &path));
+    let mut exit = event(
+        scene.now,
+        EventKind::Exit(crate::event::Exit {
+            process: Who::Main.process(),
+            status: crate::event::ExitStatus::Code(1),
+        }),
+    );
+    if let Input::Event(event) = &mut exit {
+        event.cgroup = inner;
+    }
+    let report = scene
+        .tells(Input::Processes {
+            container: inner,
+            processes: vec![found(Who::Main)],
+        })
+        .at(100.0)
+        .tells(exit)
+        .report();
+    assert_eq!(report.subject.cgroup, inner);
+    assert_eq!(report.outcome, Outcome::Crashed);
+}
+
+#[test]
+fn a_handler_set_to_ignore_is_the_finding_even_if_it_exits_later() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(Sent {
+            handler: Handler::Ignore,
+            ..IGNORED
+        })
+        .at(13.3)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&report), [FindingKind::SignalIgnored]);
+}

@@ -1,0 +1,334 @@
+//! How containers are followed: what is wished for, restarts, daemons, bounds, the end of the agent.
+
+use super::scene::{
+    CONTAINER, DOCKER, HANDLED, IGNORED, SERVICE, Scene, Who, config, doubts, kinds, made, reports,
+};
+use crate::config::{ConfigError, Limits};
+use crate::engine::Engine;
+use crate::event::{CgroupId, Tgid};
+use crate::input::Input;
+use crate::output::{DropReason, Output};
+use crate::report::{Doubt, FindingKind, Outcome};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+fn progress(said: &[Output]) -> Vec<(bool, bool, bool, bool, bool)> {
+    let steps = |output: &Output| match output {
+        Output::Progress(report) => {
+            assert_eq!(report.outcome, Outcome::InProgress);
+            Some((
+                report.hook.is_some(),
+                report.stop_signal.is_some(),
+                report.kill.is_some(),
+                report.exit.is_some(),
+                report.released_at.is_some(),
+            ))
+        }
+        _ => None,
+    };
+    said.iter().filter_map(steps).collect()
+}
+
+#[test]
+fn each_step_is_told_once() {
+    let (said, reports) = Scene::with(2, Some("flush"))
+        .running()
+        .at(10.0)
+        .execs(Who::Hook, "flush")
+        .at(10.5)
+        .exits(Who::Hook, 0)
+        .at(10.6)
+        .stop(IGNORED)
+        .at(12.61)
+        .kill()
+        .dies(Who::Main, 9)
+        .at(12.62)
+        .empty()
+        .at(12.63)
+        .removed()
+        .all();
+    assert_eq!(
+        progress(&said),
+        [
+            (true, false, false, false, false),
+            (true, false, false, false, false),
+            (true, true, false, false, false),
+            (true, true, true, false, false),
+            (true, true, true, true, false),
+            (true, true, true, true, true),
+        ]
+    );
+    assert_eq!(reports.len(), 1);
+    assert_eq!(kinds(&reports[0]), [FindingKind::SignalIgnored]);
+    let untrack = Output::Untrack {
+        container: CONTAINER,
+    };
+    assert!(said.contains(&untrack));
+    assert!(matches!(
+        said.last(),
+        Some(Output::Tracked { added: false, .. })
+    ));
+}
+
+#[test]
+fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
+    let mut scene = Scene::service();
+    scene = scene.found(&[Who::Plain, Who::Child]);
+    let track = |output: &Output| match output {
+        Output::Track { path, signals, .. } => Some((path.clone(), signals.clone())),
+        _ => None,
+    };
+    let (path, signals) = scene.said.iter().find_map(track).unwrap();
+    assert_eq!(path, SERVICE);
+    assert!(signals.contains(&Signal::TERM) && signals.contains(&Signal::KILL));
+    let watched: Vec<Tgid> = scene
+        .said
+        .iter()
+        .filter_map(|output| match output {
+            Output::Watch { tgid, .. } => Some(*tgid),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(watched, [Who::Plain.process().tgid]);
+}
+
+/// Type=forking: the first process goes with status 0, what it left behind is the service.
+#[test]
+fn a_daemon_that_forked_is_the_main_process() {
+    let started = || {
+        Scene::service()
+            .at(1.0)
+            .execs(Who::Plain, "/daemon")
+            .at(1.5)
+            .exits(Who::Plain, 0)
+            .found(&[Who::Daemon])
+    };
+    started().no_report();
+    let (said, reports) = started()
+        .at(50.0)
+        .sends(Who::Runc, Who::Daemon, 15, HANDLED)
+        .exits(Who::Daemon, 0)
+        .empty()
+        .all();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].outcome, Outcome::Graceful);
+    assert_eq!(reports[0].main.as_ref().unwrap().comm, "daemon");
+    assert_eq!(doubts(&reports[0]), []);
+    let inspects = said
+        .iter()
+        .filter(|output| matches!(output, Output::Inspect { .. }))
+        .count();
+    assert_eq!(inspects, 1, "one, for the exit that may be a daemon's");
+}
+
+#[test]
+fn a_service_that_completed_and_left_nothing_is_completed() {
+    let report = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/job")
+        .at(1.5)
+        .exits(Who::Plain, 0)
+        .found(&[])
+        .at(1.6)
+        .empty()
+        .report();
+    assert_eq!(report.outcome, Outcome::Completed);
+    assert_eq!(report.doubts, []);
+}
+
+#[test]
+fn an_exit_of_which_nobody_said_what_it_left_is_doubted() {
+    let report = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/job")
+        .at(1.5)
+        .exits(Who::Plain, 0)
+        .report();
+    assert_eq!(report.outcome, Outcome::Completed);
+    assert_eq!(doubts(&report), [Doubt::MainUncertain]);
+}
+
+#[test]
+fn a_restart_in_the_same_cgroup_is_another_termination() {
+    let again = |scene: Scene, at: f64, tgid: u32| {
+        let mut process = Who::Plain.process();
+        process.tgid = Tgid(tgid);
+        process.start = Timestamp(0).after(std::time::Duration::from_secs_f64(at));
+        let exit = crate::event::Exit {
+            process: process.clone(),
+            status: crate::event::ExitStatus::Code(1),
+        };
+        scene
+            .at(at)
+            .happens(super::scene::exec(process, "/app"))
+            .at(at + 5.0)
+            .happens(crate::event::EventKind::Exit(exit))
+            .empty()
+    };
+    let (_, reports) = again(again(Scene::service(), 10.0, 400), 20.0, 400).all();
+    let ids: Vec<u64> = reports.iter().map(|report| report.id).collect();
+    assert_eq!(ids, [1, 2]);
+    assert!(reports.iter().all(|one| one.outcome == Outcome::Crashed));
+}
+
+#[test]
+fn the_report_is_finished_although_the_cgroup_lives_on() {
+    let scene = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/app")
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(10.5)
+        .exits(Who::Plain, 0)
+        .at(11.6);
+    let reports = reports(&scene.said);
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].released_at, None);
+}
+
+#[test]
+fn a_stop_signal_that_nothing_came_of_is_forgotten() {
+    let report = Scene::with(30, None)
+        .running()
+        .at(10.0)
+        .stop(IGNORED)
+        .at(9000.0)
+        .stop(HANDLED)
+        .at(9001.0)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.total().unwrap().as_secs(), 1);
+    assert_eq!(report.stop_signals_repeated, 0);
+}
+
+#[test]
+fn a_scan_that_does_not_find_a_container_ends_it() {
+    let scene = Scene::container().running().at(10.0).stop(HANDLED);
+    let report = scene.at(11.0).tells(Input::ScanFinished).report();
+    assert_eq!(report.outcome, Outcome::Unknown);
+    assert_eq!(doubts(&report), [Doubt::ExitMissing]);
+    let found = Input::CgroupFound {
+        cgroup: CONTAINER,
+        parent: CgroupId(1),
+        path: DOCKER.to_owned(),
+    };
+    Scene::container()
+        .running()
+        .at(10.0)
+        .tells(found)
+        .tells(Input::ScanFinished)
+        .no_report();
+}
+
+#[test]
+fn the_agents_end_closes_what_is_open_and_nothing_else() {
+    let open = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(11.0)
+        .tells(Input::Shutdown)
+        .report();
+    assert_eq!(open.outcome, Outcome::Unknown);
+    assert_eq!(doubts(&open), [Doubt::AgentStopped]);
+    let exited = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .tells(Input::Shutdown)
+        .report();
+    assert_eq!(exited.outcome, Outcome::Graceful);
+    assert_eq!(doubts(&exited), [Doubt::AgentStopped]);
+    Scene::container()
+        .running()
+        .at(10.0)
+        .tells(Input::Shutdown)
+        .no_report();
+}
+
+#[test]
+fn too_many_containers_are_dropped_and_said() {
+    let mut config = config(Vec::new());
+    config.limits.containers_max = 1;
+    let scene = Scene::of(config)
+        .tells(made(CONTAINER, DOCKER))
+        .tells(made(CgroupId(8), SERVICE));
+    let dropped = Output::Dropped {
+        reason: DropReason::ContainersFull,
+        at: Timestamp(0),
+    };
+    assert!(scene.said.contains(&dropped));
+}
+
+#[test]
+fn too_many_processes_are_dropped_and_said() {
+    let mut config = config(Vec::new());
+    config.limits.processes_max = 2;
+    let scene = Scene::of(config)
+        .tells(made(CONTAINER, DOCKER))
+        .running()
+        .execs(Who::Hook, "a")
+        .execs(Who::Probe, "b");
+    let dropped = |output: &Output| {
+        matches!(
+            output,
+            Output::Dropped {
+                reason: DropReason::ProcessesFull,
+                ..
+            }
+        )
+    };
+    assert!(scene.said.iter().any(dropped));
+    let report = scene
+        .at(9.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+}
+
+#[test]
+fn an_event_of_a_stranger_is_dropped_and_said() {
+    let scene = Scene::of(config(Vec::new())).execs(Who::Main, "/app");
+    assert_eq!(
+        scene.said,
+        [Output::Dropped {
+            reason: DropReason::ContainerUnknown,
+            at: Timestamp(0),
+        }]
+    );
+}
+
+#[test]
+fn a_limit_of_nothing_is_refused() {
+    let mut config = config(Vec::new());
+    config.limits = Limits {
+        containers_max: 0,
+        ..Limits::default()
+    };
+    assert_eq!(
+        Engine::new(config).unwrap_err(),
+        ConfigError::ZeroLimit("containers_max")
+    );
+}
+
+#[test]
+fn a_container_inside_a_service_is_tracked_again_when_the_service_is_found_after_it() {
+    let inner = CgroupId(70);
+    let path = format!("{SERVICE}/x{DOCKER}");
+    let scene = Scene::of(config(Vec::new()))
+        .tells(made(inner, &path))
+        .tells(made(CONTAINER, SERVICE));
+    let tracked: Vec<CgroupId> = scene
+        .said
+        .iter()
+        .filter_map(|output| match output {
+            Output::Track { container, .. } => Some(*container),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tracked, [inner, CONTAINER, inner]);
+}

@@ -1,0 +1,356 @@
+//! A language for scenarios: who does what to whom, and when, in seconds.
+
+use std::time::Duration;
+
+use crate::config::{Config, Limits, Selector};
+use crate::engine::Engine;
+use crate::event::{
+    CgroupId, Delivery, Event, EventKind, Exec, Exit, ExitStatus, Handler, Process, SignalSent,
+    Tgid,
+};
+use crate::input::{Input, ProcessFound};
+use crate::output::Output;
+use crate::report::{Doubt, FindingKind, Report};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+pub(super) const CONTAINER: CgroupId = CgroupId(7);
+pub(super) const DOCKER: &str =
+    "/system.slice/docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope";
+pub(super) const SERVICE: &str = "/system.slice/web.service";
+
+/// Somebody who appears in a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The main process, PID 1 of its namespace.
+    Main,
+    /// A main process without a pid namespace of its own, as in a service.
+    Plain,
+    /// The hook's process.
+    Hook,
+    /// A probe's process.
+    Probe,
+    /// A process that the main process started.
+    Child,
+    /// What a daemon leaves behind: its parent is systemd.
+    Daemon,
+    /// The runtime, outside.
+    Runc,
+    /// The first process of `runc create`, which makes the main process and goes.
+    Stage,
+    /// The sandbox's process, which is PID 1 of a pid namespace that the pod shares.
+    Pause,
+}
+
+impl Who {
+    pub(super) fn process(self) -> Process {
+        let (tgid, ns_tgid, ns_level, inside, comm) = match self {
+            Self::Main => (100, 1, 1, true, "app"),
+            Self::Plain => (101, 101, 0, true, "app"),
+            Self::Hook => (200, 20, 1, true, "sh"),
+            Self::Probe => (201, 21, 1, true, "sh"),
+            Self::Child => (300, 8, 1, true, "worker"),
+            Self::Daemon => (301, 301, 0, true, "daemon"),
+            Self::Runc => (900, 900, 0, false, "runc"),
+            Self::Stage => (99, 99, 0, true, "runc:[1:CHILD]"),
+            Self::Pause => (50, 1, 1, false, "pause"),
+        };
+        Process {
+            tgid: Tgid(tgid),
+            ns_tgid,
+            ns_level,
+            ns_inum: if ns_level == 0 { 1 } else { 2 },
+            start: Timestamp(u64::from(tgid) * 1_000_000),
+            container: inside.then_some(CONTAINER),
+            parent_tgid: Tgid(if inside { 900 } else { 1 }),
+            parent_outside: self != Self::Child,
+            parent_comm: "shim".to_owned(),
+            comm: comm.to_owned(),
+        }
+    }
+}
+
+/// A signal as it is sent in a scenario: by default delivered, with a handler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) code: i32,
+    pub(super) result: Delivery,
+    pub(super) handler: Handler,
+    pub(super) exiting: bool,
+    pub(super) traced: bool,
+}
+
+pub(super) const HANDLED: Sent = Sent {
+    code: 0,
+    result: Delivery::Delivered,
+    handler: Handler::Custom,
+    exiting: false,
+    traced: false,
+};
+/// To a namespace's init without a handler.
+pub(super) const IGNORED: Sent = Sent {
+    result: Delivery::Ignored,
+    handler: Handler::Default,
+    ..HANDLED
+};
+/// Ends the process by its default action; the kernel has set the group's exit by the time of the hook.
+pub(super) const FATAL: Sent = Sent {
+    handler: Handler::Default,
+    exiting: true,
+    ..HANDLED
+};
+pub(super) const BY_KERNEL: Sent = Sent { code: 128, ..FATAL };
+
+/// A scenario in the making.
+pub(super) struct Scene {
+    engine: Engine,
+    pub(super) now: Timestamp,
+    pub(super) said: Vec<Output>,
+}
+
+pub(super) fn config(selectors: Vec<Selector>) -> Config {
+    Config {
+        systemd: true,
+        containers: true,
+        selectors,
+        limits: Limits::default(),
+    }
+}
+
+pub(super) fn words(command: &str) -> Vec<String> {
+    command.split(' ').map(str::to_owned).collect()
+}
+
+impl Scene {
+    /// A container of which nothing is configured.
+    pub(super) fn container() -> Self {
+        Self::of(config(Vec::new())).tells(made(CONTAINER, DOCKER))
+    }
+
+    /// A container with this grace in seconds, and a hook.
+    pub(super) fn with(grace: u64, hook: Option<&str>) -> Self {
+        let selector = Selector {
+            cgroup: "/system.slice/*".to_owned(),
+            grace: Some(Duration::from_secs(grace)),
+            stop_signal: None,
+            pre_stop: hook.map(words),
+        };
+        Self::of(config(vec![selector])).tells(made(CONTAINER, DOCKER))
+    }
+
+    /// A systemd service.
+    pub(super) fn service() -> Self {
+        Self::of(config(Vec::new())).tells(made(CONTAINER, SERVICE))
+    }
+
+    pub(super) fn of(config: Config) -> Self {
+        Self {
+            engine: Engine::new(config).unwrap(),
+            now: Timestamp(0),
+            said: Vec::new(),
+        }
+    }
+
+    /// The main process enters, as runc lets it, at the 1st second.
+    pub(super) fn running(self) -> Self {
+        self.at(1.0)
+            .attached(Who::Main)
+            .execs(Who::Main, "/app --serve")
+    }
+
+    /// Time passes up to this second.
+    pub(super) fn at(mut self, seconds: f64) -> Self {
+        let now = Timestamp(0).after(Duration::from_secs_f64(seconds));
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due < now) {
+            self.engine.handle_timeout(due);
+        }
+        self.now = now;
+        self.drain()
+    }
+
+    pub(super) fn tells(mut self, input: Input) -> Self {
+        self.engine.handle(input, self.now);
+        self.drain()
+    }
+
+    fn drain(mut self) -> Self {
+        while let Some(output) = self.engine.poll_output() {
+            self.said.push(output);
+        }
+        self
+    }
+
+    pub(super) fn happens(self, kind: EventKind) -> Self {
+        let at = self.now;
+        self.tells(event(at, kind))
+    }
+
+    pub(super) fn attached(self, who: Who) -> Self {
+        self.happens(EventKind::Attach(who.process()))
+    }
+
+    pub(super) fn execs(self, who: Who, command: &str) -> Self {
+        self.happens(exec(who.process(), command))
+    }
+
+    pub(super) fn sends(self, from: Who, to: Who, signal: u32, sent: Sent) -> Self {
+        self.happens(signal_sent(from, to, signal, sent))
+    }
+
+    /// The runtime sends SIGTERM to the main process.
+    pub(super) fn stop(self, sent: Sent) -> Self {
+        self.sends(Who::Runc, Who::Main, 15, sent)
+    }
+
+    /// The runtime sends SIGKILL to the main process.
+    pub(super) fn kill(self) -> Self {
+        self.sends(Who::Runc, Who::Main, 9, FATAL)
+    }
+
+    pub(super) fn exits(self, who: Who, code: u8) -> Self {
+        self.ends(who, ExitStatus::Code(code))
+    }
+
+    pub(super) fn dies(self, who: Who, number: u32) -> Self {
+        let signal = Signal::try_from(number).unwrap();
+        self.ends(
+            who,
+            ExitStatus::Signal {
+                signal,
+                core_dumped: false,
+            },
+        )
+    }
+
+    fn ends(self, who: Who, status: ExitStatus) -> Self {
+        let process = who.process();
+        self.happens(EventKind::Exit(Exit { process, status }))
+    }
+
+    /// The answer to an `Inspect` or a `Track`.
+    pub(super) fn found(self, who: &[Who]) -> Self {
+        self.tells(Input::Processes {
+            container: CONTAINER,
+            processes: who.iter().map(|who| found(*who)).collect(),
+        })
+    }
+
+    pub(super) fn empty(self) -> Self {
+        self.happens(EventKind::CgroupPopulated { populated: false })
+    }
+
+    pub(super) fn removed(self) -> Self {
+        self.happens(EventKind::CgroupRemoved)
+    }
+
+    /// Lets all timeouts run out.
+    pub(super) fn all(mut self) -> (Vec<Output>, Vec<Report>) {
+        while let Some(due) = self.engine.poll_timeout() {
+            self.engine.handle_timeout(due);
+        }
+        let scene = self.drain();
+        let reports = reports(&scene.said);
+        (scene.said, reports)
+    }
+
+    /// The one report there is.
+    pub(super) fn report(self) -> Report {
+        let (_, mut reports) = self.all();
+        assert_eq!(reports.len(), 1, "{reports:#?}");
+        reports.remove(0)
+    }
+
+    /// That there is no report, and nothing left of what was told in between.
+    pub(super) fn no_report(self) {
+        let (said, reports) = self.all();
+        assert_eq!(reports, []);
+        let id = |output: &Output| match output {
+            Output::Progress(report) => Some(report.id),
+            _ => None,
+        };
+        for told in said.iter().filter_map(id) {
+            let taken_back = |output: &Output| {
+                *output
+                    == Output::Withdrawn {
+                        id: told,
+                        container: CONTAINER,
+                    }
+            };
+            assert!(said.iter().any(taken_back), "{said:#?}");
+        }
+    }
+}
+
+pub(super) fn reports(said: &[Output]) -> Vec<Report> {
+    let finished = |output: &Output| match output {
+        Output::Finished(report) => Some(report.as_ref().clone()),
+        _ => None,
+    };
+    said.iter().filter_map(finished).collect()
+}
+
+pub(super) fn event(at: Timestamp, kind: EventKind) -> Input {
+    Input::Event(Event {
+        at,
+        container: Some(CONTAINER),
+        cgroup: CONTAINER,
+        kind,
+    })
+}
+
+pub(super) fn made(cgroup: CgroupId, path: &str) -> Input {
+    Input::Event(Event {
+        at: Timestamp(0),
+        container: None,
+        cgroup,
+        kind: EventKind::CgroupMade {
+            parent: CgroupId(1),
+            path: path.to_owned(),
+        },
+    })
+}
+
+pub(super) fn exec(process: Process, command: &str) -> EventKind {
+    EventKind::Exec(Exec {
+        process,
+        argv: words(command),
+        argv_cut: false,
+    })
+}
+
+pub(super) fn signal_sent(from: Who, to: Who, signal: u32, sent: Sent) -> EventKind {
+    EventKind::Signal(SignalSent {
+        signal: Signal::try_from(signal).unwrap(),
+        target: to.process(),
+        sender: from.process(),
+        code: sent.code,
+        result: sent.result,
+        handler: sent.handler,
+        blocked: false,
+        traced: sent.traced,
+        exiting: sent.exiting,
+        unkillable: to == Who::Main,
+    })
+}
+
+pub(super) fn found(who: Who) -> ProcessFound {
+    let process = who.process();
+    ProcessFound {
+        tgid: process.tgid,
+        ns_tgid: process.ns_tgid,
+        ns_level: process.ns_level,
+        parent_tgid: process.parent_tgid,
+        parent_outside: process.parent_outside,
+        start: Timestamp(process.start.0 / 10_000_000 * 10_000_000),
+        comm: process.comm,
+        argv: vec!["app".to_owned()],
+    }
+}
+
+pub(super) fn kinds(report: &Report) -> Vec<FindingKind> {
+    report.findings.iter().map(|finding| finding.kind).collect()
+}
+
+pub(super) fn doubts(report: &Report) -> &[Doubt] {
+    &report.doubts
+}
