@@ -18,6 +18,7 @@ mod protocol;
 mod qemu;
 mod series;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,6 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = cache::workspace().join("target/vm");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
+    let _alone = alone(&folder)?;
     let initramfs = folder.join("initramfs");
     if let Some(init) = &args.init {
         guest::pack(&[("init", init)], &initramfs)?;
@@ -132,6 +134,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         eprintln!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// Waits until no other run uses `folder`, whose initramfs and logs belong to one run at a time, and keeps it until the
+/// returned file is closed.
+fn alone(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        eprintln!("waiting for another run of `cargo xtask vm`");
+        lock.lock()
+            .with_context(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(lock)
 }
 
 /// The kernels asked for, or the default ones, all at hand before the first boots.
