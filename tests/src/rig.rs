@@ -8,6 +8,7 @@
 //! * [`app`]: what runs inside: programs that handle, ignore, fetch or outlive their stop signal.
 //! * [`launch`]: a process put into a container: its main process or a hook.
 //! * [`kubelet`]: hook, stop signal, grace, SIGKILL, with the time of each act.
+//! * [`trace`]: the kernel's own trace, a second clock.
 //!
 //! A program that uses the rig begins its `main` with [`toolbox::play`].
 
@@ -18,3 +19,4 @@ pub mod kubelet;
 pub mod launch;
 pub mod stage;
 pub mod toolbox;
+pub mod trace;

@@ -86,7 +86,12 @@ pub(crate) fn app(args: Vec<OsString>) -> Result<ExitCode> {
             .with_context(|| format!("cannot move to {}", cgroup.display()))?;
     }
     make_noise(&app)?;
-    if let Some(lifetime) = app.lifetime {
+    if let (Some(lifetime), OnStop::Default) = (app.lifetime, app.on_stop) {
+        // One thread only, so that its end is the process's.
+        log.write("ready")?;
+        thread::sleep(Duration::from_millis(lifetime));
+        end_by_itself(&log, app.end, app.code)?;
+    } else if let Some(lifetime) = app.lifetime {
         let (log, end, code) = (log.clone(), app.end, app.code);
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(lifetime));
@@ -162,7 +167,10 @@ fn end_by_itself(log: &Log, end: End, code: i32) -> Result<()> {
             let me = std::env::args_os().next().context("no name")?;
             let mut child = Command::new(PathBuf::from(me).with_file_name("send"));
             child.args(["--pid", &std::process::id().to_string(), "--signal", "9"]);
-            child.stdout(Stdio::null()).status().context("cannot start the child that kills")?;
+            child
+                .stdout(Stdio::null())
+                .status()
+                .context("cannot start the child that kills")?;
             Ok(())
         }
     }
@@ -172,12 +180,18 @@ fn end_by_itself(log: &Log, end: End, code: i32) -> Result<()> {
 fn make_noise(app: &App) -> Result<()> {
     let me = PathBuf::from(std::env::args_os().next().context("no name")?);
     for _ in 0..app.forks {
-        Command::new(me.with_file_name("sleep")).arg("0").status().context("cannot start a child")?;
+        Command::new(me.with_file_name("sleep"))
+            .arg("0")
+            .status()
+            .context("cannot start a child")?;
     }
     if app.signals > 0 {
         let log = Log::at(app.log.with_extension("child"));
         let mut child = Command::new(me);
-        child.arg("--log").arg(log.path()).args(["--on-stop", "never"]);
+        child
+            .arg("--log")
+            .arg(log.path())
+            .args(["--on-stop", "never"]);
         let mut child = child.spawn().context("cannot start a child")?;
         log.wait_for("ready", Duration::from_secs(20))?;
         let pid = Pid::from_child(&child);
@@ -193,14 +207,23 @@ fn make_noise(app: &App) -> Result<()> {
 
 /// `sleep SECONDS`, for machines that have no other program than this one.
 pub(crate) fn sleep(args: Vec<OsString>) -> Result<ExitCode> {
-    let seconds = args.get(1).and_then(|arg| arg.to_str()).context("how many seconds?")?;
-    thread::sleep(Duration::from_secs_f64(seconds.parse().context("not a number of seconds")?));
+    let seconds = args
+        .get(1)
+        .and_then(|arg| arg.to_str())
+        .context("how many seconds?")?;
+    thread::sleep(Duration::from_secs_f64(
+        seconds.parse().context("not a number of seconds")?,
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 /// `hog MEBIBYTES`: takes that much memory, writes to it, and stays.
 pub(crate) fn hog(args: Vec<OsString>) -> Result<ExitCode> {
-    let mebibytes: usize = args.get(1).and_then(|arg| arg.to_str()).context("how many MiB?")?.parse()?;
+    let mebibytes: usize = args
+        .get(1)
+        .and_then(|arg| arg.to_str())
+        .context("how many MiB?")?
+        .parse()?;
     let mut held = Vec::new();
     for _ in 0..mebibytes {
         held.push(vec![1_u8; 1 << 20]);

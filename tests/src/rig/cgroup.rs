@@ -17,7 +17,8 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// Where the v2 tree is mounted, the unified one of a hybrid machine included.
 pub fn mount_point() -> Result<PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").context("cannot read the mount table")?;
+    let table =
+        fs::read_to_string("/proc/self/mountinfo").context("cannot read the mount table")?;
     table
         .lines()
         .find_map(|line| {
@@ -50,14 +51,19 @@ impl Cgroup {
 
     /// Its id, as the kernel's hooks give it.
     pub fn id(&self) -> Result<CgroupId> {
-        let metadata = fs::metadata(self.directory()).with_context(|| format!("no cgroup {}", self.path))?;
+        let metadata =
+            fs::metadata(self.directory()).with_context(|| format!("no cgroup {}", self.path))?;
         Ok(CgroupId(metadata.ino()))
     }
 
     /// Makes a cgroup inside it.
     pub fn child(&self, name: &str) -> Result<Self> {
-        let child = Self { mount: self.mount.clone(), path: format!("{}/{name}", self.path) };
-        fs::create_dir(child.directory()).with_context(|| format!("cannot make cgroup {}", child.path))?;
+        let child = Self {
+            mount: self.mount.clone(),
+            path: format!("{}/{name}", self.path),
+        };
+        fs::create_dir(child.directory())
+            .with_context(|| format!("cannot make cgroup {}", child.path))?;
         Ok(child)
     }
 
@@ -69,7 +75,8 @@ impl Cgroup {
 
     /// Removes it and those inside it as a runtime does once its processes are gone; waits a little for them to go.
     pub fn remove(&self) -> Result<()> {
-        remove_tree(&self.directory(), false).with_context(|| format!("cannot remove cgroup {}", self.path))
+        remove_tree(&self.directory(), false)
+            .with_context(|| format!("cannot remove cgroup {}", self.path))
     }
 }
 
@@ -83,8 +90,12 @@ impl Folder {
     /// Makes `/gracewatch-<what>-<pid>`.
     pub fn new(what: &str) -> Result<Self> {
         let path = format!("/gracewatch-{what}-{}", std::process::id());
-        let top = Cgroup { mount: mount_point()?, path };
-        fs::create_dir(top.directory()).with_context(|| format!("cannot make cgroup {}; be root", top.path))?;
+        let top = Cgroup {
+            mount: mount_point()?,
+            path,
+        };
+        fs::create_dir(top.directory())
+            .with_context(|| format!("cannot make cgroup {}; be root", top.path))?;
         Ok(Self { top })
     }
 
@@ -101,7 +112,10 @@ impl Folder {
             match fs::create_dir(cgroup.directory()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| format!("cannot make cgroup {}", cgroup.path)),
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("cannot make cgroup {}", cgroup.path));
+                }
             }
         }
         Ok(cgroup)
@@ -109,7 +123,10 @@ impl Folder {
 }
 
 impl Drop for Folder {
-    #[expect(clippy::print_stderr, reason = "drop cannot return an error, and what is left behind must be told")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "drop cannot return an error, and what is left behind must be told"
+    )]
     fn drop(&mut self) {
         if let Err(error) = remove_tree(&self.top.directory(), true) {
             eprintln!("cgroup {} is left behind: {error:#}", self.top.path);
@@ -139,7 +156,8 @@ fn remove_tree(directory: &Path, kill: bool) -> Result<()> {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) if started.elapsed() > REMOVAL_LIMIT => {
-                return Err(error).with_context(|| format!("{} still holds processes", directory.display()));
+                return Err(error)
+                    .with_context(|| format!("{} still holds processes", directory.display()));
             }
             Err(_busy) => sleep(POLL),
         }
@@ -148,7 +166,10 @@ fn remove_tree(directory: &Path, kill: bool) -> Result<()> {
 
 fn kill_members(directory: &Path) -> Result<()> {
     let members = fs::read_to_string(directory.join("cgroup.procs"))?;
-    for pid in members.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+    for pid in members
+        .lines()
+        .filter_map(|line| Pid::from_raw(line.parse().ok()?))
+    {
         // A process that died in the meantime is what we want.
         kill_process(pid, Signal::KILL).ok();
     }

@@ -37,6 +37,12 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} ({:?})", self.before.0, self.after.0, self.width())
+        write!(
+            f,
+            "{} to {} ({:?})",
+            self.before.0,
+            self.after.0,
+            self.width()
+        )
     }
 }

@@ -81,13 +81,27 @@ pub struct HookRun {
 impl Stop {
     /// SIGTERM by kill(2), no hook.
     pub fn within(grace: Duration) -> Self {
-        Self { grace, signal: Signal::TERM, via: Via::Kill, hook: None }
+        Self {
+            grace,
+            signal: Signal::TERM,
+            via: Via::Kill,
+            hook: None,
+        }
     }
 
     /// Stops the container with this main process. `tell` hears of every act.
-    pub fn run(&self, toolbox: &Toolbox, main: &mut Launched, tell: &dyn Fn(Act)) -> Result<Stopped> {
+    pub fn run(
+        &self,
+        toolbox: &Toolbox,
+        main: &mut Launched,
+        tell: &dyn Fn(Act),
+    ) -> Result<Stopped> {
         let asked_at = clock::now();
-        let mut hook = self.hook.as_ref().map(|hook| hook.clone().joining(main.pid()).start(toolbox)).transpose()?;
+        let mut hook = self
+            .hook
+            .as_ref()
+            .map(|hook| hook.clone().joining(main.pid()).start(toolbox))
+            .transpose()?;
         let mut timeout = self.grace.max(FLOOR);
         if let Some(hook) = &mut hook {
             tell(Act::HookStarted);
@@ -111,9 +125,20 @@ impl Stop {
         tell(Act::Ended(ended.status));
         let hook = hook.map(|mut hook| {
             let ended = hook.wait_end(SOON)?;
-            Ok::<_, anyhow::Error>(HookRun { pid: hook.pid(), started_after: hook.started_after(), ended })
+            Ok::<_, anyhow::Error>(HookRun {
+                pid: hook.pid(),
+                started_after: hook.started_after(),
+                ended,
+            })
         });
-        Ok(Stopped { asked_at, hook: hook.transpose()?, signal, timeout, kill, ended })
+        Ok(Stopped {
+            asked_at,
+            hook: hook.transpose()?,
+            signal,
+            timeout,
+            kill,
+            ended,
+        })
     }
 }
 
@@ -123,9 +148,20 @@ pub fn send(toolbox: &Toolbox, pid: u32, signal: Signal, via: Via) -> Result<Spa
 }
 
 /// Sends a signal so many times, one right after the other.
-pub fn send_times(toolbox: &Toolbox, pid: u32, signal: Signal, via: Via, times: u32) -> Result<Span> {
+pub fn send_times(
+    toolbox: &Toolbox,
+    pid: u32,
+    signal: Signal,
+    via: Via,
+    times: u32,
+) -> Result<Span> {
     let mut command = Command::new(toolbox.program("send"));
-    command.args(["--pid", &pid.to_string(), "--signal", &signal.number().to_string()]);
+    command.args([
+        "--pid",
+        &pid.to_string(),
+        "--signal",
+        &signal.number().to_string(),
+    ]);
     command.args(["--times", &times.to_string(), "--via"]);
     command.arg(match via {
         Via::Kill => "kill",
@@ -134,8 +170,18 @@ pub fn send_times(toolbox: &Toolbox, pid: u32, signal: Signal, via: Via, times: 
     let output = command.output().context("cannot start the sender")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{signal} to {pid} failed: {}", words.trim_end());
-    let mut times = said.split_whitespace().skip(1).map_while(|word| word.parse().ok().map(Timestamp));
-    let (before, after) = times.next().zip(times.next()).context("the sender said nothing")?;
+    ensure!(
+        output.status.success(),
+        "{signal} to {pid} failed: {}",
+        words.trim_end()
+    );
+    let mut times = said
+        .split_whitespace()
+        .skip(1)
+        .map_while(|word| word.parse().ok().map(Timestamp));
+    let (before, after) = times
+        .next()
+        .zip(times.next())
+        .context("the sender said nothing")?;
     Ok(Span { before, after })
 }

@@ -37,7 +37,11 @@ impl Launch {
     /// A container's main process: PID 1 of a namespace of its own.
     pub fn new(cgroup: &Cgroup, argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let argv = argv.into_iter().map(Into::into).collect();
-        Self { argv, cgroups: vec![cgroup.directory()], pids: Pids::Own }
+        Self {
+            argv,
+            cgroups: vec![cgroup.directory()],
+            pids: Pids::Own,
+        }
     }
 
     /// Leaves it in the machine's pid namespace.
@@ -72,11 +76,20 @@ impl Launch {
             Pids::Shared => {}
             Pids::Of(pid) => drop(command.arg("--join").arg(pid.to_string())),
         }
-        command.arg("--").args(&self.argv).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .arg("--")
+            .args(&self.argv)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut shim = command.spawn().context("cannot start the shim")?;
         let stdout = shim.stdout.take().context("the shim has no output")?;
-        let mut launched =
-            Launched { pid: 0, started_after: Timestamp(0), shim, news: listen(stdout), ended: None };
+        let mut launched = Launched {
+            pid: 0,
+            started_after: Timestamp(0),
+            shim,
+            news: listen(stdout),
+            ended: None,
+        };
         let Some(News::Started { pid, before }) = launched.next(START_LIMIT)? else {
             bail!("the shim started nothing within {START_LIMIT:?}");
         };
@@ -126,12 +139,17 @@ impl Launched {
         let path = format!("/proc/{}/comm", self.pid);
         let started = Instant::now();
         loop {
-            let comm = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+            let comm =
+                std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
             if !matches!(comm.trim_end(), "shim" | "enter") {
                 return Ok(());
             }
             if started.elapsed() > START_LIMIT {
-                bail!("process {} is still `{}` after {START_LIMIT:?}", self.pid, comm.trim_end());
+                bail!(
+                    "process {} is still `{}` after {START_LIMIT:?}",
+                    self.pid,
+                    comm.trim_end()
+                );
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -149,7 +167,8 @@ impl Launched {
 
     /// Waits for its end; an error if it takes longer than that.
     pub fn wait_end(&mut self, limit: Duration) -> Result<Ended> {
-        self.wait(limit)?.with_context(|| format!("process {} is still there after {limit:?}", self.pid))
+        self.wait(limit)?
+            .with_context(|| format!("process {} is still there after {limit:?}", self.pid))
     }
 
     fn next(&mut self, limit: Duration) -> Result<Option<News>> {
@@ -190,10 +209,16 @@ fn parse(line: &str) -> Option<News> {
     let mut words = line.split(' ');
     let (kind, first, second) = (words.next()?, words.next()?, words.next()?);
     match kind {
-        "started" => Some(News::Started { pid: first.parse().ok()?, before: Timestamp(second.parse().ok()?) }),
+        "started" => Some(News::Started {
+            pid: first.parse().ok()?,
+            before: Timestamp(second.parse().ok()?),
+        }),
         "ended" => {
             let status = ExitStatus::from_raw(second.parse().ok()?);
-            Some(News::Ended(Ended { told_at: Timestamp(first.parse().ok()?), status }))
+            Some(News::Ended(Ended {
+                told_at: Timestamp(first.parse().ok()?),
+                status,
+            }))
         }
         _ => None,
     }

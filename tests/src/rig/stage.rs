@@ -40,18 +40,27 @@ pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
     if let Some(pid) = shim.join {
         let path = format!("/proc/{pid}/ns/pid");
         let namespace = File::open(&path).with_context(|| format!("cannot open {path}"))?;
-        setns(namespace, CloneFlags::CLONE_NEWPID).context("cannot join the container's pid namespace")?;
+        setns(namespace, CloneFlags::CLONE_NEWPID)
+            .context("cannot join the container's pid namespace")?;
     }
     let me = PathBuf::from(args.first().context("no name")?);
     let mut enter = Command::new(me.with_file_name("enter"));
     for cgroup in &shim.cgroups {
         enter.arg("--cgroup").arg(cgroup);
     }
-    enter.arg("--").args(&shim.argv).stdin(Stdio::null()).stdout(Stdio::null());
+    enter
+        .arg("--")
+        .args(&shim.argv)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let before = clock::now();
-    let mut process = enter.spawn().context("cannot start the container's process")?;
+    let mut process = enter
+        .spawn()
+        .context("cannot start the container's process")?;
     say(&format!("started {} {}", process.id(), before.0))?;
-    let status = process.wait().context("cannot wait for the container's process")?;
+    let status = process
+        .wait()
+        .context("cannot wait for the container's process")?;
     say(&format!("ended {} {}", clock::now().0, status.into_raw()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -120,7 +129,8 @@ pub(crate) fn send(args: Vec<OsString>) -> Result<ExitCode> {
 
 /// Whoever started us is gone: so are we. A killed test leaves no container behind.
 fn die_with_parent() -> Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).context("cannot ask to die with the parent")
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .context("cannot ask to die with the parent")
 }
 
 /// One line for whoever started us.

@@ -52,7 +52,8 @@ impl Toolbox {
     pub fn new() -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("gracewatch-rig-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("gracewatch-rig-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let toolbox = Self { folder };
         for (name, _) in PROGRAMS {
@@ -79,12 +80,17 @@ impl Toolbox {
 
     /// The log with this name; [`app::app`] writes it.
     pub fn log(&self, name: &str) -> Log {
-        Log { path: self.folder.join(format!("{name}.log")) }
+        Log {
+            path: self.folder.join(format!("{name}.log")),
+        }
     }
 }
 
 impl Drop for Toolbox {
-    #[expect(clippy::print_stderr, reason = "drop cannot return an error, and what is left behind must be told")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "drop cannot return an error, and what is left behind must be told"
+    )]
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.folder) {
             eprintln!("{} is left behind: {error}", self.folder.display());
@@ -112,8 +118,12 @@ impl Log {
     /// Reads the clock and writes the step down.
     pub fn write(&self, step: &str) -> Result<()> {
         let line = format!("{} {step}\n", clock::now().0);
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(line.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.path)?;
+        file.write_all(line.as_bytes())
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// When the first such step was, if it was.
@@ -127,7 +137,8 @@ impl Log {
 
     /// When the step was; an error if it is not in the log.
     pub fn at_step(&self, step: &str) -> Result<Timestamp> {
-        self.find(step).with_context(|| format!("the process never wrote `{step}` to its log"))
+        self.find(step)
+            .with_context(|| format!("the process never wrote `{step}` to its log"))
     }
 
     /// Waits for the step.

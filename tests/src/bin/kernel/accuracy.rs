@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::check::Compared;
+use crate::check::{Clock, Compared};
 
 /// One kind of duration: how often it was compared, and how far it was off.
 #[derive(Debug)]
 struct Row {
+    clock: Clock,
     what: &'static str,
     count: usize,
     median: Duration,
@@ -19,42 +20,68 @@ struct Row {
     max: Duration,
 }
 
-/// The table of all comparisons; the last row is over all of them.
+/// The table of all comparisons.
 #[derive(Debug)]
 pub(crate) struct Table(Vec<Row>);
 
 impl Table {
     pub(crate) fn of(compared: &[Compared]) -> Self {
-        let mut kinds: BTreeMap<&'static str, Vec<Duration>> = BTreeMap::new();
+        let mut kinds: BTreeMap<(Clock, &'static str), Vec<Duration>> = BTreeMap::new();
         for one in compared {
-            kinds.entry(one.what).or_default().push(one.error());
+            kinds
+                .entry((one.clock, one.what))
+                .or_default()
+                .push(one.error());
+            kinds
+                .entry((one.clock, "all"))
+                .or_default()
+                .push(one.error());
         }
-        let mut rows: Vec<_> = kinds.into_iter().filter_map(|(what, errors)| Row::of(what, errors)).collect();
-        rows.extend(Row::of("all", compared.iter().map(Compared::error).collect()));
-        Self(rows)
+        Self(
+            kinds
+                .into_iter()
+                .filter_map(|((clock, what), errors)| Row::of(clock, what, errors))
+                .collect(),
+        )
     }
 
     /// The table as lines for a terminal, or for Markdown.
     pub(crate) fn render(&self) -> String {
-        let mut text = String::from("| duration | compared | median | p99 | max |\n| --- | ---: | ---: | ---: | ---: |\n");
+        let mut text = String::from(
+            "| clock | duration | compared | median | p99 | max |\n| --- | --- | ---: | ---: | ---: | ---: |\n",
+        );
         for row in &self.0 {
             let (median, p99, max) = (micros(row.median), micros(row.p99), micros(row.max));
-            writeln!(text, "| {} | {} | {median} | {p99} | {max} |", row.what, row.count).ok();
+            let clock = match row.clock {
+                Clock::Trace => "tracefs",
+                Clock::Processes => "processes",
+            };
+            writeln!(
+                text,
+                "| {clock} | {} | {} | {median} | {p99} | {max} |",
+                row.what, row.count
+            )
+            .ok();
         }
         text
     }
 
     /// Writes docs/accuracy.md.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let release = rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned();
         let text = format!(
             "# Accuracy\n\n\
-             How far the durations in the agent's reports are from the same durations by other clocks: those of the\n\
-             terminated process itself (it reads the boot clock when its program begins and right before it exits) and\n\
-             of whoever sent the signals (it reads the clock right before and after the system call). The difference\n\
-             includes the way of those processes into the kernel and out of it, so the agent's own error is smaller.\n\n\
-             Written by `cargo xtask test --only kernel --write-docs`, from one run of the real-kernel tier on Linux\n\
-             {release}, many containers at once on a busy machine.\n\n{}",
+             How far the durations in the agent's reports are from the same durations by two clocks that it knows nothing of:\n\n\
+             * **tracefs**: the kernel's own trace of the same hooks, on the boot clock. It stamps whole microseconds, and its\n  \
+               handler runs some microseconds before or after the agent's.\n\
+             * **processes**: the boot clock, read by the terminated process when its program begins and right before it exits,\n  \
+               and by the sender of each signal right before and after the system call. This includes the way of those\n  \
+               processes into the kernel and out of it: loading a program, ending a process.\n\n\
+             Written by `cargo xtask test --only kernel --write-docs` from one run of the real-kernel tier on Linux {release},\n\
+             with a dozen containers at once.\n\n{}",
             self.render()
         );
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -62,11 +89,22 @@ impl Table {
 }
 
 impl Row {
-    fn of(what: &'static str, mut errors: Vec<Duration>) -> Option<Self> {
+    fn of(clock: Clock, what: &'static str, mut errors: Vec<Duration>) -> Option<Self> {
         errors.sort();
         let count = errors.len();
-        let rank = |percent: usize| errors.get((count * percent).div_ceil(100).saturating_sub(1)).copied();
-        Some(Self { what, count, median: rank(50)?, p99: rank(99)?, max: rank(100)? })
+        let rank = |percent: usize| {
+            errors
+                .get((count * percent).div_ceil(100).saturating_sub(1))
+                .copied()
+        };
+        Some(Self {
+            clock,
+            what,
+            count,
+            median: rank(50)?,
+            p99: rank(99)?,
+            max: rank(100)?,
+        })
     }
 }
 

@@ -10,10 +10,20 @@ use agent_core::time::Timestamp;
 use gracewatch_tests::rig::clock::Span;
 use gracewatch_tests::rig::kubelet::Stopped;
 
-/// A duration that the agent measured, and the same one by a clock of our own.
+/// What a duration was compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Clock {
+    /// tracefs, on the same hooks.
+    Trace,
+    /// The boot clock as the processes concerned read it.
+    Processes,
+}
+
+/// A duration that the agent measured, and the same one by a clock that it knows nothing of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compared {
     pub(crate) what: &'static str,
+    pub(crate) clock: Clock,
     pub(crate) measured: Duration,
     pub(crate) own: Duration,
 }
@@ -40,7 +50,12 @@ pub(crate) struct Check {
 impl Check {
     /// `tolerance`: how far a duration may be off.
     pub(crate) fn new(tolerance: Duration) -> Self {
-        Self { wrong: Vec::new(), compared: Vec::new(), notes: Vec::new(), tolerance }
+        Self {
+            wrong: Vec::new(),
+            compared: Vec::new(),
+            notes: Vec::new(),
+            tolerance,
+        }
     }
 
     /// A fact that must be so.
@@ -53,7 +68,8 @@ impl Check {
     /// A fact that must be this.
     pub(crate) fn same<T: PartialEq + Debug>(&mut self, what: &str, found: T, expected: T) {
         if found != expected {
-            self.wrong.push(format!("{what}: {found:?}, but it was {expected:?}"));
+            self.wrong
+                .push(format!("{what}: {found:?}, but it was {expected:?}"));
         }
     }
 
@@ -62,7 +78,9 @@ impl Check {
         match at {
             None => self.wrong.push(format!("{what}: not reported")),
             Some(at) if span.contains(at) => {}
-            Some(at) => self.wrong.push(format!("{what}: at {}, but it was within {span}", at.0)),
+            Some(at) => self
+                .wrong
+                .push(format!("{what}: at {}, but it was within {span}", at.0)),
         }
     }
 
@@ -72,15 +90,28 @@ impl Check {
             self.wrong.push(format!("{what}: not reported"));
             return;
         };
-        let compared = Compared { what, measured, own };
+        let compared = Compared {
+            what,
+            clock: Clock::Processes,
+            measured,
+            own,
+        };
         if compared.error() > self.tolerance {
-            self.wrong.push(format!("{what}: {measured:?}, but it was {own:?} by our clock"));
+            self.wrong.push(format!(
+                "{what}: {measured:?}, but it was {own:?} by our clock"
+            ));
         }
         self.compared.push(compared);
     }
 
     /// The verdict: outcome, findings, doubts, each exactly.
-    pub(crate) fn verdict(&mut self, report: &Report, outcome: Outcome, findings: &[FindingKind], doubts: &[Doubt]) {
+    pub(crate) fn verdict(
+        &mut self,
+        report: &Report,
+        outcome: Outcome,
+        findings: &[FindingKind],
+        doubts: &[Doubt],
+    ) {
         self.same("outcome", report.outcome, outcome);
         let found: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
         self.same("findings", found.as_slice(), findings);
@@ -89,11 +120,18 @@ impl Check {
 
     /// Everything that the kubelet's stop tells of a report: signal, SIGKILL, their times and senders, the exit.
     pub(crate) fn stop(&mut self, report: &Report, stopped: &Stopped, signal: Signal) {
-        self.when("stop signal", report.stop_signal.as_ref().map(|stop| stop.at), stopped.signal);
+        self.when(
+            "stop signal",
+            report.stop_signal.as_ref().map(|stop| stop.at),
+            stopped.signal,
+        );
         if let Some(stop) = &report.stop_signal {
             self.same("stop signal", stop.signal, signal);
             self.same("its sender", stop.sender.comm.as_str(), "send");
-            self.that("its sender was outside", stop.sender.outside && !stop.sender.kernel);
+            self.that(
+                "its sender was outside",
+                stop.sender.outside && !stop.sender.kernel,
+            );
         }
         match (&report.kill, stopped.kill) {
             (Some(kill), Some(span)) => {
@@ -110,22 +148,40 @@ impl Check {
     /// The exit: its status, and that it lies between the last act and the moment the parent was told.
     pub(crate) fn exit(&mut self, report: &Report, stopped: &Stopped) {
         let before = stopped.kill.unwrap_or(stopped.signal).before;
-        let span = Span { before, after: stopped.ended.told_at };
+        let span = Span {
+            before,
+            after: stopped.ended.told_at,
+        };
         self.when("exit", report.exit.as_ref().map(|exit| exit.at), span);
         self.status(report, stopped.ended.status);
     }
 
     /// The exit's status, as the parent was told it.
     pub(crate) fn status(&mut self, report: &Report, status: std::process::ExitStatus) {
-        self.same("exit status", report.exit.as_ref().map(|exit| exit.status), Some(exit_status(status)));
+        self.same(
+            "exit status",
+            report.exit.as_ref().map(|exit| exit.status),
+            Some(exit_status(status)),
+        );
     }
 }
 
 /// The parent's words for how a process ended, in the agent's.
 pub(crate) fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
     use std::os::unix::process::ExitStatusExt as _;
-    match status.signal().and_then(|signal| Signal::try_from(signal.unsigned_abs()).ok()) {
-        Some(signal) => ExitStatus::Signal { signal, core_dumped: status.core_dumped() },
-        None => ExitStatus::Code(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or_default()),
+    match status
+        .signal()
+        .and_then(|signal| Signal::try_from(signal.unsigned_abs()).ok())
+    {
+        Some(signal) => ExitStatus::Signal {
+            signal,
+            core_dumped: status.core_dumped(),
+        },
+        None => ExitStatus::Code(
+            status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or_default(),
+        ),
     }
 }

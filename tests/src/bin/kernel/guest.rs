@@ -40,11 +40,19 @@ fn prepare() -> Result<()> {
     for (kind, place, options) in MOUNTS {
         fs::create_dir_all(place).with_context(|| format!("cannot make {place}"))?;
         let options = std::ffi::CString::new(options)?;
-        let mounted = mount(kind, place, kind, MountFlags::empty(), Some(options.as_c_str()));
+        let mounted = mount(
+            kind,
+            place,
+            kind,
+            MountFlags::empty(),
+            Some(options.as_c_str()),
+        );
         match mounted {
             Ok(()) => {}
             // A kernel that mounts /dev by itself, or one without tracefs, which nothing but `check` asks for.
-            Err(error) if matches!(kind, "devtmpfs" | "tracefs") => println!("{place} is not mounted: {error}"),
+            Err(error) if matches!(kind, "devtmpfs" | "tracefs") => {
+                println!("{place} is not mounted: {error}")
+            }
             Err(error) => return Err(error).with_context(|| format!("cannot mount {place}")),
         }
     }
@@ -57,12 +65,19 @@ fn prepare() -> Result<()> {
 
 /// Runs this program again as an ordinary process, and waits for it and for everybody else's orphans.
 fn run_tests() -> Result<i32> {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
     println!("VM-FACT release={release}");
     let mut tests = Command::new("/init");
     tests.arg("--guest");
-    let words = fs::read_to_string("/proc/cmdline").context("cannot read the kernel command line")?;
-    if let Some(filter) = words.split_whitespace().find_map(|word| word.strip_prefix("gracewatch.filter=")) {
+    let words =
+        fs::read_to_string("/proc/cmdline").context("cannot read the kernel command line")?;
+    if let Some(filter) = words
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("gracewatch.filter="))
+    {
         tests.args(["--filter", filter]);
     }
     let tests = tests.spawn().context("cannot start the tests")?;

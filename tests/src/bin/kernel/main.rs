@@ -3,7 +3,11 @@
 //!
 //! As PID 1 (in a virtual machine) it prepares the machine, runs everything, and powers off.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test runner reports on its terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test runner reports on its terminal"
+)]
 
 mod accuracy;
 mod agent;

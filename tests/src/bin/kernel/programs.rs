@@ -6,9 +6,15 @@ use gracewatch::probes::{Options, Probes};
 
 /// Loads the probes once and says what became of each; an error if a required one is missing.
 pub(crate) fn report(guest: bool) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let _entered = runtime.enter();
-    let options = Options { ring_bytes: EVENTS_BYTES, signals: u64::MAX, log: false };
+    let options = Options {
+        ring_bytes: EVENTS_BYTES,
+        signals: u64::MAX,
+        log: false,
+    };
     let probes = Probes::load(&options).context("the probes cannot be loaded")?;
     let states = probes.programs.states();
     ensure!(!states.is_empty(), "the object has no programs");
@@ -21,7 +27,9 @@ pub(crate) fn report(guest: bool) -> Result<()> {
         if guest {
             let required = if program.required { "yes" } else { "no" };
             let name = program.name;
-            println!("VM-PROGRAM name={name} required={required} loaded={attached} attached={attached}{reason}");
+            println!(
+                "VM-PROGRAM name={name} required={required} loaded={attached} attached={attached}{reason}"
+            );
         } else {
             println!("program {} ... attached: {attached}{reason}", program.name);
         }

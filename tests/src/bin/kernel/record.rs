@@ -2,7 +2,6 @@
 //! names of this run taken out.
 
 use std::path::Path;
-use std::time::Duration;
 
 use agent_core::config::Selector;
 use anyhow::{Context as _, Result, ensure};
@@ -43,17 +42,36 @@ pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()
     let (subjects, journal) = (subjects.to_string_lossy(), journal.to_string_lossy());
     let log = rig.toolbox.folder().join(format!("{name}.agent"));
     let glob = format!("{}/{name}*", rig.folder.path());
-    let agent = Whole::start(&glob, &["--subjects", &subjects, "--journal", &journal], &log)?;
-    let mut check = Check::new(Duration::from_millis(20));
-    (scenario.run)(&Stage { name, rig, agent: &agent }, &mut check)?;
+    let agent = Whole::start(
+        &glob,
+        &["--subjects", &subjects, "--journal", &journal],
+        &log,
+    )?;
+    let mut check = Check::new(rig.tolerance);
+    (scenario.run)(
+        &Stage {
+            name,
+            rig,
+            agent: &agent,
+        },
+        &mut check,
+    )?;
     let words = agent.words();
     let (status, _) = agent.stop()?;
-    ensure!(status.success(), "the agent ended with {status} and said: {words}");
-    ensure!(check.wrong.is_empty(), "the report is wrong: {}", check.wrong.join("; "));
+    ensure!(
+        status.success(),
+        "the agent ended with {status} and said: {words}"
+    );
+    ensure!(
+        check.wrong.is_empty(),
+        "the report is wrong: {}",
+        check.wrong.join("; ")
+    );
     let text = std::fs::read_to_string(&*journal).context("no journal was recorded")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let path = folder.join(format!("{name}.jsonl"));
-    std::fs::write(&path, without_names(rig, &text)).with_context(|| format!("cannot write {}", path.display()))
+    std::fs::write(&path, without_names(rig, &text))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The subjects file that says what `known` says.
@@ -80,5 +98,7 @@ pub(crate) fn subjects_file(known: &[Selector]) -> Result<String> {
 /// Takes out what names this run and this machine: the rig's folders.
 fn without_names(rig: &Rig, journal: &str) -> String {
     let toolbox = rig.toolbox.folder().to_string_lossy();
-    journal.replace(&*toolbox, "/rig").replace(rig.folder.path(), "/rig")
+    journal
+        .replace(&*toolbox, "/rig")
+        .replace(rig.folder.path(), "/rig")
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,12 @@ use crate::Args;
 use crate::accuracy::Table;
 use crate::agent::Agent;
 use crate::agent::in_process::InProcess;
-use crate::check::Check;
+use crate::check::{Check, Compared};
 use crate::scenario::{Rig, Scenario, Stage};
 use crate::{programs, record, scenarios};
 
 /// Scenarios at a time: most of them only wait.
 const AT_ONCE: usize = 12;
-/// How far a duration may be off here, and on an emulated processor.
-const TOLERANCE: Duration = Duration::from_millis(20);
-const TOLERANCE_SLOW: Duration = Duration::from_millis(500);
-
 /// How one scenario ended.
 struct Outcome {
     name: &'static str,
@@ -33,7 +29,11 @@ struct Outcome {
 
 /// Runs what `args` ask for; whether all passed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let wanted = |scenario: &Scenario| args.filter.as_ref().is_none_or(|part| scenario.name.contains(part.as_str()));
+    let wanted = |scenario: &Scenario| {
+        args.filter
+            .as_ref()
+            .is_none_or(|part| scenario.name.contains(part.as_str()))
+    };
     let shared: Vec<_> = scenarios::all().into_iter().filter(wanted).collect();
     let alone: Vec<_> = scenarios::own_agents().into_iter().filter(wanted).collect();
     if args.list {
@@ -42,8 +42,15 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         }
         return Ok(true);
     }
-    ensure!(!shared.is_empty() || !alone.is_empty(), "no scenario has `{}` in its name", args.filter.as_deref().unwrap_or_default());
-    ensure!(rustix::process::geteuid().is_root(), "the real-kernel tier loads probes and makes cgroups: run it as root");
+    ensure!(
+        !shared.is_empty() || !alone.is_empty(),
+        "no scenario has `{}` in its name",
+        args.filter.as_deref().unwrap_or_default()
+    );
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the real-kernel tier loads probes and makes cgroups: run it as root"
+    );
     if let Some(folder) = &args.record_dir {
         return record_all(folder, wanted);
     }
@@ -53,7 +60,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let started = Instant::now();
     let mut outcomes = Vec::new();
     if !shared.is_empty() {
-        let selectors = shared.iter().flat_map(|scenario| (scenario.known)(&rig, scenario.name)).collect();
+        let selectors = shared
+            .iter()
+            .flat_map(|scenario| (scenario.known)(&rig, scenario.name))
+            .collect();
         let agent = InProcess::start(rig.folder.path(), selectors)?;
         outcomes = run_beside(&rig, &agent, &shared, args.guest);
         agent.stop()?;
@@ -61,8 +71,15 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     for scenario in &alone {
         outcomes.push(run_one(&rig, &NoAgent, scenario, args.guest));
     }
+    let mut compared =
+        std::mem::take(&mut *rig.traced.lock().unwrap_or_else(PoisonError::into_inner));
     drop(rig);
-    summary(args, &outcomes, started.elapsed())
+    compared.extend(
+        outcomes
+            .iter()
+            .flat_map(|outcome| outcome.check.compared.iter().copied()),
+    );
+    summary(args, &outcomes, &compared, started.elapsed())
 }
 
 /// Several at a time, in order of the list.
@@ -87,14 +104,24 @@ fn run_beside(rig: &Rig, agent: &dyn Agent, scenarios: &[Scenario], guest: bool)
 
 fn run_one(rig: &Rig, agent: &dyn Agent, scenario: &Scenario, guest: bool) -> Outcome {
     let started = Instant::now();
-    let mut check = Check::new(if rig.slow { TOLERANCE_SLOW } else { TOLERANCE });
-    let stage = Stage { name: scenario.name, rig, agent };
+    let mut check = Check::new(rig.tolerance);
+    let stage = Stage {
+        name: scenario.name,
+        rig,
+        agent,
+    };
     match catch_unwind(AssertUnwindSafe(|| (scenario.run)(&stage, &mut check))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => check.wrong.push(format!("{error:#}")),
-        Err(_panic) => check.wrong.push("it panicked; the message is above".to_owned()),
+        Err(_panic) => check
+            .wrong
+            .push("it panicked; the message is above".to_owned()),
     }
-    let outcome = Outcome { name: scenario.name, check, took: started.elapsed() };
+    let outcome = Outcome {
+        name: scenario.name,
+        check,
+        took: started.elapsed(),
+    };
     outcome.tell(guest);
     outcome
 }
@@ -107,29 +134,54 @@ impl Outcome {
     /// One line, written whole, so that lines of scenarios that run beside each other do not mix.
     fn tell(&self, guest: bool) {
         let result = if self.passed() { "ok" } else { "failed" };
-        let words = if self.passed() { &self.check.notes } else { &self.check.wrong };
+        let words = if self.passed() {
+            &self.check.notes
+        } else {
+            &self.check.wrong
+        };
         let detail = words.join("; ").replace('\n', " ");
         let line = if guest {
-            format!("VM-SCENARIO name={} result={result} detail={detail}\n", self.name)
+            format!(
+                "VM-SCENARIO name={} result={result} detail={detail}\n",
+                self.name
+            )
         } else {
             let result = if self.passed() { "ok" } else { "FAILED" };
-            let detail = if detail.is_empty() { detail } else { format!("  ({detail})") };
-            format!("scenario {} ... {result} {:.1} s{detail}\n", self.name, self.took.as_secs_f32())
+            let detail = if detail.is_empty() {
+                detail
+            } else {
+                format!("  ({detail})")
+            };
+            format!(
+                "scenario {} ... {result} {:.1} s{detail}\n",
+                self.name,
+                self.took.as_secs_f32()
+            )
         };
         std::io::stdout().lock().write_all(line.as_bytes()).ok();
     }
 }
 
-fn summary(args: &Args, outcomes: &[Outcome], took: Duration) -> Result<bool> {
-    let compared: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.check.compared.iter().copied()).collect();
+fn summary(
+    args: &Args,
+    outcomes: &[Outcome],
+    compared: &[Compared],
+    took: Duration,
+) -> Result<bool> {
     if !compared.is_empty() && !args.guest {
-        let table = Table::of(&compared);
-        println!("\nerror of the measured durations, against the processes' own clocks:\n\n{}", table.render());
+        let table = Table::of(compared);
+        println!(
+            "\nerror of the measured durations, against clocks that the agent knows nothing of:\n\n{}",
+            table.render()
+        );
         if let Some(path) = &args.accuracy_out {
             table.write(path)?;
         }
     }
-    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.passed())
+        .collect();
     if !failed.is_empty() {
         println!("\nfailures:");
     }
@@ -140,15 +192,23 @@ fn summary(args: &Args, outcomes: &[Outcome], took: Duration) -> Result<bool> {
         }
     }
     let passed = outcomes.len() - failed.len();
-    println!("\n{passed} passed, {} failed in {:.1} s", failed.len(), took.as_secs_f32());
+    println!(
+        "\n{passed} passed, {} failed in {:.1} s",
+        failed.len(),
+        took.as_secs_f32()
+    );
     Ok(failed.is_empty())
 }
 
 /// Plays the chosen scenarios again, each for an agent of its own that records.
 fn record_all(folder: &Path, wanted: impl Fn(&Scenario) -> bool) -> Result<bool> {
     let rig = Rig::new(false)?;
-    for scenario in scenarios::all().iter().filter(|scenario| record::is_chosen(scenario) && wanted(scenario)) {
-        record::record(&rig, scenario, folder).with_context(|| format!("cannot record {}", scenario.name))?;
+    for scenario in scenarios::all()
+        .iter()
+        .filter(|scenario| record::is_chosen(scenario) && wanted(scenario))
+    {
+        record::record(&rig, scenario, folder)
+            .with_context(|| format!("cannot record {}", scenario.name))?;
         println!("recorded {}", scenario.name);
     }
     Ok(true)

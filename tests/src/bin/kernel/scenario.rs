@@ -1,18 +1,20 @@
 //! What a scenario is, and what it finds when it runs: the rig, the agent, and its own part of the cgroup tree.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_core::config::Selector;
 use agent_core::report::Report;
 use agent_core::signal::Signal;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
 use gracewatch_tests::rig::kubelet::Stop;
 use gracewatch_tests::rig::launch::{Launch, Launched};
 use gracewatch_tests::rig::toolbox::{Log, Toolbox};
+use gracewatch_tests::rig::trace::{Trace, Traced};
 
 use crate::agent::Agent;
-use crate::check::Check;
+use crate::check::{Check, Clock, Compared};
 
 /// How long the agent may take to say what it must say.
 const REPORT_LIMIT: Duration = Duration::from_secs(15);
@@ -30,8 +32,15 @@ pub(crate) struct Scenario {
 
 impl Scenario {
     /// A scenario of whose subjects the agent knows nothing but the cgroups.
-    pub(crate) const fn plain(name: &'static str, run: fn(&Stage<'_>, &mut Check) -> Result<()>) -> Self {
-        Self { name, known: |_, _| Vec::new(), run }
+    pub(crate) const fn plain(
+        name: &'static str,
+        run: fn(&Stage<'_>, &mut Check) -> Result<()>,
+    ) -> Self {
+        Self {
+            name,
+            known: |_, _| Vec::new(),
+            run,
+        }
     }
 
     /// A scenario whose subjects have this grace period.
@@ -49,14 +58,86 @@ impl Scenario {
 pub(crate) struct Rig {
     pub(crate) folder: Folder,
     pub(crate) toolbox: Toolbox,
-    /// Whether the machine is slow, so that bounds on durations are loose.
+    /// How far a duration may be off.
+    pub(crate) tolerance: Duration,
+    /// Whether the machine is slow.
     pub(crate) slow: bool,
+    trace: Trace,
+    /// Durations compared with the trace.
+    pub(crate) traced: Mutex<Vec<Compared>>,
 }
+
+/// How far a duration may be off here, and on an emulated processor.
+const TOLERANCE: Duration = Duration::from_millis(20);
+const TOLERANCE_SLOW: Duration = Duration::from_millis(500);
 
 impl Rig {
     pub(crate) fn new(slow: bool) -> Result<Self> {
         let toolbox = Toolbox::new()?;
-        Ok(Self { folder: Folder::new("kernel")?, toolbox, slow })
+        Ok(Self {
+            folder: Folder::new("kernel")?,
+            toolbox,
+            tolerance: if slow { TOLERANCE_SLOW } else { TOLERANCE },
+            slow,
+            trace: Trace::start()?,
+            traced: Mutex::default(),
+        })
+    }
+
+    /// Compares every duration of a report with the kernel's trace of the same hooks.
+    fn compare(&self, report: &Report) -> Result<()> {
+        let Some(main) = &report.main else {
+            return Ok(());
+        };
+        let pid = main.tgid.0;
+        let exit = self.trace.last(pid, Traced::Exit);
+        let stop = report
+            .stop_signal
+            .as_ref()
+            .and_then(|stop| self.trace.first(pid, Traced::Signal(stop.signal.number())));
+        let kill = self.trace.first(pid, Traced::Signal(Signal::KILL.number()));
+        let hook = report.hook.as_ref().map(|hook| hook.tgid.0);
+        let exec = hook.and_then(|hook| self.trace.last(hook, Traced::Exec));
+        let end = hook.and_then(|hook| self.trace.last(hook, Traced::Exit));
+        let pairs = [
+            (
+                "stop signal to exit",
+                report.stop_signal_to_exit(),
+                stop.zip(exit),
+            ),
+            (
+                "stop signal to SIGKILL",
+                report.stop_signal_to_kill(),
+                stop.zip(kill),
+            ),
+            ("hook", report.hook_duration(), exec.zip(end)),
+            (
+                "total",
+                report.total().filter(|total| !total.is_zero()),
+                exec.or(stop).zip(exit),
+            ),
+        ];
+        for (what, measured, traced) in pairs {
+            let (Some(measured), Some((from, to))) = (measured, traced) else {
+                continue;
+            };
+            let compared = Compared {
+                what,
+                clock: Clock::Trace,
+                measured,
+                own: to.since(from),
+            };
+            self.traced
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(compared);
+            let own = compared.own;
+            ensure!(
+                compared.error() <= self.tolerance,
+                "{what}: {measured:?}, but it was {own:?} by the kernel's trace"
+            );
+        }
+        Ok(())
     }
 
     /// A selector for the cgroup of this name.
@@ -114,7 +195,11 @@ impl Stage<'_> {
 
     /// The scenario's name with a suffix: what its cgroups and logs are called.
     pub(crate) fn key(&self, suffix: &str) -> String {
-        if suffix.is_empty() { self.name.to_owned() } else { format!("{}-{suffix}", self.name) }
+        if suffix.is_empty() {
+            self.name.to_owned()
+        } else {
+            format!("{}-{suffix}", self.name)
+        }
     }
 
     /// Starts a container that runs `app` with these options, and waits until it is ready.
@@ -157,7 +242,11 @@ impl Stage<'_> {
         let main = launch.start(self.toolbox())?;
         main.wait_exec()?;
         self.agent.wait_tracked(cgroup.path(), REPORT_LIMIT)?;
-        Ok(Container { cgroup, main, log: self.toolbox().log(self.name) })
+        Ok(Container {
+            cgroup,
+            main,
+            log: self.toolbox().log(self.name),
+        })
     }
 
     /// The hook that runs `app` with these options.
@@ -187,9 +276,12 @@ impl Stage<'_> {
 
     /// The one report of this cgroup.
     pub(crate) fn report_of(&self, cgroup: &Cgroup) -> Result<Report> {
-        self.agent
+        let report = self
+            .agent
             .report(cgroup.path(), REPORT_LIMIT)
-            .with_context(|| format!("no report of {}", cgroup.path().rsplit('/').next().unwrap_or_default()))
+            .with_context(|| format!("no report of {}", cgroup.path()))?;
+        self.rig.compare(&report)?;
+        Ok(report)
     }
 }
 

@@ -52,8 +52,14 @@ impl Shared {
             if let Some(why) = &heard.ended {
                 bail!("the agent ended: {why}");
             }
-            let left = limit.checked_sub(started.elapsed()).with_context(|| format!("nothing after {limit:?}"))?;
-            heard = self.changed.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+            let left = limit
+                .checked_sub(started.elapsed())
+                .with_context(|| format!("nothing after {limit:?}"))?;
+            heard = self
+                .changed
+                .wait_timeout(heard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -65,7 +71,10 @@ impl Sink for Collect {
     fn output(&mut self, output: &Output, _now: Timestamp) {
         let mut heard = self.0.heard();
         match output {
-            Output::Tracked { subject, added: true } => drop(heard.tracked.insert(subject.path.clone())),
+            Output::Tracked {
+                subject,
+                added: true,
+            } => drop(heard.tracked.insert(subject.path.clone())),
             Output::Finished(report) => heard.reports.push(Report::clone(report)),
             _ => return,
         }
@@ -89,7 +98,9 @@ pub(crate) struct InProcess {
 
 impl fmt::Debug for InProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InProcess").field("shared", &self.shared).finish_non_exhaustive()
+        f.debug_struct("InProcess")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,8 +109,18 @@ impl InProcess {
     pub(crate) fn start(folder: &str, mut selectors: Vec<Selector>) -> Result<Self> {
         // What lies in `_nested` is found by the paths of real runtimes, as it would be without any glob.
         let ours = format!("{folder}/[!_]*");
-        selectors.push(Selector { cgroup: ours, grace: None, stop_signal: None, pre_stop: None });
-        let config = Config { systemd: true, containers: true, selectors, limits: Limits::default() };
+        selectors.push(Selector {
+            cgroup: ours,
+            grace: None,
+            stop_signal: None,
+            pre_stop: None,
+        });
+        let config = Config {
+            systemd: true,
+            containers: true,
+            selectors,
+            limits: Limits::default(),
+        };
         let options = PipelineOptions {
             config,
             cgroup_root: None,
@@ -110,16 +131,24 @@ impl InProcess {
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = oneshot::channel();
         let mut sink = Collect(Arc::clone(&shared));
-        let thread = std::thread::Builder::new().name("agent".to_owned()).spawn(move || {
-            let why = match run(options, &mut sink, stopped) {
-                Ok(()) => "it was asked to".to_owned(),
-                Err(error) => format!("{error:#}"),
-            };
-            sink.0.heard().ended = Some(why);
-            sink.0.changed.notify_all();
-        })?;
-        let agent = Self { shared, stop: Some(stop), thread: Some(thread) };
-        agent.shared.wait(LIMIT, |heard| heard.scanned.then_some(()))?;
+        let thread = std::thread::Builder::new()
+            .name("agent".to_owned())
+            .spawn(move || {
+                let why = match run(options, &mut sink, stopped) {
+                    Ok(()) => "it was asked to".to_owned(),
+                    Err(error) => format!("{error:#}"),
+                };
+                sink.0.heard().ended = Some(why);
+                sink.0.changed.notify_all();
+            })?;
+        let agent = Self {
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        };
+        agent
+            .shared
+            .wait(LIMIT, |heard| heard.scanned.then_some(()))?;
         Ok(agent)
     }
 
@@ -130,8 +159,12 @@ impl InProcess {
 
     fn end(&mut self) -> Result<()> {
         drop(self.stop.take());
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        thread.join().map_err(|_panic| anyhow!("the agent's thread panicked"))
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        thread
+            .join()
+            .map_err(|_panic| anyhow!("the agent's thread panicked"))
     }
 }
 
@@ -142,7 +175,9 @@ impl Drop for InProcess {
 }
 
 fn run(options: PipelineOptions, sink: &mut Collect, stopped: oneshot::Receiver<()>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let pipeline = Pipeline::start(options)?;
         // The sender is dropped to stop it, so an error is the sign.
@@ -158,10 +193,21 @@ impl Agent for InProcess {
     }
 
     fn report(&self, path: &str, limit: Duration) -> Result<Report> {
-        self.shared.wait(limit, |heard| heard.reports.iter().find(|report| report.subject.path == path).cloned())
+        self.shared.wait(limit, |heard| {
+            heard
+                .reports
+                .iter()
+                .find(|report| report.subject.path == path)
+                .cloned()
+        })
     }
 
     fn count(&self, path: &str) -> usize {
-        self.shared.heard().reports.iter().filter(|report| report.subject.path == path).count()
+        self.shared
+            .heard()
+            .reports
+            .iter()
+            .filter(|report| report.subject.path == path)
+            .count()
     }
 }

@@ -18,11 +18,31 @@ const LONG_HOOK: &str = "--on-stop default --lifetime 60000";
 const BAD_HOOK: &str = "--on-stop default --lifetime 200 --code 5";
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::with("hook_then_stop", |rig, name| known(rig, name, 5, SLOW_HOOK), hook_then_stop),
-    Scenario::with("hook_eats_grace", |rig, name| known(rig, name, 3, LONG_HOOK), hook_eats_grace),
-    Scenario::with("hook_fails", |rig, name| known(rig, name, 5, BAD_HOOK), hook_fails),
-    Scenario::with("hook_ended_by_container", |rig, name| known(rig, name, 5, LONG_HOOK), hook_ended_by_container),
-    Scenario::with("exec_is_no_hook", |rig, name| known(rig, name, 5, LONG_HOOK), exec_is_no_hook),
+    Scenario::with(
+        "hook_then_stop",
+        |rig, name| known(rig, name, 5, SLOW_HOOK),
+        hook_then_stop,
+    ),
+    Scenario::with(
+        "hook_eats_grace",
+        |rig, name| known(rig, name, 3, LONG_HOOK),
+        hook_eats_grace,
+    ),
+    Scenario::with(
+        "hook_fails",
+        |rig, name| known(rig, name, 5, BAD_HOOK),
+        hook_fails,
+    ),
+    Scenario::with(
+        "hook_ended_by_container",
+        |rig, name| known(rig, name, 5, LONG_HOOK),
+        hook_ended_by_container,
+    ),
+    Scenario::with(
+        "exec_is_no_hook",
+        |rig, name| known(rig, name, 5, LONG_HOOK),
+        exec_is_no_hook,
+    ),
 ];
 
 /// Grace period and hook, as a pod's specification would tell them.
@@ -32,20 +52,53 @@ fn known(rig: &Rig, name: &str, grace: u64, hook: &str) -> Vec<Selector> {
     vec![selector]
 }
 
-fn stop_with(stage: &Stage<'_>, container: &mut Container, grace: u64, hook: &str) -> Result<Stopped> {
+fn stop_with(
+    stage: &Stage<'_>,
+    container: &mut Container,
+    grace: u64,
+    hook: &str,
+) -> Result<Stopped> {
     let hook = stage.hook(container, hook);
-    stage.stop(container, &Stop { hook: Some(hook), ..within(grace) })
+    stage.stop(
+        container,
+        &Stop {
+            hook: Some(hook),
+            ..within(grace)
+        },
+    )
 }
 
 /// The hook's own clock: from the first thing it wrote down to the last.
-fn own_hook(stage: &Stage<'_>, check: &mut Check, report: &Report, stopped: &Stopped) -> Result<()> {
-    let (run, hook) = stopped.hook.zip(report.hook.as_ref()).context("the hook is not in the report")?;
-    let (start, exit) = (stage.hook_log().at_step("start")?, stage.hook_log().at_step("exit")?);
+fn own_hook(
+    stage: &Stage<'_>,
+    check: &mut Check,
+    report: &Report,
+    stopped: &Stopped,
+) -> Result<()> {
+    let (run, hook) = stopped
+        .hook
+        .zip(report.hook.as_ref())
+        .context("the hook is not in the report")?;
+    let (start, exit) = (
+        stage.hook_log().at_step("start")?,
+        stage.hook_log().at_step("exit")?,
+    );
     check.took("hook", report.hook_duration(), exit.since(start));
-    check.that("the hook's exec lies before its own start", run.started_after <= hook.started_at && hook.started_at <= start);
-    check.that("the hook's exit was told later", hook.ended_at.is_some_and(|at| exit <= at && at <= run.ended.told_at));
+    check.that(
+        "the hook's exec lies before its own start",
+        run.started_after <= hook.started_at && hook.started_at <= start,
+    );
+    check.that(
+        "the hook's exit was told later",
+        hook.ended_at
+            .is_some_and(|at| exit <= at && at <= run.ended.told_at),
+    );
     check.same("the hook's process", hook.tgid.0, run.pid);
-    check.same("the hook's end", hook.status, Some(exit_status(run.ended.status)));
+    check.same(
+        "the hook's end",
+        hook.status,
+        Some(exit_status(run.ended.status)),
+    );
     check.same("T0", report.started_at, hook.started_at);
     Ok(())
 }
@@ -60,10 +113,17 @@ fn hook_then_stop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     own_hook(stage, check, &report, &stopped)?;
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
     check.took("stop signal to exit", report.stop_signal_to_exit(), own);
-    let total = container.log.at_step("exit")?.since(stage.hook_log().at_step("start")?);
+    let total = container
+        .log
+        .at_step("exit")?
+        .since(stage.hook_log().at_step("start")?);
     check.took("total", report.total(), total);
     let grace = report.grace.as_ref().context("no grace")?;
-    check.same("grace after the hook", (grace.after_hook, grace.floor_used), (stopped.timeout, false));
+    check.same(
+        "grace after the hook",
+        (grace.after_hook, grace.floor_used),
+        (stopped.timeout, false),
+    );
     Ok(())
 }
 
@@ -75,9 +135,17 @@ fn hook_eats_grace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[FindingKind::HookOverran], &[]);
     let hook = report.hook.as_ref().context("no hook")?;
-    check.same("running at the stop signal, ended by the container", (hook.running_at_stop_signal, hook.ended_by_container), (true, true));
+    check.same(
+        "running at the stop signal, ended by the container",
+        (hook.running_at_stop_signal, hook.ended_by_container),
+        (true, true),
+    );
     let grace = report.grace.as_ref().context("no grace")?;
-    check.same("grace after the hook", (grace.after_hook, grace.floor_used), (FLOOR, true));
+    check.same(
+        "grace after the hook",
+        (grace.after_hook, grace.floor_used),
+        (FLOOR, true),
+    );
     check.same("that is what the kubelet gave", stopped.timeout, FLOOR);
     Ok(())
 }
@@ -90,14 +158,20 @@ fn hook_fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[FindingKind::HookFailed], &[]);
     own_hook(stage, check, &report, &stopped)?;
-    check.same("its status", report.hook.and_then(|hook| hook.status), Some(ExitStatus::Code(5)));
+    check.same(
+        "its status",
+        report.hook.and_then(|hook| hook.status),
+        Some(ExitStatus::Code(5)),
+    );
     Ok(())
 }
 
 /// The container ends by itself while its hook runs: no stop signal, and the hook dies with it.
 fn hook_ended_by_container(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop exit --lifetime 1500")?;
-    let hook = stage.hook(&container, LONG_HOOK).joining(container.main.pid());
+    let hook = stage
+        .hook(&container, LONG_HOOK)
+        .joining(container.main.pid());
     let mut hook = hook.start(stage.toolbox())?;
     let ended = container.main.wait_end(Duration::from_secs(20))?;
     let hook_ended = hook.wait_end(Duration::from_secs(20))?;
@@ -107,9 +181,16 @@ fn hook_ended_by_container(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.same("a stop signal", report.stop_signal.is_some(), false);
     check.same("a SIGKILL", report.kill.is_some(), false);
     let found = report.hook.as_ref().context("no hook")?;
-    check.same("the hook's end", found.status, Some(exit_status(hook_ended.status)));
+    check.same(
+        "the hook's end",
+        found.status,
+        Some(exit_status(hook_ended.status)),
+    );
     check.same("ended by the container", found.ended_by_container, true);
-    let own = container.log.at_step("exit")?.since(stage.hook_log().at_step("start")?);
+    let own = container
+        .log
+        .at_step("exit")?
+        .since(stage.hook_log().at_step("start")?);
     check.took("total", report.total(), own);
     Ok(())
 }
@@ -118,15 +199,24 @@ fn hook_ended_by_container(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn exec_is_no_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop exit")?;
     for code in [0, 1] {
-        let argv = stage.rig.app(&stage.key("probe"), &format!("--on-stop default --lifetime 50 --code {code}"));
+        let argv = stage.rig.app(
+            &stage.key("probe"),
+            &format!("--on-stop default --lifetime 50 --code {code}"),
+        );
         let probe = Launch::new(&container.cgroup, argv).joining(container.main.pid());
-        probe.start(stage.toolbox())?.wait_end(Duration::from_secs(20))?;
+        probe
+            .start(stage.toolbox())?
+            .wait_end(Duration::from_secs(20))?;
     }
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    check.same("T0", Some(report.started_at), report.stop_signal.as_ref().map(|stop| stop.at));
+    check.same(
+        "T0",
+        Some(report.started_at),
+        report.stop_signal.as_ref().map(|stop| stop.at),
+    );
     check.same("a hook was seen", report.hook.is_some(), false);
     Ok(())
 }

@@ -27,14 +27,27 @@ pub(crate) const ALL: &[Scenario] = &[
 /// SIGKILL from outside, and nothing before it.
 fn no_stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop exit")?;
-    let kill = send(stage.toolbox(), container.main.pid(), Signal::KILL, Via::Kill)?;
+    let kill = send(
+        stage.toolbox(),
+        container.main.pid(),
+        Signal::KILL,
+        Via::Kill,
+    )?;
     let ended = container.main.wait_end(SOON)?;
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::ForceKilled);
     check.when("SIGKILL", report.kill.as_ref().map(|kill| kill.at), kill);
-    check.same("its cause", report.kill.as_ref().map(|kill| kill.cause), Some(KillCause::NoStopSignal));
+    check.same(
+        "its cause",
+        report.kill.as_ref().map(|kill| kill.cause),
+        Some(KillCause::NoStopSignal),
+    );
     check.same("a stop signal", report.stop_signal.is_some(), false);
-    check.same("findings", report.findings.iter().map(|finding| finding.kind).collect(), vec![FindingKind::KilledWithoutStopSignal]);
+    check.same(
+        "findings",
+        report.findings.iter().map(|finding| finding.kind).collect(),
+        vec![FindingKind::KilledWithoutStopSignal],
+    );
     check.status(&report, ended.status);
     Ok(())
 }
@@ -42,28 +55,59 @@ fn no_stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// A runtime that repeats its SIGKILL, as CRI-O does: one termination, the first one counts.
 fn kill_repeated(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop never")?;
-    let kill = send_times(stage.toolbox(), container.main.pid(), Signal::KILL, Via::Pidfd, 1)?;
+    let kill = send_times(
+        stage.toolbox(),
+        container.main.pid(),
+        Signal::KILL,
+        Via::Pidfd,
+        1,
+    )?;
     for _ in 0..3 {
         // The process may be gone already, which is as it should be.
-        send(stage.toolbox(), container.main.pid(), Signal::KILL, Via::Pidfd).ok();
+        send(
+            stage.toolbox(),
+            container.main.pid(),
+            Signal::KILL,
+            Via::Pidfd,
+        )
+        .ok();
     }
     container.main.wait_end(SOON)?;
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::ForceKilled);
-    check.when("the first SIGKILL", report.kill.as_ref().map(|kill| kill.at), kill);
+    check.when(
+        "the first SIGKILL",
+        report.kill.as_ref().map(|kill| kill.at),
+        kill,
+    );
     check.same("reports", stage.agent.count(container.cgroup.path()), 1);
     Ok(())
 }
 
 /// A child kills its own container's main process.
 fn killed_from_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app_sharing_pids("--on-stop exit --lifetime 300 --end killed-by-child")?;
+    let mut container =
+        stage.app_sharing_pids("--on-stop exit --lifetime 300 --end killed-by-child")?;
     let ended = container.main.wait_end(SOON)?;
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::KilledByOther);
-    check.same("cause of SIGKILL", report.kill.as_ref().map(|kill| kill.cause), Some(KillCause::Inside));
-    check.that("its sender was inside", report.kill.as_ref().is_some_and(|kill| !kill.sender.outside));
-    check.same("findings", report.findings.iter().map(|finding| finding.kind).collect(), vec![FindingKind::KilledByOther]);
+    check.same(
+        "cause of SIGKILL",
+        report.kill.as_ref().map(|kill| kill.cause),
+        Some(KillCause::Inside),
+    );
+    check.that(
+        "its sender was inside",
+        report
+            .kill
+            .as_ref()
+            .is_some_and(|kill| !kill.sender.outside),
+    );
+    check.same(
+        "findings",
+        report.findings.iter().map(|finding| finding.kind).collect(),
+        vec![FindingKind::KilledByOther],
+    );
     check.status(&report, ended.status);
     Ok(())
 }
@@ -72,19 +116,42 @@ fn killed_from_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn cgroup_kill(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop exit --forks 3")?;
     if !container.cgroup.directory().join("cgroup.kill").exists() {
-        check.notes.push("this kernel has no cgroup.kill; killed by signal instead".to_owned());
-        send(stage.toolbox(), container.main.pid(), Signal::KILL, Via::Kill)?;
+        check
+            .notes
+            .push("this kernel has no cgroup.kill; killed by signal instead".to_owned());
+        send(
+            stage.toolbox(),
+            container.main.pid(),
+            Signal::KILL,
+            Via::Kill,
+        )?;
     }
     let before = clock::now();
-    container.cgroup.write("cgroup.kill", "1").or_else(|error| if check.notes.is_empty() { Err(error) } else { Ok(()) })?;
+    container
+        .cgroup
+        .write("cgroup.kill", "1")
+        .or_else(|error| {
+            if check.notes.is_empty() {
+                Err(error)
+            } else {
+                Ok(())
+            }
+        })?;
     let after = clock::now();
     let ended = container.main.wait_end(SOON)?;
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::ForceKilled);
     if check.notes.is_empty() {
-        check.when("SIGKILL", report.kill.as_ref().map(|kill| kill.at), clock::Span { before, after });
+        check.when(
+            "SIGKILL",
+            report.kill.as_ref().map(|kill| kill.at),
+            clock::Span { before, after },
+        );
     }
-    check.that("its sender was outside", report.kill.as_ref().is_some_and(|kill| kill.sender.outside));
+    check.that(
+        "its sender was outside",
+        report.kill.as_ref().is_some_and(|kill| kill.sender.outside),
+    );
     check.status(&report, ended.status);
     Ok(())
 }
@@ -108,20 +175,31 @@ fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         cgroup.write("memory.max", "33554432")?;
     } else if v1.join("memory.limit_in_bytes").exists() {
         let folder = v1.join(format!("gracewatch-oom-{}", std::process::id()));
-        std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
         std::fs::write(folder.join("memory.limit_in_bytes"), "33554432")?;
         launch = launch.and_cgroup(folder.clone());
         memory = Some(Memory(folder));
     } else {
-        bail!("this machine has no memory controller for a cgroup: neither memory.max nor /sys/fs/cgroup/memory");
+        bail!(
+            "this machine has no memory controller for a cgroup: neither memory.max nor /sys/fs/cgroup/memory"
+        );
     }
     let mut container = stage.start_silent(cgroup, &launch)?;
     let ended = container.main.wait_end(Duration::from_secs(60))?;
     drop(memory);
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::OomKilled);
-    check.same("cause of SIGKILL", report.kill.as_ref().map(|kill| kill.cause), Some(KillCause::Oom));
-    check.same("findings", report.findings.iter().map(|finding| finding.kind).collect(), vec![FindingKind::OomKilled]);
+    check.same(
+        "cause of SIGKILL",
+        report.kill.as_ref().map(|kill| kill.cause),
+        Some(KillCause::Oom),
+    );
+    check.same(
+        "findings",
+        report.findings.iter().map(|finding| finding.kind).collect(),
+        vec![FindingKind::OomKilled],
+    );
     check.status(&report, ended.status);
     Ok(())
 }

@@ -19,48 +19,99 @@ const TINY: u32 = 4096;
 /// Signals sent at once.
 const SIGNALS: u32 = 5_000;
 
-pub(crate) const ALL: &[Scenario] =
-    &[Scenario::plain("lost_records_are_counted", counted), Scenario::plain("lost_records_make_incomplete", incomplete)];
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario::plain("lost_records_are_counted", counted),
+    Scenario::plain("lost_records_make_incomplete", incomplete),
+];
 
 /// The probes alone, with nobody reading: every signal is either in the ring buffer or in the counter of lost ones.
 fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let _entered = runtime.enter();
-    let mut probes = Probes::load(&Options { ring_bytes: TINY, signals: u64::MAX, log: false })?;
+    let mut probes = Probes::load(&Options {
+        ring_bytes: TINY,
+        signals: u64::MAX,
+        log: false,
+    })?;
     let container = stage.app("--on-stop never")?;
     let id = container.cgroup.id()?.0;
-    probes.tracker.track(id, &[], Signal::TERM.bit() | Signal::KILL.bit())?;
+    probes
+        .tracker
+        .track(id, &[], Signal::TERM.bit() | Signal::KILL.bit())?;
     probes.tracker.watch(container.main.pid(), id)?;
     let before = probes.counters.read()?;
-    send_times(stage.toolbox(), container.main.pid(), Signal::TERM, Via::Kill, SIGNALS)?;
+    send_times(
+        stage.toolbox(),
+        container.main.pid(),
+        Signal::TERM,
+        Via::Kill,
+        SIGNALS,
+    )?;
     let after = probes.counters.read()?;
-    let of = |counts: &std::collections::BTreeMap<Kind, u64>| counts.get(&Kind::Signal).copied().unwrap_or_default();
+    let of = |counts: &std::collections::BTreeMap<Kind, u64>| {
+        counts.get(&Kind::Signal).copied().unwrap_or_default()
+    };
     let recorded = of(&after.recorded) - of(&before.recorded);
     let lost = of(&after.lost) - of(&before.lost);
-    check.same("recorded and lost signals", recorded + lost, u64::from(SIGNALS));
-    check.that(format!("both happened: {recorded} recorded, {lost} lost"), recorded > 0 && lost > 0);
+    check.same(
+        "recorded and lost signals",
+        recorded + lost,
+        u64::from(SIGNALS),
+    );
+    check.that(
+        format!("both happened: {recorded} recorded, {lost} lost"),
+        recorded > 0 && lost > 0,
+    );
     let mut found = 0;
-    while probes.ring.drain(|record| found += u64::from(is_signal(record))) > 0 {}
+    while probes
+        .ring
+        .drain(|record| found += u64::from(is_signal(record)))
+        > 0
+    {}
     check.same("signals in the ring buffer", found, recorded);
     Ok(())
 }
 
 fn is_signal(record: &[u8]) -> bool {
-    record.first_chunk().is_some_and(|kind| u32::from_ne_bytes(*kind) == Kind::Signal as u32)
+    record
+        .first_chunk()
+        .is_some_and(|kind| u32::from_ne_bytes(*kind) == Kind::Signal as u32)
 }
 
 /// The whole agent with the smallest ring buffer under the same storm: its report says that facts may be missing.
 fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.toolbox().folder();
     let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
-    let agent = Whole::start(&glob, &["--ring-bytes", &TINY.to_string()], &folder.join("tiny.agent"))?;
-    let watched = Stage { agent: &agent, ..*stage };
+    let agent = Whole::start(
+        &glob,
+        &["--ring-bytes", &TINY.to_string()],
+        &folder.join("tiny.agent"),
+    )?;
+    let watched = Stage {
+        agent: &agent,
+        ..*stage
+    };
     let mut container = watched.app("--on-stop never")?;
-    let storm = send_times(stage.toolbox(), container.main.pid(), Signal::TERM, Via::Kill, SIGNALS)?;
+    let storm = send_times(
+        stage.toolbox(),
+        container.main.pid(),
+        Signal::TERM,
+        Via::Kill,
+        SIGNALS,
+    )?;
     let stopped = watched.stop(&mut container, &within(2))?;
     let report = watched.report(&container)?;
-    check.that(format!("it says what was lost, found {:?}", report.doubts), report.doubts.contains(&Doubt::RecordsLost));
-    check.when("the first stop signal", report.stop_signal.as_ref().map(|stop| stop.at), storm);
+    check.that(
+        format!("it says what was lost, found {:?}", report.doubts),
+        report.doubts.contains(&Doubt::RecordsLost),
+    );
+    check.when(
+        "the first stop signal",
+        report.stop_signal.as_ref().map(|stop| stop.at),
+        storm,
+    );
     check.same("outcome", report.outcome, Outcome::GraceExceeded);
     check.exit(&report, &stopped);
     let sent = f64::from(SIGNALS) + 2.0;
@@ -70,7 +121,10 @@ fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Ok((recorded + lost, recorded + lost >= sent))
     })?;
     check.same("signals by the metrics: recorded and lost", total, sent);
-    check.that("some were lost", agent.metric("gracewatch_records_lost_total", "kind=\"signal\"")? > 0.0);
+    check.that(
+        "some were lost",
+        agent.metric("gracewatch_records_lost_total", "kind=\"signal\"")? > 0.0,
+    );
     Ok(())
 }
 

@@ -16,12 +16,28 @@ const STORM: u32 = 20_000;
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::with("child_cgroup", |rig, name| vec![rig.selector(name, Some(5))], child_cgroup),
-    Scenario::with("shared_pid_namespace", |rig, name| vec![rig.selector(name, Some(5))], shared_pid_namespace),
+    Scenario::with(
+        "child_cgroup",
+        |rig, name| vec![rig.selector(name, Some(5))],
+        child_cgroup,
+    ),
+    Scenario::with(
+        "shared_pid_namespace",
+        |rig, name| vec![rig.selector(name, Some(5))],
+        shared_pid_namespace,
+    ),
     Scenario::plain("signal_storm_inside", signal_storm_inside),
     Scenario::plain("fork_storm_inside", fork_storm_inside),
     Scenario::plain("docker_path", |stage, check| {
-        at_path(stage, check, (&format!("_nested/docker/system.slice/docker-{ID}.scope"), SubjectKind::Docker, Some(ID)))
+        at_path(
+            stage,
+            check,
+            (
+                &format!("_nested/docker/system.slice/docker-{ID}.scope"),
+                SubjectKind::Docker,
+                Some(ID),
+            ),
+        )
     }),
     Scenario::plain("containerd_path", |stage, check| {
         let slice = "_nested/containerd/kubepods.slice/kubepods-burstable.slice";
@@ -30,16 +46,32 @@ pub(crate) const ALL: &[Scenario] = &[
         at_path(stage, check, (&path, SubjectKind::Containerd, Some(ID)))
     }),
     Scenario::plain("systemd_path", |stage, check| {
-        at_path(stage, check, ("_nested/systemd/system.slice/web.service", SubjectKind::SystemdService, None))
+        at_path(
+            stage,
+            check,
+            (
+                "_nested/systemd/system.slice/web.service",
+                SubjectKind::SystemdService,
+                None,
+            ),
+        )
     }),
 ];
 
-fn stopped_gracefully(stage: &Stage<'_>, check: &mut Check, mut container: Container) -> Result<agent_core::report::Report> {
+fn stopped_gracefully(
+    stage: &Stage<'_>,
+    check: &mut Check,
+    mut container: Container,
+) -> Result<agent_core::report::Report> {
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.same("outcome", report.outcome, Outcome::Graceful);
-    check.same("main process", report.main.as_ref().map(|main| main.tgid.0), Some(container.main.pid()));
+    check.same(
+        "main process",
+        report.main.as_ref().map(|main| main.tgid.0),
+        Some(container.main.pid()),
+    );
     Ok(report)
 }
 
@@ -47,14 +79,24 @@ fn stopped_gracefully(stage: &Stage<'_>, check: &mut Check, mut container: Conta
 fn child_cgroup(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let cgroup = stage.cgroup("")?;
     let inner = cgroup.child("inner")?;
-    let mut argv = stage.rig.app(stage.name, "--on-stop exit --takes 200 --move-to");
+    let mut argv = stage
+        .rig
+        .app(stage.name, "--on-stop exit --takes 200 --move-to");
     argv.push(inner.directory().to_string_lossy().into_owned());
     let launch = Launch::new(&cgroup, argv);
     let container = stage.start(cgroup, "", &launch)?;
     let (path, id) = (container.cgroup.path().to_owned(), container.cgroup.id()?);
     let report = stopped_gracefully(stage, check, container)?;
-    check.same("subject", (report.subject.path, report.subject.cgroup), (path, id));
-    check.same("reports of the child cgroup", stage.agent.count(inner.path()), 0);
+    check.same(
+        "subject",
+        (report.subject.path, report.subject.cgroup),
+        (path, id),
+    );
+    check.same(
+        "reports of the child cgroup",
+        stage.agent.count(inner.path()),
+        0,
+    );
     Ok(())
 }
 
@@ -62,10 +104,21 @@ fn child_cgroup(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn shared_pid_namespace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = stage.app_sharing_pids("--on-stop default")?;
     let report = stopped_gracefully(stage, check, container)?;
-    check.same("handler", report.stop_signal.as_ref().map(|stop| stop.handler), Some(Handler::Default));
-    let by_term = ExitStatus::Signal { signal: Signal::TERM, core_dumped: false };
+    check.same(
+        "handler",
+        report.stop_signal.as_ref().map(|stop| stop.handler),
+        Some(Handler::Default),
+    );
+    let by_term = ExitStatus::Signal {
+        signal: Signal::TERM,
+        core_dumped: false,
+    };
     check.same("exit", report.exit.map(|exit| exit.status), Some(by_term));
-    check.same("pid namespace level", report.main.map(|main| main.ns_level), Some(0));
+    check.same(
+        "pid namespace level",
+        report.main.map(|main| main.ns_level),
+        Some(0),
+    );
     Ok(())
 }
 
@@ -75,7 +128,11 @@ fn signal_storm_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = stage.app(&format!("--on-stop exit --signals {STORM}"))?;
     let report = stopped_gracefully(stage, check, container)?;
     // All of the storm, and the SIGKILL that ended the child.
-    check.same("signals inside", report.signals_inside, u64::from(STORM) + 1);
+    check.same(
+        "signals inside",
+        report.signals_inside,
+        u64::from(STORM) + 1,
+    );
     Ok(())
 }
 
@@ -84,12 +141,22 @@ fn fork_storm_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let forks = if stage.rig.slow { 40 } else { 400 };
     let container = stage.app(&format!("--on-stop exit --forks {forks}"))?;
     let report = stopped_gracefully(stage, check, container)?;
-    check.same("doubts about the main process", report.doubts.contains(&agent_core::report::Doubt::MainUncertain), false);
+    check.same(
+        "doubts about the main process",
+        report
+            .doubts
+            .contains(&agent_core::report::Doubt::MainUncertain),
+        false,
+    );
     Ok(())
 }
 
 /// A container at the path where a real runtime would have it, below the test's own folder.
-fn at_path(stage: &Stage<'_>, check: &mut Check, (path, kind, id): (&str, SubjectKind, Option<&str>)) -> Result<()> {
+fn at_path(
+    stage: &Stage<'_>,
+    check: &mut Check,
+    (path, kind, id): (&str, SubjectKind, Option<&str>),
+) -> Result<()> {
     let cgroup = stage.rig.folder.make(path)?;
     let launch = Launch::new(&cgroup, stage.rig.app(stage.name, "--on-stop exit"));
     let container = stage.start(cgroup, "", &launch)?;
@@ -98,6 +165,9 @@ fn at_path(stage: &Stage<'_>, check: &mut Check, (path, kind, id): (&str, Subjec
     check.same("kind", report.subject.kind, kind);
     check.same("container id", report.subject.container_id.as_deref(), id);
     let last = path.rsplit('/').next().context("no last part")?;
-    check.that("the name is part of the path", id.unwrap_or(last).starts_with(&report.subject.name));
+    check.that(
+        "the name is part of the path",
+        id.unwrap_or(last).starts_with(&report.subject.name),
+    );
     Ok(())
 }

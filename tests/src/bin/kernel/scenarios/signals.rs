@@ -12,27 +12,69 @@ use crate::check::Check;
 use crate::scenario::{Container, Rig, Scenario, Stage, signal, within};
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::with("handler", |rig, name| vec![rig.selector(name, Some(5))], handler),
+    Scenario::with(
+        "handler",
+        |rig, name| vec![rig.selector(name, Some(5))],
+        handler,
+    ),
     Scenario::plain("handler_pidfd", handler_pidfd),
-    Scenario::with("sleep_as_pid_1", |rig, name| vec![rig.selector(name, Some(2))], sleep_as_pid_1),
+    Scenario::with(
+        "sleep_as_pid_1",
+        |rig, name| vec![rig.selector(name, Some(2))],
+        sleep_as_pid_1,
+    ),
+    Scenario::with(
+        "sleep_stopped_young",
+        |rig, name| vec![rig.selector(name, Some(2))],
+        sleep_stopped_young,
+    ),
     Scenario::with("ignored_by_program", ignored_known, ignored_by_program),
-    Scenario::with("too_slow", |rig, name| vec![rig.selector(name, Some(2))], too_slow),
-    Scenario::with("never_exits", |rig, name| vec![rig.selector(name, Some(2))], never_exits),
-    Scenario::with("sigwait", |rig, name| vec![rig.selector(name, Some(5))], sigwait),
-    Scenario::with("self_raise", |rig, name| vec![rig.selector(name, Some(5))], self_raise),
+    Scenario::with(
+        "too_slow",
+        |rig, name| vec![rig.selector(name, Some(2))],
+        too_slow,
+    ),
+    Scenario::with(
+        "never_exits",
+        |rig, name| vec![rig.selector(name, Some(2))],
+        never_exits,
+    ),
+    Scenario::with(
+        "sigwait",
+        |rig, name| vec![rig.selector(name, Some(5))],
+        sigwait,
+    ),
+    Scenario::with(
+        "self_raise",
+        |rig, name| vec![rig.selector(name, Some(5))],
+        self_raise,
+    ),
     Scenario::with("two_at_once", two_known, two_at_once),
-    Scenario::with("stopped_right_after_start", |rig, name| vec![rig.selector(name, Some(2))], stopped_at_start),
+    Scenario::plain("stopped_before_watched", stopped_before_watched),
+    Scenario::with(
+        "stopped_right_after_start",
+        |rig, name| vec![rig.selector(name, Some(2))],
+        stopped_at_start,
+    ),
 ];
 
 /// The exit by the program's own clock: from the sent signal to the last thing it wrote down.
-fn own_exit(check: &mut Check, report: &Report, stopped: &Stopped, container: &Container) -> Result<()> {
+fn own_exit(
+    check: &mut Check,
+    report: &Report,
+    stopped: &Stopped,
+    container: &Container,
+) -> Result<()> {
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
     check.took("stop signal to exit", report.stop_signal_to_exit(), own);
     Ok(())
 }
 
 fn delivery(check: &mut Check, report: &Report, expected: (Delivery, Handler, bool)) {
-    let found = report.stop_signal.as_ref().map(|stop| (stop.result, stop.handler, stop.blocked));
+    let found = report
+        .stop_signal
+        .as_ref()
+        .map(|stop| (stop.result, stop.handler, stop.blocked));
     check.same("result, handler, blocked", found, Some(expected));
 }
 
@@ -43,16 +85,38 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    delivery(check, &report, (Delivery::Delivered, Handler::Custom, false));
+    delivery(
+        check,
+        &report,
+        (Delivery::Delivered, Handler::Custom, false),
+    );
     own_exit(check, &report, &stopped, &container)?;
-    check.same("T0", report.started_at, report.stop_signal.as_ref().context("no stop signal")?.at);
+    check.same(
+        "T0",
+        report.started_at,
+        report.stop_signal.as_ref().context("no stop signal")?.at,
+    );
     let main = report.main.as_ref().context("no main process")?;
-    check.same("main process", (main.tgid.0, main.ns_tgid, main.ns_level), (container.main.pid(), 1, 1));
+    check.same(
+        "main process",
+        (main.tgid.0, main.ns_tgid, main.ns_level),
+        (container.main.pid(), 1, 1),
+    );
     check.same("its comm", main.comm.as_str(), "app");
-    check.same("its command line", &main.argv, &stage.rig.app(stage.name, "--on-stop exit --takes 700"));
-    check.that("its start lies after the shim's clock", main.start >= container.main.started_after());
+    check.same(
+        "its command line",
+        &main.argv,
+        &stage.rig.app(stage.name, "--on-stop exit --takes 700"),
+    );
+    check.that(
+        "its start lies after the shim's clock",
+        main.start >= container.main.started_after(),
+    );
     let exit = report.exit.as_ref().context("no exit")?.at;
-    check.that("it was released after its exit", report.released_at.is_some_and(|at| at >= exit));
+    check.that(
+        "it was released after its exit",
+        report.released_at.is_some_and(|at| at >= exit),
+    );
     check.same("signals from inside", report.signals_inside, 0);
     Ok(())
 }
@@ -60,7 +124,13 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// The same with pidfd_send_signal, as runtimes do today, and no grace period known.
 fn handler_pidfd(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop exit --takes 300 --code 7")?;
-    let stopped = stage.stop(&mut container, &Stop { via: Via::Pidfd, ..within(5) })?;
+    let stopped = stage.stop(
+        &mut container,
+        &Stop {
+            via: Via::Pidfd,
+            ..within(5)
+        },
+    )?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.same("outcome", report.outcome, Outcome::Graceful);
@@ -71,13 +141,45 @@ fn handler_pidfd(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// `sleep` as PID 1 has no handler: the kernel throws SIGTERM away.
 fn sleep_as_pid_1(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.sleep()?;
-    let stopped = stage.stop(&mut container, &within(2))?;
-    let report = stage.report(&container)?;
-    check.stop(&report, &stopped, Signal::TERM);
-    check.verdict(&report, Outcome::SignalIgnored, &[FindingKind::SignalIgnored], &[]);
-    delivery(check, &report, (Delivery::Ignored, Handler::Default, false));
-    check.same("cause of SIGKILL", report.kill.as_ref().map(|kill| kill.cause), Some(KillCause::GraceExpired));
+    // In its first second it might still be going to install a handler.
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    let report = ignored_as_pid_1(stage, check, &mut container)?;
+    check.verdict(
+        &report,
+        Outcome::SignalIgnored,
+        &[FindingKind::SignalIgnored],
+        &[],
+    );
     Ok(())
+}
+
+/// The same of one that was just started: the agent cannot know that it would never have installed a handler.
+fn sleep_stopped_young(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut container = stage.sleep()?;
+    let report = ignored_as_pid_1(stage, check, &mut container)?;
+    check.same("outcome", report.outcome, Outcome::SignalIgnored);
+    if !stage.rig.slow {
+        let findings = [FindingKind::SignalIgnored, FindingKind::SignalBeforeHandler];
+        check.verdict(&report, Outcome::SignalIgnored, &findings, &[]);
+    }
+    Ok(())
+}
+
+fn ignored_as_pid_1(
+    stage: &Stage<'_>,
+    check: &mut Check,
+    container: &mut Container,
+) -> Result<Report> {
+    let stopped = stage.stop(container, &within(2))?;
+    let report = stage.report(container)?;
+    check.stop(&report, &stopped, Signal::TERM);
+    delivery(check, &report, (Delivery::Ignored, Handler::Default, false));
+    check.same(
+        "cause of SIGKILL",
+        report.kill.as_ref().map(|kill| kill.cause),
+        Some(KillCause::GraceExpired),
+    );
+    Ok(report)
 }
 
 /// SIGPIPE, which Rust programs ignore from their start, stands for any stop signal that a program ignores.
@@ -89,10 +191,21 @@ fn ignored_known(rig: &Rig, name: &str) -> Vec<agent_core::config::Selector> {
 
 fn ignored_by_program(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app_sharing_pids("--on-stop default")?;
-    let stopped = stage.stop(&mut container, &Stop { signal: signal(13)?, ..within(2) })?;
+    let stopped = stage.stop(
+        &mut container,
+        &Stop {
+            signal: signal(13)?,
+            ..within(2)
+        },
+    )?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, signal(13)?);
-    check.verdict(&report, Outcome::SignalIgnored, &[FindingKind::SignalIgnored], &[]);
+    check.verdict(
+        &report,
+        Outcome::SignalIgnored,
+        &[FindingKind::SignalIgnored],
+        &[],
+    );
     delivery(check, &report, (Delivery::Ignored, Handler::Ignore, false));
     Ok(())
 }
@@ -103,9 +216,22 @@ fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let stopped = stage.stop(&mut container, &within(2))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
-    check.verdict(&report, Outcome::GraceExceeded, &[FindingKind::TooSlow], &[]);
-    delivery(check, &report, (Delivery::Delivered, Handler::Custom, false));
-    check.same("cause of SIGKILL", report.kill.as_ref().map(|kill| kill.cause), Some(KillCause::GraceExpired));
+    check.verdict(
+        &report,
+        Outcome::GraceExceeded,
+        &[FindingKind::TooSlow],
+        &[],
+    );
+    delivery(
+        check,
+        &report,
+        (Delivery::Delivered, Handler::Custom, false),
+    );
+    check.same(
+        "cause of SIGKILL",
+        report.kill.as_ref().map(|kill| kill.cause),
+        Some(KillCause::GraceExpired),
+    );
     Ok(())
 }
 
@@ -113,12 +239,19 @@ fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn never_exits(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop never")?;
     let pid = container.main.pid();
-    let first = gracewatch_tests::rig::kubelet::send(stage.toolbox(), pid, Signal::TERM, Via::Kill)?;
-    container.log.wait_for("signal", std::time::Duration::from_secs(5))?;
+    let first =
+        gracewatch_tests::rig::kubelet::send(stage.toolbox(), pid, Signal::TERM, Via::Kill)?;
+    container
+        .log
+        .wait_for("signal", std::time::Duration::from_secs(5))?;
     let stopped = stage.stop(&mut container, &within(2))?;
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::GraceExceeded);
-    check.when("the first stop signal", report.stop_signal.as_ref().map(|stop| stop.at), first);
+    check.when(
+        "the first stop signal",
+        report.stop_signal.as_ref().map(|stop| stop.at),
+        first,
+    );
     check.same("further stop signals", report.stop_signals_repeated, 1);
     check.exit(&report, &stopped);
     Ok(())
@@ -131,7 +264,11 @@ fn sigwait(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    delivery(check, &report, (Delivery::Delivered, Handler::Default, true));
+    delivery(
+        check,
+        &report,
+        (Delivery::Delivered, Handler::Default, true),
+    );
     own_exit(check, &report, &stopped, &container)
 }
 
@@ -142,14 +279,28 @@ fn self_raise(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    delivery(check, &report, (Delivery::Delivered, Handler::Custom, false));
-    check.same("stop signals from outside after the first", report.stop_signals_repeated, 0);
-    check.same("exit", report.exit.map(|exit| exit.status), Some(ExitStatus::Code(2)));
+    delivery(
+        check,
+        &report,
+        (Delivery::Delivered, Handler::Custom, false),
+    );
+    check.same(
+        "stop signals from outside after the first",
+        report.stop_signals_repeated,
+        0,
+    );
+    check.same(
+        "exit",
+        report.exit.map(|exit| exit.status),
+        Some(ExitStatus::Code(2)),
+    );
     Ok(())
 }
 
 fn two_known(rig: &Rig, name: &str) -> Vec<agent_core::config::Selector> {
-    ["graceful", "stubborn"].map(|suffix| rig.selector(&format!("{name}-{suffix}"), Some(2))).into()
+    ["graceful", "stubborn"]
+        .map(|suffix| rig.selector(&format!("{name}-{suffix}"), Some(2)))
+        .into()
 }
 
 /// Two containers stop at the same time, one exits and one is killed: neither gets the other's facts.
@@ -166,12 +317,25 @@ fn two_at_once(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report(&graceful)?;
     check.stop(&report, &first, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    check.same("main process", report.main.as_ref().map(|main| main.tgid.0), Some(graceful.main.pid()));
+    check.same(
+        "main process",
+        report.main.as_ref().map(|main| main.tgid.0),
+        Some(graceful.main.pid()),
+    );
     own_exit(check, &report, &first, &graceful)?;
     let report = stage.report(&stubborn)?;
     check.stop(&report, &second, Signal::TERM);
-    check.verdict(&report, Outcome::GraceExceeded, &[FindingKind::TooSlow], &[]);
-    check.same("main process", report.main.as_ref().map(|main| main.tgid.0), Some(stubborn.main.pid()));
+    check.verdict(
+        &report,
+        Outcome::GraceExceeded,
+        &[FindingKind::TooSlow],
+        &[],
+    );
+    check.same(
+        "main process",
+        report.main.as_ref().map(|main| main.tgid.0),
+        Some(stubborn.main.pid()),
+    );
     Ok(())
 }
 
@@ -187,6 +351,42 @@ fn stopped_at_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.same("outcome", report.outcome, Outcome::Graceful);
-    check.notes.extend(report.doubts.iter().map(|doubt| format!("doubt: {doubt:?}")));
+    check.notes.extend(
+        report
+            .doubts
+            .iter()
+            .map(|doubt| format!("doubt: {doubt:?}")),
+    );
     own_exit(check, &report, &stopped, &container)
+}
+
+/// A race that the agent can lose: the signal comes while it is still learning of the container. Whatever it says then
+/// must be right, or not certain.
+fn stopped_before_watched(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    for round in 0..10 {
+        let cgroup = stage.cgroup(&round.to_string())?;
+        let launch = Launch::new(&cgroup, stage.rig.command("sleep", "600")).sharing_pids();
+        let mut main = launch.start(stage.toolbox())?;
+        main.wait_exec()?;
+        let stopped = within(2).run(stage.toolbox(), &mut main, &|_act| {})?;
+        cgroup.remove()?;
+        // Where nothing at all was seen of it, nothing is said of it.
+        let Ok(report) = stage
+            .agent
+            .report(cgroup.path(), std::time::Duration::from_secs(3))
+        else {
+            check.notes.push(format!("round {round}: no report"));
+            continue;
+        };
+        if report.doubts.is_empty() {
+            check.stop(&report, &stopped, Signal::TERM);
+            check.same("outcome", report.outcome, Outcome::Graceful);
+        } else {
+            check.notes.push(format!(
+                "round {round}: {:?}, {:?}",
+                report.outcome, report.doubts
+            ));
+        }
+    }
+    Ok(())
 }

@@ -13,17 +13,26 @@ use crate::agent::whole::{Whole, binary};
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage, within};
 
-pub(crate) const ALL: &[Scenario] =
-    &[Scenario::plain("whole_binary", whole_binary), Scenario::plain("started_mid_termination", started_mid_termination)];
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario::plain("whole_binary", whole_binary),
+    Scenario::plain("started_mid_termination", started_mid_termination),
+];
 
 /// The agent as users run it sees a termination, serves it, records it, and stops cleanly.
 fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.toolbox().folder();
     let journal = folder.join("whole.jsonl");
     let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
-    let agent = Whole::start(&glob, &["--journal", &journal.to_string_lossy()], &folder.join("whole.agent"))?;
+    let agent = Whole::start(
+        &glob,
+        &["--journal", &journal.to_string_lossy()],
+        &folder.join("whole.agent"),
+    )?;
     check.same("/livez", agent.get("/livez")?.0, 200);
-    let watched = Stage { agent: &agent, ..*stage };
+    let watched = Stage {
+        agent: &agent,
+        ..*stage
+    };
     let mut container = watched.app("--on-stop exit --takes 250")?;
     let stopped = watched.stop(&mut container, &within(5))?;
     let report = watched.report(&container)?;
@@ -32,17 +41,40 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
     check.took("stop signal to exit", report.stop_signal_to_exit(), own);
     let scraped = agent.metric("pod_termination_signal_to_exit_seconds", stage.name)?;
-    let reported = report.stop_signal_to_exit().unwrap_or_default().as_secs_f64();
-    check.that(format!("the metric says {scraped}, the report {reported}"), (scraped - reported).abs() < 1e-6);
-    check.same("records lost", agent.metric("gracewatch_records_lost_total", "")?, 0.0);
+    let reported = report
+        .stop_signal_to_exit()
+        .unwrap_or_default()
+        .as_secs_f64();
+    check.that(
+        format!("the metric says {scraped}, the report {reported}"),
+        (scraped - reported).abs() < 1e-6,
+    );
+    check.same(
+        "records lost",
+        agent.metric("gracewatch_records_lost_total", "")?,
+        0.0,
+    );
     let (status, took) = agent.stop()?;
     check.same("exit after SIGTERM", status.code(), Some(0));
     let limit = Duration::from_secs(if stage.rig.slow { 10 } else { 1 });
-    check.that(format!("stopped within {limit:?}, it took {took:?}"), took <= limit);
-    let replayed = Command::new(binary()?).args(["replay", "--json"]).arg(&journal).output()?;
-    ensure!(replayed.status.success(), "replay failed: {}", String::from_utf8_lossy(&replayed.stderr));
+    check.that(
+        format!("stopped within {limit:?}, it took {took:?}"),
+        took <= limit,
+    );
+    let replayed = Command::new(binary()?)
+        .args(["replay", "--json"])
+        .arg(&journal)
+        .output()?;
+    ensure!(
+        replayed.status.success(),
+        "replay failed: {}",
+        String::from_utf8_lossy(&replayed.stderr)
+    );
     let text = String::from_utf8_lossy(&replayed.stdout).into_owned();
-    let again = text.lines().find_map(|line| serde_json::from_str(line).ok()).context("replay printed no report")?;
+    let again = text
+        .lines()
+        .find_map(|line| serde_json::from_str(line).ok())
+        .context("replay printed no report")?;
     check.same("the replayed report", again, report);
     Ok(())
 }
@@ -50,14 +82,25 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// The stop signal was sent before the agent was there: it says that it is not sure.
 fn started_mid_termination(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.app("--on-stop exit --takes 6000")?;
-    send(stage.toolbox(), container.main.pid(), Signal::TERM, Via::Kill)?;
+    send(
+        stage.toolbox(),
+        container.main.pid(),
+        Signal::TERM,
+        Via::Kill,
+    )?;
     let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
     let agent = Whole::start(&glob, &[], &stage.toolbox().folder().join("late.agent"))?;
-    let watched = Stage { agent: &agent, ..*stage };
+    let watched = Stage {
+        agent: &agent,
+        ..*stage
+    };
     let ended = container.main.wait_end(Duration::from_secs(30))?;
     let report = watched.report(&container)?;
     check.status(&report, ended.status);
     check.same("a stop signal", report.stop_signal.is_some(), false);
-    check.that(format!("it has doubts, found {:?}", report.doubts), report.doubts.contains(&Doubt::SeenLate));
+    check.that(
+        format!("it has doubts, found {:?}", report.doubts),
+        report.doubts.contains(&Doubt::SeenLate),
+    );
     Ok(())
 }
