@@ -125,7 +125,7 @@ fn no_btf() {
     let load = Load::Refused("cannot read /sys/kernel/btf/vmlinux: no such file".to_owned());
     expect![[r#"
         FAIL  BTF            cannot read /sys/kernel/btf/vmlinux: no such file
-        FAIL  loading        cannot read /sys/kernel/btf/vmlinux: no such file
+        FAIL  loading        not possible, as said above
     "#]]
     .assert_eq(&complaints(&Facts {
         survey,

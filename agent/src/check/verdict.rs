@@ -237,7 +237,16 @@ fn loading(facts: &Facts) -> Check {
             "not tried: the capabilities for it are missing",
             "run the check as root to see whether the kernel takes the probes",
         ),
-        Load::Refused(sentence) => bad("loading", Verdict::Fail, sentence, ""),
+        Load::Refused(sentence) => {
+            let said = facts.survey.as_ref().err() == Some(sentence)
+                || facts.built.as_ref().err() == Some(sentence);
+            let found = if said {
+                "not possible, as said above"
+            } else {
+                sentence
+            };
+            bad("loading", Verdict::Fail, found, "")
+        }
         Load::Attached(states) => {
             let refused: Vec<_> = states
                 .iter()

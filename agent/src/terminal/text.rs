@@ -97,6 +97,7 @@ fn plain_ascii(text: &str) -> String {
         .map(|character| match character {
             'µ' => 'u',
             '·' => '-',
+            '…' => '~',
             ascii if ascii.is_ascii() => ascii,
             _ => '?',
         })

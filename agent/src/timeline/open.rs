@@ -45,7 +45,10 @@ pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
 }
 
 fn tenths(report: &Report, now: Timestamp) -> String {
-    let tenths = now.since(report.started_at).as_millis() / 100;
+    let lasted = report
+        .total()
+        .unwrap_or_else(|| now.since(report.started_at));
+    let tenths = lasted.as_millis() / 100;
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
 

@@ -162,9 +162,10 @@ impl Sink for WatchSink<'_> {
 /// What is said once, when everything is followed.
 pub(super) fn greeting(followed: usize) -> String {
     let what = match followed {
-        0 => "No service or container is running that could be followed; what starts is followed at once.".to_owned(),
-        1 => "Following 1 service or container.".to_owned(),
-        many => format!("Following {many} services and containers."),
+        0 => "Nothing is running yet that could be followed; what starts is followed at once."
+            .to_owned(),
+        1 => "Following 1 service, container or cgroup.".to_owned(),
+        many => format!("Following {many} services, containers and cgroups."),
     };
     format!(
         "{what} A termination appears here when one stops; until then it is normal that nothing happens. Ctrl-C ends."

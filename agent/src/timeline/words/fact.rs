@@ -4,6 +4,10 @@ use agent_core::event::{Delivery, Handler};
 use agent_core::report::{Hook, KillCause, MainProcess, Report, Sender};
 
 use super::{doubt, exit_short};
+use crate::terminal::{Style, text};
+
+/// Columns of a command line; the report has all of it.
+const COMMAND: usize = 120;
 
 /// A fact with its label.
 #[derive(Debug)]
@@ -93,15 +97,13 @@ fn hook_process(hook: &Hook) -> String {
     )
 }
 
-/// A command line as a shell would take it, or the name where there is none.
+/// A command line as a shell would take it, its begin if it is long, or the name where there is none.
 fn command(argv: &[String], name: &str) -> String {
     if argv.is_empty() {
         return name.to_owned();
     }
-    argv.iter()
-        .map(|argument| quoted(argument))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words: Vec<_> = argv.iter().map(|argument| quoted(argument)).collect();
+    text::cut(&words.join(" "), COMMAND, &Style::PLAIN)
 }
 
 fn quoted(argument: &str) -> String {
