@@ -1,8 +1,12 @@
 //! The agent's own log: lines of text for people or JSON for machines, on standard error.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How the agent logs.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -29,17 +33,27 @@ enum Format {
 /// # Errors
 /// If it was set up before.
 pub fn init(args: Args) -> anyhow::Result<()> {
-    let level = LevelFilter::from_level(args.log_level);
+    // The loader tells every relocation of the object, some hundred lines.
+    let filter = Targets::new()
+        .with_default(args.log_level)
+        .with_target("aya", Level::WARN)
+        .with_target("aya_obj", Level::WARN);
     let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_max_level(args.log_level)
         .with_writer(std::io::stderr)
         .with_target(false);
     let set = match args.log_format {
         Format::Text => builder
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with_ansi(std::io::stderr().is_terminal())
+            .finish()
+            .with(filter)
             .try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(filter)
+            .try_init(),
     };
-    set.map_err(|error| anyhow::anyhow!(error))
-        .context("cannot set the log up")
+    set.context("cannot set the log up")
 }

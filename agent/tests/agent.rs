@@ -1,4 +1,8 @@
 //! The assembled agent without privileges: a journal in the place of the kernel, and real HTTP.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what these helpers cannot do fails the test"
+)]
 
 use std::io::{Cursor, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -81,7 +85,10 @@ fn a_termination_reaches_the_scrape() {
 
     let text = get(address, "/metrics", "text/plain");
     assert_eq!(text.status, 200);
-    assert!(text.head.contains("content-type: text/plain; version=0.0.4"));
+    assert!(
+        text.head
+            .contains("content-type: text/plain; version=0.0.4")
+    );
     for sample in [
         "pod_termination_signal_to_exit_seconds{kind=\"systemd_service\",container=\"nginx.service\",cgroup=\"/system.slice/nginx.service\"} 1.5",
         "pod_termination_sigkill_used{kind=\"systemd_service\",container=\"nginx.service\",cgroup=\"/system.slice/nginx.service\"} 0",
@@ -90,10 +97,21 @@ fn a_termination_reaches_the_scrape() {
         "workload_termination_signal_to_exit_seconds_bucket{workload_kind=\"systemd_service\",workload=\"nginx.service\",le=\"2\"} 1",
         "gracewatch_terminations_open 0",
     ] {
-        assert!(text.body.lines().any(|line| line == sample), "no {sample} in\n{}", text.body);
+        assert!(
+            text.body.lines().any(|line| line == sample),
+            "no {sample} in\n{}",
+            text.body
+        );
     }
-    let open = get(address, "/metrics", "application/openmetrics-text;version=1.0.0");
-    assert!(open.head.contains("content-type: application/openmetrics-text; version=1.0.0"));
+    let open = get(
+        address,
+        "/metrics",
+        "application/openmetrics-text;version=1.0.0",
+    );
+    assert!(
+        open.head
+            .contains("content-type: application/openmetrics-text; version=1.0.0")
+    );
     assert!(open.body.ends_with("# EOF\n"));
 
     let json: serde_json::Value =
@@ -103,7 +121,11 @@ fn a_termination_reaches_the_scrape() {
     assert_eq!(json["open"].as_array().unwrap().len(), 0);
     let none = get(address, "/api/v1/terminations?limit=0", "*/*");
     assert!(none.body.contains("\"finished\":[]"), "{}", none.body);
-    assert!(get(address, "/", "text/html").body.contains("nginx.service"));
+    assert!(
+        get(address, "/", "text/html")
+            .body
+            .contains("nginx.service")
+    );
     server.stop();
 }
 
@@ -142,7 +164,11 @@ fn the_server_stops_at_once_with_a_connection_open() {
     get(server.address(), "/livez", "*/*");
     let begin = Instant::now();
     server.stop();
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
     drop(idle);
 }
 

@@ -64,7 +64,7 @@ impl Retained {
         }
         set(&self.hook, &labels, report.hook_duration());
         set(&self.signal_to_exit, &labels, report.stop_signal_to_exit());
-        set(&self.duration, &labels, report.total());
+        set(&self.duration, &labels, duration(report));
         if let Some(share) = grace_used(report) {
             self.grace_used.get_or_create(&labels).set(share);
         }
@@ -123,10 +123,17 @@ impl Shown {
     }
 }
 
-/// The termination's duration as a share of the configured grace.
+/// How long the stop took, from the hook or the stop signal on. What ended without either has no such duration; a 0 would
+/// stand for a stop that took no time.
+pub(super) fn duration(report: &Report) -> Option<Duration> {
+    let was_asked = report.hook.is_some() || report.stop_signal.is_some();
+    report.total().filter(|_| was_asked)
+}
+
+/// That duration as a share of the configured grace.
 pub(super) fn grace_used(report: &Report) -> Option<f64> {
     let grace = report.grace.as_ref()?.configured;
-    (!grace.is_zero()).then_some(report.total()?.as_secs_f64() / grace.as_secs_f64())
+    (!grace.is_zero()).then_some(duration(report)?.as_secs_f64() / grace.as_secs_f64())
 }
 
 /// Whether facts are missing.

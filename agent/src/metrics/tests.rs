@@ -99,6 +99,22 @@ fn an_incomplete_report_is_counted_and_not_measured() {
 }
 
 #[test]
+fn what_nobody_stopped_has_no_duration() {
+    let metrics = Metrics::new(Retention::default());
+    let mut crashed = killed(1, "web.service");
+    (crashed.hook, crashed.stop_signal, crashed.kill) = (None, None, None);
+    crashed.outcome = agent_core::report::Outcome::Crashed;
+    crashed.started_at = at(130);
+    finish(&metrics, crashed, at(131));
+    let page = page(&metrics, Format::Text);
+    assert!(page.contains("outcome=\"crashed\"} 1"));
+    assert!(
+        !page.contains("duration_seconds") && !page.contains("grace_used"),
+        "{page}"
+    );
+}
+
+#[test]
 fn a_series_goes_when_its_time_is_over() {
     let metrics = Metrics::new(Retention::default());
     finish(&metrics, killed(1, "web.service"), at(131));

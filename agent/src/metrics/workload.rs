@@ -13,7 +13,7 @@ use super::label::{
     WorkloadCauseLabels, WorkloadDoubtLabels, WorkloadFindingLabels, WorkloadLabels,
     WorkloadOutcomeLabels, word,
 };
-use super::retained::{grace_used, is_incomplete};
+use super::retained::{duration, grace_used, is_incomplete};
 
 /// Growth from one native bucket to the next: 10 % at the most, as Prometheus' own clients advise.
 const NATIVE_FACTOR: f64 = 1.1;
@@ -121,13 +121,11 @@ impl Workload {
         let seconds = [
             (&self.hook, report.hook_duration()),
             (&self.signal_to_exit, report.stop_signal_to_exit()),
-            (&self.duration, report.total()),
+            (&self.duration, duration(report)),
         ];
-        for (family, duration) in seconds {
-            if let Some(duration) = duration {
-                family
-                    .get_or_create(workload)
-                    .observe(duration.as_secs_f64());
+        for (family, time) in seconds {
+            if let Some(time) = time {
+                family.get_or_create(workload).observe(time.as_secs_f64());
             }
         }
         if let Some(share) = grace_used(report) {
