@@ -109,7 +109,7 @@ fn what_nobody_stopped_has_no_duration() {
     let page = page(&metrics, Format::Text);
     assert!(page.contains("outcome=\"crashed\"} 1"));
     assert!(
-        !page.contains("duration_seconds") && !page.contains("grace_used"),
+        !page.contains("termination_duration_seconds") && !page.contains("grace_used"),
         "{page}"
     );
 }
