@@ -54,6 +54,15 @@ impl Driver {
         self.hand_out(sink, now);
     }
 
+    /// Tells the engine what was looked up, or that records were lost. A timeout that is due is left for
+    /// [`Self::run_timeouts`]: what the kernel recorded before it may not have been read yet.
+    pub fn tell_found(&mut self, input: Input, now: Timestamp, sink: &mut impl Sink) {
+        let before_timeout = self
+            .timeout()
+            .map_or(now, |due| now.min(Timestamp(due.0.saturating_sub(1))));
+        self.tell(input, before_timeout, sink);
+    }
+
     /// Calls the timeouts that are due at `now`, each at its own time.
     pub fn run_timeouts(&mut self, now: Timestamp, sink: &mut impl Sink) {
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= now) {

@@ -161,6 +161,9 @@ impl Pipeline {
             match decoded {
                 Ok(event) => {
                     let at = event.at;
+                    if self.driver.timeout().is_some_and(|due| due <= at) {
+                        self.tell_losses(sink);
+                    }
                     self.driver.tell(Input::Event(event), at, sink);
                     self.hands.carry_out(&mut self.driver, sink);
                 }
@@ -212,7 +215,7 @@ impl Pipeline {
                 "the ring buffer was full and records were lost; open reports are incomplete, --ring-bytes gives more room"
             );
             self.driver
-                .tell(Input::Lost { records: newly }, clock::now(), sink);
+                .tell_found(Input::Lost { records: newly }, clock::now(), sink);
             self.hands.carry_out(&mut self.driver, sink);
         }
     }
@@ -258,12 +261,13 @@ impl Pipeline {
                 parent: found.parent,
                 path: found.path,
             };
-            self.driver.tell(input, clock::now(), sink);
+            self.driver.tell_found(input, clock::now(), sink);
             if self.hands.carry_out(&mut self.driver, sink) {
                 self.drain(sink);
             }
         }
-        self.driver.tell(Input::ScanFinished, clock::now(), sink);
+        self.driver
+            .tell_found(Input::ScanFinished, clock::now(), sink);
         self.hands.carry_out(&mut self.driver, sink);
         let took = clock::now().since(begin);
         tracing::debug!(cgroups, ?took, "the cgroup tree was scanned");

@@ -9,6 +9,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agent_core::input::Input;
+use agent_core::report::Doubt;
 use agent_core::time::Timestamp;
 use gracewatch::driver::Driver;
 use gracewatch::http::{Server, Shown};
@@ -170,6 +172,28 @@ fn the_server_stops_at_once_with_a_connection_open() {
         begin.elapsed()
     );
     drop(idle);
+}
+
+#[test]
+fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
+    let shown = shown();
+    let mut sink = AgentSink {
+        shown: Arc::clone(&shown),
+    };
+    let mut lines = JOURNAL.lines();
+    let mut reader = agent_core::journal::Reader::new();
+    let header = reader.header(lines.next().unwrap()).unwrap();
+    let mut driver = Driver::new(header.config).unwrap();
+    for line in lines {
+        let entry = reader.entry(line).unwrap();
+        driver.tell(entry.input, entry.at, &mut sink);
+    }
+    let due = driver.timeout().unwrap();
+    let late = due.after(Duration::from_secs(1));
+    driver.tell_found(Input::Lost { records: 3 }, late, &mut sink);
+    driver.run_timeouts(late, &mut sink);
+    let reports = shown.recent.snapshot(10).finished;
+    assert_eq!(reports[0].doubts, [Doubt::RecordsLost]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Hands {
         while let Some(wish) = driver.next_wish() {
             any = true;
             if let Some(answer) = self.answer(wish, sink) {
-                driver.tell(answer, clock::now(), sink);
+                driver.tell_found(answer, clock::now(), sink);
             }
         }
         any
