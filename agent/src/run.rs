@@ -26,7 +26,7 @@ pub struct Args {
     subjects: SubjectArgs,
     /// Where to serve /metrics, /api/v1/terminations, /livez and /readyz; port 0 takes any free port
     ///
-    /// 8637 is registered for nothing and outside of the range that Prometheus' exporters have used up (9100 to 9999).
+    /// The default port lies outside of 9100 to 9999, which Prometheus' exporters share.
     #[arg(
         long,
         value_name = "ADDRESS",
