@@ -2,4 +2,6 @@
 //! would, and the tools to compare what the agent says with what really happened.
 #![forbid(unsafe_code)]
 
+pub mod replay;
 pub mod rig;
+pub mod whole;

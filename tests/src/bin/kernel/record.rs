@@ -5,19 +5,18 @@ use std::path::Path;
 
 use agent_core::config::Selector;
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::whole::Whole;
 use serde_json::json;
 
-use crate::agent::whole::Whole;
-use crate::check::Check;
+use crate::agent::whole::Own;
 use crate::scenario::{Rig, Scenario, Stage};
 
 /// Scenarios whose journals are worth keeping: each stands for one way to end.
-const CHOSEN: [&str; 12] = [
+const CHOSEN: &[&str] = &[
     "handler",
     "sleep_as_pid_1",
     "ignored_by_program",
     "too_slow",
-    "sigwait",
     "self_raise",
     "two_at_once",
     "hook_then_stop",
@@ -42,12 +41,12 @@ pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()
     let (subjects, journal) = (subjects.to_string_lossy(), journal.to_string_lossy());
     let log = rig.toolbox.folder().join(format!("{name}.agent"));
     let glob = format!("{}/{name}*", rig.folder.path());
-    let agent = Whole::start(
+    let agent = Own::new(Whole::start(
         &glob,
         &["--subjects", &subjects, "--journal", &journal],
         &log,
-    )?;
-    let mut check = Check::new(rig.tolerance);
+    )?);
+    let mut check = rig.check();
     (scenario.run)(
         &Stage {
             name,
@@ -56,8 +55,8 @@ pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()
         },
         &mut check,
     )?;
-    let words = agent.words();
-    let (status, _) = agent.stop()?;
+    let words = agent.whole.words();
+    let (status, _) = agent.whole.stop()?;
     ensure!(
         status.success(),
         "the agent ended with {status} and said: {words}"

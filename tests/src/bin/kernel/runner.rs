@@ -104,7 +104,7 @@ fn run_beside(rig: &Rig, agent: &dyn Agent, scenarios: &[Scenario], guest: bool)
 
 fn run_one(rig: &Rig, agent: &dyn Agent, scenario: &Scenario, guest: bool) -> Outcome {
     let started = Instant::now();
-    let mut check = Check::new(rig.tolerance);
+    let mut check = rig.check();
     let stage = Stage {
         name: scenario.name,
         rig,

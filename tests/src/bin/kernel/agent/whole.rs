@@ -1,187 +1,39 @@
-//! The whole binary as a process of its own: `gracewatch run` with its HTTP interface.
+//! The whole binary, asked over HTTP.
 
-use std::fs;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use agent_core::report::Report;
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
-use ureq::Agent as Http;
+use anyhow::{Result, ensure};
+use gracewatch_tests::whole::Whole;
 
 use crate::agent::Agent;
 
-/// How long it may take to be ready, or to stop.
-const LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// The agent's binary, which is built beside this program's.
-pub(crate) fn binary() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name("gracewatch");
-    ensure!(
-        path.exists(),
-        "{} is missing; build it with `cargo build --package gracewatch`",
-        path.display()
-    );
-    Ok(path)
-}
-
-/// A running `gracewatch run`; dropping it kills it.
+/// An agent that one scenario has for itself.
 #[derive(Debug)]
-pub(crate) struct Whole {
-    process: Child,
-    http: Http,
-    address: String,
-    log: PathBuf,
+pub(crate) struct Own {
+    pub(crate) whole: Whole,
     waited: AtomicU32,
 }
 
-/// What `/api/v1/terminations` answers, as far as it is needed here.
-#[derive(Debug, Deserialize)]
-struct Terminations {
-    finished: Vec<Report>,
-}
-
-impl Whole {
-    /// Starts it for the cgroups of this glob and waits until it is ready. `args`: further options; `log`: what it says.
-    pub(crate) fn start(glob: &str, args: &[&str], log: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .context("no free port")?
-            .local_addr()?
-            .port();
-        let address = format!("127.0.0.1:{port}");
-        let words =
-            fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = Command::new(binary()?);
-        command
-            .args([
-                "run",
-                "--no-systemd",
-                "--no-containers",
-                "--listen",
-                &address,
-                "--cgroup",
-                glob,
-            ])
-            .args(args);
-        command
-            .stdin(Stdio::null())
-            .stdout(words.try_clone()?)
-            .stderr(words);
-        let process = command.spawn().context("cannot start the agent")?;
-        let http = Http::config_builder()
-            .timeout_global(Some(Duration::from_secs(5)))
-            .http_status_as_error(false)
-            .build()
-            .new_agent();
-        let mut whole = Self {
-            process,
-            http,
-            address,
-            log: log.to_owned(),
+impl Own {
+    pub(crate) const fn new(whole: Whole) -> Self {
+        Self {
+            whole,
             waited: AtomicU32::new(0),
-        };
-        whole.wait_ready()?;
-        Ok(whole)
-    }
-
-    fn wait_ready(&mut self) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            if self.get("/readyz").is_ok_and(|(status, _)| status == 200) {
-                return Ok(());
-            }
-            if let Some(status) = self.process.try_wait()? {
-                bail!("the agent ended ({status}) and said: {}", self.words());
-            }
-            ensure!(
-                started.elapsed() < LIMIT,
-                "the agent is not ready after {LIMIT:?} and said: {}",
-                self.words()
-            );
-            sleep(POLL);
-        }
-    }
-
-    /// What it wrote to its log.
-    pub(crate) fn words(&self) -> String {
-        fs::read_to_string(&self.log)
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned()
-    }
-
-    /// Status and body of a page.
-    pub(crate) fn get(&self, path: &str) -> Result<(u16, String)> {
-        let mut response = self
-            .http
-            .get(format!("http://{}{path}", self.address))
-            .call()?;
-        Ok((
-            response.status().as_u16(),
-            response.body_mut().read_to_string()?,
-        ))
-    }
-
-    /// The sum of all series of a metric that carry this label, or of all of them.
-    pub(crate) fn metric(&self, name: &str, label: &str) -> Result<f64> {
-        let (status, text) = self.get("/metrics")?;
-        ensure!(status == 200, "/metrics answers {status}");
-        let series = text
-            .lines()
-            .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
-        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        Ok(values.sum())
-    }
-
-    fn reports(&self, path: &str) -> Result<Vec<Report>> {
-        let (status, text) = self.get("/api/v1/terminations")?;
-        ensure!(status == 200, "/api/v1/terminations answers {status}");
-        let all: Terminations =
-            serde_json::from_str(&text).context("/api/v1/terminations is not as expected")?;
-        Ok(all
-            .finished
-            .into_iter()
-            .filter(|report| report.subject.path == path)
-            .collect())
-    }
-
-    /// Sends SIGTERM and waits; says how it ended and how long that took.
-    pub(crate) fn stop(mut self) -> Result<(ExitStatus, Duration)> {
-        let started = Instant::now();
-        kill_process(Pid::from_child(&self.process), Signal::TERM)
-            .context("cannot stop the agent")?;
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                return Ok((status, started.elapsed()));
-            }
-            ensure!(
-                started.elapsed() < LIMIT,
-                "the agent runs on {LIMIT:?} after SIGTERM"
-            );
-            sleep(Duration::from_millis(1));
         }
     }
 }
 
-impl Drop for Whole {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-impl Agent for Whole {
+impl Agent for Own {
     /// Its metrics do not name containers, but each call is for one more, and nobody else has any.
     fn wait_tracked(&self, path: &str, limit: Duration) -> Result<()> {
         let started = Instant::now();
         let containers = f64::from(self.waited.fetch_add(1, Ordering::Relaxed) + 1);
-        while self.metric("gracewatch_containers_tracked", "")? < containers {
+        while self.whole.metric("gracewatch_containers_tracked", "")? < containers {
             ensure!(
                 started.elapsed() < limit,
                 "{path} is not tracked after {limit:?}"
@@ -194,19 +46,19 @@ impl Agent for Whole {
     fn report(&self, path: &str, limit: Duration) -> Result<Report> {
         let started = Instant::now();
         loop {
-            if let Some(report) = self.reports(path)?.into_iter().next() {
+            if let Some(report) = self.whole.reports(path)?.into_iter().next() {
                 return Ok(report);
             }
             ensure!(
                 started.elapsed() < limit,
                 "nothing after {limit:?}; the agent said: {}",
-                self.words()
+                self.whole.words()
             );
             sleep(POLL);
         }
     }
 
     fn count(&self, path: &str) -> usize {
-        self.reports(path).map_or(0, |reports| reports.len())
+        self.whole.reports(path).map_or(0, |reports| reports.len())
     }
 }

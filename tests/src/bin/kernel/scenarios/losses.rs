@@ -9,8 +9,9 @@ use anyhow::{Context as _, Result};
 use gracewatch::probes::{Options, Probes};
 use gracewatch_tests::rig::kubelet::send_times;
 use gracewatch_tests::rig::stage::Via;
+use gracewatch_tests::whole::Whole;
 
-use crate::agent::whole::Whole;
+use crate::agent::whole::Own;
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage, within};
 
@@ -84,11 +85,11 @@ fn is_signal(record: &[u8]) -> bool {
 fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.toolbox().folder();
     let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
-    let agent = Whole::start(
+    let agent = Own::new(Whole::start(
         &glob,
         &["--ring-bytes", &TINY.to_string()],
         &folder.join("tiny.agent"),
-    )?;
+    )?);
     let watched = Stage {
         agent: &agent,
         ..*stage
@@ -116,14 +117,21 @@ fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.exit(&report, &stopped);
     let sent = f64::from(SIGNALS) + 2.0;
     let total = settled(|| {
-        let recorded = agent.metric("gracewatch_records_total", "kind=\"signal\"")?;
-        let lost = agent.metric("gracewatch_records_lost_total", "kind=\"signal\"")?;
+        let recorded = agent
+            .whole
+            .metric("gracewatch_records_total", "kind=\"signal\"")?;
+        let lost = agent
+            .whole
+            .metric("gracewatch_records_lost_total", "kind=\"signal\"")?;
         Ok((recorded + lost, recorded + lost >= sent))
     })?;
     check.same("signals by the metrics: recorded and lost", total, sent);
     check.that(
         "some were lost",
-        agent.metric("gracewatch_records_lost_total", "kind=\"signal\"")? > 0.0,
+        agent
+            .whole
+            .metric("gracewatch_records_lost_total", "kind=\"signal\"")?
+            > 0.0,
     );
     Ok(())
 }

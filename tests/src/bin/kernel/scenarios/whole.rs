@@ -8,8 +8,9 @@ use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::stage::Via;
+use gracewatch_tests::whole::{Whole, binary};
 
-use crate::agent::whole::{Whole, binary};
+use crate::agent::whole::Own;
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage, within};
 
@@ -23,12 +24,12 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.toolbox().folder();
     let journal = folder.join("whole.jsonl");
     let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
-    let agent = Whole::start(
+    let agent = Own::new(Whole::start(
         &glob,
         &["--journal", &journal.to_string_lossy()],
         &folder.join("whole.agent"),
-    )?;
-    check.same("/livez", agent.get("/livez")?.0, 200);
+    )?);
+    check.same("/livez", agent.whole.get("/livez")?.0, 200);
     let watched = Stage {
         agent: &agent,
         ..*stage
@@ -40,7 +41,9 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.same("outcome", report.outcome, Outcome::Graceful);
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
     check.took("stop signal to exit", report.stop_signal_to_exit(), own);
-    let scraped = agent.metric("pod_termination_signal_to_exit_seconds", stage.name)?;
+    let scraped = agent
+        .whole
+        .metric("pod_termination_signal_to_exit_seconds", stage.name)?;
     let reported = report
         .stop_signal_to_exit()
         .unwrap_or_default()
@@ -51,10 +54,10 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     );
     check.same(
         "records lost",
-        agent.metric("gracewatch_records_lost_total", "")?,
+        agent.whole.metric("gracewatch_records_lost_total", "")?,
         0.0,
     );
-    let (status, took) = agent.stop()?;
+    let (status, took) = agent.whole.stop()?;
     check.same("exit after SIGTERM", status.code(), Some(0));
     let limit = Duration::from_secs(if stage.rig.slow { 10 } else { 1 });
     check.that(
@@ -89,7 +92,11 @@ fn started_mid_termination(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Via::Kill,
     )?;
     let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
-    let agent = Whole::start(&glob, &[], &stage.toolbox().folder().join("late.agent"))?;
+    let agent = Own::new(Whole::start(
+        &glob,
+        &[],
+        &stage.toolbox().folder().join("late.agent"),
+    )?);
     let watched = Stage {
         agent: &agent,
         ..*stage

@@ -1,0 +1,110 @@
+//! Every committed journal, replayed. `GRACEWATCH_UPDATE_RECORDINGS=1 cargo test -p gracewatch-tests` writes the
+//! expected texts anew; read the difference before it is committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use agent_core::report::{Outcome, Report};
+
+use super::texts;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings")
+}
+
+fn journals() -> Vec<PathBuf> {
+    let mut journals: Vec<_> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.ends_with(".jsonl") && !name.ends_with(".reports.jsonl")
+        })
+        .collect();
+    journals.sort();
+    assert!(!journals.is_empty(), "no journal in {}", folder().display());
+    journals
+}
+
+fn replay(journal: &Path) -> [(&'static str, String); 3] {
+    let text = fs::read(journal).unwrap();
+    texts(text.as_slice()).unwrap_or_else(|error| panic!("{}: {error:#}", journal.display()))
+}
+
+#[test]
+fn recorded_journals_give_the_committed_texts_byte_for_byte() {
+    let update = std::env::var_os("GRACEWATCH_UPDATE_RECORDINGS").is_some();
+    let mut different = Vec::new();
+    for journal in journals() {
+        for (ending, text) in replay(&journal) {
+            let path = journal.with_extension(ending);
+            if update {
+                fs::write(&path, &text).unwrap();
+            } else if fs::read_to_string(&path).unwrap_or_default() != text {
+                different.push(path.file_name().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(
+        different.is_empty(),
+        "{different:?} differ from what the journals give now; if that is meant, write them anew with \
+         `GRACEWATCH_UPDATE_RECORDINGS=1 cargo test -p gracewatch-tests`"
+    );
+}
+
+#[test]
+fn replaying_twice_gives_the_same() {
+    for journal in journals() {
+        assert!(
+            replay(&journal) == replay(&journal),
+            "{}",
+            journal.display()
+        );
+    }
+}
+
+#[test]
+fn the_recordings_cover_these_outcomes() {
+    let mut outcomes: Vec<_> = journals()
+        .iter()
+        .flat_map(|journal| {
+            let [(_, reports), ..] = replay(journal);
+            let reports: Vec<Report> = reports
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            assert!(!reports.is_empty(), "{} has no report", journal.display());
+            reports.into_iter().map(|report| report.outcome)
+        })
+        .collect();
+    outcomes.sort();
+    outcomes.dedup();
+    let expected = [
+        Outcome::Graceful,
+        Outcome::SignalIgnored,
+        Outcome::GraceExceeded,
+        Outcome::KilledByOther,
+        Outcome::ExitedEarly,
+    ];
+    assert_eq!(outcomes, expected);
+}
+
+#[test]
+fn recordings_name_no_machine() {
+    for journal in journals() {
+        let text = fs::read_to_string(&journal).unwrap();
+        for word in [
+            "/tmp",
+            "/home",
+            "/root",
+            "gracewatch-kernel",
+            "gracewatch-rig",
+        ] {
+            assert!(
+                !text.contains(word),
+                "{} contains {word}",
+                journal.display()
+            );
+        }
+    }
+}

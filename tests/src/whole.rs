@@ -1,0 +1,183 @@
+//! The whole agent as a process of its own: `gracewatch run`, asked over HTTP.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use agent_core::report::Report;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use ureq::Agent as Http;
+
+/// How long it may take to be ready, or to stop.
+const LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// The agent's binary, which is built beside this program's.
+pub fn binary() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("gracewatch");
+    ensure!(
+        path.exists(),
+        "{} is missing; build it with `cargo build --package gracewatch`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// This port, if it is free on the loopback address, else another.
+pub fn free_port(wanted: u16) -> Result<u16> {
+    let listener =
+        TcpListener::bind(("127.0.0.1", wanted)).or_else(|_taken| TcpListener::bind("127.0.0.1:0"));
+    Ok(listener.context("no free port")?.local_addr()?.port())
+}
+
+/// A running `gracewatch run`; dropping it kills it.
+#[derive(Debug)]
+pub struct Whole {
+    process: Child,
+    http: Http,
+    address: String,
+    log: PathBuf,
+}
+
+/// What `/api/v1/terminations` answers, as far as it is needed here.
+#[derive(Debug, Deserialize)]
+struct Terminations {
+    finished: Vec<Report>,
+}
+
+impl Whole {
+    /// Starts it for the cgroups of this glob and waits until it is ready. `args`: further options; `log`: what it says.
+    pub fn start(glob: &str, args: &[&str], log: &Path) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .context("no free port")?
+            .local_addr()?
+            .port();
+        let address = format!("127.0.0.1:{port}");
+        let words =
+            fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new(binary()?);
+        command
+            .args([
+                "run",
+                "--no-systemd",
+                "--no-containers",
+                "--listen",
+                &address,
+            ])
+            .args(args);
+        command
+            .stdin(Stdio::null())
+            .stdout(words.try_clone()?)
+            .stderr(words);
+        let process = command.spawn().context("cannot start the agent")?;
+        let http = Http::config_builder()
+            .timeout_global(Some(Duration::from_secs(5)))
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        let mut whole = Self {
+            process,
+            http,
+            address,
+            log: log.to_owned(),
+        };
+        whole.wait_ready()?;
+        Ok(whole)
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            if self.get("/readyz").is_ok_and(|(status, _)| status == 200) {
+                return Ok(());
+            }
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the agent ended ({status}) and said: {}", self.words());
+            }
+            ensure!(
+                started.elapsed() < LIMIT,
+                "the agent is not ready after {LIMIT:?} and said: {}",
+                self.words()
+            );
+            sleep(POLL);
+        }
+    }
+
+    /// Where it answers: address and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What it wrote to its log.
+    pub fn words(&self) -> String {
+        fs::read_to_string(&self.log)
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Status and body of a page.
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        let mut response = self
+            .http
+            .get(format!("http://{}{path}", self.address))
+            .call()?;
+        Ok((
+            response.status().as_u16(),
+            response.body_mut().read_to_string()?,
+        ))
+    }
+
+    /// The sum of all series of a metric that carry this label, or of all of them.
+    pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        let (status, text) = self.get("/metrics")?;
+        ensure!(status == 200, "/metrics answers {status}");
+        let series = text
+            .lines()
+            .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
+        let values = series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// The finished reports of the cgroup with this path, newest first.
+    pub fn reports(&self, path: &str) -> Result<Vec<Report>> {
+        let (status, text) = self.get("/api/v1/terminations")?;
+        ensure!(status == 200, "/api/v1/terminations answers {status}");
+        let all: Terminations =
+            serde_json::from_str(&text).context("/api/v1/terminations is not as expected")?;
+        Ok(all
+            .finished
+            .into_iter()
+            .filter(|report| report.subject.path == path)
+            .collect())
+    }
+
+    /// Sends SIGTERM and waits; says how it ended and how long that took.
+    pub fn stop(mut self) -> Result<(ExitStatus, Duration)> {
+        let started = Instant::now();
+        kill_process(Pid::from_child(&self.process), Signal::TERM)
+            .context("cannot stop the agent")?;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok((status, started.elapsed()));
+            }
+            ensure!(
+                started.elapsed() < LIMIT,
+                "the agent runs on {LIMIT:?} after SIGTERM"
+            );
+            sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
