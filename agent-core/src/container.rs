@@ -1,12 +1,5 @@
-//! What is known of one container: takes in facts, elects the main process. Facts are kept, not conclusions, so that
-//! their order does not matter; [`crate::termination`] concludes.
-//!
-//! The main process is the one that entered from outside and is PID 1 of a pid namespace; where there is none (shared
-//! pid namespaces, services) it is the first that entered. One that exits without ever having called exec does not
-//! count if another is there: a runtime's helper that makes the real one and goes.
-//!
-//! A sandbox (Kubernetes' and CRI-O's `pause`, podman's `catatonit -P`) holds namespaces for other containers and is
-//! killed as a matter of course. No path tells it from a container, its main process does: such a one is no subject.
+//! What is known of one container: takes in facts. Facts are kept, not conclusions, so that their order does not
+//! matter; [`crate::termination`] concludes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +13,8 @@ use crate::process::{Origin, Process, SignalFact};
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
 use crate::time::Timestamp;
+
+mod election;
 
 /// OOM kills that are remembered per container.
 const OOM_MAX: usize = 16;
@@ -90,56 +85,6 @@ impl Container {
 
     pub(crate) fn grace(&self) -> Option<Duration> {
         self.spec.as_ref()?.grace
-    }
-
-    /// The main process, as far as the facts tell now.
-    pub(crate) fn main(&self) -> Option<&Process> {
-        self.candidates().min_by_key(|process| {
-            let left_without_exec =
-                process.exit.is_some() && process.exec_at.is_none() && process.argv.is_empty();
-            let rank = match (process.is_init(), left_without_exec) {
-                (true, _) => 0,
-                (false, false) => 1,
-                (false, true) => 2,
-            };
-            (rank, process.start, process.tgid)
-        })
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Process> {
-        self.processes.values().filter(|process| !process.spent)
-    }
-
-    /// Whether another process than the main one lives and could take its place.
-    pub(crate) fn has_successor(&self) -> bool {
-        let main = self.main().map(|main| main.tgid);
-        self.candidates()
-            .any(|other| Some(other.tgid) != main && other.is_alive())
-    }
-
-    /// Whether another process could as well be the main one: it was not seen which entered first.
-    pub(crate) fn main_is_ambiguous(&self) -> bool {
-        let found = |process: &Process| process.origin != Origin::Entered;
-        self.main().is_some_and(|main| {
-            let alone = self.candidates().filter(|other| found(other)).count() <= 1;
-            main.origin == Origin::Mentioned || (!main.is_init() && found(main) && !alone)
-        })
-    }
-
-    /// Whether it is a sandbox, which is no subject.
-    pub(crate) fn is_sandbox(&self) -> bool {
-        let is_container = match self.subject.kind {
-            SubjectKind::Docker
-            | SubjectKind::Podman
-            | SubjectKind::Containerd
-            | SubjectKind::Crio => true,
-            SubjectKind::SystemdService | SubjectKind::SystemdScope | SubjectKind::Cgroup => false,
-        };
-        is_container
-            && self.main().is_some_and(|main| {
-                main.comm == "pause"
-                    || (main.comm == "catatonit" && main.argv.iter().any(|word| word == "-P"))
-            })
     }
 
     /// Takes in what the kernel side told of this container.
@@ -220,6 +165,7 @@ impl Container {
     ) {
         let outside =
             sent.sender.container != Some(self.id()) && sent.sender.tgid != sent.target.tgid;
+        let meant_to_stop = outside || self.is_control_process(sent.sender.tgid);
         let fact = SignalFact::new(sent, at, outside);
         self.mention(&sent.target, at, limits, wishes);
         let Some(target) = self.of_start(&sent.target) else {
@@ -227,11 +173,22 @@ impl Container {
         };
         if sent.signal == Signal::KILL {
             target.kills.add(fact);
-        } else if outside && !fact.sender.kernel {
+        } else if meant_to_stop && !fact.sender.kernel {
             target.stops.add(fact);
         } else if !fact.sender.kernel {
             target.stopped_from_inside = true;
         }
+    }
+
+    /// Whether systemd started this process beside the main one: `ExecStop=` runs inside the service's cgroup, and its
+    /// signals are systemd's wish to stop. A hook or a probe of a container does not speak for the runtime.
+    fn is_control_process(&self, sender: Tgid) -> bool {
+        self.subject.kind == SubjectKind::SystemdService
+            && self.main().is_some_and(|main| main.tgid != sender)
+            && self
+                .processes
+                .get(&sender)
+                .is_some_and(|process| process.origin == Origin::Entered)
     }
 
     fn take_exec(&mut self, exec: &Exec, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {

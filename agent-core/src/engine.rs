@@ -196,7 +196,7 @@ impl Engine {
 
     fn take_processes(&mut self, id: CgroupId, found: &[ProcessFound], now: Timestamp) {
         self.with(id, now, |tracked, context| {
-            tracked.left_behind = Some(found.len());
+            tracked.looked_at = true;
             tracked
                 .container
                 .take_found(found, now, context.lost, context.limits)

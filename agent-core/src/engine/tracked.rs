@@ -35,13 +35,14 @@ pub(super) struct Tracked {
     pub(super) container: Container,
     /// When to call [`Self::handle_timeout`].
     pub(super) deadline: Option<Timestamp>,
-    /// How many processes were there at the last look, since the main process exited.
-    pub(super) left_behind: Option<usize>,
+    /// Whether it was looked at what the main process left behind.
+    pub(super) looked_at: bool,
     open: Option<Open>,
     untracked: bool,
 }
 
 /// A termination that is not finished.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Debug, Default)]
 struct Open {
     /// Its report's number, once anything was told of it.
@@ -58,6 +59,8 @@ struct Open {
     lost: bool,
     /// Whether it was asked what the main process left behind.
     inspected: bool,
+    /// Whether it ended without an answer to that.
+    left_unknown: bool,
 }
 
 /// The steps of a termination, as far as they are done.
@@ -85,7 +88,7 @@ impl Tracked {
         Self {
             container,
             deadline: None,
-            left_behind: None,
+            looked_at: false,
             open: None,
             untracked: false,
         }
@@ -137,7 +140,7 @@ impl Tracked {
         if termination.may_go_on() {
             if !open.inspected {
                 open.inspected = true;
-                self.left_behind = None;
+                self.looked_at = false;
                 context.outputs.push_back(Output::Inspect { container });
             }
         } else {
@@ -165,8 +168,7 @@ impl Tracked {
             .closes_at(context.limits)
             .is_some_and(|at| at <= context.now)
         {
-            let left_behind = self.left_behind.is_some_and(|count| count > 0);
-            if termination.may_go_on() && left_behind && self.container.has_successor() {
+            if termination.may_go_on() && self.container.has_successor() {
                 withdraw(self.open.take(), &self.container, context);
                 self.container.forget_main();
             } else {
@@ -194,6 +196,7 @@ impl Tracked {
             return;
         };
         if let Some(termination) = Termination::of(&self.container) {
+            open.left_unknown = termination.may_go_on() && !self.looked_at;
             let report = open.report(&termination, occasion, context);
             context
                 .outputs
@@ -306,10 +309,7 @@ impl Open {
                 Doubt::ExitMissing,
                 occasion == Occasion::End && exit.is_none(),
             ),
-            (
-                Doubt::MainUncertain,
-                occasion != Occasion::Step && termination.may_go_on(),
-            ),
+            (Doubt::MainUncertain, self.left_unknown),
             (Doubt::AgentStopped, occasion == Occasion::AgentStops),
         ];
         for (doubt, holds) in others {

@@ -121,6 +121,54 @@ fn a_daemon_that_forked_is_the_main_process() {
     assert_eq!(inspects, 1, "one, for the exit that may be a daemon's");
 }
 
+/// `ExecStartPre=`: the cgroup is empty between it and the main process.
+#[test]
+fn what_runs_before_the_main_process_is_not_the_service() {
+    let (_, reports) = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/prepare")
+        .at(1.2)
+        .exits(Who::Plain, 0)
+        .empty()
+        .found(&[])
+        .at(1.21)
+        .happens(crate::event::EventKind::CgroupPopulated { populated: true })
+        .execs(Who::Daemon, "/app")
+        .at(50.0)
+        .sends(Who::Runc, Who::Daemon, 15, HANDLED)
+        .exits(Who::Daemon, 0)
+        .empty()
+        .all();
+    let comms: Vec<&str> = reports
+        .iter()
+        .map(|report| report.main.as_ref().unwrap().comm.as_str())
+        .collect();
+    assert_eq!(comms, ["daemon"]);
+    assert_eq!(reports[0].outcome, Outcome::Graceful);
+    assert_eq!(doubts(&reports[0]), []);
+}
+
+/// `ExecStop=`: systemd's control process sends the signal from inside the service's cgroup.
+#[test]
+fn a_control_process_of_systemd_speaks_for_it() {
+    let stopped_by = |scene: Scene| {
+        scene
+            .execs(Who::Hook, "kill -TERM 101")
+            .sends(Who::Hook, Who::Plain, 15, HANDLED)
+            .at(10.2)
+            .exits(Who::Plain, 0)
+            .empty()
+            .report()
+    };
+    let service = Scene::service().at(1.0).execs(Who::Plain, "/app");
+    let report = stopped_by(service.at(10.0));
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert!(!report.stop_signal.unwrap().sender.outside);
+    let container = Scene::container().at(1.0).execs(Who::Plain, "/app");
+    let report = stopped_by(container.at(10.0));
+    assert_eq!(report.outcome, Outcome::Completed);
+}
+
 #[test]
 fn a_service_that_completed_and_left_nothing_is_completed() {
     let report = Scene::service()
