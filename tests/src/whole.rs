@@ -51,12 +51,13 @@ struct Terminations {
 }
 
 impl Whole {
-    /// Starts it for the cgroups of this glob and waits until it is ready. `args`: further options; `log`: what it says.
+    /// Starts it for the cgroups of this glob on any free port. `args`: further options; `log`: where its words go.
     pub fn start(glob: &str, args: &[&str], log: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .context("no free port")?
-            .local_addr()?
-            .port();
+        Self::start_at(free_port(0)?, &[&["--cgroup", glob], args].concat(), log)
+    }
+
+    /// Starts it on this port of the loopback address and waits until it is ready.
+    pub fn start_at(port: u16, args: &[&str], log: &Path) -> Result<Self> {
         let address = format!("127.0.0.1:{port}");
         let words =
             fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -155,6 +156,18 @@ impl Whole {
             .into_iter()
             .filter(|report| report.subject.path == path)
             .collect())
+    }
+
+    /// Waits for a finished report of the cgroup with this path.
+    pub fn wait_report(&self, path: &str, limit: Duration) -> Result<Report> {
+        let started = Instant::now();
+        loop {
+            if let Some(report) = self.reports(path)?.into_iter().next() {
+                return Ok(report);
+            }
+            ensure!(started.elapsed() < limit, "no report of {path} after {limit:?}; the agent said: {}", self.words());
+            sleep(POLL);
+        }
     }
 
     /// Sends SIGTERM and waits; says how it ended and how long that took.

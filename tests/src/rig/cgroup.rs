@@ -73,6 +73,11 @@ impl Cgroup {
             .with_context(|| format!("cannot write `{value}` to {file} of cgroup {}", self.path))
     }
 
+    /// Kills every process in it and in the cgroups inside it.
+    pub fn kill_all(&self) {
+        kill_tree(&self.directory());
+    }
+
     /// Removes it and those inside it as a runtime does once its processes are gone; waits a little for them to go.
     pub fn remove(&self) -> Result<()> {
         remove_tree(&self.directory(), false)
@@ -102,6 +107,11 @@ impl Folder {
     /// Its path below the root of the tree.
     pub fn path(&self) -> &str {
         self.top.path()
+    }
+
+    /// The cgroup that it is.
+    pub fn top(&self) -> &Cgroup {
+        &self.top
     }
 
     /// Makes the cgroup at this path below the folder, and those above it that are missing.
@@ -174,4 +184,14 @@ fn kill_members(directory: &Path) -> Result<()> {
         kill_process(pid, Signal::KILL).ok();
     }
     Ok(())
+}
+
+fn kill_tree(directory: &Path) {
+    // What vanishes meanwhile needs no killing.
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            kill_tree(&entry.path());
+        }
+    }
+    kill_members(directory).ok();
 }

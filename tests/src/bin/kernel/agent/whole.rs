@@ -44,18 +44,7 @@ impl Agent for Own {
     }
 
     fn report(&self, path: &str, limit: Duration) -> Result<Report> {
-        let started = Instant::now();
-        loop {
-            if let Some(report) = self.whole.reports(path)?.into_iter().next() {
-                return Ok(report);
-            }
-            ensure!(
-                started.elapsed() < limit,
-                "nothing after {limit:?}; the agent said: {}",
-                self.whole.words()
-            );
-            sleep(POLL);
-        }
+        self.whole.wait_report(path, limit)
     }
 
     fn count(&self, path: &str) -> usize {

@@ -1,0 +1,103 @@
+//! The demo's words around the agent's: opening, timelines, metrics, closing.
+
+use std::io::IsTerminal as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::Result;
+use gracewatch::terminal::style_of_stdout;
+use gracewatch::timeline::{human, render};
+use gracewatch_tests::rig::cgroup::Folder;
+use gracewatch_tests::whole::Whole;
+
+use crate::cast::Role;
+use crate::play::Played;
+
+pub(crate) const BOLD: &str = "1";
+pub(crate) const DIM: &str = "2";
+pub(crate) const PLAIN: &str = "0";
+
+/// Text in a terminal's style; plain where there is none.
+pub(crate) fn paint(style: &str, text: &str) -> String {
+    let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stdout().is_terminal();
+    if plain { text.to_owned() } else { format!("\x1b[{style}m{text}\x1b[0m") }
+}
+
+pub(crate) fn heading(text: &str) {
+    println!("\n{}\n", paint(BOLD, &format!("── {text}")));
+}
+
+/// How a process ended, in words.
+pub(crate) fn ended(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(9), _) => "was killed".to_owned(),
+        (Some(signal), _) => format!("was ended by signal {signal}"),
+        (None, Some(code)) => format!("exited with {code}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+pub(crate) fn opening(agent: &Whole, cast: &[Role]) {
+    println!("{}", paint(BOLD, "Gracewatch demo"));
+    println!(
+        "The agent runs on http://{}/ with its probes in this kernel. Five containers (cgroups and pid namespaces of their\n\
+         own) are now stopped as a kubelet stops them: preStop hook, SIGTERM, what is left of the grace period, SIGKILL.\n",
+        agent.address()
+    );
+    for role in cast {
+        println!("  {} {:>3} s grace  {}", paint(BOLD, &format!("{:<8}", role.name)), role.grace.as_secs(), role.says);
+    }
+    let longest = cast.iter().map(|role| role.grace.as_secs()).max().unwrap_or_default();
+    heading(&format!("Stopping all five at once (about {} s)", longest + 2));
+}
+
+pub(crate) fn timelines(played: &[Played<'_>]) {
+    heading("What the agent saw");
+    let style = style_of_stdout();
+    for one in played {
+        println!("  {}", paint(DIM, one.role.says));
+        println!("{}", render(&one.report, &style));
+    }
+}
+
+/// The lines of /metrics that the demo's containers gave.
+pub(crate) fn metrics(agent: &Whole, folder: &Folder) -> Result<()> {
+    heading(&format!("What Prometheus scrapes from http://{}/metrics", agent.address()));
+    let (_, text) = agent.get("/metrics")?;
+    let names = [
+        "pod_termination_prestop_duration_seconds{",
+        "pod_termination_signal_to_exit_seconds{",
+        "pod_termination_sigkill_used{",
+        "pod_termination_outcome{",
+        "workload_termination_outcomes_total{",
+        "workload_termination_findings_total{",
+    ];
+    for name in names {
+        let mut series: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
+        series.sort_unstable();
+        for line in series {
+            println!("  {}", line.replace(&format!(",cgroup=\"{}", folder.path()), ",cgroup=\"…"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn closing(agent: &Whole, played: &[Played<'_>], error_max: Duration, keep: bool) {
+    heading("In short");
+    for one in played {
+        let outcome = format!("{:?}", one.report.outcome);
+        let exit = one.report.stop_signal_to_exit().map(human).unwrap_or_default();
+        let advice = one.report.findings.first().map_or("nothing to change", |finding| finding.advice.as_str());
+        println!("  {} {outcome:<14} {exit:>8} after SIGTERM.  {advice}", paint(BOLD, &format!("{:<8}", one.role.name)));
+    }
+    println!("\n  Largest difference between the demo's clock and the agent's: {}.", human(error_max));
+    if keep {
+        println!(
+            "\n  The agent goes on until Ctrl-C:\n    http://{0}/\n    http://{0}/metrics\n    http://{0}/api/v1/terminations\n",
+            agent.address()
+        );
+    } else {
+        println!("  The agent and all containers are gone again. `cargo xtask demo --keep` leaves the agent's pages open.\n");
+    }
+}
