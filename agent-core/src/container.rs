@@ -87,7 +87,7 @@ impl Container {
         self.spec.as_ref()?.grace
     }
 
-    /// Takes in what the kernel side told of this container.
+    /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
     pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> Wishes {
         let mut wishes = Wishes::default();
         match &event.kind {
@@ -98,21 +98,19 @@ impl Container {
                 let process = Process::seen(seen, Origin::Entered, event.at);
                 self.remember(process, seen.parent_outside, limits, &mut wishes);
             }
-            EventKind::CgroupPopulated { populated } if event.cgroup == self.id() => {
+            EventKind::CgroupPopulated { populated } => {
                 self.released_at = (!populated).then_some(event.at);
                 wishes.inspect =
                     *populated && self.processes.values().all(|known| !known.is_alive());
             }
-            EventKind::CgroupRemoved if event.cgroup == self.id() => self.remove(event.at),
+            EventKind::CgroupRemoved => self.remove(event.at),
             EventKind::OomVictim { pid } => {
                 if self.oom.len() == OOM_MAX {
                     self.oom.remove(0);
                 }
                 self.oom.push((*pid, event.at));
             }
-            EventKind::CgroupPopulated { .. }
-            | EventKind::CgroupRemoved
-            | EventKind::CgroupMade { .. } => {}
+            EventKind::CgroupMade { .. } => {}
         }
         wishes
     }

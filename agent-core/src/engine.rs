@@ -209,12 +209,9 @@ impl Engine {
         self.say(Output::Rescan);
         let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
         for id in ids {
-            self.with(id, now, |tracked, _context| {
-                tracked.lose();
-                Wishes {
-                    inspect: true,
-                    ..Wishes::default()
-                }
+            self.with(id, now, |_tracked, _context| Wishes {
+                inspect: true,
+                ..Wishes::default()
             });
         }
     }

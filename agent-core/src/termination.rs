@@ -254,12 +254,9 @@ fn find_hook<'a>(
     last: Option<Timestamp>,
 ) -> (Option<&'a Process>, bool) {
     let in_time = |process: &&Process| {
-        let ended = process.exit.as_ref().map(|exit| exit.at);
-        process.hook_at.is_some_and(|at| {
-            last.is_none_or(|last| {
-                at <= last && ended.is_none_or(|ended| last.since(ended) <= HOOK_TO_STOP_SIGNAL_MAX)
-            })
-        })
+        process
+            .hook_at
+            .is_some_and(|at| last.is_none_or(|last| at <= last))
     };
     let mut likely: Vec<&Process> = container
         .processes

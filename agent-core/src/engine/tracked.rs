@@ -42,7 +42,6 @@ pub(super) struct Tracked {
 }
 
 /// A termination that is not finished.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Debug, Default)]
 struct Open {
     /// Its report's number, once anything was told of it.
@@ -55,8 +54,6 @@ struct Open {
     release_noticed: Option<Timestamp>,
     /// Whether SIGKILL has not ended the main process for long.
     stuck: bool,
-    /// Whether records were lost while it was open.
-    lost: bool,
     /// Whether it was asked what the main process left behind.
     inspected: bool,
     /// Whether it ended without an answer to that.
@@ -97,13 +94,6 @@ impl Tracked {
     /// Whether nothing more can come of it.
     pub(super) const fn is_gone(&self) -> bool {
         self.container.removed && self.open.is_none()
-    }
-
-    /// Records were lost.
-    pub(super) const fn lose(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.lost = true;
-        }
     }
 
     /// Passes on what the container wants done.
@@ -304,7 +294,6 @@ impl Open {
         let mut doubts = termination.doubts(lost);
         let exit: Option<&MainExit> = termination.exit;
         let others = [
-            (Doubt::RecordsLost, self.lost),
             (
                 Doubt::ExitMissing,
                 occasion == Occasion::End && exit.is_none(),

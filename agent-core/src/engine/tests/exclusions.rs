@@ -484,3 +484,71 @@ fn a_handler_set_to_ignore_is_the_finding_even_if_it_exits_later() {
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(kinds(&report), [FindingKind::SignalIgnored]);
 }
+
+#[test]
+fn a_signal_to_one_that_is_dumping_core_is_no_stop_signal() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(Sent {
+            exiting: true,
+            ..HANDLED
+        })
+        .at(10.5)
+        .dies(Who::Main, 11)
+        .removed()
+        .report();
+    assert_eq!(report.trigger, crate::report::Trigger::Crashed);
+    assert_eq!(report.stop_signal, None);
+}
+
+#[test]
+fn a_stop_signal_after_sigkill_is_none() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .kill()
+        .at(10.5)
+        .stop(HANDLED)
+        .at(10.6)
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::ForceKilled);
+    assert_eq!(report.stop_signal, None);
+}
+
+#[test]
+fn the_init_of_a_namespace_is_the_main_process_even_if_another_entered_before() {
+    let report = Scene::container()
+        .at(1.0)
+        .attached(Who::Stage)
+        .execs(Who::Stage, "runc init")
+        .execs(Who::Main, "/app")
+        .at(10.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().tgid, Who::Main.process().tgid);
+    assert_eq!(report.outcome, Outcome::Graceful);
+}
+
+#[test]
+fn a_helper_that_went_without_exec_gives_way_at_once() {
+    let report = Scene::container()
+        .at(1.0)
+        .attached(Who::Stage)
+        .at(1.01)
+        .exits(Who::Stage, 0)
+        .at(1.02)
+        .execs(Who::Plain, "/app")
+        .at(1.5)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(1.6)
+        .exits(Who::Plain, 0)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
+    assert_eq!(report.outcome, Outcome::Graceful);
+}

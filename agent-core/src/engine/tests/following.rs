@@ -380,3 +380,66 @@ fn a_container_inside_a_service_is_tracked_again_when_the_service_is_found_after
         .collect();
     assert_eq!(tracked, [inner, CONTAINER, inner]);
 }
+
+#[test]
+fn a_container_made_while_a_scan_goes_on_is_not_taken_for_gone() {
+    let scene = Scene::of(config(Vec::new()))
+        .at(10.0)
+        .tells(Input::CgroupFound {
+            cgroup: CgroupId(8),
+            parent: CgroupId(1),
+            path: "/system.slice".to_owned(),
+        })
+        .at(10.1)
+        .tells(made(CONTAINER, DOCKER))
+        .tells(Input::ScanFinished);
+    let untrack = |output: &Output| matches!(output, Output::Untrack { .. });
+    assert!(!scene.said.iter().any(untrack));
+}
+
+#[test]
+fn late_facts_are_waited_for_after_the_release() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(10.5)
+        .exits(Who::Main, 0)
+        .at(11.2)
+        .removed()
+        .at(11.9)
+        .tells(Input::SignalCounts {
+            container: CONTAINER,
+            inside: 9,
+            outside: 0,
+        })
+        .report();
+    assert_eq!(report.signals_inside, 9);
+}
+
+/// The ring buffer keeps the order of each processor, not of all.
+#[test]
+fn what_comes_late_is_put_where_it_belongs() {
+    use super::scene::{event, exec, signal_sent};
+    let at = |millis: u64| Timestamp(millis * 1_000_000);
+    let report = Scene::container()
+        .at(10.0)
+        .attached(Who::Main)
+        .tells(event(at(9_002), exec(Who::Main.process(), "/app")))
+        .tells(event(at(9_001), exec(Who::Main.process(), "/entrypoint")))
+        .at(20.0)
+        .tells(event(
+            at(19_002),
+            signal_sent(Who::Runc, Who::Main, 15, HANDLED),
+        ))
+        .tells(event(
+            at(19_001),
+            signal_sent(Who::Runc, Who::Main, 15, HANDLED),
+        ))
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().argv, ["/app"]);
+    assert_eq!(report.stop_signal.unwrap().at, at(19_001));
+    assert_eq!(report.stop_signals_repeated, 1);
+}
