@@ -165,7 +165,11 @@ impl Whole {
             if let Some(report) = self.reports(path)?.into_iter().next() {
                 return Ok(report);
             }
-            ensure!(started.elapsed() < limit, "no report of {path} after {limit:?}; the agent said: {}", self.words());
+            ensure!(
+                started.elapsed() < limit,
+                "no report of {path} after {limit:?}; the agent said: {}",
+                self.words()
+            );
             sleep(POLL);
         }
     }

@@ -1,9 +1,16 @@
 //! One command per wish. This file only says which commands there are; each lives in its own file.
-#![expect(clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+#![expect(
+    clippy::print_stderr,
+    reason = "a command line tool talks to its terminal"
+)]
 
 mod build_ebpf;
 mod cache;
+mod docs;
+mod cargo;
+mod demo;
 mod process;
+mod test;
 mod vm;
 
 use std::process::ExitCode;
@@ -22,6 +29,12 @@ struct Cli {
 enum Command {
     /// Build the eBPF probes (installs a toolchain into the cache where none is found).
     BuildEbpf(build_ebpf::Args),
+    /// Show the agent at work: containers are stopped as a kubelet stops them, and measured (needs root).
+    Demo(demo::Args),
+    /// Test everything: format, lints, probes, unit tests, reference pages, this kernel, other kernels.
+    Test(test::Args),
+    /// Write docs/metrics.md and docs/timeline.svg anew, or check them and every link.
+    Docs(docs::Args),
     /// Boot Debian kernels in QEMU and run the real-kernel scenarios on each.
     Vm(vm::Args),
 }
@@ -29,6 +42,9 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::BuildEbpf(args) => build_ebpf::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Docs(args) => docs::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

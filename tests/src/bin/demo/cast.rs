@@ -32,7 +32,10 @@ pub(crate) fn all(toolbox: &Toolbox) -> Vec<Role> {
         argv
     };
     let stop_log = toolbox.folder().join("stop.log");
-    let seed_hook = format!("echo this pod is stopping. > {} && sleep 10s", stop_log.display());
+    let seed_hook = format!(
+        "echo this pod is stopping. > {} && sleep 10s",
+        stop_log.display()
+    );
     vec![
         Role {
             name: "web",

@@ -1,69 +1,111 @@
-//! What the demo did by its own clock beside what the agent measured.
+//! What was done, by the demo's own clock and by the kernel's trace, beside what the agent measured.
 
 use std::time::Duration;
 
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result};
 use gracewatch::timeline::human;
+use gracewatch_tests::rig::trace::{Trace, Traced};
 
 use crate::play::Played;
 use crate::show::{BOLD, DIM, heading, paint};
 
-/// One duration, twice.
+/// One duration, by three clocks.
 struct Line {
     name: &'static str,
     what: &'static str,
     demo: Duration,
+    trace: Duration,
     agent: Duration,
 }
 
-/// Prints the table; returns the largest error.
-pub(crate) fn table(played: &[Played<'_>]) -> Result<Duration> {
-    heading("What the demo did, and what the agent measured");
-    println!(
-        "  {}",
-        paint(DIM, &format!("{:<9}{:<24}{:>12}{:>12}{:>12}", "", "", "by the demo", "by the agent", "difference"))
-    );
+/// Prints the table; returns how far the agent is from the kernel's trace at the most.
+pub(crate) fn table(played: &[Played<'_>], trace: &Trace) -> Result<Duration> {
+    heading("What was done, and what the agent measured");
+    let titles = ["by the demo", "by tracefs", "by the agent", "agent's error"];
+    let titles: String = titles.iter().map(|title| format!("{title:>15}")).collect();
+    println!("  {}", paint(DIM, &format!("{:<29}{titles}", "")));
     let mut error_max = Duration::ZERO;
-    for line in lines(played)? {
-        let error = line.agent.abs_diff(line.demo);
+    for line in lines(played, trace)? {
+        let error = line.agent.abs_diff(line.trace);
         error_max = error_max.max(error);
         println!(
-            "  {}{:<24}{:>12}{:>12}{:>12}",
+            "  {}{:<20}{:>15}{:>15}{:>15}{:>15}",
             paint(BOLD, &format!("{:<9}", line.name)),
             line.what,
             seconds(line.demo),
+            seconds(line.trace),
             seconds(line.agent),
             human(error)
         );
     }
-    let note = "The demo reads its clock in its own processes, before and after their system calls; the agent's comes from the\n  \
-                kernel's hooks. The difference is mostly the way of those processes into the kernel and back.";
+    let note = "The demo reads the clock in its own processes, right before and after what they do: that includes their way into\n  \
+                the kernel and back. tracefs is the kernel's own trace of the same moments; its times are whole microseconds.";
     println!("\n  {}", paint(DIM, note));
     Ok(error_max)
 }
 
-fn lines(played: &[Played<'_>]) -> Result<Vec<Line>> {
+fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for one in played {
         let name = one.role.name;
-        let mut line = |what, agent: Option<Duration>, (from, to): (Timestamp, Timestamp)| -> Result<()> {
-            let agent = agent.with_context(|| format!("{name}: the agent did not report {what}"))?;
-            lines.push(Line { name, what, demo: to.since(from), agent });
+        let mut line = |what,
+                        agent: Option<Duration>,
+                        demo: (Timestamp, Timestamp),
+                        traced: Traces|
+         -> Result<()> {
+            let agent =
+                agent.with_context(|| format!("{name}: the agent did not report {what}"))?;
+            let (from, to) = traced
+                .0
+                .zip(traced.1)
+                .with_context(|| format!("{name}: {what} is not in the trace"))?;
+            lines.push(Line {
+                name,
+                what,
+                demo: demo.1.since(demo.0),
+                trace: to.since(from),
+                agent,
+            });
             Ok(())
         };
-        let (stopped, report) = (&one.stopped, &one.report);
+        let (stopped, report, pid) = (&one.stopped, &one.report, one.pid);
         if let Some(hook) = stopped.hook {
-            line("preStop hook", report.hook_duration(), (hook.started_after, hook.ended.told_at))?;
+            let traced = Traces(
+                trace.last(hook.pid, Traced::Exec),
+                trace.last(hook.pid, Traced::Exit),
+            );
+            line(
+                "preStop hook",
+                report.hook_duration(),
+                (hook.started_after, hook.ended.told_at),
+                traced,
+            )?;
         }
+        let signal = trace.first(pid, Traced::Signal(15));
         if let Some(kill) = stopped.kill {
-            line("SIGTERM to SIGKILL", report.stop_signal_to_kill(), (stopped.signal.after, kill.before))?;
+            let traced = Traces(signal, trace.first(pid, Traced::Signal(9)));
+            line(
+                "SIGTERM to SIGKILL",
+                report.stop_signal_to_kill(),
+                (stopped.signal.after, kill.before),
+                traced,
+            )?;
         }
         let end = one.last_word.unwrap_or(stopped.ended.told_at);
-        line("SIGTERM to exit", report.stop_signal_to_exit(), (stopped.signal.after, end))?;
+        let traced = Traces(signal, trace.last(pid, Traced::Exit));
+        line(
+            "SIGTERM to exit",
+            report.stop_signal_to_exit(),
+            (stopped.signal.after, end),
+            traced,
+        )?;
     }
     Ok(lines)
 }
+
+/// When something began and ended, by the trace.
+struct Traces(Option<Timestamp>, Option<Timestamp>);
 
 fn seconds(duration: Duration) -> String {
     format!("{:.6} s", duration.as_secs_f64())

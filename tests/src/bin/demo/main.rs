@@ -1,7 +1,11 @@
 //! The demo: an agent, five containers that are stopped as a kubelet stops them, and what the agent says of each beside
 //! what was really done. Started by `cargo xtask demo`, which builds what it needs.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a demo is there to be read in a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a demo is there to be read in a terminal"
+)]
 
 mod cast;
 mod compare;
@@ -15,6 +19,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::{self, Toolbox};
+use gracewatch_tests::rig::trace::Trace;
 use gracewatch_tests::whole::{Whole, free_port};
 
 /// The agent's usual port, which is taken if it is free.
@@ -42,21 +47,32 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "the demo loads probes and makes cgroups: run it as root");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the demo loads probes and makes cgroups: run it as root"
+    );
     let toolbox = Toolbox::new()?;
     let folder = Folder::new("demo")?;
     let interrupted = play::catch_signals(&folder)?;
     let cast = cast::all(&toolbox);
     let subjects = toolbox.folder().join("subjects.json");
     std::fs::write(&subjects, cast::subjects_file(&cast, &folder)?)?;
+    let trace = Trace::start()?;
     let log = toolbox.folder().join("agent.log");
-    let agent = Whole::start_at(free_port(PORT)?, &["--subjects", &subjects.to_string_lossy()], &log)?;
+    let agent = Whole::start_at(
+        free_port(PORT)?,
+        &["--subjects", &subjects.to_string_lossy()],
+        &log,
+    )?;
     show::opening(&agent, &cast);
     let played = play::all(&cast, &toolbox, &folder, &agent);
-    ensure!(!interrupted.is_set(), "interrupted; everything was ended and removed");
+    ensure!(
+        !interrupted.is_set(),
+        "interrupted; everything was ended and removed"
+    );
     let played = played?;
     show::timelines(&played);
-    let error_max = compare::table(&played)?;
+    let error_max = compare::table(&played, &trace)?;
     show::metrics(&agent, &folder)?;
     show::closing(&agent, &played, error_max, args.keep);
     if args.keep {

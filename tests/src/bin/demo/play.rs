@@ -27,6 +27,8 @@ const WARM_UP: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub(crate) struct Played<'a> {
     pub(crate) role: &'a Role,
+    /// Its main process's pid on the machine.
+    pub(crate) pid: u32,
     pub(crate) stopped: Stopped,
     /// When the main process wrote its last word, if it wrote one.
     pub(crate) last_word: Option<Timestamp>,
@@ -63,8 +65,16 @@ pub(crate) fn catch_signals(folder: &Folder) -> Result<Interrupted> {
 }
 
 /// Plays all roles beside each other and shows what happens meanwhile.
-pub(crate) fn all<'a>(cast: &'a [Role], toolbox: &Toolbox, folder: &Folder, agent: &Whole) -> Result<Vec<Played<'a>>> {
-    let started = cast.iter().map(|role| start(role, toolbox, folder)).collect::<Result<Vec<_>>>()?;
+pub(crate) fn all<'a>(
+    cast: &'a [Role],
+    toolbox: &Toolbox,
+    folder: &Folder,
+    agent: &Whole,
+) -> Result<Vec<Played<'a>>> {
+    let started = cast
+        .iter()
+        .map(|role| start(role, toolbox, folder))
+        .collect::<Result<Vec<_>>>()?;
     thread::sleep(WARM_UP);
     let progress = Arc::new(Progress::new(cast));
     thread::scope(|scope| {
@@ -75,14 +85,26 @@ pub(crate) fn all<'a>(cast: &'a [Role], toolbox: &Toolbox, folder: &Folder, agen
             .map(|(row, (main, role))| {
                 let progress = Arc::clone(&progress);
                 scope.spawn(move || {
-                    let played = one(role, main, (toolbox, folder, agent), &|step| progress.tell(row, step));
-                    progress.tell(row, if played.is_ok() { Step::Reported } else { Step::Failed });
+                    let played = one(role, main, (toolbox, folder, agent), &|step| {
+                        progress.tell(row, step)
+                    });
+                    progress.tell(
+                        row,
+                        if played.is_ok() {
+                            Step::Reported
+                        } else {
+                            Step::Failed
+                        },
+                    );
                     played
                 })
             })
             .collect();
         progress.draw_until_done();
-        threads.into_iter().map(|thread| thread.join().map_err(|_panic| anyhow!("a role panicked"))?).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_panic| anyhow!("a role panicked"))?)
+            .collect()
     })
 }
 
@@ -104,7 +126,10 @@ fn one<'a>(
 ) -> Result<Played<'a>> {
     let cgroup = folder.make(role.name)?;
     let hook = role.hook.as_ref().map(|hook| Launch::new(&cgroup, hook));
-    let stop = Stop { hook, ..Stop::within(role.grace) };
+    let stop = Stop {
+        hook,
+        ..Stop::within(role.grace)
+    };
     let stopped = stop.run(toolbox, &mut main, &|act| tell(Step::Act(act)))?;
     cgroup.remove()?;
     let report = agent.wait_report(cgroup.path(), SOON)?;
@@ -115,5 +140,11 @@ fn one<'a>(
         report.outcome,
         role.outcome
     );
-    Ok(Played { role, stopped, last_word: toolbox.log(role.name).find("exit"), report })
+    Ok(Played {
+        role,
+        pid: main.pid(),
+        stopped,
+        last_word: toolbox.log(role.name).find("exit"),
+        report,
+    })
 }

@@ -47,8 +47,20 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new(cast: &[Role]) -> Self {
         let now = Instant::now();
-        let rows = cast.iter().map(|role| Row { name: role.name, step: Step::Runs, since: now, end: None }).collect();
-        Self { started: now, rows: Mutex::new(rows), live: std::io::stdout().is_terminal() }
+        let rows = cast
+            .iter()
+            .map(|role| Row {
+                name: role.name,
+                step: Step::Runs,
+                since: now,
+                end: None,
+            })
+            .collect();
+        Self {
+            started: now,
+            rows: Mutex::new(rows),
+            live: std::io::stdout().is_terminal(),
+        }
     }
 
     /// This container came so far.
@@ -57,11 +69,19 @@ impl Progress {
         let Some(row) = rows.get_mut(row) else { return };
         (row.step, row.since) = (step, Instant::now());
         if let Step::Act(Act::Ended(status)) = step {
-            row.end = Some(format!("{} after {:.1} s", ended(status), self.started.elapsed().as_secs_f32()));
+            row.end = Some(format!(
+                "{} after {:.1} s",
+                ended(status),
+                self.started.elapsed().as_secs_f32()
+            ));
         }
         if !self.live && step != Step::Reported {
             let words = row.words();
-            println!("  {:>5.1} s  {:<8} {words}", self.started.elapsed().as_secs_f32(), row.name);
+            println!(
+                "  {:>5.1} s  {:<8} {words}",
+                self.started.elapsed().as_secs_f32(),
+                row.name
+            );
         }
     }
 
@@ -71,7 +91,11 @@ impl Progress {
         loop {
             let (frame, done) = self.frame();
             if self.live {
-                let up = if drawn > 0 { format!("\x1b[{drawn}A") } else { String::new() };
+                let up = if drawn > 0 {
+                    format!("\x1b[{drawn}A")
+                } else {
+                    String::new()
+                };
                 print!("{up}{frame}");
                 std::io::stdout().flush().ok();
                 drawn = frame.lines().count();
@@ -89,7 +113,13 @@ impl Progress {
         for row in rows.iter() {
             let color = if row.is_done() { DIM } else { PLAIN };
             let name = paint(BOLD, &format!("{:<8}", row.name));
-            writeln!(frame, "\x1b[2K  {} {name} {}", row.sign(), paint(color, &row.words())).ok();
+            writeln!(
+                frame,
+                "\x1b[2K  {} {name} {}",
+                row.sign(),
+                paint(color, &row.words())
+            )
+            .ok();
         }
         (frame, rows.iter().all(Row::is_done))
     }
@@ -106,7 +136,8 @@ impl Row {
             Step::Failed => "✘",
             Step::Runs | Step::Act(_) => {
                 let frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧"];
-                let tick = usize::try_from(self.since.elapsed().as_millis() / 100).unwrap_or_default();
+                let tick =
+                    usize::try_from(self.since.elapsed().as_millis() / 100).unwrap_or_default();
                 frames.get(tick % frames.len()).copied().unwrap_or_default()
             }
         }
@@ -116,9 +147,13 @@ impl Row {
         let since = self.since.elapsed();
         match self.step {
             Step::Runs => "running".to_owned(),
-            Step::Act(Act::HookStarted) => format!("preStop hook runs, {:.1} s", since.as_secs_f32()),
+            Step::Act(Act::HookStarted) => {
+                format!("preStop hook runs, {:.1} s", since.as_secs_f32())
+            }
             Step::Act(Act::HookEnded(status)) => format!("preStop hook {}", ended(status)),
-            Step::Act(Act::HookOverran) => "preStop hook used up the grace period and runs on".to_owned(),
+            Step::Act(Act::HookOverran) => {
+                "preStop hook used up the grace period and runs on".to_owned()
+            }
             Step::Act(Act::SignalSent(timeout)) => {
                 let left = timeout.saturating_sub(since);
                 format!("SIGTERM sent, SIGKILL in {:.1} s", left.as_secs_f32())

@@ -21,7 +21,11 @@ pub(crate) const PLAIN: &str = "0";
 /// Text in a terminal's style; plain where there is none.
 pub(crate) fn paint(style: &str, text: &str) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stdout().is_terminal();
-    if plain { text.to_owned() } else { format!("\x1b[{style}m{text}\x1b[0m") }
+    if plain {
+        text.to_owned()
+    } else {
+        format!("\x1b[{style}m{text}\x1b[0m")
+    }
 }
 
 pub(crate) fn heading(text: &str) {
@@ -46,10 +50,22 @@ pub(crate) fn opening(agent: &Whole, cast: &[Role]) {
         agent.address()
     );
     for role in cast {
-        println!("  {} {:>3} s grace  {}", paint(BOLD, &format!("{:<8}", role.name)), role.grace.as_secs(), role.says);
+        println!(
+            "  {} {:>3} s grace  {}",
+            paint(BOLD, &format!("{:<8}", role.name)),
+            role.grace.as_secs(),
+            role.says
+        );
     }
-    let longest = cast.iter().map(|role| role.grace.as_secs()).max().unwrap_or_default();
-    heading(&format!("Stopping all five at once (about {} s)", longest + 2));
+    let longest = cast
+        .iter()
+        .map(|role| role.grace.as_secs())
+        .max()
+        .unwrap_or_default();
+    heading(&format!(
+        "Stopping all five at once (about {} s)",
+        longest + 2
+    ));
 }
 
 pub(crate) fn timelines(played: &[Played<'_>]) {
@@ -57,13 +73,17 @@ pub(crate) fn timelines(played: &[Played<'_>]) {
     let style = style_of_stdout();
     for one in played {
         println!("  {}", paint(DIM, one.role.says));
-        println!("{}", render(&one.report, &style));
+        println!("{}", render(&one.report, &style).trim_end());
+        println!();
     }
 }
 
 /// The lines of /metrics that the demo's containers gave.
 pub(crate) fn metrics(agent: &Whole, folder: &Folder) -> Result<()> {
-    heading(&format!("What Prometheus scrapes from http://{}/metrics", agent.address()));
+    heading(&format!(
+        "What Prometheus scrapes from http://{}/metrics",
+        agent.address()
+    ));
     let (_, text) = agent.get("/metrics")?;
     let names = [
         "pod_termination_prestop_duration_seconds{",
@@ -77,7 +97,10 @@ pub(crate) fn metrics(agent: &Whole, folder: &Folder) -> Result<()> {
         let mut series: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
         series.sort_unstable();
         for line in series {
-            println!("  {}", line.replace(&format!(",cgroup=\"{}", folder.path()), ",cgroup=\"…"));
+            println!(
+                "  {}",
+                line.replace(&format!(",cgroup=\"{}", folder.path()), ",cgroup=\"…")
+            );
         }
     }
     Ok(())
@@ -86,18 +109,34 @@ pub(crate) fn metrics(agent: &Whole, folder: &Folder) -> Result<()> {
 pub(crate) fn closing(agent: &Whole, played: &[Played<'_>], error_max: Duration, keep: bool) {
     heading("In short");
     for one in played {
-        let outcome = format!("{:?}", one.report.outcome);
-        let exit = one.report.stop_signal_to_exit().map(human).unwrap_or_default();
-        let advice = one.report.findings.first().map_or("nothing to change", |finding| finding.advice.as_str());
-        println!("  {} {outcome:<14} {exit:>8} after SIGTERM.  {advice}", paint(BOLD, &format!("{:<8}", one.role.name)));
+        let outcome = serde_json::to_value(one.report.outcome).ok();
+        let outcome = outcome
+            .as_ref()
+            .and_then(|word| word.as_str())
+            .unwrap_or_default()
+            .replace('_', " ");
+        let exit = one
+            .report
+            .stop_signal_to_exit()
+            .map(human)
+            .unwrap_or_default();
+        println!(
+            "  {}{outcome:<16}{exit:>9} after SIGTERM",
+            paint(BOLD, &format!("{:<9}", one.role.name))
+        );
     }
-    println!("\n  Largest difference between the demo's clock and the agent's: {}.", human(error_max));
+    println!(
+        "\n  No duration of the agent is further than {} from the kernel's own trace.",
+        human(error_max)
+    );
     if keep {
         println!(
             "\n  The agent goes on until Ctrl-C:\n    http://{0}/\n    http://{0}/metrics\n    http://{0}/api/v1/terminations\n",
             agent.address()
         );
     } else {
-        println!("  The agent and all containers are gone again. `cargo xtask demo --keep` leaves the agent's pages open.\n");
+        println!(
+            "  The agent and all containers are gone again. `cargo xtask demo --keep` leaves the agent's pages open.\n"
+        );
     }
 }

@@ -1,0 +1,81 @@
+//! `cargo xtask test`: everything that proves that Gracewatch works, step by step, and a table of it in the end.
+
+mod steps;
+mod summary;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use steps::Step;
+use summary::{Done, Outcome};
+
+/// Test everything: format, lints, probes, unit tests, reference pages, this kernel, other kernels.
+///
+/// The steps, in this order:
+///
+///   format   cargo fmt --check
+///   lints    cargo clippy with warnings as errors
+///   probes   build the eBPF object
+///   unit     cargo test: the engine's scenarios and properties, replay of recorded journals, and the rest
+///            that needs no kernel
+///   docs     docs/metrics.md is what the agent generates
+///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
+///            was done and with independent clocks. Needs root
+///   demo     the demo runs to its end. Needs root
+///   vm       the same scenarios on Debian kernels in QEMU: `cargo xtask vm`
+///
+/// A step that cannot run fails; none is skipped in silence.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Run only these steps (comma-separated).
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STEP")]
+    only: Vec<Step>,
+    /// Leave these steps out (comma-separated); the summary says so.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "STEP",
+        conflicts_with = "only"
+    )]
+    without: Vec<Step>,
+    /// Write docs/metrics.md, docs/accuracy.md and docs/kernels.md from what the steps find.
+    #[arg(long)]
+    write_docs: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let wanted = |step: Step| {
+        if args.only.is_empty() {
+            !args.without.contains(&step)
+        } else {
+            args.only.contains(&step)
+        }
+    };
+    let mut done = Vec::new();
+    for step in Step::ALL {
+        if !wanted(step) {
+            done.push(Done {
+                step,
+                outcome: Outcome::NotRun,
+            });
+            continue;
+        }
+        summary::begin(step);
+        let started = Instant::now();
+        let outcome = match steps::run(step, args.write_docs) {
+            Ok(()) => Outcome::Passed(started.elapsed()),
+            Err(error) => Outcome::Failed(started.elapsed(), format!("{error:#}")),
+        };
+        let done_one = Done { step, outcome };
+        summary::end(&done_one);
+        done.push(done_one);
+    }
+    let failed = summary::print(&done);
+    if failed > 0 {
+        bail!("{failed} of the steps failed; run one again with `cargo xtask test --only STEP`");
+    }
+    Ok(())
+}

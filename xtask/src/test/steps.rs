@@ -1,0 +1,159 @@
+//! What each step of `cargo xtask test` does.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Parser as _, ValueEnum};
+
+use crate::cargo::cargo;
+use crate::{build_ebpf, cache, demo, process, vm};
+
+/// A step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// cargo fmt --check.
+    Format,
+    /// cargo clippy.
+    Lints,
+    /// The eBPF object.
+    Probes,
+    /// cargo test.
+    Unit,
+    /// Generated reference pages.
+    Docs,
+    /// This machine's kernel.
+    Kernel,
+    /// The demo.
+    Demo,
+    /// Other kernels.
+    Vm,
+}
+
+impl Step {
+    /// Every step, in the order in which they run: what is quick and often wrong comes first.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Format,
+        Self::Lints,
+        Self::Probes,
+        Self::Unit,
+        Self::Docs,
+        Self::Kernel,
+        Self::Demo,
+        Self::Vm,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Lints => "lints",
+            Self::Probes => "probes",
+            Self::Unit => "unit",
+            Self::Docs => "docs",
+            Self::Kernel => "kernel",
+            Self::Demo => "demo",
+            Self::Vm => "vm",
+        }
+    }
+}
+
+/// Everything but the kernel side, which compiles for another target.
+const USER_SIDE: [&str; 3] = ["--workspace", "--exclude", "agent-ebpf"];
+
+/// Runs a step; the error says in one sentence why it failed.
+pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
+    match step {
+        Step::Format => process::run(&mut cargo(&["fmt", "--all", "--check"]))
+            .context("mend it with `cargo fmt --all`"),
+        Step::Lints => process::run(cargo(&["clippy", "--quiet"]).args(USER_SIDE).args([
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ])),
+        Step::Probes => build_ebpf::build().map(drop),
+        Step::Unit => {
+            build_ebpf::build()?;
+            process::run(cargo(&["test", "--quiet"]).args(USER_SIDE))
+        }
+        Step::Docs => metrics_page(write_docs),
+        Step::Kernel => kernel(write_docs),
+        Step::Demo => demo_to_its_end(),
+        Step::Vm => other_kernels(write_docs),
+    }
+}
+
+/// Compares docs/metrics.md with what the agent generates, or writes it.
+fn metrics_page(write: bool) -> Result<()> {
+    let args = [
+        "run",
+        "--quiet",
+        "--package",
+        "gracewatch",
+        "--bin",
+        "gracewatch",
+        "--",
+        "docs",
+        "metrics",
+    ];
+    let generated = process::output(&mut cargo(&args))?;
+    let path = cache::workspace().join("docs/metrics.md");
+    if write {
+        return std::fs::write(&path, generated)
+            .with_context(|| format!("cannot write {}", path.display()));
+    }
+    let committed = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    if committed != generated {
+        bail!(
+            "docs/metrics.md is not what the agent generates; write it with `cargo xtask test --only docs --write-docs`"
+        );
+    }
+    Ok(())
+}
+
+fn kernel(write_docs: bool) -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the probes and cgroups of this kernel need root: run `cargo xtask test` as root, or leave this out with \
+         `--without kernel,demo`"
+    );
+    build_ebpf::build()?;
+    process::run(
+        cargo(&[
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "gracewatch",
+            "--bin",
+            "gracewatch",
+        ])
+        .args(["--package", "gracewatch-tests", "--bin", "kernel"]),
+    )?;
+    let workspace = cache::workspace();
+    let mut tests = Command::new(workspace.join("target/release/kernel"));
+    if write_docs {
+        tests
+            .arg("--accuracy-out")
+            .arg(workspace.join("docs/accuracy.md"));
+    }
+    process::run(&mut tests)
+}
+
+fn demo_to_its_end() -> Result<()> {
+    process::run(&mut demo::build()?)
+}
+
+/// `vm` with the options that somebody who only types `cargo xtask vm` would get.
+fn other_kernels(write_docs: bool) -> Result<()> {
+    #[derive(clap::Parser)]
+    struct Usual {
+        #[command(flatten)]
+        args: vm::Args,
+    }
+    let words = ["vm", "--write-docs"];
+    let words = words
+        .get(..if write_docs { 2 } else { 1 })
+        .unwrap_or_default();
+    vm::run(&Usual::try_parse_from(words)?.args)
+}
