@@ -123,3 +123,41 @@ impl FromStr for Signal {
             .ok_or_else(unknown)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Signal;
+
+    #[test]
+    fn every_signal_is_read_back_from_its_name_and_number() {
+        for number in 1..=64 {
+            let signal = Signal::try_from(number).unwrap();
+            assert_eq!(signal.to_string().parse::<Signal>().ok(), {
+                let has_name = !(32..34).contains(&number);
+                has_name.then_some(signal)
+            });
+            assert_eq!(number.to_string().parse(), Ok(signal));
+            assert_eq!(signal.bit(), 1 << (number - 1));
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_linux() {
+        let name = |number: u32| Signal::try_from(number).unwrap().to_string();
+        assert_eq!(name(2), "SIGINT");
+        assert_eq!(name(9), "SIGKILL");
+        assert_eq!(name(15), "SIGTERM");
+        assert_eq!(name(28), "SIGWINCH");
+        assert_eq!(name(31), "SIGSYS");
+        assert_eq!(name(37), "SIGRTMIN+3");
+        assert_eq!("term".parse(), Ok(Signal::TERM));
+    }
+
+    #[test]
+    fn what_is_no_signal_is_named() {
+        for text in ["0", "65", "SIGTEA", "RTMIN+31", "RTMIN+99999999999", ""] {
+            let error = text.parse::<Signal>().unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`{text}` is not")));
+        }
+    }
+}

@@ -552,3 +552,48 @@ fn a_helper_that_went_without_exec_gives_way_at_once() {
     assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
     assert_eq!(report.outcome, Outcome::Graceful);
 }
+
+/// As the kubelet does when it cleans up a pod's cgroup: to all, dead or alive.
+#[test]
+fn a_sigkill_that_the_kernel_threw_away_is_no_kill() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .sends(Who::Runc, Who::Main, 9, IGNORED)
+        .at(11.0)
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(report.kill.unwrap().at, report.started_at);
+    assert_eq!(report.started_at.0, 11_000_000_000);
+}
+
+#[test]
+fn a_number_that_was_used_again_is_another_process() {
+    let mut old = Who::Main.process();
+    old.start = crate::time::Timestamp(1);
+    Scene::container()
+        .running()
+        .at(10.0)
+        .happens(EventKind::Exit(crate::event::Exit {
+            process: old.clone(),
+            status: crate::event::ExitStatus::Code(1),
+        }))
+        .happens(EventKind::Attach(old))
+        .at(20.0)
+        .no_report();
+    let mut new = Who::Main.process();
+    new.start = crate::time::Timestamp(30_000_000_000);
+    let report = Scene::container()
+        .running()
+        .at(31.0)
+        .happens(EventKind::Attach(new.clone()))
+        .at(40.0)
+        .happens(EventKind::Exit(crate::event::Exit {
+            process: new.clone(),
+            status: crate::event::ExitStatus::Code(1),
+        }))
+        .report();
+    assert_eq!(report.main.unwrap().start, new.start);
+}
