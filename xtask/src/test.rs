@@ -19,7 +19,7 @@ use summary::{Done, Outcome};
 ///   probes   build the eBPF object
 ///   unit     cargo test: the engine's scenarios and properties, replay of recorded journals, and the rest
 ///            that needs no kernel
-///   docs     docs/metrics.md is what the agent generates
+///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, and every link leads somewhere
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
 ///   demo     the demo runs to its end. Needs root
@@ -41,7 +41,7 @@ pub(crate) struct Args {
         conflicts_with = "only"
     )]
     without: Vec<Step>,
-    /// Write docs/metrics.md, docs/accuracy.md and docs/kernels.md from what the steps find.
+    /// Write docs/metrics.md, docs/timeline.svg, docs/accuracy.md and docs/kernels.md from what the steps find.
     #[arg(long)]
     write_docs: bool,
 }

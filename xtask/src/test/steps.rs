@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Parser as _, ValueEnum};
 
 use crate::cargo::cargo;
-use crate::{build_ebpf, cache, demo, process, vm};
+use crate::{build_ebpf, cache, demo, docs, process, vm};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,7 +19,7 @@ pub(crate) enum Step {
     Probes,
     /// cargo test.
     Unit,
-    /// Generated reference pages.
+    /// Generated pages, and the links of all.
     Docs,
     /// This machine's kernel.
     Kernel,
@@ -75,40 +75,12 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
             build_ebpf::build()?;
             process::run(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
-        Step::Docs => metrics_page(write_docs),
+        Step::Docs if write_docs => docs::write(),
+        Step::Docs => docs::check(),
         Step::Kernel => kernel(write_docs),
         Step::Demo => demo_to_its_end(),
         Step::Vm => other_kernels(write_docs),
     }
-}
-
-/// Compares docs/metrics.md with what the agent generates, or writes it.
-fn metrics_page(write: bool) -> Result<()> {
-    let args = [
-        "run",
-        "--quiet",
-        "--package",
-        "gracewatch",
-        "--bin",
-        "gracewatch",
-        "--",
-        "docs",
-        "metrics",
-    ];
-    let generated = process::output(&mut cargo(&args))?;
-    let path = cache::workspace().join("docs/metrics.md");
-    if write {
-        return std::fs::write(&path, generated)
-            .with_context(|| format!("cannot write {}", path.display()));
-    }
-    let committed = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    if committed != generated {
-        bail!(
-            "docs/metrics.md is not what the agent generates; write it with `cargo xtask test --only docs --write-docs`"
-        );
-    }
-    Ok(())
 }
 
 fn kernel(write_docs: bool) -> Result<()> {

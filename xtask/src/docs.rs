@@ -1,0 +1,99 @@
+//! `cargo xtask docs`: the pages and pictures that come from the code, and the links between all pages. What needs root
+//! or real kernels to be known (docs/accuracy.md, kernels.md, overhead.md) is written by the commands that measure it.
+
+mod links;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::cargo::cargo;
+use crate::{cache, process};
+
+/// What is drawn: the pod `busybox` of the demo, recorded while that ran.
+const JOURNAL: &str = "docs/timeline.jsonl";
+
+/// Options of `docs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing: fail if a page is not what the code says, or if a link leads nowhere
+    #[arg(long)]
+    check: bool,
+}
+
+/// A file that comes from the code, and the program that prints it.
+struct Page {
+    path: &'static str,
+    program: [&'static str; 4],
+    arguments: &'static [&'static str],
+}
+
+const PAGES: [Page; 2] = [
+    Page {
+        path: "docs/metrics.md",
+        program: ["--package", "gracewatch", "--bin", "gracewatch"],
+        arguments: &["docs", "metrics"],
+    },
+    Page {
+        path: "docs/timeline.svg",
+        program: ["--package", "gracewatch-tests", "--bin", "timeline_svg"],
+        arguments: &[JOURNAL],
+    },
+];
+
+/// The command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.check { check() } else { write() }
+}
+
+/// Fails if a page is not what the code says, or if a link leads nowhere.
+pub(crate) fn check() -> Result<()> {
+    go(|page, _text| {
+        bail!(
+            "{} is not what the code says; write it anew with `cargo xtask docs`",
+            page.path
+        )
+    })
+}
+
+/// Writes the pages that are not what the code says. Fails if a link leads nowhere.
+pub(crate) fn write() -> Result<()> {
+    go(|page, text| {
+        std::fs::write(cache::workspace().join(page.path), text)
+            .with_context(|| format!("cannot write {}", page.path))?;
+        eprintln!("wrote {}", page.path);
+        Ok(())
+    })
+}
+
+/// Compares every page with what its program prints, and follows every link.
+fn go(outdated: impl Fn(&Page, &str) -> Result<()>) -> Result<()> {
+    let workspace = cache::workspace();
+    let mut wrong = Vec::new();
+    for page in &PAGES {
+        let text = page.print()?;
+        let path = workspace.join(page.path);
+        let is_current = std::fs::read_to_string(&path).is_ok_and(|known| known == text);
+        if !is_current && let Err(error) = outdated(page, &text) {
+            wrong.push(format!("{error:#}"));
+        }
+    }
+    let links = links::check(workspace)?;
+    wrong.extend(links.broken);
+    ensure!(wrong.is_empty(), "the documents:\n  {}", wrong.join("\n  "));
+    eprintln!(
+        "{} generated files are up to date, {} links in {} pages lead somewhere",
+        PAGES.len(),
+        links.followed,
+        links.pages
+    );
+    Ok(())
+}
+
+impl Page {
+    /// Builds the program, with cargo's words on the terminal, and takes what it prints.
+    fn print(&self) -> Result<String> {
+        process::run(cargo(&["build", "--quiet"]).args(self.program))?;
+        let mut command = cargo(&["run", "--quiet"]);
+        command.args(self.program).arg("--").args(self.arguments);
+        process::output(&mut command)
+    }
+}
