@@ -5,11 +5,14 @@ pub const EVENTS: &str = "EVENTS";
 /// Hash: cgroup id → [`Subject`]. The exact answer to "is it tracked, and whose is it".
 /// User space adds and removes containers; the kernel side adds the cgroups made inside them.
 pub const SUBJECTS: &str = "SUBJECTS";
-/// Array of `u64` counters by cgroup id modulo [`SLOTS`]: how many containers hash there.
-/// Written by user space only; read by the kernel side in front of [`SUBJECTS`].
-pub const SUBJECT_SLOTS: &str = "SUBJECT_SLOTS";
-/// The same for cgroups made inside tracked containers. Written by the kernel side only.
-pub const CHILD_SLOTS: &str = "CHILD_SLOTS";
+/// One value of [`SLOTS`] bytes, by cgroup id modulo [`SLOTS`]: 1 if user space put a cgroup into
+/// [`SUBJECTS`] that hashes there, else 0. Written by user space only, as a whole; read by the kernel
+/// side in front of [`SUBJECTS`]. A section of the object and not a map with many entries, so that
+/// the kernel side reads it like a variable.
+pub const SUBJECT_SLOTS: &str = ".bss.subjects";
+/// The same for cgroups made inside tracked containers, but a `u64` for each slot: how many. Written
+/// by the kernel side only.
+pub const CHILD_SLOTS: &str = ".bss.children";
 /// Hash: tgid → container id. Processes whose signals and exit are recorded: those that entered a
 /// container from outside (its main process, hooks, probes). Their descendants are not in it.
 pub const WATCHED: &str = "WATCHED";

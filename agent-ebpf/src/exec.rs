@@ -21,12 +21,20 @@ unsafe impl Record for ExecRecord {}
 /// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/sched.h>
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) {
-    let task = Typed::argument(&ctx, 0);
-    let cgroup = task.task_cgroup_id();
+    let cgroup = Typed::argument(&ctx, 0).task_cgroup_id();
+    if filter::may_be_tracked(cgroup) {
+        look(ctx, cgroup);
+    }
+}
+
+/// The way of the few; see `signal`.
+#[inline(never)]
+fn look(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
     let container = subject.container;
+    let task = Typed::argument(&ctx, 0);
     if !filter::watch_if_from_outside(task, container) {
         return;
     }

@@ -27,13 +27,26 @@ unsafe impl Record for ExitRecord {}
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) {
     let task = Typed::argument(&ctx, 0);
+    // Most exits are of threads, and this the kernel has just looked at: cheaper than the cgroup.
+    if !is_group_dead(&ctx, task) {
+        return;
+    }
     let cgroup = task.task_cgroup_id();
+    if filter::may_be_tracked(cgroup) {
+        look(ctx, cgroup);
+    }
+}
+
+/// The way of the few; see `signal`.
+#[inline(never)]
+fn look(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
-    // The last thread only. On old kernels two that exit at once may both find the counter at 0;
-    // of these only one finds the process watched.
-    if !is_group_dead(&ctx, task) || !filter::unwatch(task.load(&TASK_TGID), subject.container) {
+    let task = Typed::argument(&ctx, 0);
+    // On old kernels two last threads that exit at once may both find the group dead; only one of
+    // them finds the process watched.
+    if !filter::unwatch(task.load(&TASK_TGID), subject.container) {
         return;
     }
     let about = About {

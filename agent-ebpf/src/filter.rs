@@ -1,9 +1,11 @@
 //! Who is tracked: the maps that say it, and the questions that the programs ask of them.
 
+use core::cell::UnsafeCell;
+
 use agent_common::map::{Full, SLOTS, SUBJECTS_MAX, Subject, WATCHED_MAX};
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use aya_ebpf::maps::{HashMap, PerCpuArray};
 
 use crate::counter;
 use crate::globals::{TASK_REAL_PARENT, TASK_TGID};
@@ -12,24 +14,57 @@ use crate::kernel::Typed;
 #[map]
 static SUBJECTS: HashMap<u64, Subject> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
 #[map]
-static SUBJECT_SLOTS: Array<u64> = Array::with_max_entries(SLOTS, 0);
-#[map]
-static CHILD_SLOTS: Array<u64> = Array::with_max_entries(SLOTS, 0);
-#[map]
 static WATCHED: HashMap<u32, u64> = HashMap::with_max_entries(WATCHED_MAX, 0);
 #[map]
 static MAP_FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(Full::ALL.len() as u32, 0);
 
+/// What `agent_common::map::SUBJECT_SLOTS` describes.
+#[unsafe(link_section = ".bss.subjects")]
+static SUBJECT_SLOTS: Slots<u8> = Slots::new(0);
+/// What `agent_common::map::CHILD_SLOTS` describes.
+#[unsafe(link_section = ".bss.children")]
+static CHILD_SLOTS: Slots<u64> = Slots::new(0);
+
+/// A number for each slot, in memory that others write to.
+#[repr(transparent)]
+struct Slots<T>(UnsafeCell<[T; SLOTS as usize]>);
+
+// SAFETY: every access is a volatile read of one element or an atomic addition to it.
+unsafe impl<T> Sync for Slots<T> {}
+
+impl<T: Copy> Slots<T> {
+    const fn new(value: T) -> Self {
+        Self(UnsafeCell::new([value; SLOTS as usize]))
+    }
+
+    #[inline(always)]
+    fn of(&self, cgroup: u64) -> *mut T {
+        let slot = cgroup & u64::from(SLOTS - 1);
+        // SAFETY: the slot is inside the array, and the verifier sees the mask.
+        unsafe { self.0.get().cast::<T>().add(slot as usize) }
+    }
+
+    #[inline(always)]
+    fn read(&self, cgroup: u64) -> T {
+        // SAFETY: a valid element; see the promise of `Sync`.
+        unsafe { self.of(cgroup).read_volatile() }
+    }
+}
+
 /// The kernel's `E2BIG`: the hash has no room.
 const NO_ROOM: i32 = -7;
 
+/// Whether a cgroup may be tracked: false for nearly every cgroup of a machine, at the cost of two
+/// loads and without a call. It is the first question of every program.
+#[inline(always)]
+pub(crate) fn may_be_tracked(cgroup: u64) -> bool {
+    SUBJECT_SLOTS.read(cgroup) != 0 || CHILD_SLOTS.read(cgroup) != 0
+}
+
 /// What is said of a cgroup, if it is tracked.
-///
-/// Nearly every cgroup of a machine is not. The JIT inlines look-ups in arrays, so for these the
-/// answer costs two loads and no call.
 #[inline(always)]
 pub(crate) fn subject(cgroup: u64) -> Option<Subject> {
-    if is_zero(&SUBJECT_SLOTS, cgroup) && is_zero(&CHILD_SLOTS, cgroup) {
+    if !may_be_tracked(cgroup) {
         return None;
     }
     // SAFETY: the value is copied at once. A container that is removed in that instant may yield
@@ -43,16 +78,6 @@ pub(crate) fn container(cgroup: u64) -> u64 {
     subject(cgroup).map_or(0, |subject| subject.container)
 }
 
-#[inline(always)]
-fn slot(cgroup: u64) -> u32 {
-    (cgroup & u64::from(SLOTS - 1)) as u32
-}
-
-#[inline(always)]
-fn is_zero(slots: &Array<u64>, cgroup: u64) -> bool {
-    slots.get(slot(cgroup)).is_none_or(|count| *count == 0)
-}
-
 /// Makes a cgroup that appeared inside a container part of it, if user space has not done so.
 #[inline(always)]
 pub(crate) fn adopt(cgroup: u64, parent: Subject) {
@@ -61,12 +86,8 @@ pub(crate) fn adopt(cgroup: u64, parent: Subject) {
         ..parent
     };
     match SUBJECTS.insert(cgroup, child, u64::from(BPF_NOEXIST)) {
-        Ok(()) => {
-            if let Some(count) = CHILD_SLOTS.get_ptr_mut(slot(cgroup)) {
-                // SAFETY: the map handed out this pointer to its `u64`.
-                unsafe { counter::add(count, 1) }
-            }
-        }
+        // SAFETY: a `u64` in the value of the section's map.
+        Ok(()) => unsafe { counter::add(CHILD_SLOTS.of(cgroup), 1) },
         Err(NO_ROOM) => counter::count(&MAP_FULL, Full::Subjects as u32),
         Err(_already_there) => {}
     }
@@ -75,12 +96,9 @@ pub(crate) fn adopt(cgroup: u64, parent: Subject) {
 /// Undoes [`adopt`] for a cgroup that is gone. What user space put in, it takes out.
 #[inline(always)]
 pub(crate) fn disown(cgroup: u64, subject: Subject) {
-    if subject.by_kernel == 1
-        && SUBJECTS.remove(cgroup).is_ok()
-        && let Some(count) = CHILD_SLOTS.get_ptr_mut(slot(cgroup))
-    {
-        // SAFETY: the map handed out this pointer to its `u64`.
-        unsafe { counter::add(count, u64::MAX) }
+    if subject.by_kernel == 1 && SUBJECTS.remove(cgroup).is_ok() {
+        // SAFETY: a `u64` in the value of the section's map.
+        unsafe { counter::add(CHILD_SLOTS.of(cgroup), u64::MAX) }
     }
 }
 
@@ -116,8 +134,12 @@ pub(crate) fn watch_if_from_outside(task: Typed, container: u64) -> bool {
 /// several callers only one is told so.
 #[inline(always)]
 pub(crate) fn unwatch(tgid: u32, container: u64) -> bool {
-    let is_watched = is_watched(tgid, container);
-    WATCHED.remove(tgid).is_ok() && is_watched
+    // SAFETY: the value is copied at once; see `subject`.
+    let owner = unsafe { WATCHED.get(tgid) }.copied();
+    let Some(owner) = owner else {
+        return false;
+    };
+    WATCHED.remove(tgid).is_ok() && owner == container
 }
 
 /// Whether a mask has the signal, a number from 1 to 64.

@@ -9,19 +9,30 @@ use aya_ebpf::Global;
 pub(crate) type Offset = Global<u32>;
 
 macro_rules! offsets {
-    ($($name:ident)+) => {
+    (hot: $($hot:ident)+; cold: $($name:ident)+) => {
+        $(
+            #[unsafe(no_mangle)]
+            #[unsafe(link_section = ".rodata.hot")]
+            pub(crate) static $hot: Offset = Global::new(0);
+        )+
         $(
             #[unsafe(no_mangle)]
             pub(crate) static $name: Offset = Global::new(0);
         )+
         /// The loader refuses an object that lacks a member's global; that there is no global
         /// which it does not set is said here.
-        const _: () = assert!([$(stringify!($name)),+].len() == MEMBERS.len());
+        const _: () = assert!([$(stringify!($hot)),+, $(stringify!($name)),+].len() == MEMBERS.len());
     };
 }
 
+// What every event needs lies together, in one line of the cache.
 offsets! {
+    hot:
     TASK_CGROUPS
+    CSS_SET_CGROUP
+    CGROUP_KN
+    KERNFS_ID;
+    cold:
     TASK_TGID
     TASK_SIGNAL
     TASK_SIGHAND
@@ -47,14 +58,11 @@ offsets! {
     UPID_NR
     UPID_NS
     PID_NS_INUM
-    CSS_SET_CGROUP
-    CGROUP_KN
     CGROUP_ROOT
     CGROUP_LEVEL
     CGROUP_PARENT
     CSS_CGROUP
     CGROUP_ROOT_HIERARCHY
-    KERNFS_ID
 }
 
 /// Size of `struct upid`.
@@ -65,9 +73,11 @@ pub(crate) static UPID_SIZE: Offset = Global::new(0);
 pub(crate) static ACTION_SIZE: Offset = Global::new(0);
 /// 1 if `sched_process_exit` passes `group_dead`.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.hot")]
 pub(crate) static HAS_GROUP_DEAD: Global<u32> = Global::new(0);
 /// Signals that may matter to any container, bit n-1 for signal n.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.hot")]
 pub(crate) static SIGNALS: Global<u64> = Global::new(0);
 
 /// What the loader compares with its own version. No program reads it.

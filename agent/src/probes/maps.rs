@@ -48,13 +48,13 @@ pub enum TrackError {
 /// Tells the kernel side whom to look at.
 pub struct Tracker {
     subjects: HashMap<MapData, u64, Subject>,
-    slots: Array<MapData, u64>,
+    slots: Array<MapData, [u8; SLOTS as usize]>,
     watched: HashMap<MapData, u32, u64>,
     signal_counts: HashMap<MapData, u64, SignalCounts>,
     /// The cgroups that this side put in, by container.
     cgroups: BTreeMap<u64, BTreeSet<u64>>,
-    /// How many of these are in each slot, as `slots` has it.
-    per_slot: BTreeMap<u32, u64>,
+    /// How many of these are in each slot; `slots` has whether there are any.
+    per_slot: BTreeMap<usize, u64>,
 }
 
 impl fmt::Debug for Tracker {
@@ -148,15 +148,25 @@ impl Tracker {
     }
 
     fn count_in_slot(&mut self, cgroup: u64, change: i64) -> Result<(), TrackError> {
-        let slot = u32::try_from(cgroup % u64::from(SLOTS)).unwrap_or_default();
+        let slot = usize::try_from(cgroup % u64::from(SLOTS)).unwrap_or_default();
         let count = self.per_slot.entry(slot).or_default();
+        let had_some = *count > 0;
         *count = count.saturating_add_signed(change);
-        let count = *count;
-        if count == 0 {
+        let has_some = *count > 0;
+        if !has_some {
             self.per_slot.remove(&slot);
         }
+        if had_some == has_some {
+            return Ok(());
+        }
+        let mut slots = [0; SLOTS as usize];
+        for used in self.per_slot.keys() {
+            if let Some(slot) = slots.get_mut(*used) {
+                *slot = 1;
+            }
+        }
         self.slots
-            .set(slot, count, 0)
+            .set(0, slots, 0)
             .map_err(|source| TrackError::Refused {
                 map: SUBJECT_SLOTS,
                 source,
