@@ -7,6 +7,15 @@
 #![no_main]
 // For the atomic add of `counter`: the target has no atomics of the language.
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::inline_always,
+    reason = "a call takes registers and stack, and the verifier follows bounds best inside one function"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a checked conversion is a branch for the verifier; what is cast is a size known to fit"
+)]
 
 mod cgroup;
 mod counter;
