@@ -24,7 +24,7 @@ pub fn texts(journal: impl BufRead) -> Result<[(&'static str, String); 3]> {
         }
         Ok(())
     })?;
-    let metrics = String::from_utf8(metrics.encode(Format::Text)?.into())?;
+    let metrics = String::from_utf8(metrics.encode(Format::Text)?)?;
     Ok([
         ("reports.jsonl", reports),
         ("metrics.txt", in_order(&metrics)),

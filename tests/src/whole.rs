@@ -7,10 +7,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use agent_core::config::Selector;
 use agent_core::report::Report;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use ureq::Agent as Http;
 
 /// How long it may take to be ready, or to stop.
@@ -33,6 +34,27 @@ pub fn free_port(wanted: u16) -> Result<u16> {
     let listener =
         TcpListener::bind(("127.0.0.1", wanted)).or_else(|_taken| TcpListener::bind("127.0.0.1:0"));
     Ok(listener.context("no free port")?.local_addr()?.port())
+}
+
+/// The text of a file for `--subjects`, as JSON.
+pub fn subjects_file(known: &[Selector]) -> Result<String> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        cgroup: &'a str,
+        grace_seconds: Option<f64>,
+        stop_signal: Option<String>,
+        pre_stop: Option<&'a [String]>,
+    }
+    let entries: Vec<_> = known
+        .iter()
+        .map(|selector| Entry {
+            cgroup: &selector.cgroup,
+            grace_seconds: selector.grace.map(|grace| grace.as_secs_f64()),
+            stop_signal: selector.stop_signal.map(|signal| signal.to_string()),
+            pre_stop: selector.pre_stop.as_deref(),
+        })
+        .collect();
+    Ok(serde_json::to_string(&entries)?)
 }
 
 /// A running `gracewatch run`; dropping it kills it.
@@ -112,6 +134,11 @@ impl Whole {
     /// Where it answers: address and port.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// What it wrote to its log.

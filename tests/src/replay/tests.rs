@@ -17,8 +17,9 @@ fn journals() -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
+            // Of `x.jsonl`, `x.reports.jsonl`, `x.metrics.txt` the first.
             let name = path.file_name().unwrap().to_str().unwrap();
-            name.ends_with(".jsonl") && !name.ends_with(".reports.jsonl")
+            name.split('.').skip(1).eq(["jsonl"])
         })
         .collect();
     journals.sort();

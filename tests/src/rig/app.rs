@@ -2,6 +2,7 @@
 //! writes down when, `sleep`, which does nothing about signals, and `hog`, which eats memory.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio, exit};
@@ -167,10 +168,16 @@ fn end_by_itself(log: &Log, end: End, code: i32) -> Result<()> {
             let me = std::env::args_os().next().context("no name")?;
             let mut child = Command::new(PathBuf::from(me).with_file_name("send"));
             child.args(["--pid", &std::process::id().to_string(), "--signal", "9"]);
-            child
+            let mut child = child
+                .stdin(Stdio::piped())
                 .stdout(Stdio::null())
-                .status()
+                .spawn()
                 .context("cannot start the child that kills")?;
+            writeln!(child.stdin.take().context("no input")?)
+                .context("cannot tell the child to kill")?;
+            child
+                .wait()
+                .context("cannot wait for the child that kills")?;
             Ok(())
         }
     }
@@ -234,6 +241,6 @@ pub(crate) fn hog(args: Vec<OsString>) -> Result<ExitCode> {
 
 fn forever() -> ! {
     loop {
-        thread::sleep(Duration::from_secs(3600));
+        thread::sleep(Duration::from_hours(1));
     }
 }

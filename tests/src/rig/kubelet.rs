@@ -3,7 +3,8 @@
 //!
 //! <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L867-L932>
 
-use std::process::{Command, ExitStatus};
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use agent_core::signal::Signal;
@@ -112,14 +113,15 @@ impl Stop {
         }
         let signal = send(toolbox, main.pid(), self.signal, self.via)?;
         tell(Act::SignalSent(timeout));
+        // SIGKILL comes when the time is over, not when its sender has started.
+        let killer = Sender::start(toolbox, main.pid(), Signal::KILL, (self.via, 1))?;
         let left = timeout.saturating_sub(clock::now().since(signal.before));
-        let kill = match main.wait(left)? {
-            Some(_ended) => None,
-            None => {
-                let kill = send(toolbox, main.pid(), Signal::KILL, self.via)?;
-                tell(Act::KillSent);
-                Some(kill)
-            }
+        let kill = if main.wait(left)?.is_some() {
+            None
+        } else {
+            let kill = killer.fire()?;
+            tell(Act::KillSent);
+            Some(kill)
         };
         let ended = main.wait_end(SOON)?;
         tell(Act::Ended(ended.status));
@@ -155,33 +157,77 @@ pub fn send_times(
     via: Via,
     times: u32,
 ) -> Result<Span> {
-    let mut command = Command::new(toolbox.program("send"));
-    command.args([
-        "--pid",
-        &pid.to_string(),
-        "--signal",
-        &signal.number().to_string(),
-    ]);
-    command.args(["--times", &times.to_string(), "--via"]);
-    command.arg(match via {
-        Via::Kill => "kill",
-        Via::Pidfd => "pidfd",
-    });
-    let output = command.output().context("cannot start the sender")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let words = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{signal} to {pid} failed: {}",
-        words.trim_end()
-    );
-    let mut times = said
-        .split_whitespace()
-        .skip(1)
-        .map_while(|word| word.parse().ok().map(Timestamp));
-    let (before, after) = times
-        .next()
-        .zip(times.next())
-        .context("the sender said nothing")?;
-    Ok(Span { before, after })
+    Sender::start(toolbox, pid, signal, (via, times))?.fire()
+}
+
+/// A process that is ready to send a signal. Dropping it without [`Self::fire`] sends nothing.
+#[derive(Debug)]
+struct Sender(Child);
+
+impl Sender {
+    fn start(
+        toolbox: &Toolbox,
+        pid: u32,
+        signal: Signal,
+        (via, times): (Via, u32),
+    ) -> Result<Self> {
+        let mut command = Command::new(toolbox.program("send"));
+        command.args([
+            "--pid",
+            &pid.to_string(),
+            "--signal",
+            &signal.number().to_string(),
+        ]);
+        command.args(["--times", &times.to_string(), "--via"]);
+        command.arg(match via {
+            Via::Kill => "kill",
+            Via::Pidfd => "pidfd",
+        });
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(Self(command.spawn().context("cannot start the sender")?))
+    }
+
+    fn fire(mut self) -> Result<Span> {
+        // A sender that is gone already says why on its standard error.
+        self.0
+            .stdin
+            .take()
+            .map(|mut stdin| stdin.write_all(b"\n").ok());
+        let (mut said, mut words) = (String::new(), String::new());
+        self.0
+            .stdout
+            .take()
+            .context("no output")?
+            .read_to_string(&mut said)?;
+        self.0
+            .stderr
+            .take()
+            .context("no output")?
+            .read_to_string(&mut words)?;
+        let status = self.0.wait().context("cannot wait for the sender")?;
+        ensure!(
+            status.success(),
+            "a signal was not sent: {}",
+            words.trim_end()
+        );
+        let mut times = said
+            .split_whitespace()
+            .skip(1)
+            .map_while(|word| word.parse().ok().map(Timestamp));
+        let (before, after) = times
+            .next()
+            .zip(times.next())
+            .context("the sender said nothing")?;
+        Ok(Span { before, after })
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().ok();
+    }
 }

@@ -108,12 +108,16 @@ struct Send {
     times: u32,
 }
 
-/// Sends a signal from a short-lived process of its own and says `sent BEFORE AFTER`.
+/// Waits for a line, then sends a signal from this process of its own and says `sent BEFORE AFTER`. Without a line it
+/// sends nothing.
 pub(crate) fn send(args: Vec<OsString>) -> Result<ExitCode> {
     let send = Send::parse_from(args);
     let pid = Pid::from_raw(send.pid).context("pid 0 is nobody")?;
     let signal = Signal::from_named_raw(send.signal).context("no such signal")?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).context("no such process")?;
+    if std::io::stdin().read_line(&mut String::new())? == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
     let before = clock::now();
     for _ in 0..send.times {
         match send.via {

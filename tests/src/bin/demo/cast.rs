@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use agent_core::config::Selector;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::Toolbox;
-use serde_json::json;
 
 /// One container and how it is stopped.
 #[derive(Debug)]
@@ -85,19 +84,16 @@ pub(crate) fn all(toolbox: &Toolbox) -> Vec<Role> {
     ]
 }
 
-/// The file for `--subjects`: what a pod's specification would tell the agent.
-pub(crate) fn subjects_file(cast: &[Role], folder: &Folder) -> Result<String> {
-    let entries: Vec<_> = cast
-        .iter()
-        .map(|role| {
-            let cgroup = format!("{}/{}", folder.path(), role.name);
-            match &role.hook {
-                Some(hook) => json!({"cgroup": cgroup, "grace_seconds": role.grace.as_secs(), "pre_stop": hook}),
-                None => json!({"cgroup": cgroup, "grace_seconds": role.grace.as_secs()}),
-            }
-        })
-        .collect();
-    Ok(serde_json::to_string(&entries)?)
+impl Role {
+    /// What its pod's specification would tell the agent.
+    pub(crate) fn known(&self, folder: &Folder) -> Selector {
+        Selector {
+            cgroup: format!("{}/{}", folder.path(), self.name),
+            grace: Some(self.grace),
+            stop_signal: None,
+            pre_stop: self.hook.clone(),
+        }
+    }
 }
 
 fn path(toolbox: &Toolbox, program: &str) -> String {

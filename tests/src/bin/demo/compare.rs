@@ -22,8 +22,10 @@ struct Line {
 /// Prints the table; returns how far the agent is from the kernel's trace at the most.
 pub(crate) fn table(played: &[Played<'_>], trace: &Trace) -> Result<Duration> {
     heading("What was done, and what the agent measured");
-    let titles = ["by the demo", "by tracefs", "by the agent", "agent's error"];
-    let titles: String = titles.iter().map(|title| format!("{title:>15}")).collect();
+    let titles = format!(
+        "{:>15}{:>15}{:>15}{:>15}",
+        "by the demo", "by tracefs", "by the agent", "agent's error"
+    );
     println!("  {}", paint(DIM, &format!("{:<29}{titles}", "")));
     let mut error_max = Duration::ZERO;
     for line in lines(played, trace)? {

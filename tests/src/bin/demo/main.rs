@@ -20,7 +20,7 @@ use clap::Parser;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::{self, Toolbox};
 use gracewatch_tests::rig::trace::Trace;
-use gracewatch_tests::whole::{Whole, free_port};
+use gracewatch_tests::whole::{Whole, free_port, subjects_file};
 
 /// The agent's usual port, which is taken if it is free.
 const PORT: u16 = 8637;
@@ -56,7 +56,8 @@ fn run(args: &Args) -> Result<()> {
     let interrupted = play::catch_signals(&folder)?;
     let cast = cast::all(&toolbox);
     let subjects = toolbox.folder().join("subjects.json");
-    std::fs::write(&subjects, cast::subjects_file(&cast, &folder)?)?;
+    let known: Vec<_> = cast.iter().map(|role| role.known(&folder)).collect();
+    std::fs::write(&subjects, subjects_file(&known)?)?;
     let trace = Trace::start()?;
     let log = toolbox.folder().join("agent.log");
     let agent = Whole::start_at(
@@ -74,12 +75,15 @@ fn run(args: &Args) -> Result<()> {
     show::timelines(&played);
     let error_max = compare::table(&played, &trace)?;
     show::metrics(&agent, &folder)?;
-    show::closing(&agent, &played, error_max, args.keep);
+    show::closing(&played, error_max);
     if args.keep {
+        show::pages(&agent);
         interrupted.wait();
     }
     let (status, _) = agent.stop()?;
     // With Ctrl-C the agent got the signal, too, and ended by itself.
     ensure!(status.success(), "the agent ended with {status}");
+    drop((folder, toolbox, trace));
+    show::gone(args.keep);
     Ok(())
 }

@@ -86,7 +86,7 @@ pub(crate) fn all<'a>(
                 let progress = Arc::clone(&progress);
                 scope.spawn(move || {
                     let played = one(role, main, (toolbox, folder, agent), &|step| {
-                        progress.tell(row, step)
+                        progress.tell(row, step);
                     });
                     progress.tell(
                         row,

@@ -106,7 +106,7 @@ pub(crate) fn metrics(agent: &Whole, folder: &Folder) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn closing(agent: &Whole, played: &[Played<'_>], error_max: Duration, keep: bool) {
+pub(crate) fn closing(played: &[Played<'_>], error_max: Duration) {
     heading("In short");
     for one in played {
         let outcome = serde_json::to_value(one.report.outcome).ok();
@@ -129,14 +129,23 @@ pub(crate) fn closing(agent: &Whole, played: &[Played<'_>], error_max: Duration,
         "\n  No duration of the agent is further than {} from the kernel's own trace.",
         human(error_max)
     );
-    if keep {
+}
+
+/// Where the agent can be asked, as long as it runs.
+pub(crate) fn pages(agent: &Whole) {
+    println!(
+        "\n  The agent goes on until Ctrl-C:\n    http://{0}/\n    http://{0}/metrics\n    http://{0}/api/v1/terminations",
+        agent.address()
+    );
+}
+
+pub(crate) fn gone(kept: bool) {
+    println!(
+        "\n  The agent, its probes and all containers are gone again; nothing is left behind."
+    );
+    if !kept {
         println!(
-            "\n  The agent goes on until Ctrl-C:\n    http://{0}/\n    http://{0}/metrics\n    http://{0}/api/v1/terminations\n",
-            agent.address()
-        );
-    } else {
-        println!(
-            "  The agent and all containers are gone again. `cargo xtask demo --keep` leaves the agent's pages open.\n"
+            "  `cargo xtask demo --keep` leaves the agent running, so that its pages can be opened."
         );
     }
 }

@@ -11,8 +11,8 @@ use anyhow::Result;
 
 /// What a scenario asks of the agent.
 pub(crate) trait Agent: Debug + Sync {
-    /// Waits until the cgroup with this path is a tracked container.
-    fn wait_tracked(&self, path: &str, limit: Duration) -> Result<()>;
+    /// Waits until the cgroup with this path is a tracked container and the kernel side watches this process of it.
+    fn wait_watched(&self, path: &str, pid: u32, limit: Duration) -> Result<()>;
 
     /// Waits for the finished report of the cgroup with this path.
     fn report(&self, path: &str, limit: Duration) -> Result<Report>;

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::mount::{MountFlags, mount};
+use rustix::net::{AddressFamily, SendFlags, SocketType, netlink, sendto, socket};
 use rustix::system::{RebootCommand, reboot};
 
 /// What is mounted: source and type, place, options.
@@ -51,15 +52,42 @@ fn prepare() -> Result<()> {
             Ok(()) => {}
             // A kernel that mounts /dev by itself, or one without tracefs, which nothing but `check` asks for.
             Err(error) if matches!(kind, "devtmpfs" | "tracefs") => {
-                println!("{place} is not mounted: {error}")
+                println!("{place} is not mounted: {error}");
             }
             Err(error) => return Err(error).with_context(|| format!("cannot mount {place}")),
         }
     }
+    loopback_up().context("cannot bring up the loopback interface")?;
     // Children of the root may have memory limits; a kernel without the controller says so in its scenario.
     if let Err(error) = fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory") {
         println!("no memory controller: {error}");
     }
+    Ok(())
+}
+
+/// `ip link set lo up`: a `RTM_NEWLINK` for interface 1 by netlink, `struct nlmsghdr` and `struct ifinfomsg`.
+/// <https://man7.org/linux/man-pages/man7/rtnetlink.7.html>
+fn loopback_up() -> Result<()> {
+    const RTM_NEWLINK: u16 = 16;
+    const NLM_F_REQUEST: u16 = 1;
+    const IFF_UP: u32 = 1;
+    let mut message = Vec::new();
+    message.extend(32_u32.to_ne_bytes());
+    message.extend(RTM_NEWLINK.to_ne_bytes());
+    message.extend(NLM_F_REQUEST.to_ne_bytes());
+    message.extend([0; 8]); // sequence, port
+    message.extend([0; 4]); // family, padding, type
+    message.extend(1_u32.to_ne_bytes());
+    message.extend(IFF_UP.to_ne_bytes());
+    message.extend(IFF_UP.to_ne_bytes());
+    // Protocol 0 of netlink is NETLINK_ROUTE.
+    let socket = socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
+    sendto(
+        &socket,
+        &message,
+        SendFlags::empty(),
+        &netlink::SocketAddrNetlink::new(0, 0),
+    )?;
     Ok(())
 }
 

@@ -3,10 +3,8 @@
 
 use std::path::Path;
 
-use agent_core::config::Selector;
 use anyhow::{Context as _, Result, ensure};
-use gracewatch_tests::whole::Whole;
-use serde_json::json;
+use gracewatch_tests::whole::{Whole, subjects_file};
 
 use crate::agent::whole::Own;
 use crate::scenario::{Rig, Scenario, Stage};
@@ -71,27 +69,6 @@ pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()
     let path = folder.join(format!("{name}.jsonl"));
     std::fs::write(&path, without_names(rig, &text))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// The subjects file that says what `known` says.
-pub(crate) fn subjects_file(known: &[Selector]) -> Result<String> {
-    let entries: Vec<_> = known
-        .iter()
-        .map(|selector| {
-            let mut entry = json!({ "cgroup": selector.cgroup });
-            if let Some(grace) = selector.grace {
-                entry["grace_seconds"] = json!(grace.as_secs_f64());
-            }
-            if let Some(signal) = selector.stop_signal {
-                entry["stop_signal"] = json!(signal.to_string());
-            }
-            if let Some(hook) = &selector.pre_stop {
-                entry["pre_stop"] = json!(hook);
-            }
-            entry
-        })
-        .collect();
-    Ok(serde_json::to_string(&entries)?)
 }
 
 /// Takes out what names this run and this machine: the rig's folders.

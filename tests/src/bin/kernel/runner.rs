@@ -20,6 +20,8 @@ use crate::{programs, record, scenarios};
 
 /// Scenarios at a time: most of them only wait.
 const AT_ONCE: usize = 12;
+/// The same on an emulated processor.
+const AT_ONCE_SLOW: usize = 6;
 /// How one scenario ended.
 struct Outcome {
     name: &'static str,
@@ -88,7 +90,7 @@ fn run_beside(rig: &Rig, agent: &dyn Agent, scenarios: &[Scenario], guest: bool)
     let outcomes = Mutex::new(Vec::new());
     let next = || queue.lock().ok()?.pop_front();
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..if rig.slow { AT_ONCE_SLOW } else { AT_ONCE } {
             scope.spawn(|| {
                 while let Some(scenario) = next() {
                     let outcome = run_one(rig, agent, scenario, guest);
@@ -219,7 +221,7 @@ fn record_all(folder: &Path, wanted: impl Fn(&Scenario) -> bool) -> Result<bool>
 struct NoAgent;
 
 impl Agent for NoAgent {
-    fn wait_tracked(&self, _path: &str, _limit: Duration) -> Result<()> {
+    fn wait_watched(&self, _path: &str, _pid: u32, _limit: Duration) -> Result<()> {
         Ok(())
     }
 

@@ -71,7 +71,7 @@ const TOLERANCE: Duration = Duration::from_millis(1);
 const TOLERANCE_SLOW: Duration = Duration::from_millis(20);
 /// How far it may be from what the processes read themselves: they wait for their turn on a busy machine.
 const TOLERANCE_PROCESSES: Duration = Duration::from_millis(250);
-const TOLERANCE_PROCESSES_SLOW: Duration = Duration::from_millis(1000);
+const TOLERANCE_PROCESSES_SLOW: Duration = Duration::from_secs(10);
 
 impl Rig {
     pub(crate) fn new(slow: bool) -> Result<Self> {
@@ -237,7 +237,8 @@ impl Stage<'_> {
         let log = self.toolbox().log(&self.key(suffix));
         let main = launch.start(self.toolbox())?;
         log.wait_for("ready", READY_LIMIT)?;
-        self.agent.wait_tracked(cgroup.path(), REPORT_LIMIT)?;
+        self.agent
+            .wait_watched(cgroup.path(), main.pid(), REPORT_LIMIT)?;
         Ok(Container { cgroup, main, log })
     }
 
@@ -252,7 +253,8 @@ impl Stage<'_> {
     pub(crate) fn start_silent(&self, cgroup: Cgroup, launch: &Launch) -> Result<Container> {
         let main = launch.start(self.toolbox())?;
         main.wait_exec()?;
-        self.agent.wait_tracked(cgroup.path(), REPORT_LIMIT)?;
+        self.agent
+            .wait_watched(cgroup.path(), main.pid(), REPORT_LIMIT)?;
         Ok(Container {
             cgroup,
             main,

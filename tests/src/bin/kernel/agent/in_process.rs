@@ -24,7 +24,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 struct Heard {
     scanned: bool,
-    tracked: BTreeSet<String>,
+    /// Processes that the engine wished to be watched.
+    wished: BTreeSet<u32>,
+    /// Those of them for which that is done: the wish was before a turn of the pipeline that is over.
+    watched: BTreeSet<u32>,
     reports: Vec<Report>,
     /// Why the pipeline ended, if it did.
     ended: Option<String>,
@@ -70,14 +73,21 @@ struct Collect(Arc<Shared>);
 impl Sink for Collect {
     fn output(&mut self, output: &Output, _now: Timestamp) {
         let mut heard = self.0.heard();
-        match output {
-            Output::Tracked {
-                subject,
-                added: true,
-            } => drop(heard.tracked.insert(subject.path.clone())),
-            Output::Finished(report) => heard.reports.push(Report::clone(report)),
-            _ => return,
+        if let Output::Watch { tgid, .. } = output {
+            heard.wished.insert(tgid.0);
+            return;
+        } else if let Output::Finished(report) = output {
+            heard.reports.push(Report::clone(report));
+        } else {
+            return;
         }
+        self.0.changed.notify_all();
+    }
+
+    fn tick(&mut self, _now: Timestamp) {
+        let mut heard = self.0.heard();
+        let wished = std::mem::take(&mut heard.wished);
+        heard.watched.extend(wished);
         self.0.changed.notify_all();
     }
 
@@ -186,10 +196,10 @@ fn run(options: PipelineOptions, sink: &mut Collect, stopped: oneshot::Receiver<
 }
 
 impl Agent for InProcess {
-    fn wait_tracked(&self, path: &str, limit: Duration) -> Result<()> {
+    fn wait_watched(&self, path: &str, pid: u32, limit: Duration) -> Result<()> {
         self.shared
-            .wait(limit, |heard| heard.tracked.contains(path).then_some(()))
-            .with_context(|| format!("{path} is not tracked"))
+            .wait(limit, |heard| heard.watched.contains(&pid).then_some(()))
+            .with_context(|| format!("process {pid} of {path} is not watched"))
     }
 
     fn report(&self, path: &str, limit: Duration) -> Result<Report> {

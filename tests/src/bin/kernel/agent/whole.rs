@@ -30,7 +30,7 @@ impl Own {
 
 impl Agent for Own {
     /// Its metrics do not name containers, but each call is for one more, and nobody else has any.
-    fn wait_tracked(&self, path: &str, limit: Duration) -> Result<()> {
+    fn wait_watched(&self, path: &str, _pid: u32, limit: Duration) -> Result<()> {
         let started = Instant::now();
         let containers = f64::from(self.waited.fetch_add(1, Ordering::Relaxed) + 1);
         while self.whole.metric("gracewatch_containers_tracked", "")? < containers {

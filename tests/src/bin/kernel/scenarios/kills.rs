@@ -167,6 +167,13 @@ impl Drop for Memory {
 
 /// The container takes more memory than its cgroup may: a real kill by the kernel.
 fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    // Without the controller in the v2 tree this is refused, and the v1 tree is next.
+    stage
+        .rig
+        .folder
+        .top()
+        .write("cgroup.subtree_control", "+memory")
+        .ok();
     let cgroup = stage.cgroup("")?;
     let mut launch = Launch::new(&cgroup, stage.rig.command("hog", "256"));
     let v1 = PathBuf::from("/sys/fs/cgroup/memory");
@@ -186,7 +193,7 @@ fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         );
     }
     let mut container = stage.start_silent(cgroup, &launch)?;
-    let ended = container.main.wait_end(Duration::from_secs(60))?;
+    let ended = container.main.wait_end(Duration::from_mins(1))?;
     drop(memory);
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::OomKilled);

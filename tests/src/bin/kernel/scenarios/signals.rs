@@ -1,5 +1,7 @@
 //! Stop signals and what becomes of them: handled, ignored, blocked, outlived, raised again from inside.
 
+use std::time::Duration;
+
 use agent_core::event::{Delivery, ExitStatus, Handler};
 use agent_core::report::{FindingKind, KillCause, Outcome, Report};
 use agent_core::signal::Signal;
@@ -7,9 +9,12 @@ use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::kubelet::{Stop, Stopped};
 use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::stage::Via;
+use rustix::process::{Pid, kill_process};
 
 use crate::check::Check;
 use crate::scenario::{Container, Rig, Scenario, Stage, signal, within};
+
+const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) const ALL: &[Scenario] = &[
     Scenario::with(
@@ -142,7 +147,7 @@ fn handler_pidfd(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn sleep_as_pid_1(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = stage.sleep()?;
     // In its first second it might still be going to install a handler.
-    std::thread::sleep(std::time::Duration::from_millis(1200));
+    std::thread::sleep(Duration::from_millis(1200));
     let report = ignored_as_pid_1(stage, check, &mut container)?;
     check.verdict(
         &report,
@@ -241,9 +246,7 @@ fn never_exits(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let pid = container.main.pid();
     let first =
         gracewatch_tests::rig::kubelet::send(stage.toolbox(), pid, Signal::TERM, Via::Kill)?;
-    container
-        .log
-        .wait_for("signal", std::time::Duration::from_secs(5))?;
+    container.log.wait_for("signal", Duration::from_secs(5))?;
     let stopped = stage.stop(&mut container, &within(2))?;
     let report = stage.report(&container)?;
     check.same("outcome", report.outcome, Outcome::GraceExceeded);
@@ -345,7 +348,7 @@ fn stopped_at_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let launch = Launch::new(&cgroup, stage.rig.app(stage.name, "--on-stop exit"));
     let mut main = launch.start(stage.toolbox())?;
     let log = stage.toolbox().log(stage.name);
-    log.wait_for("ready", std::time::Duration::from_secs(20))?;
+    log.wait_for("ready", SOON)?;
     let stopped = within(2).run(stage.toolbox(), &mut main, &|_act| {})?;
     let container = Container { cgroup, main, log };
     let report = stage.report(&container)?;
@@ -360,33 +363,32 @@ fn stopped_at_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     own_exit(check, &report, &stopped, &container)
 }
 
-/// A race that the agent can lose: the signal comes while it is still learning of the container. Whatever it says then
-/// must be right, or not certain.
+/// A race that the agent can lose: SIGTERM comes the moment the process is in the cgroup, and SIGKILL later. Whatever the
+/// agent says then must be right, or not certain.
 fn stopped_before_watched(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    for round in 0..10 {
+    for round in 0..if stage.rig.slow { 3 } else { 12 } {
         let cgroup = stage.cgroup(&round.to_string())?;
-        let launch = Launch::new(&cgroup, stage.rig.command("sleep", "600")).sharing_pids();
+        let launch = Launch::new(&cgroup, stage.rig.command("sleep", "600"));
         let mut main = launch.start(stage.toolbox())?;
-        main.wait_exec()?;
-        let stopped = within(2).run(stage.toolbox(), &mut main, &|_act| {})?;
-        cgroup.remove()?;
-        // Where nothing at all was seen of it, nothing is said of it.
-        let Ok(report) = stage
-            .agent
-            .report(cgroup.path(), std::time::Duration::from_secs(3))
-        else {
-            check.notes.push(format!("round {round}: no report"));
-            continue;
-        };
-        if report.doubts.is_empty() {
-            check.stop(&report, &stopped, Signal::TERM);
-            check.same("outcome", report.outcome, Outcome::Graceful);
-        } else {
-            check.notes.push(format!(
-                "round {round}: {:?}, {:?}",
-                report.outcome, report.doubts
-            ));
+        let members = cgroup.directory().join("cgroup.procs");
+        while std::fs::read_to_string(&members)?.is_empty() {
+            std::hint::spin_loop();
         }
+        let pid = Pid::from_raw(main.pid().cast_signed()).context("no pid")?;
+        kill_process(pid, rustix::process::Signal::TERM)?;
+        std::thread::sleep(Duration::from_millis(200));
+        kill_process(pid, rustix::process::Signal::KILL)?;
+        main.wait_end(SOON)?;
+        cgroup.remove()?;
+        let report = stage.report_of(&cgroup)?;
+        let right = report.stop_signal.is_some() && report.outcome != Outcome::ForceKilled;
+        check.that(
+            format!(
+                "round {round}: {:?} for certain; signals from outside to others: {}",
+                report.outcome, report.signals_outside
+            ),
+            right || !report.doubts.is_empty(),
+        );
     }
     Ok(())
 }

@@ -1,0 +1,351 @@
+//! What each program costs per event, against an empty program on the same hook, by the kernel's own accounting.
+//!
+//! A round does the same work twice, once with the empty programs and once with the agent's, in an order that changes
+//! from round to round. So what disturbs one disturbs the other, and what is left falls to the median.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use aya::Btf;
+use aya::sys::{Stats, enable_stats};
+
+use crate::probes::{Account, Accounts, Empty, Ours};
+use crate::ratio::Middle;
+use crate::say;
+use crate::stage::Stage;
+use crate::table::{table, yes_or_no};
+use crate::work::Work;
+
+const URG: i32 = 23;
+const TERM: i32 = 15;
+const SIGNAL: &str = "signal_generate";
+
+/// What is done in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Storm {
+    Spawn,
+    Urg,
+    Term,
+    /// As before, but from outside of the container to its main process.
+    TermFromOutside,
+    Cgroups,
+}
+
+/// A storm in one place, and the programs that it is to be measured for.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    storm: Storm,
+    tracked: bool,
+    programs: &'static [Measured],
+}
+
+/// A program in a case: its name, what happens, and what the program makes of it.
+type Measured = (&'static str, &'static str, Treatment);
+
+/// What a program makes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// It is of no concern, and nothing is looked up.
+    PassedOver,
+    /// The cgroup is tracked, and it turns out that nothing is to be told.
+    LookedUp,
+    /// A counter is increased.
+    Counted,
+    /// A record is written.
+    Recorded,
+}
+
+impl Treatment {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::PassedOver => "passed over",
+            Self::LookedUp => "looked up",
+            Self::Counted => "counted",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
+use Treatment::{Counted, LookedUp, PassedOver, Recorded};
+
+const fn case(storm: Storm, tracked: bool, programs: &'static [Measured]) -> Case {
+    Case {
+        storm,
+        tracked,
+        programs,
+    }
+}
+
+const CASES: [Case; 9] = [
+    case(
+        Storm::Spawn,
+        false,
+        &[
+            ("sched_process_exec", "exec", PassedOver),
+            ("sched_process_exit", "exit", PassedOver),
+            (SIGNAL, "SIGCHLD of an exit", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Urg,
+        false,
+        &[(SIGNAL, "SIGURG, which nobody asks for", PassedOver)],
+    ),
+    case(Storm::Term, false, &[(SIGNAL, "SIGTERM", PassedOver)]),
+    case(
+        Storm::Cgroups,
+        false,
+        &[
+            ("cgroup_mkdir", "cgroup made", Recorded),
+            ("cgroup_attach_task", "cgroup entered", PassedOver),
+            (
+                "cgroup_notify_populated",
+                "cgroup filled or emptied",
+                PassedOver,
+            ),
+            ("cgroup_rmdir", "cgroup removed", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Spawn,
+        true,
+        &[
+            ("sched_process_exec", "exec", LookedUp),
+            ("sched_process_exit", "exit", LookedUp),
+            (SIGNAL, "SIGCHLD of an exit", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Urg,
+        true,
+        &[(SIGNAL, "SIGURG, which nobody asks for", PassedOver)],
+    ),
+    case(
+        Storm::Term,
+        true,
+        &[(SIGNAL, "SIGTERM inside the container", Counted)],
+    ),
+    case(
+        Storm::TermFromOutside,
+        true,
+        &[(SIGNAL, "SIGTERM to the main process", Recorded)],
+    ),
+    case(
+        Storm::Cgroups,
+        true,
+        &[
+            ("cgroup_mkdir", "cgroup made", Recorded),
+            ("cgroup_attach_task", "cgroup entered", Recorded),
+            (
+                "cgroup_notify_populated",
+                "cgroup filled or emptied",
+                Recorded,
+            ),
+            ("cgroup_rmdir", "cgroup removed", Recorded),
+        ],
+    ),
+];
+
+/// A line of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) program: &'static str,
+    pub(crate) event: &'static str,
+    pub(crate) tracked: bool,
+    pub(crate) treatment: Treatment,
+    /// Against the empty program.
+    pub(crate) ratio: Middle,
+    /// Nanoseconds more than the empty program.
+    pub(crate) more: Middle,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Cost {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) rounds: u32,
+    /// How much of an untracked storm of fork, exec and exit is time in our programs and their accounting.
+    pub(crate) share: Middle,
+    /// Records that found no room while this was measured.
+    pub(crate) lost: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Empty,
+    Ours,
+}
+
+/// Nanoseconds per run by place in [`CASES`] and program.
+type Costs = BTreeMap<(usize, &'static str), f64>;
+
+/// What a side of a round gave.
+#[derive(Debug, Default)]
+struct Half {
+    costs: Costs,
+    /// See [`Cost::share`].
+    share: f64,
+    lost: u64,
+}
+
+pub(crate) fn measure(stage: &mut Stage, empty: &[u8], quick: bool) -> Result<Cost> {
+    let rounds = if quick { 3 } else { 15 };
+    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let _accounting = enable_stats(Stats::RunTime)
+        .context("cannot have the kernel account the run time of programs (needs 5.8)")?;
+    let mut ratios: BTreeMap<(usize, &str), Vec<(f64, f64)>> = BTreeMap::new();
+    let (mut shares, mut lost) = (Vec::new(), 0);
+    for round in 0..rounds {
+        say(&format!("cost per event: round {} of {rounds}", round + 1));
+        let mut run = |side| half(stage, empty, &btf, side, quick);
+        let (base, ours) = if round % 2 == 0 {
+            let base = run(Side::Empty)?;
+            (base, run(Side::Ours)?)
+        } else {
+            let ours = run(Side::Ours)?;
+            (run(Side::Empty)?, ours)
+        };
+        for (key, ours) in ours.costs {
+            if let Some(base) = base.costs.get(&key) {
+                ratios
+                    .entry(key)
+                    .or_default()
+                    .push((ours / base, ours - base));
+            }
+        }
+        shares.push(ours.share);
+        lost += ours.lost;
+    }
+    Ok(Cost {
+        rows: rows(&ratios)?,
+        rounds,
+        share: Middle::of(shares).context("no rounds")?,
+        lost,
+    })
+}
+
+fn rows(ratios: &BTreeMap<(usize, &'static str), Vec<(f64, f64)>>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (index, case) in CASES.iter().enumerate() {
+        for (program, event, treatment) in case.programs {
+            let pairs = ratios
+                .get(&(index, *program))
+                .with_context(|| format!("{program} never ran"))?;
+            let middle = |values: Vec<f64>| Middle::of(values).context("no rounds");
+            rows.push(Row {
+                program,
+                event,
+                tracked: case.tracked,
+                treatment: *treatment,
+                ratio: middle(pairs.iter().map(|(ratio, _)| *ratio).collect())?,
+                more: middle(pairs.iter().map(|(_, more)| *more).collect())?,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// All storms with the programs of one side.
+fn half(stage: &mut Stage, empty: &[u8], btf: &Btf, side: Side, quick: bool) -> Result<Half> {
+    match side {
+        Side::Empty => {
+            let empty = Empty::attach(empty, btf)?;
+            storms(stage, quick, || empty.accounts())
+        }
+        Side::Ours => {
+            let mut ours = Ours::attach()?;
+            ours.track(stage.held.cgroup.id()?.0, stage.held.target())?;
+            let mut half = storms(stage, quick, || Ok(ours.accounts()))?;
+            half.lost = ours.lost()?;
+            Ok(half)
+        }
+    }
+}
+
+fn storms(stage: &mut Stage, quick: bool, accounts: impl Fn() -> Result<Accounts>) -> Result<Half> {
+    let mut half = Half::default();
+    for (index, case) in CASES.iter().enumerate() {
+        let work = case.work(stage, quick);
+        let sender = case.tracked && case.storm != Storm::TermFromOutside;
+        let worker = &mut stage.place(sender).worker;
+        let before = accounts()?;
+        let took = worker.work(work)?;
+        let after = accounts()?;
+        let spent =
+            |program| -> Option<Account> { Some(after.get(program)?.since(*before.get(program)?)) };
+        for (program, _, _) in case.programs {
+            let account = spent(program).with_context(|| format!("{program} is not attached"))?;
+            ensure!(
+                account.runs >= u64::from(work.amount()),
+                "{program} ran {} times for `{work}`",
+                account.runs
+            );
+            if let Some(cost) = account.per_run() {
+                half.costs.insert((index, program), cost);
+            }
+        }
+        if case.storm == Storm::Spawn && !case.tracked {
+            let inside: f64 = case
+                .programs
+                .iter()
+                .filter_map(|(program, _, _)| Some(spent(program)?.run_time.as_secs_f64()))
+                .sum();
+            half.share = inside / took.wall.as_secs_f64();
+        }
+    }
+    Ok(half)
+}
+
+impl Case {
+    fn work(&self, stage: &Stage, quick: bool) -> Work {
+        let target = if self.tracked {
+            stage.held.target()
+        } else {
+            stage.free.target()
+        };
+        let signal = |number, times| Work::Signal {
+            number,
+            target: target.cast_signed(),
+            times,
+        };
+        let less = if quick { 4 } else { 1 };
+        match self.storm {
+            Storm::Spawn => Work::Spawn(1_500 / less),
+            Storm::Urg => signal(URG, 100_000 / less),
+            Storm::Term => signal(TERM, 100_000 / less),
+            Storm::TermFromOutside => signal(TERM, 10_000 / less),
+            Storm::Cgroups => Work::Cgroups(100 / less),
+        }
+    }
+}
+
+impl Cost {
+    /// The table, in Markdown.
+    pub(crate) fn table(&self) -> String {
+        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::cells).collect();
+        table(
+            &[
+                "program",
+                "event",
+                "tracked",
+                "what it does",
+                ">× empty",
+                ">ns more",
+            ],
+            &rows,
+        )
+    }
+}
+
+impl Row {
+    fn cells(&self) -> Vec<String> {
+        vec![
+            format!("`{}`", self.program),
+            self.event.to_owned(),
+            yes_or_no(self.tracked).to_owned(),
+            self.treatment.word().to_owned(),
+            self.ratio.to_string(),
+            format!("{:.0}", self.more.median),
+        ]
+    }
+}

@@ -1,0 +1,190 @@
+//! How much slower the storms are with the agent: the same work in rounds, with nothing loaded, with the empty programs,
+//! with the whole agent, and with nothing again, which shows how far the measurement can be trusted.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use aya::Btf;
+use gracewatch_tests::whole::Whole;
+
+use crate::probes::Empty;
+use crate::ratio::Middle;
+use crate::say;
+use crate::stage::Stage;
+use crate::table::{table, yes_or_no};
+use crate::work::Work;
+use crate::worker::Took;
+
+const TERM: i32 = 15;
+
+/// What is loaded while a storm rages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Load {
+    Nothing,
+    Empty,
+    Agent,
+    /// Once more: the noise.
+    NothingAgain,
+}
+
+const LOADS: [Load; 4] = [Load::Nothing, Load::Empty, Load::Agent, Load::NothingAgain];
+
+/// A storm: whether it is signals (else fork, exec, exit), and whether it is tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Storm {
+    pub(crate) signals: bool,
+    pub(crate) tracked: bool,
+}
+
+const STORMS: [Storm; 4] = [
+    storm(false, false),
+    storm(false, true),
+    storm(true, false),
+    storm(true, true),
+];
+
+const fn storm(signals: bool, tracked: bool) -> Storm {
+    Storm { signals, tracked }
+}
+
+impl Storm {
+    const fn words(self) -> &'static str {
+        if self.signals {
+            "SIGTERM to a process that ignores it"
+        } else {
+            "fork, exec, exit"
+        }
+    }
+}
+
+/// What was found for one storm and one load: times as a ratio to nothing loaded.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) storm: Storm,
+    pub(crate) load: Load,
+    pub(crate) wall: Middle,
+    pub(crate) cpu: Middle,
+}
+
+#[derive(Debug)]
+pub(crate) struct Slowdown {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) rounds: usize,
+    pub(crate) processes: u32,
+    pub(crate) signals: u32,
+}
+
+type Times = BTreeMap<(Storm, Load), Took>;
+
+pub(crate) fn measure(stage: &mut Stage, empty: &[u8], quick: bool) -> Result<Slowdown> {
+    let (rounds, processes, signals) = if quick {
+        (5, 300, 20_000)
+    } else {
+        (40, 500, 100_000)
+    };
+    let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
+    let mut times = Vec::new();
+    for round in 0..rounds {
+        say(&format!("slowdown: round {} of {rounds}", round + 1));
+        let mut of_round = Times::new();
+        for load in LOADS.iter().cycle().skip(round).take(LOADS.len()) {
+            let _loaded = Loaded::new(*load, stage, empty, &btf)?;
+            for storm in STORMS {
+                let place = stage.place(storm.tracked);
+                let work = if storm.signals {
+                    Work::Signal {
+                        number: TERM,
+                        target: place.target().cast_signed(),
+                        times: signals,
+                    }
+                } else {
+                    Work::Spawn(processes)
+                };
+                of_round.insert((storm, *load), place.worker.work(work)?);
+            }
+        }
+        times.push(of_round);
+    }
+    let mut rows = Vec::new();
+    for storm in STORMS {
+        for load in [Load::NothingAgain, Load::Empty, Load::Agent] {
+            rows.push(row(&times, storm, load).context("no rounds")?);
+        }
+    }
+    Ok(Slowdown {
+        rows,
+        rounds,
+        processes,
+        signals,
+    })
+}
+
+/// Kept for as long as it is to be loaded.
+enum Loaded {
+    Nothing,
+    Empty { _programs: Empty },
+    Agent { _agent: Whole },
+}
+
+impl Loaded {
+    fn new(load: Load, stage: &Stage, empty: &[u8], btf: &Btf) -> Result<Self> {
+        Ok(match load {
+            Load::Nothing | Load::NothingAgain => Self::Nothing,
+            Load::Empty => Self::Empty {
+                _programs: Empty::attach(empty, btf)?,
+            },
+            Load::Agent => Self::Agent {
+                _agent: Whole::start(stage.held.cgroup.path(), &[], &stage.log())?,
+            },
+        })
+    }
+}
+
+fn row(times: &[Times], storm: Storm, load: Load) -> Option<Row> {
+    let ratios = |of: fn(&Took) -> f64| {
+        let ratio = |round: &Times| {
+            let base = round.get(&(storm, Load::Nothing))?;
+            Some(of(round.get(&(storm, load))?) / of(base))
+        };
+        Middle::of(times.iter().filter_map(ratio).collect())
+    };
+    Some(Row {
+        storm,
+        load,
+        wall: ratios(|took| took.wall.as_secs_f64())?,
+        cpu: ratios(|took| took.cpu.as_secs_f64())?,
+    })
+}
+
+impl Slowdown {
+    /// The storm that the aim is about, with this load.
+    pub(crate) fn of_aim(&self, load: Load) -> Option<&Row> {
+        let wanted = storm(false, false);
+        self.rows
+            .iter()
+            .find(|row| row.storm == wanted && row.load == load)
+    }
+
+    /// The table, in Markdown.
+    pub(crate) fn table(&self) -> String {
+        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::cells).collect();
+        table(&["storm", "tracked", "loaded", ">time", ">CPU time"], &rows)
+    }
+}
+
+impl Row {
+    fn cells(&self) -> Vec<String> {
+        let loaded = match self.load {
+            Load::Nothing | Load::NothingAgain => "nothing (the noise)",
+            Load::Empty => "empty programs",
+            Load::Agent => "**the agent**",
+        };
+        vec![
+            self.storm.words().to_owned(),
+            yes_or_no(self.storm.tracked).to_owned(),
+            loaded.to_owned(),
+            format!("{:.3}", self.wall),
+            format!("{:.3}", self.cpu),
+        ]
+    }
+}

@@ -1,0 +1,137 @@
+//! What the storms consist of, and the process that makes them: this very program under another first argument. It
+//! reads one work per line and answers how many nanoseconds that took.
+
+use std::fmt;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The first argument that makes this program a worker.
+pub(crate) const ROLE: &str = "worker";
+
+/// A fixed amount of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// So many processes: fork, exec, exit, one after another.
+    Spawn(u32),
+    /// So many times this signal to this process.
+    Signal {
+        number: i32,
+        target: i32,
+        times: u32,
+    },
+    /// So many cgroups inside the worker's own: made, entered, left, removed.
+    Cgroups(u32),
+}
+
+impl Work {
+    /// How much of it there is.
+    pub(crate) const fn amount(self) -> u32 {
+        match self {
+            Self::Spawn(amount) | Self::Cgroups(amount) => amount,
+            Self::Signal { times, .. } => times,
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawn(processes) => write!(f, "spawn {processes}"),
+            Self::Signal {
+                number,
+                target,
+                times,
+            } => write!(f, "signal {number} {target} {times}"),
+            Self::Cgroups(cgroups) => write!(f, "cgroups {cgroups}"),
+        }
+    }
+}
+
+impl FromStr for Work {
+    type Err = anyhow::Error;
+
+    fn from_str(line: &str) -> Result<Self> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        Ok(match words.as_slice() {
+            ["spawn", processes] => Self::Spawn(processes.parse()?),
+            ["signal", number, target, times] => Self::Signal {
+                number: number.parse()?,
+                target: target.parse()?,
+                times: times.parse()?,
+            },
+            ["cgroups", cgroups] => Self::Cgroups(cgroups.parse()?),
+            _ => bail!("no such work: {line}"),
+        })
+    }
+}
+
+/// Plays the worker, if that is what this program was started for.
+pub(crate) fn play() -> Option<Result<()>> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != ROLE {
+        return None;
+    }
+    let (cgroup, tiny) = (PathBuf::from(args.next()?), PathBuf::from(args.next()?));
+    Some(serve(&cgroup, &tiny))
+}
+
+fn serve(cgroup: &Path, tiny: &Path) -> Result<()> {
+    for line in std::io::stdin().lines() {
+        let work: Work = line?.parse()?;
+        let started = Instant::now();
+        match work {
+            Work::Spawn(processes) => spawn(tiny, processes),
+            Work::Signal {
+                number,
+                target,
+                times,
+            } => send(number, target, times),
+            Work::Cgroups(cgroups) => make_and_remove(cgroup, cgroups),
+        }
+        .with_context(|| format!("`{work}` went wrong"))?;
+        println!("{}", started.elapsed().as_nanos());
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn spawn(tiny: &Path, processes: u32) -> Result<()> {
+    let mut command = Command::new(tiny);
+    command
+        .env_clear()
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::inherit());
+    for _ in 0..processes {
+        let status = command.status()?;
+        ensure!(status.success(), "a process of the storm ended: {status}");
+    }
+    Ok(())
+}
+
+fn send(number: i32, target: i32, times: u32) -> Result<()> {
+    let signal = Signal::from_named_raw(number).context("no such signal")?;
+    let target = Pid::from_raw(target).context("no such process")?;
+    for _ in 0..times {
+        kill_process(target, signal)?;
+    }
+    Ok(())
+}
+
+fn make_and_remove(cgroup: &Path, cgroups: u32) -> Result<()> {
+    let child = cgroup.join("child");
+    let (inside, outside) = (child.join("cgroup.procs"), cgroup.join("cgroup.procs"));
+    for _ in 0..cgroups {
+        fs::create_dir(&child)?;
+        fs::write(&inside, "0")?;
+        fs::write(&outside, "0")?;
+        fs::remove_dir(&child)?;
+    }
+    Ok(())
+}
