@@ -1,6 +1,9 @@
 //! `cargo xtask docs`: the pages and pictures that come from the code, and the links between all pages. What needs root
 //! or real kernels to be known (docs/accuracy.md, kernels.md, overhead.md) is written by the commands that measure it.
 
+#[cfg(test)]
+mod absences;
+mod files;
 mod links;
 
 use anyhow::{Context as _, Result, bail, ensure};

@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, Result};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use super::files;
+
 /// What following every link came to.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -26,7 +28,7 @@ struct Page {
 /// Follows the links of every page below `root`.
 pub(super) fn check(root: &Path) -> Result<Links> {
     let mut pages = BTreeMap::new();
-    for path in markdown(root)? {
+    for path in files::below(root, Path::new(""), "md")? {
         let text = std::fs::read_to_string(root.join(&path))
             .with_context(|| format!("cannot read {}", path.display()))?;
         pages.insert(path, Page::parse(&text));
@@ -47,29 +49,6 @@ pub(super) fn check(root: &Path) -> Result<Links> {
         }
     }
     Ok(links)
-}
-
-/// The Markdown files below `root` by their paths from there; hidden folders and what cargo builds are left out.
-fn markdown(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let failed = || format!("cannot list {}", root.join(&folder).display());
-        for entry in std::fs::read_dir(root.join(&folder)).with_context(failed)? {
-            let entry = entry.with_context(failed)?;
-            let name = entry.file_name();
-            let path = folder.join(&name);
-            let is_hidden = name.to_string_lossy().starts_with('.');
-            if entry.file_type().with_context(failed)?.is_dir() {
-                if !is_hidden && path != Path::new("target") {
-                    folders.push(path);
-                }
-            } else if path.extension().is_some_and(|end| end == "md") {
-                found.push(path);
-            }
-        }
-    }
-    Ok(found)
 }
 
 fn is_ours(target: &str) -> bool {

@@ -1,0 +1,88 @@
+//! What ARCHITECTURE.md says is absent and no compiler looks for, looked for here.
+
+use std::path::{Path, PathBuf};
+
+use super::files;
+use crate::cache;
+
+/// Libraries, and the one part of the agent that knows each.
+const CONFINED: [(&str, &str); 4] = [
+    ("aya", "agent/src/probes"),
+    ("aya_log", "agent/src/probes"),
+    ("axum", "agent/src/http"),
+    ("prometheus_client", "agent/src/metrics"),
+];
+
+/// The sources below a folder of the workspace, by their paths from its root.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = cache::workspace();
+    let found: Vec<_> = files::below(root, Path::new(folder), "rs")
+        .unwrap()
+        .into_iter()
+        .map(|path| {
+            (
+                path.clone(),
+                std::fs::read_to_string(root.join(path)).unwrap(),
+            )
+        })
+        .collect();
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// Whether a source names something of a library: `aya::`, and not `gaya::`.
+fn names(source: &str, library: &str) -> bool {
+    let path = format!("{library}::");
+    source.match_indices(&path).any(|(at, _)| {
+        let before = source
+            .get(..at)
+            .and_then(|before| before.chars().next_back());
+        before.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+    })
+}
+
+#[test]
+fn each_library_is_known_to_one_part_of_the_agent() {
+    for (path, source) in sources("agent/src") {
+        for (library, home) in CONFINED {
+            let is_home = path.starts_with(home) || path == Path::new(home).with_extension("rs");
+            assert!(
+                is_home || !names(&source, library),
+                "{} names {library}, which only {home} knows",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_parts_that_know_a_library_are_looked_at() {
+    for (library, home) in CONFINED {
+        assert!(
+            sources(home)
+                .iter()
+                .any(|(_, source)| names(source, library)),
+            "nothing in {home} names {library}: is the name still right?"
+        );
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_but_on_the_kernel_side() {
+    for krate in ["agent", "agent-core", "tests", "xtask"] {
+        let roots = sources(&format!("{krate}/src"))
+            .into_iter()
+            .filter(|(path, _)| {
+                let path = path.strip_prefix(krate).unwrap();
+                let in_bin = path.starts_with("src/bin") && path.components().count() == 3;
+                in_bin || path.ends_with("main.rs") || path == Path::new("src/lib.rs")
+            });
+        for (path, source) in roots {
+            assert!(
+                source.contains("#![forbid(unsafe_code)]"),
+                "{} does not forbid unsafe code",
+                path.display()
+            );
+        }
+    }
+}
