@@ -160,7 +160,12 @@ fn sleep_as_pid_1(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// The same of one that was just started: the agent cannot know that it would never have installed a handler.
 fn sleep_stopped_young(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.sleep()?;
+    let cgroup = stage.cgroup("")?;
+    let main = Launch::new(&cgroup, stage.rig.command("sleep", "600")).start(stage.toolbox())?;
+    main.wait_exec()?;
+    std::thread::sleep(Duration::from_millis(300));
+    let log = stage.toolbox().log(stage.name);
+    let mut container = Container { cgroup, main, log };
     let report = ignored_as_pid_1(stage, check, &mut container)?;
     check.same("outcome", report.outcome, Outcome::SignalIgnored);
     if !stage.rig.slow {
