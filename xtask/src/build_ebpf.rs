@@ -53,32 +53,58 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build_with(args).map(drop)
 }
 
+/// What is built, where each lies.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    /// The probes, which `agent/build.rs` embeds.
+    pub(crate) probes: PathBuf,
+    /// Programs that do nothing on the same hooks, which `bench` compares the probes with. Not in
+    /// the probes' folder: the agent is compiled again whenever something changes there.
+    pub(crate) empty: PathBuf,
+}
+
 /// Builds the probes if anything changed, and returns the object's path.
 pub(crate) fn build() -> Result<PathBuf> {
+    build_all().map(|objects| objects.probes)
+}
+
+/// The same, with the paths of all objects.
+pub(crate) fn build_all() -> Result<Objects> {
     build_with(&Args::default())
 }
 
-fn build_with(args: &Args) -> Result<PathBuf> {
+fn build_with(args: &Args) -> Result<Objects> {
     let workspace = cache::workspace();
-    let object = workspace.join("target/ebpf/gracewatch.bpf.o");
+    let objects = Objects {
+        probes: workspace.join("target/ebpf/gracewatch.bpf.o"),
+        empty: workspace.join(compile::TARGET_DIR).join("empty.bpf.o"),
+    };
+    let object = &objects.probes;
     let inputs = stamp::of_inputs(workspace)?;
-    if !args.force && stamp::is_current(workspace, &object, &inputs, args.toolchain) {
+    if !args.force
+        && objects.empty.exists()
+        && stamp::is_current(workspace, object, &inputs, args.toolchain)
+    {
         say(&format!("up to date: {}", object.display()));
-        return Ok(object);
+        return Ok(objects);
     }
 
     let started = Instant::now();
     let toolchain = toolchain::find_or_install(args.toolchain)?;
     let linker = linker::find_or_install(&toolchain)?;
     say(&format!("compiling the probes with {toolchain}"));
-    compile::build(workspace, &toolchain, &linker, &object)?;
-    stamp::write(workspace, &object, &inputs, toolchain.way)?;
+    let programs = [
+        ("gracewatch-ebpf", object.as_path()),
+        ("empty-ebpf", objects.empty.as_path()),
+    ];
+    compile::build(workspace, &toolchain, &linker, &programs)?;
+    stamp::write(workspace, object, &inputs, toolchain.way)?;
     say(&format!(
         "built {} in {:.1} s",
         object.display(),
         started.elapsed().as_secs_f32()
     ));
-    Ok(object)
+    Ok(objects)
 }
 
 /// One line of progress.

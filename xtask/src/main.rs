@@ -1,9 +1,11 @@
 //! One command per wish. This file only says which commands there are; each lives in its own file.
+#![forbid(unsafe_code)]
 #![expect(
     clippy::print_stderr,
     reason = "a command line tool talks to its terminal"
 )]
 
+mod bench;
 mod build_ebpf;
 mod cache;
 mod docs;
@@ -35,6 +37,8 @@ enum Command {
     Test(test::Args),
     /// Write docs/metrics.md and docs/timeline.svg anew, or check them and every link.
     Docs(docs::Args),
+    /// Measure what the agent costs (needs root).
+    Bench(bench::Args),
     /// Boot Debian kernels in QEMU and run the real-kernel scenarios on each.
     Vm(vm::Args),
 }
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Docs(args) => docs::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

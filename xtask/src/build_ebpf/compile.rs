@@ -26,12 +26,13 @@ const TARGET: &str = if cfg!(target_endian = "big") {
 ///   them in the pairs of shifts that v2 needs instead. v4 needs 6.6. The default changes with LLVM.
 pub(super) const FLAGS: [&str; 3] = ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Ctarget-cpu=v3"];
 
-/// Compiles the probes and puts the object at `object`, untouched where it is the same already.
+/// Compiles the probes and puts each program of the package at its place in `objects`, untouched
+/// where it is the same already.
 pub(super) fn build(
     workspace: &Path,
     toolchain: &Toolchain,
     linker: &Path,
-    object: &Path,
+    objects: &[(&str, &Path)],
 ) -> Result<()> {
     let target_dir = workspace.join(TARGET_DIR);
     let mut command = Command::new(&toolchain.cargo);
@@ -55,11 +56,10 @@ pub(super) fn build(
     ]);
     command.arg("--target-dir").arg(&target_dir);
     process::run(&mut command).context("the probes do not compile")?;
-    publish(
-        &target_dir.join(TARGET).join("release/gracewatch-ebpf"),
-        object,
-        &target_dir,
-    )
+    let built = target_dir.join(TARGET).join("release");
+    objects
+        .iter()
+        .try_for_each(|(program, object)| publish(&built.join(program), object, &target_dir))
 }
 
 fn rustflags(linker: &Path) -> Result<String> {
@@ -91,7 +91,7 @@ fn publish(built: &Path, object: &Path, scratch: &Path) -> Result<()> {
     }
     let folder = object.parent().context("the object's path has no folder")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let fresh: PathBuf = scratch.join("gracewatch.bpf.o.new");
+    let fresh: PathBuf = scratch.join("object.new");
     std::fs::write(&fresh, &bytes).with_context(|| format!("cannot write {}", fresh.display()))?;
     std::fs::rename(&fresh, object).with_context(|| format!("cannot write {}", object.display()))
 }
