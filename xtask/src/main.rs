@@ -8,9 +8,9 @@
 mod bench;
 mod build_ebpf;
 mod cache;
-mod docs;
 mod cargo;
 mod demo;
+mod docs;
 mod process;
 mod test;
 mod vm;
