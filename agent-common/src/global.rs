@@ -34,6 +34,7 @@ pub const MEMBERS: &[Member] = &[
     member("TASK_SIGNAL", "task_struct", &["signal"]),
     member("TASK_SIGHAND", "task_struct", &["sighand"]),
     member("TASK_BLOCKED", "task_struct", &["blocked"]),
+    member("TASK_REAL_BLOCKED", "task_struct", &["real_blocked"]),
     member("TASK_PTRACE", "task_struct", &["ptrace"]),
     member("TASK_EXIT_CODE", "task_struct", &["exit_code"]),
     member("TASK_REAL_PARENT", "task_struct", &["real_parent"]),

@@ -118,7 +118,7 @@ pub struct SignalRecord {
     pub signal_flags: u32,
     /// The target's handler for this signal: 0 default, 1 ignore, else an address in its memory.
     pub handler: u64,
-    /// The target thread's blocked signals, bit n-1 for signal n.
+    /// The target thread's blocked signals, those that it waits for by sigwait included, bit n-1 for signal n.
     pub blocked: u64,
     /// `task_struct.ptrace` of the target; 0 if nobody traces it.
     pub ptrace: u32,

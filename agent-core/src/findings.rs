@@ -154,16 +154,16 @@ fn hook_overran(termination: &Termination<'_>) -> Option<Finding> {
     if !hook.running_at_stop_signal && !floor_used {
         return None;
     }
-    let of = grace.map_or_else(String::new, |grace| {
+    let left = grace.map_or_else(String::new, |grace| {
         format!(
-            " of a grace period of {}, of which {} were left for the exit",
+            "; of the grace period of {}, {} were left for the exit",
             span(grace.configured),
             span(grace.after_hook)
         )
     });
     let evidence = if hook.running_at_stop_signal {
         format!(
-            "The preStop hook was still running when {} came, {} after its start{of}.",
+            "The preStop hook was still running when {} came, {} after its start{left}.",
             stop.signal,
             span(stop.at.since(hook.started_at))
         )
@@ -171,7 +171,7 @@ fn hook_overran(termination: &Termination<'_>) -> Option<Finding> {
         let took = hook
             .ended_at
             .map_or(Duration::ZERO, |end| end.since(hook.started_at));
-        format!("The preStop hook took {}{of}.", span(took))
+        format!("The preStop hook took {}{left}.", span(took))
     };
     Some(finding(
         FindingKind::HookOverran,

@@ -104,7 +104,7 @@ pub(crate) fn disown(cgroup: u64, subject: Subject) {
 
 /// Whether a process is watched as one of this container.
 #[inline(always)]
-pub(crate) fn is_watched(tgid: u32, container: u64) -> bool {
+fn is_watched(tgid: u32, container: u64) -> bool {
     // SAFETY: the value is copied at once; see `subject`.
     unsafe { WATCHED.get(tgid) }.copied() == Some(container)
 }

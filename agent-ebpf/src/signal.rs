@@ -9,7 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{
     ACTION_HANDLER, ACTION_SIZE, SIGHAND_ACTION, SIGINFO_CODE, SIGNAL_FLAGS, SIGNALS, TASK_BLOCKED,
-    TASK_PTRACE, TASK_SIGHAND, TASK_SIGNAL, TASK_TGID,
+    TASK_PTRACE, TASK_REAL_BLOCKED, TASK_SIGHAND, TASK_SIGNAL,
 };
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
@@ -65,8 +65,9 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     let target = Typed::argument(&ctx, 2);
     // SAFETY: the helper has no precondition.
     let from_inside = filter::container(unsafe { bpf_get_current_cgroup_id() }) == container;
-    let is_watched = filter::is_watched(target.load(&TASK_TGID), container);
-    if !is_watched || (from_inside && number != SIGKILL) {
+    // A process that came from outside is watched from its first signal on, even if it entered
+    // before user space had learned of its container.
+    if (from_inside && number != SIGKILL) || !filter::watch_if_from_outside(target, container) {
         count(container, from_inside);
         return;
     }
@@ -105,10 +106,19 @@ unsafe fn fill(to: *mut SignalRecord, target: Address, signal: Signal) {
         (&raw mut (*to).result).write(signal.result);
         (&raw mut (*to).signal_flags).write(target.follow(&TASK_SIGNAL).read(&SIGNAL_FLAGS));
         (&raw mut (*to).handler).write(action.read(&ACTION_HANDLER));
-        (&raw mut (*to).blocked).write(target.read(&TASK_BLOCKED));
+        (&raw mut (*to).blocked).write(blocked(target));
         (&raw mut (*to).ptrace).write(target.read(&TASK_PTRACE));
         (&raw mut (*to).reserved).write(0);
     }
+}
+
+/// The signals that the task does not let through. While it waits in sigtimedwait(2), those that it
+/// waits for are out of `blocked` and still in `real_blocked`.
+///
+/// <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>: `do_sigtimedwait`
+#[inline(always)]
+fn blocked(task: Address) -> u64 {
+    task.read::<u64>(&TASK_BLOCKED) | task.read::<u64>(&TASK_REAL_BLOCKED)
 }
 
 /// The signal's `si_code`. Two numbers stand for an info that nobody filled in.

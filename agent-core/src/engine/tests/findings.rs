@@ -134,7 +134,7 @@ fn each_finding_names_its_facts() {
     );
     assert_eq!(
         evidence(&overran(), FindingKind::HookOverran),
-        "The preStop hook was still running when SIGTERM came, 3.900 s after its start of a grace period of 4.000 s, of which 2.000 s were left for the exit."
+        "The preStop hook was still running when SIGTERM came, 3.900 s after its start; of the grace period of 4.000 s, 2.000 s were left for the exit."
     );
     assert_eq!(
         evidence(&hook_failed(), FindingKind::HookFailed),

@@ -14,6 +14,7 @@ const CHOSEN: &[&str] = &[
     "handler",
     "sleep_as_pid_1",
     "ignored_by_program",
+    "sigwait",
     "too_slow",
     "self_raise",
     "two_at_once",
