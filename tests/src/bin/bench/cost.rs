@@ -10,6 +10,7 @@ use aya::Btf;
 use aya::sys::{Stats, enable_stats};
 
 use crate::probes::{Account, Accounts, Empty, Ours};
+use crate::quiet::Quiet;
 use crate::ratio::Middle;
 use crate::say;
 use crate::stage::Stage;
@@ -188,7 +189,12 @@ struct Half {
     lost: u64,
 }
 
-pub(crate) fn measure(stage: &mut Stage, empty: &[u8], quick: bool) -> Result<Cost> {
+pub(crate) fn measure(
+    stage: &mut Stage,
+    quiet: &mut Quiet,
+    empty: &[u8],
+    quick: bool,
+) -> Result<Cost> {
     let rounds = if quick { 3 } else { 15 };
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let _accounting = enable_stats(Stats::RunTime)
@@ -197,6 +203,7 @@ pub(crate) fn measure(stage: &mut Stage, empty: &[u8], quick: bool) -> Result<Co
     let (mut shares, mut lost) = (Vec::new(), 0);
     for round in 0..rounds {
         say(&format!("cost per event: round {} of {rounds}", round + 1));
+        quiet.wait()?;
         let mut run = |side| half(stage, empty, &btf, side, quick);
         let (base, ours) = if round % 2 == 0 {
             let base = run(Side::Empty)?;

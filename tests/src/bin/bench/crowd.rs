@@ -62,7 +62,8 @@ impl Drop for Crowd {
 
 /// How many terminations the agent has reported.
 pub(crate) fn reported(agent: &Whole) -> Result<f64> {
-    agent.metric("workload_termination_outcomes_total", "")
+    // The sum of no series is a negative zero.
+    Ok(agent.metric("workload_termination_outcomes_total", "")? + 0.0)
 }
 
 /// Waits until the agent's metric is at least this.

@@ -10,12 +10,13 @@ use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{Crowd, agent_for, reported, tracked, wait_for};
+use crate::quiet::Quiet;
 use crate::say;
 use crate::stage::{Stage, start_in};
 
-/// Forks so many times; a fork without an exec, because that is faster.
-const FORK_AND_EXIT: &str =
-    "read -r times; while [ $times -gt 0 ]; do (:); times=$((times - 1)); done; echo done";
+/// Forks so many times, and stays; a fork without an exec, because that is faster.
+const FORK_AND_EXIT: &str = "read -r times; while [ $times -gt 0 ]; do (:); times=$((times - 1)); done; echo done; read -r end";
+const FORKERS: u32 = 2;
 /// Until the kernel side's counters are read again, which happens once a second.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -39,8 +40,9 @@ impl Flood {
     }
 }
 
-pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Flood> {
+pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<Flood> {
     let (size, times) = if quick { (30, 5_000) } else { (200, 40_000) };
+    quiet.wait()?;
     say("losses at full speed");
     let mut crowd = Crowd::gather(stage, "crowd", size)?;
     let terminated = crowd.len();
@@ -62,7 +64,7 @@ pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Flood> {
     wait_for(&agent, f64::from(size), reported)?;
     std::thread::sleep(SETTLED);
     let flood = Flood {
-        exits: 2 * times + size,
+        exits: FORKERS * times + size,
         took,
         terminated,
         reported: reported(&agent)?,

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{Crowd, agent_for, reported, tracked, wait_for};
+use crate::quiet::Quiet;
 use crate::say;
 use crate::stage::Stage;
 use crate::table;
@@ -50,7 +51,7 @@ pub(crate) struct Ended {
     pub(crate) lost: f64,
 }
 
-pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Footprint>> {
+pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<Vec<Footprint>> {
     let (sizes, idle) = if quick {
         ([0, 50], Duration::from_secs(3))
     } else {
@@ -58,6 +59,7 @@ pub(crate) fn measure(stage: &Stage, quick: bool) -> Result<Vec<Footprint>> {
     };
     let mut found = Vec::new();
     for size in sizes {
+        quiet.wait()?;
         say(&format!("footprint with {size} containers"));
         let mut crowd = Crowd::gather(stage, "crowd", size)?;
         found.push(one(stage, &mut crowd, idle)?);

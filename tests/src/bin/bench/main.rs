@@ -13,6 +13,7 @@ mod flood;
 mod footprint;
 mod page;
 mod probes;
+mod quiet;
 mod ratio;
 mod slowdown;
 mod stage;
@@ -23,12 +24,18 @@ mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
 use crate::page::Page;
+use crate::quiet::Quiet;
 use crate::stage::Stage;
+
+/// How long to wait, all in all, for others to leave the machine alone.
+const PATIENCE: Duration = Duration::from_mins(10);
+const HURRY: Duration = Duration::from_secs(5);
 
 /// Measures what the agent costs. Needs root.
 #[derive(Debug, Parser)]
@@ -66,11 +73,13 @@ fn measure(args: &Args) -> Result<()> {
     let empty = std::fs::read(&args.empty)
         .with_context(|| format!("cannot read {}", args.empty.display()))?;
     let mut stage = Stage::set()?;
+    let mut quiet = Quiet::new(if args.quick { HURRY } else { PATIENCE });
     let page = Page {
-        cost: cost::measure(&mut stage, &empty, args.quick)?,
-        slowdown: slowdown::measure(&mut stage, &empty, args.quick)?,
-        footprint: footprint::measure(&stage, args.quick)?,
-        flood: flood::measure(&stage, args.quick)?,
+        cost: cost::measure(&mut stage, &mut quiet, &empty, args.quick)?,
+        slowdown: slowdown::measure(&mut stage, &mut quiet, &empty, args.quick)?,
+        footprint: footprint::measure(&stage, &mut quiet, args.quick)?,
+        flood: flood::measure(&stage, &mut quiet, args.quick)?,
+        disturbed: quiet.disturbed,
     };
     drop(stage);
     println!("{}", page.results());

@@ -16,6 +16,8 @@ pub(crate) struct Page {
     pub(crate) slowdown: Slowdown,
     pub(crate) footprint: Vec<Footprint>,
     pub(crate) flood: Flood,
+    /// Rounds that began although others used the machine.
+    pub(crate) disturbed: u32,
 }
 
 impl Page {
@@ -25,10 +27,19 @@ impl Page {
             "# Overhead\n\n\
              What the agent costs. Written by `cargo xtask bench --write-docs` from one run on {}.\n\
              Times depend on the machine; the ratios are what to compare. After a median, in parentheses, stand the ends of the\n\
-             middle half of all rounds.\n\n{}",
+             middle half of all rounds.{}\n\n{}",
             machine(),
+            self.disturbance(),
             self.results()
         )
+    }
+
+    /// Whether somebody else used the machine.
+    fn disturbance(&self) -> String {
+        match self.disturbed {
+            0 => " Every round began on a machine that was idle otherwise.".to_owned(),
+            disturbed => format!(" {disturbed} rounds began while others used the machine."),
+        }
     }
 
     /// The tables, with how to read them.
@@ -81,7 +92,8 @@ impl Page {
         format!(
             "## Storms\n\n\
              The same work as a ratio to nothing loaded, in the same round: {processes} processes one after another, each the\n\
-             smallest program there is, or {signals} signals; {rounds} rounds in a changing order, {} processes in all. *Nothing*\n\
+             smallest program there is, or {signals} signals (of some runs in a row the median counts); {rounds} rounds in a changing\n\
+             order, {} processes in all with each load, on one CPU. *Nothing*\n\
              once more shows how far a ratio can be trusted. A signal that is ignored is the shortest way through a hook that\n\
              there is, so that its row is the worst case: most of it is the price of any program on the hook, see *empty\n\
              programs*. CPU time is that of the storm's own processes.\n\n{}",

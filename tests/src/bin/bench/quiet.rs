@@ -1,0 +1,83 @@
+//! Waits until nobody else uses the machine: what others do is the largest part of the noise.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::say;
+
+/// How long one look takes.
+const LOOK: Duration = Duration::from_millis(250);
+/// The share of all CPU time that others may use.
+const QUIET: f64 = 0.05;
+
+/// How much more waiting is worth it, and how often it was in vain.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    patience: Duration,
+    /// Rounds that began on a busy machine.
+    pub(crate) disturbed: u32,
+}
+
+impl Quiet {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            disturbed: 0,
+        }
+    }
+
+    /// Waits until the machine is quiet, or until patience is at its end.
+    pub(crate) fn wait(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let mut is_told = false;
+        while busy()? > QUIET {
+            if started.elapsed() >= self.patience {
+                self.disturbed += 1;
+                break;
+            }
+            if !is_told {
+                say("waiting for others to leave the machine alone");
+                is_told = true;
+            }
+        }
+        self.patience = self.patience.saturating_sub(started.elapsed());
+        Ok(())
+    }
+}
+
+/// The share of all CPU time that is used while we do nothing.
+fn busy() -> Result<f64> {
+    let before = ticks()?;
+    sleep(LOOK);
+    let after = ticks()?;
+    let all = after.all.saturating_sub(before.all);
+    let idle = after.idle.saturating_sub(before.idle);
+    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+    let share = 1.0 - idle as f64 / all.max(1) as f64;
+    Ok(share)
+}
+
+/// CPU time of the machine since it booted.
+struct Ticks {
+    all: u64,
+    /// The fourth and fifth number: idle, and waiting for a disk.
+    idle: u64,
+}
+
+fn ticks() -> Result<Ticks> {
+    let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let line = text.lines().next().context("/proc/stat is empty")?;
+    let numbers: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .map_while(|number| number.parse().ok())
+        .collect();
+    Ok(Ticks {
+        // What guests take is counted in the first two already.
+        all: numbers.iter().take(8).sum(),
+        idle: numbers.iter().skip(3).take(2).sum(),
+    })
+}
