@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use steps::Step;
 use summary::{Done, Outcome};
 
-/// Test everything: format, lints, probes, unit tests, reference pages, this kernel, other kernels.
+/// Test everything: format, lints, probes, unit tests, this kernel, other kernels, pages.
 ///
 /// The steps, in this order:
 ///
@@ -19,11 +19,11 @@ use summary::{Done, Outcome};
 ///   probes   build the eBPF object
 ///   unit     cargo test: the engine's scenarios and properties, replay of recorded journals, and the rest
 ///            that needs no kernel
-///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, and every link leads somewhere
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
 ///   demo     the demo runs to its end. Needs root
 ///   vm       the same scenarios on Debian kernels in QEMU: `cargo xtask vm`
+///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, and every link leads somewhere
 ///
 /// A step that cannot run fails; none is skipped in silence.
 #[derive(Debug, clap::Args)]

@@ -19,27 +19,28 @@ pub(crate) enum Step {
     Probes,
     /// cargo test.
     Unit,
-    /// Generated pages, and the links of all.
-    Docs,
     /// This machine's kernel.
     Kernel,
     /// The demo.
     Demo,
     /// Other kernels.
     Vm,
+    /// Generated pages, and the links of all.
+    Docs,
 }
 
 impl Step {
-    /// Every step, in the order in which they run: what is quick and often wrong comes first.
+    /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
+    /// some of which the steps before may write.
     pub(crate) const ALL: [Self; 8] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
         Self::Unit,
-        Self::Docs,
         Self::Kernel,
         Self::Demo,
         Self::Vm,
+        Self::Docs,
     ];
 
     pub(crate) const fn name(self) -> &'static str {

@@ -13,6 +13,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Whether the kernel went down before init had said anything.
+    pub(crate) fn died_in_boot(&self) -> bool {
+        !self.ended.timed_out && self.report == Report::default()
+    }
+
     /// Why this run counts as failed; empty when all is well.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -156,6 +161,16 @@ pub(crate) mod tests {
     const GOOD: &str = "VM-PROGRAM name=exit required=yes loaded=yes attached=yes\n\
         VM-PROGRAM name=reset required=no loaded=yes attached=no reason=no such tracepoint\n\
         VM-SCENARIO name=stop result=ok\nTEST_RC=0\n";
+
+    #[test]
+    fn only_a_kernel_that_dies_silently_died_in_boot() {
+        let panic = "[    2.5] Kernel panic - not syncing\n";
+        assert!(outcome("7.3", panic).died_in_boot());
+        assert!(!outcome("7.3", &format!("VM-FACT release=7.3\n{panic}")).died_in_boot());
+        let mut hung = outcome("7.3", "");
+        hung.ended.timed_out = true;
+        assert!(!hung.died_in_boot());
+    }
 
     #[test]
     fn a_missing_optional_program_is_no_problem() {

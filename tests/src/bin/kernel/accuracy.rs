@@ -9,6 +9,13 @@ use anyhow::{Context as _, Result};
 
 use crate::check::{Clock, Compared};
 
+/// How far the median of all may be from the kernel's trace. A duration by user space's clock would be some hundred
+/// microseconds off, one of another hook much more.
+const MEDIAN_MAX: Duration = Duration::from_micros(100);
+
+/// The row of all kinds of one clock.
+const ALL: &str = "all";
+
 /// One kind of duration: how often it was compared, and how far it was off.
 #[derive(Debug)]
 struct Row {
@@ -32,10 +39,7 @@ impl Table {
                 .entry((one.clock, one.what))
                 .or_default()
                 .push(one.error());
-            kinds
-                .entry((one.clock, "all"))
-                .or_default()
-                .push(one.error());
+            kinds.entry((one.clock, ALL)).or_default().push(one.error());
         }
         Self(
             kinds
@@ -43,6 +47,21 @@ impl Table {
                 .filter_map(|((clock, what), errors)| Row::of(clock, what, errors))
                 .collect(),
         )
+    }
+
+    /// What is wrong with the durations taken together, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let all = self
+            .0
+            .iter()
+            .find(|row| row.clock == Clock::Trace && row.what == ALL)?;
+        (all.median > MEDIAN_MAX).then(|| {
+            format!(
+                "half of the durations are further than {} from the kernel's trace; at the most {} are allowed",
+                micros(all.median),
+                micros(MEDIAN_MAX)
+            )
+        })
     }
 
     /// The table as lines for a terminal, or for Markdown.

@@ -170,21 +170,16 @@ fn summary(
     compared: &[Compared],
     took: Duration,
 ) -> Result<bool> {
-    if !compared.is_empty() && !args.guest {
-        let table = Table::of(compared);
-        println!(
-            "\nerror of the measured durations, against clocks that the agent knows nothing of:\n\n{}",
-            table.render()
-        );
-        if let Some(path) = &args.accuracy_out {
-            table.write(path)?;
-        }
-    }
     let failed: Vec<_> = outcomes
         .iter()
         .filter(|outcome| !outcome.passed())
         .collect();
-    if !failed.is_empty() {
+    let inaccurate = if args.guest {
+        None
+    } else {
+        show_accuracy(args, compared, failed.is_empty())?
+    };
+    if !failed.is_empty() || inaccurate.is_some() {
         println!("\nfailures:");
     }
     for outcome in &failed {
@@ -193,13 +188,33 @@ fn summary(
             println!("    {wrong}");
         }
     }
+    if let Some(problem) = &inaccurate {
+        println!("\naccuracy:\n    {problem}");
+    }
     let passed = outcomes.len() - failed.len();
     println!(
         "\n{passed} passed, {} failed in {:.1} s",
-        failed.len(),
+        failed.len() + usize::from(inaccurate.is_some()),
         took.as_secs_f32()
     );
-    Ok(failed.is_empty())
+    Ok(failed.is_empty() && inaccurate.is_none())
+}
+
+/// Prints the table of errors and writes the page; what is wrong with it, if anything.
+fn show_accuracy(args: &Args, compared: &[Compared], passed: bool) -> Result<Option<String>> {
+    if compared.is_empty() {
+        return Ok(None);
+    }
+    let table = Table::of(compared);
+    println!(
+        "\nerror of the measured durations, against clocks that the agent knows nothing of:\n\n{}",
+        table.render()
+    );
+    let problem = table.problem();
+    if let (Some(path), true, None) = (&args.accuracy_out, passed, &problem) {
+        table.write(path)?;
+    }
+    Ok(problem)
 }
 
 /// Plays the chosen scenarios again, each for an agent of its own that records.
