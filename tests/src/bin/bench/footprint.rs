@@ -53,9 +53,9 @@ pub(crate) struct Ended {
 
 pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<Vec<Footprint>> {
     let (sizes, idle) = if quick {
-        ([0, 50], Duration::from_secs(3))
+        (vec![0, 50], Duration::from_secs(3))
     } else {
-        ([0, 500], Duration::from_secs(20))
+        (vec![0, 500, 2000], Duration::from_secs(20))
     };
     let mut found = Vec::new();
     for size in sizes {

@@ -50,7 +50,8 @@ impl Page {
             self.storms(),
             format!(
                 "## The agent's process\n\n\
-                 Each container is a cgroup with one process. All get SIGTERM at once and are removed; each is a report.\n\
+                 Each container is a cgroup with one process. All get SIGTERM at once and are removed; each is a report. 2000 are more than\n\
+                 a node has.\n\
                  The start takes most memory for a moment, to read the kernel's type information.\n\n{}",
                 footprint::table(&self.footprint)
             ),
