@@ -103,15 +103,22 @@ fn storm(page: &Page) -> Verdict {
     Verdict {
         aim: format!(
             "a storm of fork, exec and exit: slowed by less than {:.0} %",
-            (STORM - 1.0) * 100.0
+            percent(STORM)
         ),
         found: format!(
-            "{:+.2} %, where two runs without it differ by {:+.2} %",
-            (agent.median - 1.0) * 100.0,
-            (noise.median - 1.0) * 100.0
+            "{:+.2} %; without it {:+.2} % (half of the rounds from {:+.2} to {:+.2} %)",
+            percent(agent.median),
+            percent(noise.median),
+            percent(noise.low),
+            percent(noise.high)
         ),
         reached: agent.median < STORM,
     }
+}
+
+/// How much more than 1 a ratio is.
+fn percent(ratio: f64) -> f64 {
+    (ratio - 1.0) * 100.0
 }
 
 fn memory(page: &Page) -> Verdict {

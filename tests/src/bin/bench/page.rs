@@ -93,11 +93,11 @@ impl Page {
         format!(
             "## Storms\n\n\
              The same work as a ratio to nothing loaded, in the same round: {processes} processes one after another, each the\n\
-             smallest program there is, or {signals} signals (of some runs in a row the median counts); {rounds} rounds in a changing\n\
-             order, {} processes in all with each load, on one CPU. *Nothing*\n\
-             once more shows how far a ratio can be trusted. A signal that is ignored is the shortest way through a hook that\n\
-             there is, so that its row is the worst case: most of it is the price of any program on the hook, see *empty\n\
-             programs*. CPU time is that of the storm's own processes.\n\n{}",
+             smallest program there is, or {signals} signals, on one CPU, in short runs of which a fast one counts, because others\n\
+             only make them slower; {rounds} rounds in a changing order, {} processes in all with each load. *Nothing* once more\n\
+             shows how far a ratio can be trusted. A signal that is ignored is the shortest way through a hook that there is, so\n\
+             that its row is the worst case: most of it is the price of any program on the hook, see *empty programs*. CPU time\n\
+             is that of the storm's own processes.\n\n{}",
             u64::from(processes) * rounds as u64,
             self.slowdown.table()
         )

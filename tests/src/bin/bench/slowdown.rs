@@ -19,7 +19,7 @@ use crate::worker::{Took, Worker};
 
 const TERM: i32 = 15;
 /// How often a storm rages in each round with each load.
-const RUNS: u32 = 11;
+const RUNS: u32 = 25;
 
 /// What is loaded while a storm rages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,9 +87,9 @@ pub(crate) fn measure(
     quick: bool,
 ) -> Result<Slowdown> {
     let (rounds, processes, signals) = if quick {
-        (5, 50, 5_000)
+        (5, 25, 2_500)
     } else {
-        (40, 100, 10_000)
+        (60, 50, 5_000)
     };
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let mut times = Vec::new();
@@ -110,7 +110,7 @@ pub(crate) fn measure(
                 } else {
                     Work::Spawn(processes)
                 };
-                of_round.insert((storm, *load), usual(&mut place.worker, work)?);
+                of_round.insert((storm, *load), undisturbed(&mut place.worker, work)?);
             }
         }
         times.push(of_round);
@@ -129,19 +129,20 @@ pub(crate) fn measure(
     })
 }
 
-/// What the work usually takes: the middle of some runs, so that what strikes one of them does not count.
-fn usual(worker: &mut Worker, work: Work) -> Result<Took> {
+/// What the work takes if nothing strikes: of many short runs the fifth part that is fastest is left out, and the next
+/// counts. What others do to a run makes it slower, never faster, so that this differs least from round to round.
+fn undisturbed(worker: &mut Worker, work: Work) -> Result<Took> {
     let took = (0..RUNS)
         .map(|_run| worker.work(work))
         .collect::<Result<Vec<_>>>()?;
-    let middle = |of: fn(&Took) -> Duration| {
+    let fast = |of: fn(&Took) -> Duration| {
         let mut times: Vec<Duration> = took.iter().map(of).collect();
         times.sort();
-        times.get(times.len() / 2).copied().unwrap_or_default()
+        times.get(times.len() / 5).copied().unwrap_or_default()
     };
     Ok(Took {
-        wall: middle(|took| took.wall),
-        cpu: middle(|took| took.cpu),
+        wall: fast(|took| took.wall),
+        cpu: fast(|took| took.cpu),
     })
 }
 

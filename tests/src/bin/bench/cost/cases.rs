@@ -1,0 +1,157 @@
+//! What is measured: storms, where they rage, and what each program makes of their events.
+
+use crate::stage::Stage;
+use crate::work::Work;
+
+const URG: i32 = 23;
+const TERM: i32 = 15;
+const SIGNAL: &str = "signal_generate";
+
+/// What is done in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storm {
+    Spawn,
+    Urg,
+    Term,
+    /// As before, but from outside of the container to its main process.
+    TermFromOutside,
+    Cgroups,
+}
+
+/// A storm in one place, and the programs that it is to be measured for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    pub(super) storm: Storm,
+    pub(super) tracked: bool,
+    pub(super) programs: &'static [Measured],
+}
+
+/// A program in a case: its name, what happens, and what the program makes of it.
+pub(super) type Measured = (&'static str, &'static str, Treatment);
+
+/// What a program makes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// It is of no concern, and nothing is looked up.
+    PassedOver,
+    /// The cgroup is tracked, and it turns out that nothing is to be told.
+    LookedUp,
+    /// A counter is increased.
+    Counted,
+    /// A record is written.
+    Recorded,
+}
+
+impl Treatment {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::PassedOver => "passed over",
+            Self::LookedUp => "looked up",
+            Self::Counted => "counted",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
+use Treatment::{Counted, LookedUp, PassedOver, Recorded};
+
+const fn case(storm: Storm, tracked: bool, programs: &'static [Measured]) -> Case {
+    Case {
+        storm,
+        tracked,
+        programs,
+    }
+}
+
+pub(super) const CASES: [Case; 9] = [
+    case(
+        Storm::Spawn,
+        false,
+        &[
+            ("sched_process_exec", "exec", PassedOver),
+            ("sched_process_exit", "exit", PassedOver),
+            (SIGNAL, "SIGCHLD of an exit", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Urg,
+        false,
+        &[(SIGNAL, "SIGURG, which nobody asks for", PassedOver)],
+    ),
+    case(Storm::Term, false, &[(SIGNAL, "SIGTERM", PassedOver)]),
+    case(
+        Storm::Cgroups,
+        false,
+        &[
+            ("cgroup_mkdir", "cgroup made", Recorded),
+            ("cgroup_attach_task", "cgroup entered", PassedOver),
+            (
+                "cgroup_notify_populated",
+                "cgroup filled or emptied",
+                PassedOver,
+            ),
+            ("cgroup_rmdir", "cgroup removed", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Spawn,
+        true,
+        &[
+            ("sched_process_exec", "exec", LookedUp),
+            ("sched_process_exit", "exit", LookedUp),
+            (SIGNAL, "SIGCHLD of an exit", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Urg,
+        true,
+        &[(SIGNAL, "SIGURG, which nobody asks for", PassedOver)],
+    ),
+    case(
+        Storm::Term,
+        true,
+        &[(SIGNAL, "SIGTERM inside the container", Counted)],
+    ),
+    case(
+        Storm::TermFromOutside,
+        true,
+        &[(SIGNAL, "SIGTERM to the main process", Recorded)],
+    ),
+    case(
+        Storm::Cgroups,
+        true,
+        &[
+            ("cgroup_mkdir", "cgroup made", Recorded),
+            ("cgroup_attach_task", "cgroup entered", Recorded),
+            (
+                "cgroup_notify_populated",
+                "cgroup filled or emptied",
+                Recorded,
+            ),
+            ("cgroup_rmdir", "cgroup removed", Recorded),
+        ],
+    ),
+];
+
+impl Case {
+    pub(super) fn work(&self, stage: &Stage, quick: bool) -> Work {
+        let target = if self.tracked {
+            stage.held.target()
+        } else {
+            stage.free.target()
+        };
+        let signal = |number, times| Work::Signal {
+            number,
+            target: target.cast_signed(),
+            times,
+        };
+        let less = if quick { 4 } else { 1 };
+        match self.storm {
+            Storm::Spawn => Work::Spawn(1_500 / less),
+            Storm::Urg => signal(URG, 100_000 / less),
+            Storm::Term => signal(TERM, 100_000 / less),
+            Storm::TermFromOutside => signal(TERM, 10_000 / less),
+            Storm::Cgroups => Work::Cgroups(100 / less),
+        }
+    }
+}
