@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::signal::Signal;
+use crate::stop_signals;
 
 /// Everything the engine is set up with. The journal's first line holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +80,7 @@ impl Limits {
 impl Config {
     /// Every signal that may be worth a record to some subject: what [`crate::output::Output::Track`] can name.
     pub fn signals(&self) -> Vec<Signal> {
-        let mut signals = crate::termination::signals(None);
+        let mut signals = stop_signals::recorded(None);
         signals.extend(self.selectors.iter().filter_map(|one| one.stop_signal));
         signals.sort_unstable();
         signals.dedup();

@@ -9,7 +9,7 @@ use crate::container::{Container, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
 use crate::output::{DropReason, Output};
-use crate::termination;
+use crate::stop_signals;
 use crate::time::Timestamp;
 
 #[cfg(test)]
@@ -315,6 +315,6 @@ fn track_wish(container: &Container) -> Output {
     Output::Track {
         container: container.id(),
         path: container.subject.path.clone(),
-        signals: termination::signals(spec.and_then(|spec| spec.stop_signal)),
+        signals: stop_signals::recorded(spec.and_then(|spec| spec.stop_signal)),
     }
 }

@@ -33,5 +33,6 @@ mod container;
 mod findings;
 mod hook;
 mod process;
+mod stop_signals;
 mod termination;
 mod verdict;

@@ -8,6 +8,7 @@ use crate::event::{Delivery, ExitStatus};
 use crate::process::{Origin, Process, SignalFact};
 use crate::report::{Doubt, Hook, Kill, KillCause, MainExit};
 use crate::signal::Signal;
+use crate::stop_signals;
 use crate::time::Timestamp;
 use crate::verdict;
 
@@ -21,28 +22,6 @@ const OOM_WINDOW: Duration = Duration::from_secs(1);
 /// How long before the first fact that was seen a stop may have begun, where no grace is known: systemd's
 /// `DefaultTimeoutStopSec`, the longest of the usual ones (Kubernetes 30 s, Docker 10 s).
 const STOP_MAX_DEFAULT: Duration = Duration::from_secs(90);
-
-/// Stop signals of well-known images that are not SIGTERM (nginx, php-fpm; postgres; httpd; systemd as PID 1). Where none
-/// is configured, they count in hindsight: if the main process ended soon after one and no SIGTERM was seen.
-const OTHER_STOP_SIGNALS: [u32; 4] = [3, 2, 28, 37];
-
-/// The signals worth a record for a container with this stop signal, or with none configured.
-pub(crate) fn signals(configured: Option<Signal>) -> Vec<Signal> {
-    let mut signals = match configured {
-        Some(signal) => vec![signal],
-        None => std::iter::once(Signal::TERM)
-            .chain(other_stop_signals())
-            .collect(),
-    };
-    signals.push(Signal::KILL);
-    signals
-}
-
-fn other_stop_signals() -> impl Iterator<Item = Signal> {
-    OTHER_STOP_SIGNALS
-        .into_iter()
-        .filter_map(|number| Signal::try_from(number).ok())
-}
 
 /// One termination as far as it has gone.
 #[derive(Debug)]
@@ -240,7 +219,7 @@ fn stop_signal<'a>(
     let end = end?;
     main.stops
         .iter()
-        .filter(|fact| other_stop_signals().any(|other| other == fact.signal))
+        .filter(|fact| stop_signals::of_images().any(|other| other == fact.signal))
         .filter(|fact| fact.result != Delivery::Ignored)
         .filter(|fact| end.since(fact.at) <= STOP_MAX_DEFAULT)
         .find(counts)

@@ -10,7 +10,7 @@ use agent_core::output::Output;
 use agent_core::time::Timestamp;
 
 use crate::journal::Journal;
-use crate::pipeline::Sink;
+use crate::sink::Sink;
 
 /// The engine, and the wishes of it that nobody has carried out yet.
 #[derive(Debug)]

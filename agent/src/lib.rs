@@ -7,6 +7,7 @@
 //! * [`probes`]: loads and attaches the kernel side and reads its ring buffer.
 //! * [`cgroups`], [`processes`], [`clock`]: the other sources of facts.
 //! * [`driver`]: the owner of the engine. [`pipeline`]: feeds it from this machine and carries out its wishes.
+//!   [`sink`]: who listens to it.
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
 //! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`]: what is made of all that is said.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
@@ -30,6 +31,7 @@ pub mod readiness;
 pub mod recent;
 pub mod replay;
 pub mod run;
+pub mod sink;
 pub mod subjects;
 pub mod telemetry;
 pub mod terminal;

@@ -11,7 +11,6 @@ use agent_core::config::Config;
 use agent_core::decode::{DecodeError, decode};
 use agent_core::event::Event;
 use agent_core::input::Input;
-use agent_core::output::Output;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -24,6 +23,7 @@ use crate::failure::UsageError;
 use crate::journal::{self, Journal};
 use crate::probes::{self, Counters, ProbeLog, Probes, Programs, Ring};
 use crate::processes;
+use crate::sink::Sink;
 use crate::vital::Vital;
 
 /// How often the kernel's counters are looked at.
@@ -44,18 +44,6 @@ pub struct PipelineOptions {
     pub journal: Option<journal::Options>,
     /// Whether the kernel programs log what they do, at level debug.
     pub probe_log: bool,
-}
-
-/// Takes what the engine says, on the pipeline's own thread: it must not block.
-pub trait Sink {
-    /// The engine said this at this time. Everything comes here, wishes included.
-    fn output(&mut self, output: &Output, now: Timestamp);
-
-    /// The pipeline said this of itself.
-    fn vital(&mut self, _vital: &Vital<'_>) {}
-
-    /// The event loop turns: called about once a second.
-    fn tick(&mut self, _now: Timestamp) {}
 }
 
 /// Everything between the kernel and the engine, ready to run.

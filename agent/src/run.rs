@@ -13,9 +13,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::http::{Server, Shown};
 use crate::journal;
 use crate::metrics::{Metrics, Retention, word};
-use crate::pipeline::{Pipeline, PipelineOptions, Sink};
+use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::readiness::Readiness;
 use crate::recent::Recent;
+use crate::sink::Sink;
 use crate::subjects::SubjectArgs;
 use crate::vital::Vital;
 

@@ -16,10 +16,10 @@ use gracewatch::driver::Driver;
 use gracewatch::http::{Server, Shown};
 use gracewatch::metrics::exposition::Format;
 use gracewatch::metrics::{Metrics, Retention};
-use gracewatch::pipeline::Sink as _;
 use gracewatch::readiness::Readiness;
 use gracewatch::recent::Recent;
 use gracewatch::run::AgentSink;
+use gracewatch::sink::Sink as _;
 use gracewatch::vital::Vital;
 
 /// nginx.service gets SIGTERM, and exits with status 0 after 1.5 s; its cgroup is then empty and removed.

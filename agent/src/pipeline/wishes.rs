@@ -8,12 +8,12 @@ use agent_core::input::Input;
 use agent_core::output::Output;
 use agent_core::signal::Signal;
 
-use super::Sink;
 use crate::cgroups::Tree;
 use crate::clock;
 use crate::driver::Driver;
 use crate::probes::{TrackError, Tracker};
 use crate::processes;
+use crate::sink::Sink;
 use crate::vital::{Update, Vital};
 
 /// What carries the wishes out.

@@ -7,7 +7,7 @@ use agent_core::output::Output;
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
-use crate::pipeline::Sink;
+use crate::sink::Sink;
 use crate::terminal::Style;
 use crate::vital::Vital;
 

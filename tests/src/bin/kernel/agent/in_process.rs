@@ -11,7 +11,8 @@ use agent_core::output::Output;
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow, bail};
-use gracewatch::pipeline::{Pipeline, PipelineOptions, Sink};
+use gracewatch::pipeline::{Pipeline, PipelineOptions};
+use gracewatch::sink::Sink;
 use gracewatch::vital::Vital;
 use tokio::sync::oneshot;
 
