@@ -24,7 +24,7 @@ Examples:
   gracewatch run --journal stop.jsonl     … and record what the kernel told, to replay it on any machine
   gracewatch replay stop.jsonl --metrics  the reports and the metrics of that recording, without root
 
-`run` and `watch` need root, or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.
+`run` and `watch` need root, or CAP_BPF and CAP_PERFMON; where /proc is mounted with hidepid, CAP_SYS_PTRACE too.
 Every option can be given in the environment, too: --log-level is GRACEWATCH_LOG_LEVEL.";
 
 #[derive(Debug, Subcommand)]
