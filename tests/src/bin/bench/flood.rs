@@ -62,7 +62,7 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<F
     }
     let took = started.elapsed();
     wait_for(&agent, f64::from(size), reported)?;
-    std::thread::sleep(SETTLED);
+    quiet.rest(SETTLED)?;
     let flood = Flood {
         exits: FORKERS * times + size,
         took,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -62,20 +61,20 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<V
         quiet.wait()?;
         say(&format!("footprint with {size} containers"));
         let mut crowd = Crowd::gather(stage, "crowd", size)?;
-        found.push(one(stage, &mut crowd, idle)?);
+        found.push(one(stage, quiet, &mut crowd, idle)?);
     }
     Ok(found)
 }
 
-fn one(stage: &Stage, crowd: &mut Crowd, idle: Duration) -> Result<Footprint> {
+fn one(stage: &Stage, quiet: &Quiet, crowd: &mut Crowd, idle: Duration) -> Result<Footprint> {
     let containers = crowd.len();
     let agent = agent_for(stage, "crowd")?;
     let pid = agent.pid();
     wait_for(&agent, count(containers), tracked)?;
     let (start, started) = (cpu_time(pid)?, Memory::of(pid)?);
-    sleep(idle);
+    quiet.rest(idle)?;
     let idle = cpu_time(pid)?.saturating_sub(start).as_secs_f64() / idle.as_secs_f64();
-    let ended = end(&agent, crowd)?;
+    let ended = end(&agent, quiet, crowd)?;
     agent.stop()?;
     Ok(Footprint {
         containers,
@@ -86,12 +85,12 @@ fn one(stage: &Stage, crowd: &mut Crowd, idle: Duration) -> Result<Footprint> {
     })
 }
 
-fn end(agent: &Whole, crowd: &mut Crowd) -> Result<Ended> {
+fn end(agent: &Whole, quiet: &Quiet, crowd: &mut Crowd) -> Result<Ended> {
     let records = || agent.metric("gracewatch_records_total", "");
     let (wanted, told, cpu) = (count(crowd.len()), records()?, cpu_time(agent.pid())?);
     crowd.terminate()?;
     // Without asking for its metrics all the time, which costs it, too.
-    sleep(SETTLED);
+    quiet.rest(SETTLED)?;
     let cpu = cpu_time(agent.pid())?.saturating_sub(cpu);
     wait_for(agent, wanted, reported)?;
     Ok(Ended {

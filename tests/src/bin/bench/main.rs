@@ -73,7 +73,7 @@ fn measure(args: &Args) -> Result<()> {
     let empty = std::fs::read(&args.empty)
         .with_context(|| format!("cannot read {}", args.empty.display()))?;
     let mut stage = Stage::set()?;
-    let mut quiet = Quiet::new(if args.quick { HURRY } else { PATIENCE });
+    let mut quiet = Quiet::new(if args.quick { HURRY } else { PATIENCE })?;
     let page = Page {
         cost: cost::measure(&mut stage, &mut quiet, &empty, args.quick)?,
         slowdown: slowdown::measure(&mut stage, &mut quiet, &empty, args.quick)?,

@@ -1,15 +1,21 @@
-//! Waits until nobody else uses the machine: what others do is the largest part of the noise.
+//! Waiting: until nobody else uses the machine, because what others do is the largest part of the noise; and for no
+//! longer than nobody asks us to stop.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::say;
 
 /// How long one look takes.
 const LOOK: Duration = Duration::from_millis(250);
+/// How soon somebody who asks us to stop is heard.
+const STEP: Duration = Duration::from_millis(100);
 /// The share of all CPU time that others may use.
 const QUIET: f64 = 0.05;
 
@@ -17,23 +23,44 @@ const QUIET: f64 = 0.05;
 #[derive(Debug)]
 pub(crate) struct Quiet {
     patience: Duration,
+    /// Set by Ctrl-C and its kin: what was made is removed on the way out of `main`, so that has to be the way.
+    stop: Arc<AtomicBool>,
     /// Rounds that began on a busy machine.
     pub(crate) disturbed: u32,
 }
 
 impl Quiet {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self {
+    pub(crate) fn new(patience: Duration) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&stop))
+                .context("cannot catch signals")?;
+        }
+        Ok(Self {
             patience,
+            stop,
             disturbed: 0,
+        })
+    }
+
+    /// Sleeps; an error if somebody asks us to stop.
+    pub(crate) fn rest(&self, time: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            ensure!(!self.stop.load(Ordering::Relaxed), "stopped");
+            let left = time.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            sleep(left.min(STEP));
         }
     }
 
-    /// Waits until the machine is quiet, or until patience is at its end.
+    /// Waits until the machine is quiet, or until patience is at its end; an error if somebody asks us to stop.
     pub(crate) fn wait(&mut self) -> Result<()> {
         let started = Instant::now();
         let mut is_told = false;
-        while busy()? > QUIET {
+        while self.busy()? > QUIET {
             if started.elapsed() >= self.patience {
                 self.disturbed += 1;
                 break;
@@ -46,18 +73,18 @@ impl Quiet {
         self.patience = self.patience.saturating_sub(started.elapsed());
         Ok(())
     }
-}
 
-/// The share of all CPU time that is used while we do nothing.
-fn busy() -> Result<f64> {
-    let before = ticks()?;
-    sleep(LOOK);
-    let after = ticks()?;
-    let all = after.all.saturating_sub(before.all);
-    let idle = after.idle.saturating_sub(before.idle);
-    #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
-    let share = 1.0 - idle as f64 / all.max(1) as f64;
-    Ok(share)
+    /// The share of all CPU time that is used while we do nothing.
+    fn busy(&self) -> Result<f64> {
+        let before = ticks()?;
+        self.rest(LOOK)?;
+        let after = ticks()?;
+        let all = after.all.saturating_sub(before.all);
+        let idle = after.idle.saturating_sub(before.idle);
+        #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
+        let share = 1.0 - idle as f64 / all.max(1) as f64;
+        Ok(share)
+    }
 }
 
 /// CPU time of the machine since it booted.
