@@ -30,7 +30,7 @@ pub enum Input {
         /// Its processes, in no particular order.
         processes: Vec<ProcessFound>,
     },
-    /// The answer to [`crate::output::Output::Untrack`]: signals that the kernel side counted instead of recording.
+    /// The answer to [`crate::output::Output::Count`] and [`crate::output::Output::Untrack`]: signals that the kernel side counted instead of recording.
     SignalCounts {
         /// The container.
         container: CgroupId,

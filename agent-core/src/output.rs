@@ -33,6 +33,12 @@ pub enum Output {
         /// The container.
         container: CgroupId,
     },
+    /// The container's main process exited, or it holds no process any more: read which signals the kernel side counted in it so far, and answer with
+    /// [`crate::input::Input::SignalCounts`] if there are any. Its cgroup may live on for long.
+    Count {
+        /// The container.
+        container: CgroupId,
+    },
     /// A container is gone: have the kernel side forget it, and answer with [`crate::input::Input::SignalCounts`]
     /// if it counted any.
     Untrack {

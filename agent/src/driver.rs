@@ -94,6 +94,7 @@ impl Driver {
                 Output::Track { .. }
                 | Output::Watch { .. }
                 | Output::Inspect { .. }
+                | Output::Count { .. }
                 | Output::Untrack { .. }
                 | Output::Rescan => self.wishes.push_back(output),
                 Output::Progress(_)

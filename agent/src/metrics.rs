@@ -104,6 +104,7 @@ impl Metrics {
             Output::Track { .. }
             | Output::Watch { .. }
             | Output::Inspect { .. }
+            | Output::Count { .. }
             | Output::Untrack { .. }
             | Output::Rescan => {}
         }

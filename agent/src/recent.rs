@@ -56,6 +56,7 @@ impl Recent {
             Output::Track { .. }
             | Output::Watch { .. }
             | Output::Inspect { .. }
+            | Output::Count { .. }
             | Output::Untrack { .. }
             | Output::Rescan
             | Output::Dropped { .. }

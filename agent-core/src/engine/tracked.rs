@@ -126,7 +126,12 @@ impl Tracked {
             return;
         };
         let open = self.open.get_or_insert_default();
+        let ended_before = open.ended();
         open.notice(&termination, context.now);
+        // At the exit and at the release, so that the last count is complete; a removed one is counted as it is untracked.
+        if open.ended() != ended_before && !self.untracked {
+            context.outputs.push_back(Output::Count { container });
+        }
         if termination.may_go_on() {
             if !open.inspected {
                 open.inspected = true;
@@ -207,6 +212,11 @@ fn withdraw(open: Option<Open>, container: &Container, context: &mut Context<'_>
 }
 
 impl Open {
+    /// When the exit and the release became known.
+    const fn ended(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.exit_noticed, self.release_noticed)
+    }
+
     fn notice(&mut self, termination: &Termination<'_>, now: Timestamp) {
         let ended = termination.exit.is_some() || termination.main.vanished_at.is_some();
         self.exit_noticed = ended.then(|| self.exit_noticed.unwrap_or(now));

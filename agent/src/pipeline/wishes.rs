@@ -73,6 +73,9 @@ impl Hands {
                 self.watch(container, tgid, sink);
                 None
             }
+            Output::Count { container } => {
+                answer_counts(container, self.tracker.counts(container.0))
+            }
             Output::Untrack { container } => self.untrack(container, sink),
             Output::Rescan => {
                 self.scan_asked = true;
@@ -136,21 +139,22 @@ impl Hands {
     fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) -> Option<Input> {
         self.paths.remove(&container);
         match self.tracker.untrack(container.0) {
-            Ok(SignalCounts {
-                inside: 0,
-                outside: 0,
-            }) => None,
-            Ok(SignalCounts { inside, outside }) => Some(Input::SignalCounts {
-                container,
-                inside,
-                outside,
-            }),
+            Ok(counts) => answer_counts(container, counts),
             Err(error) => {
                 failed(Update::Untrack, &error, container, sink);
                 None
             }
         }
     }
+}
+
+fn answer_counts(container: CgroupId, counts: SignalCounts) -> Option<Input> {
+    let SignalCounts { inside, outside } = counts;
+    (counts != SignalCounts::default()).then_some(Input::SignalCounts {
+        container,
+        inside,
+        outside,
+    })
 }
 
 fn failed(update: Update, error: &TrackError, container: CgroupId, sink: &mut impl Sink) {

@@ -134,9 +134,14 @@ impl Tracker {
                 remove(&mut self.watched, WATCHED, &tgid)?;
             }
         }
-        let counts = self.signal_counts.get(&container, 0).unwrap_or_default();
+        let counts = self.counts(container);
         remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)?;
         Ok(counts)
+    }
+
+    /// Which signals of a tracked container were counted so far.
+    pub fn counts(&self, container: u64) -> SignalCounts {
+        self.signal_counts.get(&container, 0).unwrap_or_default()
     }
 
     /// Has the signals and the exit of a process recorded that was in the container before it was

@@ -119,6 +119,7 @@ impl State {
             Output::Track { .. }
             | Output::Watch { .. }
             | Output::Inspect { .. }
+            | Output::Count { .. }
             | Output::Untrack { .. }
             | Output::Rescan
             | Output::Dropped { .. } => Ok(()),

@@ -84,14 +84,21 @@ impl Trace {
         })
     }
 
-    /// When the last such thing happened to the process, as far as it was traced by now.
-    pub fn last(&self, pid: u32, what: Traced) -> Option<Timestamp> {
-        self.times(pid, what).last().copied()
+    /// When the last such thing happened to the process from `since` to `until`, as far as it was traced by now.
+    pub fn last(
+        &self,
+        pid: u32,
+        what: Traced,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Option<Timestamp> {
+        let times = self.times(pid, what);
+        times.into_iter().rfind(|at| (since..=until).contains(at))
     }
 
-    /// When the first such thing happened to the process.
-    pub fn first(&self, pid: u32, what: Traced) -> Option<Timestamp> {
-        self.times(pid, what).first().copied()
+    /// When the first such thing happened to the process from `since` on.
+    pub fn first(&self, pid: u32, what: Traced, since: Timestamp) -> Option<Timestamp> {
+        self.times(pid, what).into_iter().find(|at| *at >= since)
     }
 
     fn times(&self, pid: u32, what: Traced) -> Vec<Timestamp> {

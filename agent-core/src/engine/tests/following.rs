@@ -417,6 +417,32 @@ fn late_facts_are_waited_for_after_the_release() {
     assert_eq!(report.signals_inside, 9);
 }
 
+/// The counts come with the untracking; a cgroup that is removed late must not make them a 0.
+#[test]
+fn a_cgroup_that_lives_on_is_asked_for_its_counts() {
+    let scene = Scene::container()
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(10.5)
+        .exits(Who::Main, 0)
+        .empty();
+    let asked = Output::Count {
+        container: CONTAINER,
+    };
+    let times = scene.said.iter().filter(|said| **said == asked).count();
+    assert_eq!(times, 2, "at the exit and at the release");
+    let report = scene
+        .tells(Input::SignalCounts {
+            container: CONTAINER,
+            inside: 9,
+            outside: 0,
+        })
+        .at(20.0)
+        .report();
+    assert_eq!(report.signals_inside, 9);
+}
+
 /// The ring buffer keeps the order of each processor, not of all.
 #[test]
 fn what_comes_late_is_put_where_it_belongs() {

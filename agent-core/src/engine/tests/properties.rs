@@ -281,6 +281,7 @@ proptest! {
                 Output::Track { .. }
                 | Output::Watch { .. }
                 | Output::Inspect { .. }
+                | Output::Count { .. }
                 | Output::Untrack { .. }
                 | Output::Rescan
                 | Output::Dropped { .. }

@@ -69,11 +69,13 @@ fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
             Ok(())
         };
         let (stopped, report, pid) = (&one.stopped, &one.report, one.pid);
+        // Before, the same number may have been another process.
+        let since = one.began;
         if let Some(hook) = stopped.hook {
-            let traced = Traces(
-                trace.last(hook.pid, Traced::Exec),
-                trace.last(hook.pid, Traced::Exit),
-            );
+            let end = trace.first(hook.pid, Traced::Exit, since);
+            // Its last program: the rig's own comes before it.
+            let exec = end.and_then(|end| trace.last(hook.pid, Traced::Exec, since, end));
+            let traced = Traces(exec, end);
             line(
                 "preStop hook",
                 report.hook_duration(),
@@ -81,9 +83,9 @@ fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
                 traced,
             )?;
         }
-        let signal = trace.first(pid, Traced::Signal(15));
+        let signal = trace.first(pid, Traced::Signal(15), since);
         if let Some(kill) = stopped.kill {
-            let traced = Traces(signal, trace.first(pid, Traced::Signal(9)));
+            let traced = Traces(signal, trace.first(pid, Traced::Signal(9), since));
             line(
                 "SIGTERM to SIGKILL",
                 report.stop_signal_to_kill(),
@@ -92,7 +94,7 @@ fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
             )?;
         }
         let end = one.last_word.unwrap_or(stopped.ended.told_at);
-        let traced = Traces(signal, trace.last(pid, Traced::Exit));
+        let traced = Traces(signal, trace.first(pid, Traced::Exit, since));
         line(
             "SIGTERM to exit",
             report.stop_signal_to_exit(),

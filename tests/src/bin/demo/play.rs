@@ -9,6 +9,7 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use gracewatch_tests::rig::cgroup::Folder;
+use gracewatch_tests::rig::clock;
 use gracewatch_tests::rig::kubelet::{Stop, Stopped};
 use gracewatch_tests::rig::launch::{Launch, Launched};
 use gracewatch_tests::rig::toolbox::Toolbox;
@@ -29,6 +30,8 @@ pub(crate) struct Played<'a> {
     pub(crate) role: &'a Role,
     /// Its main process's pid on the machine.
     pub(crate) pid: u32,
+    /// When its stop began.
+    pub(crate) began: Timestamp,
     pub(crate) stopped: Stopped,
     /// When the main process wrote its last word, if it wrote one.
     pub(crate) last_word: Option<Timestamp>,
@@ -130,6 +133,7 @@ fn one<'a>(
         hook,
         ..Stop::within(role.grace)
     };
+    let began = clock::now();
     let stopped = stop.run(toolbox, &mut main, &|act| tell(Step::Act(act)))?;
     cgroup.remove()?;
     let report = agent.wait_report(cgroup.path(), SOON)?;
@@ -143,6 +147,7 @@ fn one<'a>(
     Ok(Played {
         role,
         pid: main.pid(),
+        began,
         stopped,
         last_word: toolbox.log(role.name).find("exit"),
         report,

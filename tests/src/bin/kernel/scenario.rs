@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent_core::config::Selector;
 use agent_core::report::Report;
 use agent_core::signal::Signal;
+use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
 use gracewatch_tests::rig::kubelet::Stop;
@@ -66,6 +67,9 @@ pub(crate) struct Rig {
     pub(crate) traced: Mutex<Vec<Compared>>,
 }
 
+/// Starts that were read from /proc are of whole clock ticks.
+const START_TICK_NS: u64 = 10_000_000;
+
 /// How far one duration may be from the kernel's trace, here and on an emulated processor: the processor may be taken
 /// away between the two hooks. What the aim of all together is, [`crate::accuracy`] says.
 const TOLERANCE: Duration = Duration::from_millis(25);
@@ -101,16 +105,20 @@ impl Rig {
         let Some(main) = &report.main else {
             return Ok(());
         };
+        // Before and after, the same number may have been another process.
+        let since = Timestamp(main.start.0.saturating_sub(START_TICK_NS));
         let pid = main.tgid.0;
-        let exit = self.trace.last(pid, Traced::Exit);
+        let first = |pid, what, since| self.trace.first(pid, what, since);
+        let exit = first(pid, Traced::Exit, since);
         let stop = report
             .stop_signal
             .as_ref()
-            .and_then(|stop| self.trace.first(pid, Traced::Signal(stop.signal.number())));
-        let kill = self.trace.first(pid, Traced::Signal(Signal::KILL.number()));
+            .and_then(|stop| first(pid, Traced::Signal(stop.signal.number()), since));
+        let kill = first(pid, Traced::Signal(Signal::KILL.number()), since);
         let hook = report.hook.as_ref().map(|hook| hook.tgid.0);
-        let exec = hook.and_then(|hook| self.trace.last(hook, Traced::Exec));
-        let end = hook.and_then(|hook| self.trace.last(hook, Traced::Exit));
+        // Its last program before its exit: the rig's own comes before it.
+        let end = hook.and_then(|hook| first(hook, Traced::Exit, since));
+        let exec = hook.and_then(|hook| self.trace.last(hook, Traced::Exec, since, end?));
         let pairs = [
             (
                 "stop signal to exit",
