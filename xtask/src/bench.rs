@@ -5,8 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cargo::cargo;
-use crate::{build_ebpf, cache, process};
+use crate::{build_ebpf, cache, cargo};
 
 /// Measure what the agent costs, as ratios against the same work without it. Needs root.
 ///
@@ -35,19 +34,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     );
     let objects = build_ebpf::build_all()?;
     eprintln!("building the agent and the benchmark");
-    process::run(
-        cargo(&["build", "--quiet", "--release"])
-            .args(["--package", "gracewatch", "--bin", "gracewatch"])
-            .args(["--package", "gracewatch-tests", "--bin", "bench"]),
-    )?;
-    let workspace = cache::workspace();
-    let mut bench = Command::new(workspace.join("target/release/bench"));
+    let mut bench = Command::new(cargo::build_with_agent("bench")?);
     bench.arg("--empty").arg(objects.empty);
     if args.quick {
         bench.arg("--quick");
     }
     if args.write_docs {
-        bench.arg("--page").arg(workspace.join("docs/overhead.md"));
+        bench
+            .arg("--page")
+            .arg(cache::workspace().join("docs/overhead.md"));
     }
     // Becoming it leaves Ctrl-C to the one that cleans up.
     let error = bench.exec();

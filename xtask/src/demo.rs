@@ -5,8 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cargo::cargo;
-use crate::{build_ebpf, cache, process};
+use crate::{build_ebpf, cargo};
 
 /// Show the agent at work: containers are stopped as a kubelet stops them, and measured. Needs root.
 ///
@@ -40,17 +39,5 @@ pub(crate) fn build() -> Result<Command> {
     );
     build_ebpf::build()?;
     eprintln!("building the agent and the demo");
-    process::run(
-        cargo(&[
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "gracewatch",
-            "--bin",
-            "gracewatch",
-        ])
-        .args(["--package", "gracewatch-tests", "--bin", "demo"]),
-    )?;
-    Ok(Command::new(cache::workspace().join("target/release/demo")))
+    Ok(Command::new(cargo::build_with_agent("demo")?))
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser as _, ValueEnum};
 
-use crate::cargo::cargo;
+use crate::cargo::{self, cargo};
 use crate::{build_ebpf, cache, demo, docs, process, vm};
 
 /// A step.
@@ -91,24 +91,11 @@ fn kernel(write_docs: bool) -> Result<()> {
          `--without kernel,demo`"
     );
     build_ebpf::build()?;
-    process::run(
-        cargo(&[
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "gracewatch",
-            "--bin",
-            "gracewatch",
-        ])
-        .args(["--package", "gracewatch-tests", "--bin", "kernel"]),
-    )?;
-    let workspace = cache::workspace();
-    let mut tests = Command::new(workspace.join("target/release/kernel"));
+    let mut tests = Command::new(cargo::build_with_agent("kernel")?);
     if write_docs {
         tests
             .arg("--accuracy-out")
-            .arg(workspace.join("docs/accuracy.md"));
+            .arg(cache::workspace().join("docs/accuracy.md"));
     }
     process::run(&mut tests)
 }
