@@ -5,6 +5,7 @@
 //! v1 hierarchies of a hybrid machine too, which are passed over.
 //! <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/cgroup.h>
 
+use agent_common::map::Subject;
 use agent_common::record::{AttachRecord, CgroupRecord, CgroupStateRecord, Kind, PATH_SIZE};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::btf_tracepoint;
@@ -77,12 +78,7 @@ unsafe fn copy_path(path: Address, to: *mut CgroupRecord) {
 /// Arguments: `struct cgroup *cgrp, const char *path`
 #[btf_tracepoint(function = "cgroup_rmdir")]
 pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
-    let cgroup = Typed::argument(&ctx, 0);
-    if !cgroup.is_of_default_hierarchy() {
-        return;
-    }
-    let id = cgroup.cgroup_id();
-    let Some(subject) = filter::subject(id) else {
+    let Some((id, subject)) = tracked(&ctx) else {
         return;
     };
     filter::disown(id, subject);
@@ -97,12 +93,7 @@ pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
 /// Arguments: `struct cgroup *cgrp, const char *path, int val`
 #[btf_tracepoint(function = "cgroup_notify_populated")]
 pub(crate) fn cgroup_notify_populated(ctx: BtfTracePointContext) {
-    let cgroup = Typed::argument(&ctx, 0);
-    if !cgroup.is_of_default_hierarchy() {
-        return;
-    }
-    let id = cgroup.cgroup_id();
-    let Some(subject) = filter::subject(id) else {
+    let Some((id, subject)) = tracked(&ctx) else {
         return;
     };
     let about = About {
@@ -111,6 +102,17 @@ pub(crate) fn cgroup_notify_populated(ctx: BtfTracePointContext) {
         cgroup: id,
     };
     record_state(&ctx, about, u32::from(ctx.arg::<i32>(2) != 0));
+}
+
+/// Id of the cgroup that the hook is about, and what is said of it, if it is tracked.
+#[inline(always)]
+fn tracked(ctx: &BtfTracePointContext) -> Option<(u64, Subject)> {
+    let cgroup = Typed::argument(ctx, 0);
+    if !cgroup.is_of_default_hierarchy() {
+        return None;
+    }
+    let id = cgroup.cgroup_id();
+    Some((id, filter::subject(id)?))
 }
 
 #[inline(always)]
