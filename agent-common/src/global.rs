@@ -30,6 +30,7 @@ const fn member(
 /// Every offset that the kernel side needs, in bytes from the start of the structure.
 pub const MEMBERS: &[Member] = &[
     member("TASK_CGROUPS", "task_struct", &["cgroups"]),
+    member("TASK_FLAGS", "task_struct", &["flags"]),
     member("TASK_TGID", "task_struct", &["tgid"]),
     member("TASK_SIGNAL", "task_struct", &["signal"]),
     member("TASK_SIGHAND", "task_struct", &["sighand"]),
@@ -68,6 +69,9 @@ pub const MEMBERS: &[Member] = &[
     member("CSS_CGROUP", "cgroup_subsys_state", &["cgroup"]),
     member("CGROUP_ROOT_HIERARCHY", "cgroup_root", &["hierarchy_id"]),
     member("KERNFS_ID", "kernfs_node", &["id"]),
+    member("SOCK_FAMILY", "sock", &["__sk_common", "skc_family"]),
+    member("SOCK_PORT", "sock", &["__sk_common", "skc_dport"]),
+    member("SOCK_ADDRESS", "sock", &["__sk_common", "skc_daddr"]),
 ];
 
 /// Size of `struct upid` in bytes: `u32` global, the stride of `pid.numbers`.
@@ -76,6 +80,8 @@ pub const UPID_SIZE: &str = "UPID_SIZE";
 pub const ACTION_SIZE: &str = "ACTION_SIZE";
 /// `u32` global: 1 if `sched_process_exit` passes `group_dead` (6.16 and later), else 0.
 pub const HAS_GROUP_DEAD: &str = "HAS_GROUP_DEAD";
+/// `u32` global: offset of `sock.__sk_common.skc_v6_daddr`; 0 if the kernel is built without IPv6.
+pub const SOCK_ADDRESS6: &str = "SOCK_ADDRESS6";
 /// `u64` global: signals that may matter to any container, bit n-1 for signal n.
 pub const SIGNALS: &str = "SIGNALS";
 /// `u32` global that holds [`crate::record::ABI_VERSION`] as the object was compiled.
@@ -153,6 +159,12 @@ pub const PROGRAMS: &[Program] = &[
         "cgroup_notify_populated",
         true,
         "the last process of a container gone",
+    ),
+    program(
+        "inet_sock_set_state",
+        "inet_sock_set_state",
+        false,
+        "the start of httpGet hooks",
     ),
     program("mark_victim_pid", "mark_victim", false, "OOM kills"),
     program("mark_victim_task", "mark_victim", false, "OOM kills"),

@@ -16,6 +16,12 @@ pub const CHILD_SLOTS: &str = ".bss.children";
 /// Hash: tgid → container id. Processes whose signals and exit are recorded: those that entered a
 /// container from outside (its main process, hooks, probes). Their descendants are not in it.
 pub const WATCHED: &str = "WATCHED";
+/// Hash: [`crate::record::Endpoint`] → container id. Connections to these are recorded. Written by user
+/// space only.
+pub const ENDPOINTS: &str = "ENDPOINTS";
+/// One `u64`: how many entries [`ENDPOINTS`] has. Written by user space only; the kernel side looks here
+/// first, since most of the time there are none.
+pub const ENDPOINT_COUNT: &str = ".bss.endpoints";
 /// Hash: container id → [`SignalCounts`].
 pub const SIGNAL_COUNTS: &str = "SIGNAL_COUNTS";
 /// Per-CPU array of `u64` by record kind id: records given to the ring buffer.
@@ -31,6 +37,8 @@ pub const SLOTS: u32 = 8192;
 pub const SUBJECTS_MAX: u32 = 16_384;
 /// Processes in [`WATCHED`] at the most.
 pub const WATCHED_MAX: u32 = 32_768;
+/// Endpoints in [`ENDPOINTS`] at the most.
+pub const ENDPOINTS_MAX: u32 = 1024;
 /// Size of the ring buffer in bytes unless the user asks for another. A power of two and of whole pages.
 pub const EVENTS_BYTES: u32 = 1 << 20;
 
@@ -78,9 +86,12 @@ impl Full {
 #[cfg(feature = "user")]
 mod user {
     use super::{SignalCounts, Subject};
+    use crate::record::Endpoint;
 
     // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Subject {}
     // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for SignalCounts {}
+    // SAFETY: `repr(C)`, sixteen bytes and a `u32`, no padding: every bit pattern is a value.
+    unsafe impl aya::Pod for Endpoint {}
 }

@@ -32,11 +32,13 @@ pub enum Kind {
     CgroupPopulated = 7,
     /// An [`OomRecord`].
     OomVictim = 8,
+    /// A [`ConnectRecord`].
+    Connect = 9,
 }
 
 impl Kind {
     /// Every kind, in the order of the ids.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Signal,
         Self::Exec,
         Self::Exit,
@@ -45,9 +47,10 @@ impl Kind {
         Self::CgroupRemoved,
         Self::CgroupPopulated,
         Self::OomVictim,
+        Self::Connect,
     ];
     /// Slots of a per-kind counter array: one more than the highest id.
-    pub const SLOTS: u32 = 9;
+    pub const SLOTS: u32 = 10;
 
     /// The kind with this id, if there is one.
     pub fn from_id(id: u32) -> Option<Self> {
@@ -143,7 +146,8 @@ pub struct ExecRecord {
     pub argv: [u8; ARGV_SIZE],
 }
 
-/// `sched_process_exit` of the last thread of a watched process.
+/// `sched_process_exit` of the last thread of a watched process, or of one that never called exec and
+/// whose real parent is outside of the container.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct ExitRecord {
@@ -155,6 +159,10 @@ pub struct ExitRecord {
     pub exit_code: u32,
     /// `signal_struct.flags`.
     pub signal_flags: u32,
+    /// 1 if the process called exec since its fork, else 0.
+    pub executed: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
 }
 
 /// A process was moved into a tracked container by a write to `cgroup.procs`.
@@ -207,6 +215,30 @@ pub struct OomRecord {
     pub reserved: u32,
 }
 
+/// `inet_sock_set_state`: a task of the process begins to connect to an endpoint that is waited for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectRecord {
+    /// Kind [`Kind::Connect`]; container and cgroup are both the container that waits.
+    pub header: Header,
+    /// The process that connects.
+    pub process: Process,
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
+/// An address and a port. As a key of a map it has no padding.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The IPv6 address; of an IPv4 address the one that it is mapped to, `::ffff:a.b.c.d`.
+    pub address: [u8; 16],
+    /// The port, as a number.
+    pub port: u32,
+}
+
 /// Both sides were compiled from this file, but an object may be older than its loader: a change of
 /// any layout must change [`ABI_VERSION`], and these sizes are here so that it is not forgotten.
 const _: () = {
@@ -214,13 +246,15 @@ const _: () = {
     assert!(size_of::<Process>() == 72);
     assert!(size_of::<SignalRecord>() == 32 + 2 * 72 + 40);
     assert!(size_of::<ExecRecord>() == 32 + 72 + 8 + ARGV_SIZE);
-    assert!(size_of::<ExitRecord>() == 32 + 72 + 8);
+    assert!(size_of::<ExitRecord>() == 32 + 72 + 16);
     assert!(size_of::<AttachRecord>() == 32 + 72);
     assert!(size_of::<CgroupRecord>() == 32 + 16 + PATH_SIZE);
     assert!(size_of::<CgroupStateRecord>() == 32 + 8);
     assert!(size_of::<OomRecord>() == 32 + 8);
+    assert!(size_of::<Endpoint>() == 20);
+    assert!(size_of::<ConnectRecord>() == 32 + 72 + 20 + 4);
     assert!(offset_of!(SignalRecord, target) == size_of::<Header>());
 };
 
 /// Version of everything in this crate; the loader compares it with the object's `ABI` global.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

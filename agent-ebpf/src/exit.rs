@@ -1,12 +1,15 @@
-//! `sched_process_exit`: the end of a watched process.
+//! `sched_process_exit`: the end of a watched process, and of one that was born into a container from
+//! outside and never called exec: nothing else tells of that one.
 
 use agent_common::record::{ExitRecord, Kind};
-use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{
-    HAS_GROUP_DEAD, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_LIVE, TASK_EXIT_CODE,
-    TASK_GROUP_LEADER, TASK_SIGNAL, TASK_TGID,
+    HAS_GROUP_DEAD, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_LIVE, TASK_EXIT_CODE, TASK_FLAGS,
+    TASK_GROUP_LEADER, TASK_SIGNAL, TASK_START_BOOTTIME, TASK_TGID,
 };
 use crate::kernel::Typed;
 use crate::output::{About, Record, record};
@@ -16,6 +19,20 @@ use crate::{filter, process};
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched/signal.h>
 const GROUP_EXIT: u32 = 1 << 2;
+/// `PF_FORKNOEXEC` of `task_struct.flags`: forked, and no exec since. Every new thread has it too, so
+/// it is the leader's that tells of the process; whichever thread calls exec is the leader after it.
+///
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h>
+const FORK_NO_EXEC: u32 = 1 << 6;
+/// The kernel's `EEXIST`.
+const ALREADY_THERE: i32 = -17;
+/// Ends that are remembered in [`ENDED`]; the threads of one process end within moments.
+const ENDED_MAX: u32 = 1024;
+
+/// Start and tgid of processes that ended and were not watched. Where several last threads may find
+/// the group dead, the first one tells of the end.
+#[map]
+static ENDED: LruHashMap<[u64; 2], u8> = LruHashMap::with_max_entries(ENDED_MAX, 0);
 
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for ExitRecord {}
@@ -44,9 +61,16 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
         return;
     };
     let task = Typed::argument(&ctx, 0);
-    // On old kernels two last threads that exit at once may both find the group dead; only one of
-    // them finds the process watched.
-    if !filter::unwatch(task.load(&TASK_TGID), subject.container) {
+    // On old kernels several last threads that exit at once may all find the group dead; only one
+    // of them finds the process watched.
+    let watched = filter::unwatch(task.load(&TASK_TGID), subject.container);
+    let executed = has_executed(task);
+    let is_told = if executed {
+        watched
+    } else {
+        (watched || filter::is_from_outside(task, subject.container)) && is_first_end(task)
+    };
+    if !is_told {
         return;
     }
     let about = About {
@@ -69,8 +93,31 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
             process::copy(task.address(), &raw mut (*to).process);
             (&raw mut (*to).exit_code).write(exit_code);
             (&raw mut (*to).signal_flags).write(flags);
+            (&raw mut (*to).executed).write(u32::from(executed));
+            (&raw mut (*to).reserved).write(0);
         }
     });
+}
+
+/// Whether the process called exec since its fork.
+#[inline(always)]
+fn has_executed(task: Typed) -> bool {
+    let flags: u32 = task.follow(&TASK_GROUP_LEADER).load(&TASK_FLAGS);
+    flags & FORK_NO_EXEC == 0
+}
+
+/// Whether this is the first of the process's threads to ask.
+#[inline(always)]
+fn is_first_end(task: Typed) -> bool {
+    if HAS_GROUP_DEAD.load() != 0 {
+        return true;
+    }
+    let leader = task.follow(&TASK_GROUP_LEADER);
+    let process = [
+        leader.load(&TASK_START_BOOTTIME),
+        u64::from(task.load::<u32>(&TASK_TGID)),
+    ];
+    ENDED.insert(process, 0, u64::from(BPF_NOEXIST)) != Err(ALREADY_THERE)
 }
 
 #[inline(always)]

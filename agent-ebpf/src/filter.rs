@@ -109,6 +109,13 @@ fn is_watched(tgid: u32, container: u64) -> bool {
     unsafe { WATCHED.get(tgid) }.copied() == Some(container)
 }
 
+/// Whether the process's real parent is in no cgroup of the container.
+#[inline(always)]
+pub(crate) fn is_from_outside(task: Typed, container: u64) -> bool {
+    let parent = task.follow(&TASK_REAL_PARENT).task_cgroup_id();
+    self::container(parent) != container
+}
+
 /// Watches the process if it is one that came into the container from outside. Says whether it is
 /// watched.
 #[inline(always)]
@@ -117,8 +124,7 @@ pub(crate) fn watch_if_from_outside(task: Typed, container: u64) -> bool {
     if is_watched(tgid, container) {
         return true;
     }
-    let parent = task.follow(&TASK_REAL_PARENT).task_cgroup_id();
-    if self::container(parent) == container {
+    if !is_from_outside(task, container) {
         return false;
     }
     match WATCHED.insert(tgid, container, 0) {

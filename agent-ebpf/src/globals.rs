@@ -33,6 +33,7 @@ offsets! {
     CGROUP_KN
     KERNFS_ID;
     cold:
+    TASK_FLAGS
     TASK_TGID
     TASK_SIGNAL
     TASK_SIGHAND
@@ -64,6 +65,9 @@ offsets! {
     CGROUP_PARENT
     CSS_CGROUP
     CGROUP_ROOT_HIERARCHY
+    SOCK_FAMILY
+    SOCK_PORT
+    SOCK_ADDRESS
 }
 
 /// Size of `struct upid`.
@@ -72,6 +76,9 @@ pub(crate) static UPID_SIZE: Offset = Global::new(0);
 /// Size of `struct k_sigaction`.
 #[unsafe(no_mangle)]
 pub(crate) static ACTION_SIZE: Offset = Global::new(0);
+/// Offset of a `struct sock`'s IPv6 address; 0 if the kernel has none.
+#[unsafe(no_mangle)]
+pub(crate) static SOCK_ADDRESS6: Offset = Global::new(0);
 /// 1 if `sched_process_exit` passes `group_dead`.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".rodata.hot")]

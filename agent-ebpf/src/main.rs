@@ -1,7 +1,7 @@
 //! The kernel side of Gracewatch: programs on BTF-typed tracepoints that filter, copy facts and
 //! count. They make no decision.
 //!
-//! One file per subject of hooks ([`signal`], [`exec`], [`exit`], [`cgroup`], [`oom`]); the rest is
+//! One file per subject of hooks ([`signal`], [`exec`], [`exit`], [`cgroup`], [`oom`], [`connect`]); the rest is
 //! what these share. The layout of the records and the meaning of the maps stand in `agent-common`.
 #![no_std]
 #![no_main]
@@ -18,6 +18,7 @@
 )]
 
 mod cgroup;
+mod connect;
 mod counter;
 mod exec;
 mod exit;
