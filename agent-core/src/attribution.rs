@@ -205,6 +205,7 @@ impl<'a> Class<'a> {
                 .unwrap_or(name)
                 .to_owned(),
             container_id: id.map(str::to_owned),
+            pod_uid: id.and_then(|_id| pod_uid(path)),
         }
     }
 }
@@ -240,6 +241,24 @@ fn runtime_kind(runtime: &str) -> Option<SubjectKind> {
         "crio" => Some(SubjectKind::Crio),
         _ => None,
     }
+}
+
+/// The pod's UID by what a kubelet calls the cgroup of a pod, in which a container lies directly: `pod<uid>` with the
+/// cgroupfs driver, `kubepods-burstable-pod<uid with _>.slice` with systemd's. The UID of a static pod is a hash without
+/// hyphens. A container that a container of a pod made for itself (Docker in Docker) is not the kubelet's.
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/cm/cgroup_manager_linux.go#L87>
+fn pod_uid(path: &str) -> Option<String> {
+    let (above, name) = path.rsplit_once('/')?;
+    let part = match name.split_once(':') {
+        Some((slice, _)) => slice,
+        None => above.rsplit('/').next()?,
+    };
+    if let Some(slice) = part.strip_suffix(".slice") {
+        let (parent, uid) = slice.rsplit_once("-pod")?;
+        return parent.contains("kubepods").then(|| uid.replace('_', "-"));
+    }
+    let uid = part.strip_prefix("pod")?;
+    above.contains("kubepods").then(|| uid.to_owned())
 }
 
 /// The id that every runtime here gives: 64 hexadecimal digits.

@@ -17,6 +17,9 @@ pub struct Config {
     /// Cgroups that are subjects because a glob names them, with what is known of them. The first that matches counts;
     /// it also gives grace, stop signal and hook to a systemd unit or container whose path it matches.
     pub selectors: Vec<Selector>,
+    /// Whether pods are told, so that their containers wait for them.
+    #[serde(default)]
+    pub pods: bool,
     /// The bounds.
     pub limits: Limits,
 }
@@ -49,16 +52,40 @@ pub struct Limits {
     pub tail: Duration,
     /// How long after SIGKILL a process that does not exit is called stuck.
     pub stuck_after: Duration,
+    /// Pods remembered at once.
+    #[serde(default = "pods_max")]
+    pub pods_max: usize,
+    /// How long the report of a pod's container waits for the pod, after the termination is over.
+    #[serde(default = "pod_wait")]
+    pub pod_wait: Duration,
+    /// How long it waits for the kubelet's word on why it was stopped, where nothing else tells.
+    #[serde(default = "reason_wait")]
+    pub reason_wait: Duration,
+}
+
+const fn pods_max() -> usize {
+    2048
+}
+
+const fn pod_wait() -> Duration {
+    Duration::from_secs(15)
+}
+
+const fn reason_wait() -> Duration {
+    Duration::from_secs(3)
 }
 
 impl Default for Limits {
-    /// 4096 containers (a node runs some hundreds), 256 processes, 1 s, 10 s.
+    /// 4096 containers (a node runs some hundreds), 256 processes, 1 s, 10 s; 2048 pods, 15 s, 3 s.
     fn default() -> Self {
         Self {
             containers_max: 4096,
             processes_max: 256,
             tail: Duration::from_secs(1),
             stuck_after: Duration::from_secs(10),
+            pods_max: pods_max(),
+            pod_wait: pod_wait(),
+            reason_wait: reason_wait(),
         }
     }
 }
@@ -73,14 +100,22 @@ impl Limits {
         if self.processes_max == 0 {
             return Err(ConfigError::ZeroLimit("processes_max"));
         }
+        if self.pods_max == 0 {
+            return Err(ConfigError::ZeroLimit("pods_max"));
+        }
         Ok(())
     }
 }
 
 impl Config {
     /// Every signal that may be worth a record to some subject: what [`crate::output::Output::Track`] can name.
+    ///
+    /// A pod may name any signal; two that the kernel and Go's runtime send all the time are left out.
     pub fn signals(&self) -> Vec<Signal> {
         let mut signals = stop_signals::recorded(None);
+        if self.pods {
+            signals.extend(stop_signals::of_pods());
+        }
         signals.extend(self.selectors.iter().filter_map(|one| one.stop_signal));
         signals.sort_unstable();
         signals.dedup();

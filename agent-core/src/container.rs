@@ -2,35 +2,53 @@
 //! matter; [`crate::termination`] concludes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::config::{Limits, Selector};
 use crate::event::{CgroupId, Event, EventKind, Exec, Exit, Process as Seen, SignalSent, Tgid};
-use crate::hook;
 use crate::input::ProcessFound;
 use crate::output::DropReason;
+use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
+use crate::spec::Spec;
 use crate::time::Timestamp;
 
 mod election;
+mod forgetting;
 
 /// OOM kills that are remembered per container.
 const OOM_MAX: usize = 16;
+
+/// Exits that are remembered per container for as long as a look at it may not know of them.
+const EXITED_MAX: usize = 16;
+
+/// Connections to the port of its hook that are remembered per container.
+const CONNECTS_MAX: usize = 64;
 
 /// A container.
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) subject: Subject,
-    pub(crate) spec: Option<Selector>,
+    selector: Option<Selector>,
+    /// Whether it is a pod's, and pods are told.
+    pub(crate) is_pods: bool,
+    /// Its pod, if that is known.
+    pub(crate) pod: Option<Arc<PodFacts>>,
+    /// What it is to be stopped with.
+    pub(crate) spec: Spec,
     /// When the engine began to track it.
     pub(crate) tracked_at: Timestamp,
     /// Whether it was there already when the tree was scanned, as opposed to made before our eyes.
     pub(crate) from_scan: bool,
     pub(crate) processes: BTreeMap<Tgid, Process>,
+    /// The last processes that exited, and when they had started.
+    exited: Vec<(Tgid, Timestamp)>,
     /// Pids that the OOM killer chose, and when.
     pub(crate) oom: Vec<(u32, Timestamp)>,
+    /// When somebody from outside connected to the port of its hook.
+    pub(crate) connects: Vec<Timestamp>,
     /// Since when its cgroup is empty or removed.
     pub(crate) released_at: Option<Timestamp>,
     /// Whether its cgroup is removed.
@@ -53,17 +71,23 @@ pub(crate) struct Wishes {
 impl Container {
     pub(crate) fn new(
         subject: Subject,
-        spec: Option<Selector>,
+        selector: Option<Selector>,
+        pods_are_told: bool,
         tracked_at: Timestamp,
         from_scan: bool,
     ) -> Self {
         Self {
+            is_pods: pods_are_told && subject.pod_uid.is_some(),
+            pod: None,
+            spec: Spec::new(selector.as_ref(), None, None),
             subject,
-            spec,
+            selector,
             tracked_at,
             from_scan,
             processes: BTreeMap::new(),
+            exited: Vec::new(),
             oom: Vec::new(),
+            connects: Vec::new(),
             released_at: None,
             removed: false,
             signals_inside: 0,
@@ -77,14 +101,36 @@ impl Container {
 
     /// The stop signal, and whether it was configured rather than supposed.
     pub(crate) fn stop_signal(&self) -> (Signal, bool) {
-        match self.spec.as_ref().and_then(|spec| spec.stop_signal) {
+        match self.spec.stop_signal {
             Some(signal) => (signal, true),
             None => (Signal::TERM, false),
         }
     }
 
-    pub(crate) fn grace(&self) -> Option<Duration> {
-        self.spec.as_ref()?.grace
+    /// Its pod has become known, or has changed.
+    pub(crate) fn set_pod(&mut self, pod: Arc<PodFacts>) {
+        let id = self.subject.container_id.as_deref();
+        let spec = Spec::new(self.selector.as_ref(), Some(&pod), id);
+        // The status tells the stop signal of the container that is there now: another image's, perhaps.
+        let replaced = id.is_some_and(|id| pod.has_replaced(id));
+        let stop_signal = self.spec.stop_signal.filter(|_| replaced);
+        self.spec = Spec {
+            stop_signal: stop_signal.or(spec.stop_signal),
+            ..spec
+        };
+        self.pod = Some(pod);
+        self.forget_needless();
+    }
+
+    /// Whether the status of its pod names it.
+    pub(crate) fn is_named(&self) -> bool {
+        let named = |pod: &Arc<PodFacts>| Some(pod.names(self.subject.container_id.as_deref()?));
+        self.pod.as_ref().and_then(named).unwrap_or(false)
+    }
+
+    /// Whether nothing more can become known of what it is.
+    pub(crate) const fn is_settled(&self) -> bool {
+        !self.is_pods || self.spec.name.is_some()
     }
 
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
@@ -110,6 +156,15 @@ impl Container {
                 }
                 self.oom.push((*pid, event.at));
             }
+            EventKind::Connect(connect) => {
+                let outside = connect.process.container != Some(self.id());
+                if outside {
+                    if self.connects.len() == CONNECTS_MAX {
+                        self.connects.remove(0);
+                    }
+                    self.connects.push(event.at);
+                }
+            }
             EventKind::CgroupMade { .. } => {}
         }
         wishes
@@ -131,8 +186,15 @@ impl Container {
     ) -> Wishes {
         let mut wishes = Wishes::default();
         for process in found.iter().filter(|process| process.parent_outside) {
-            if self.remember(Process::found(process, now), true, limits, &mut wishes) {
-                wishes.watch.push(process.tgid);
+            let process = Process::found(process, now);
+            // It was there when the container was looked at, and was told to be gone before the look was.
+            let is_gone = self
+                .exited
+                .iter()
+                .any(|(tgid, start)| *tgid == process.tgid && process.started_like(*start));
+            let tgid = process.tgid;
+            if !is_gone && self.remember(process, true, limits, &mut wishes) {
+                wishes.watch.push(tgid);
             }
         }
         self.notice_vanished(found, now, lost);
@@ -196,53 +258,39 @@ impl Container {
             limits,
             wishes,
         );
-        let is_hook = self
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.pre_stop.as_ref())
-            .is_some_and(|command| hook::matches(command, &exec.argv, exec.argv_cut));
         if !known {
             return;
         }
         let Some(process) = self.of_start(&exec.process) else {
             return;
         };
-        if process.exec_at.is_none_or(|last| last <= at) {
-            process.exec_at = Some(at);
-            process.comm.clone_from(&exec.process.comm);
-            process.argv.clone_from(&exec.argv);
-        }
-        if is_hook {
-            process.hook_at = Some(process.hook_at.map_or(at, |first| first.min(at)));
-        }
+        process.take_exec(exec, at);
     }
 
     fn take_exit(&mut self, exit: &Exit, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
-        self.mention(&exit.process, at, limits, wishes);
+        if !exit.executed && self.main().is_some() && self.of_start(&exit.process).is_none() {
+            // Cloned into the container's cgroup, it was never attached: that it ends is all there is to tell of one that
+            // entered and found no program to run.
+            let process = Process::seen(&exit.process, Origin::Entered, at);
+            self.remember(process, exit.process.parent_outside, limits, wishes);
+        } else {
+            self.mention(&exit.process, at, limits, wishes);
+        }
         if let Some(process) = self.of_start(&exit.process) {
             process.exit = Some(MainExit {
                 at,
                 status: exit.status,
             });
+            process.never_ran = !exit.executed;
             if process.origin == Origin::Entered {
                 process.comm.clone_from(&exit.process.comm);
             }
         }
-        self.forget_others(exit.process.tgid);
-    }
-
-    /// A process that exited is of no further use, unless it is the main one or looked like the hook.
-    fn forget_others(&mut self, exited: Tgid) {
-        let is_main = self.main().is_some_and(|main| main.tgid == exited);
-        let is_hook = |process: &Process| process.hook_at.is_some() && !process.spent;
-        if !is_main
-            && self
-                .processes
-                .get(&exited)
-                .is_some_and(|process| !is_hook(process))
-        {
-            self.processes.remove(&exited);
+        if self.exited.len() == EXITED_MAX {
+            self.exited.remove(0);
         }
+        self.exited.push((exit.process.tgid, exit.process.start));
+        self.forget_others(exit.process.tgid);
     }
 
     /// The process with this tgid, if it is the one that started then.
@@ -294,53 +342,5 @@ impl Container {
         }
         self.processes.insert(process.tgid, process);
         true
-    }
-
-    /// Forgets one process that exited and is not the main one.
-    fn make_room(&mut self) -> bool {
-        let main = self.main().map(|main| main.tgid);
-        let victim = self
-            .processes
-            .values()
-            .filter(|process| Some(process.tgid) != main && !process.is_alive())
-            .min_by_key(|process| process.start)
-            .map(|process| process.tgid);
-        victim.is_some_and(|tgid| self.processes.remove(&tgid).is_some())
-    }
-
-    /// The termination is over: what was part of it counts no more.
-    pub(crate) fn close_termination(&mut self) {
-        self.processes.retain(|_tgid, process| process.is_alive());
-        for process in self.processes.values_mut() {
-            process.spent = true;
-        }
-        self.oom.clear();
-        self.signals_inside = 0;
-        self.signals_outside = 0;
-    }
-
-    /// The main process went, and what it left behind is the container now (a daemon that forked).
-    pub(crate) fn forget_main(&mut self) {
-        if let Some(main) = self.main().map(|main| main.tgid) {
-            self.processes.remove(&main);
-        }
-    }
-
-    /// What looked like the hook was none.
-    pub(crate) fn forget_hooks(&mut self) {
-        let main = self.main().map(|main| main.tgid);
-        self.processes.retain(|tgid, process| {
-            process.hook_at.is_none() || process.is_alive() || Some(*tgid) == main
-        });
-        for process in self.processes.values_mut() {
-            process.hook_at = None;
-        }
-    }
-
-    /// Nothing came of the stop signal: the main process lives on.
-    pub(crate) fn forget_stop_signals(&mut self) {
-        for process in self.processes.values_mut() {
-            process.stops.clear();
-        }
     }
 }

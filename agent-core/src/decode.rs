@@ -4,15 +4,16 @@
 //! own byte order, since kernel side and user side run on the same machine.
 
 use core::mem::{offset_of, size_of};
+use core::net::Ipv6Addr;
 
 use agent_common::record::{
-    AttachRecord, COMM_SIZE, CgroupRecord, CgroupStateRecord, ExecRecord, ExitRecord, Header, Kind,
-    OomRecord, Process as ProcessRecord, SignalRecord,
+    AttachRecord, COMM_SIZE, CgroupRecord, CgroupStateRecord, ConnectRecord, Endpoint, ExecRecord,
+    ExitRecord, Header, Kind, OomRecord, Process as ProcessRecord, SignalRecord,
 };
 
 use crate::event::{
-    CgroupId, Delivery, Event, EventKind, Exec, Exit, ExitStatus, Handler, Process, SignalSent,
-    Tgid,
+    CgroupId, Connect, Delivery, Event, EventKind, Exec, Exit, ExitStatus, Handler, Process,
+    SignalSent, Tgid,
 };
 use crate::signal::Signal;
 use crate::time::Timestamp;
@@ -70,6 +71,11 @@ pub enum DecodeError {
         "a record has the signal result {0}, which is unknown; the offsets may not fit this kernel, see `gracewatch check`"
     )]
     InvalidResult(u32),
+    /// No such port.
+    #[error(
+        "a record has the port {0}, which does not exist; restart with the object that this agent was built with"
+    )]
+    InvalidPort(u32),
     /// A text field is said to be longer than its room.
     #[error(
         "a record has a text of {stated} bytes in a field of {room}; restart with the object that this agent was built with"
@@ -84,13 +90,14 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// Every label that [`Self::reason`] can return.
-    pub const REASONS: [&'static str; 7] = [
+    pub const REASONS: [&'static str; 8] = [
         "short",
         "long",
         "size_mismatch",
         "unknown_kind",
         "invalid_signal",
         "invalid_result",
+        "invalid_port",
         "invalid_length",
     ];
 
@@ -103,6 +110,7 @@ impl DecodeError {
             Self::UnknownKind(_) => "unknown_kind",
             Self::InvalidSignal(_) => "invalid_signal",
             Self::InvalidResult(_) => "invalid_result",
+            Self::InvalidPort(_) => "invalid_port",
             Self::InvalidLength { .. } => "invalid_length",
         }
     }
@@ -135,6 +143,7 @@ const fn size_of_kind(kind: Kind) -> usize {
         Kind::CgroupMade => size_of::<CgroupRecord>(),
         Kind::CgroupRemoved | Kind::CgroupPopulated => size_of::<CgroupStateRecord>(),
         Kind::OomVictim => size_of::<OomRecord>(),
+        Kind::Connect => size_of::<ConnectRecord>(),
     }
 }
 
@@ -170,6 +179,7 @@ impl<'a> Record<'a> {
             Kind::Exit => EventKind::Exit(Exit {
                 process: self.process(offset_of!(ExitRecord, process))?,
                 status: exit_status(self.u32(offset_of!(ExitRecord, exit_code))?)?,
+                executed: self.u32(offset_of!(ExitRecord, executed))? != 0,
             }),
             Kind::Attach => EventKind::Attach(self.process(offset_of!(AttachRecord, process))?),
             Kind::CgroupMade => EventKind::CgroupMade {
@@ -187,6 +197,7 @@ impl<'a> Record<'a> {
             Kind::OomVictim => EventKind::OomVictim {
                 pid: self.u32(offset_of!(OomRecord, pid))?,
             },
+            Kind::Connect => EventKind::Connect(self.connect()?),
         })
     }
 
@@ -219,6 +230,17 @@ impl<'a> Record<'a> {
             process: self.process(offset_of!(ExecRecord, process))?,
             argv: command_line(self.used(offset_of!(ExecRecord, argv), room, size)?),
             argv_cut: self.u32(offset_of!(ExecRecord, argv_size_full))? > size,
+        })
+    }
+
+    fn connect(self) -> Result<Connect, DecodeError> {
+        let endpoint = offset_of!(ConnectRecord, endpoint);
+        let port = self.u32(endpoint + offset_of!(Endpoint, port))?;
+        let address = self.array::<16>(endpoint + offset_of!(Endpoint, address))?;
+        Ok(Connect {
+            process: self.process(offset_of!(ConnectRecord, process))?,
+            address: Ipv6Addr::from(address).to_canonical(),
+            port: u16::try_from(port).map_err(|_too_large| DecodeError::InvalidPort(port))?,
         })
     }
 

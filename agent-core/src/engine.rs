@@ -9,13 +9,16 @@ use crate::container::{Container, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
 use crate::output::{DropReason, Output};
-use crate::stop_signals;
+use crate::pod_facts::Seen;
 use crate::time::Timestamp;
 
+mod kubernetes;
+mod pods;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
+use pods::Pods;
 use tracked::{Context, Tracked};
 
 /// The engine: told things by [`Self::handle`], asked for what it says by [`Self::poll_output`].
@@ -27,6 +30,8 @@ pub struct Engine {
     selectors: Selectors,
     containers: BTreeMap<CgroupId, Tracked>,
     deadlines: BTreeSet<(Timestamp, CgroupId)>,
+    pods: Pods,
+    pods_are_told: bool,
     scan: Scan,
     shared: Shared,
     outputs: VecDeque<Output>,
@@ -60,6 +65,8 @@ impl Engine {
             selectors: Selectors::compile(&config)?,
             containers: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            pods: Pods::default(),
+            pods_are_told: config.pods,
             scan: Scan::default(),
             shared: Shared {
                 limits: config.limits,
@@ -90,6 +97,29 @@ impl Engine {
                 tracked.container.signals_outside = outside;
                 Wishes::default()
             }),
+            Input::Pod {
+                pod,
+                seen_at,
+                listed,
+            } => {
+                let seen = Seen {
+                    at: seen_at,
+                    listed,
+                };
+                self.take_pod(*pod, seen, now);
+            }
+            Input::PodGone {
+                uid,
+                seen_at,
+                listed,
+            } => {
+                let seen = Seen {
+                    at: seen_at,
+                    listed,
+                };
+                self.take_pod_gone(&uid, seen, now);
+            }
+            Input::Kubelet { event, seen_at } => self.take_word(event, seen_at, now),
             Input::Lost { records: _ } => self.take_lost(now),
             Input::Shutdown => self.shut_down(now),
         }
@@ -131,16 +161,25 @@ impl Engine {
                     self.pass(event.cgroup, event, now);
                 }
             }
+            EventKind::Connect(_) => {
+                // Its cgroup may be that of who connects.
+                let awaiting = event.container;
+                self.pass_or_drop(awaiting, event, now);
+            }
             EventKind::Signal(_)
             | EventKind::Exec(_)
             | EventKind::Exit(_)
-            | EventKind::Attach(_) => match self.owner(event) {
-                Some(id) => self.pass(id, event, now),
-                None => self.say(Output::Dropped {
-                    reason: DropReason::ContainerUnknown,
-                    at: now,
-                }),
-            },
+            | EventKind::Attach(_) => self.pass_or_drop(self.owner(event), event, now),
+        }
+    }
+
+    fn pass_or_drop(&mut self, id: Option<CgroupId>, event: &Event, now: Timestamp) {
+        match id.filter(|id| self.containers.contains_key(id)) {
+            Some(id) => self.pass(id, event, now),
+            None => self.say(Output::Dropped {
+                reason: DropReason::ContainerUnknown,
+                at: now,
+            }),
         }
     }
 
@@ -148,6 +187,13 @@ impl Engine {
         self.with(id, now, |tracked, context| {
             tracked.container.take(event, context.limits)
         });
+        let exit = self.containers.get(&id).and_then(Tracked::exit);
+        if let Some((pod, container, at)) = exit
+            && self.pods.note_exit(pod, container, at)
+        {
+            let key = pod.to_owned();
+            self.refresh(&key, now);
+        }
     }
 
     /// The container that an event is about. The kernel side may name a surrounding one until it has learned of one
@@ -245,23 +291,28 @@ impl Engine {
             subject: subject.clone(),
             added: true,
         });
-        let spec = self.selectors.selector(path).cloned();
-        let container = Container::new(subject, spec, now, from_scan);
-        self.say(track_wish(&container));
-        self.containers.insert(cgroup, Tracked::new(container));
+        let selector = self.selectors.selector(path).cloned();
+        let pod = subject.pod_uid.clone();
+        let container = Container::new(subject, selector, self.pods_are_told, now, from_scan);
+        let tracked = Tracked::new(container);
+        self.say(tracked.track_wish());
+        self.containers.insert(cgroup, tracked);
         self.track_inner_again(path);
+        if let Some(key) = pod.filter(|_| self.pods_are_told) {
+            self.tell_pod(cgroup, &key, now);
+        }
         true
     }
 
     /// Whoever tracks a container takes all below it; containers inside that are tracked already get their own again.
     fn track_inner_again(&mut self, path: &str) {
-        let is_inside = |container: &&Container| {
-            let rest = container.subject.path.strip_prefix(path);
-            !container.removed && rest.is_some_and(|rest| rest.starts_with('/'))
+        let is_inside = |tracked: &&Tracked| {
+            let rest = tracked.container.subject.path.strip_prefix(path);
+            !tracked.container.removed && rest.is_some_and(|rest| rest.starts_with('/'))
         };
-        let all = self.containers.values().map(|tracked| &tracked.container);
+        let inner = self.containers.values().filter(is_inside);
         self.outputs
-            .extend(all.filter(is_inside).map(track_wish).collect::<Vec<_>>());
+            .extend(inner.map(Tracked::track_wish).collect::<Vec<_>>());
     }
 
     /// Lets a container do something, and then carries out what follows from it.
@@ -298,23 +349,18 @@ impl Engine {
 
     fn forget(&mut self, id: CgroupId) {
         if let Some(tracked) = self.containers.remove(&id) {
+            let pod = tracked.container.subject.pod_uid.clone();
             self.say(Output::Tracked {
                 subject: tracked.container.subject,
                 added: false,
             });
+            if let Some(key) = pod {
+                self.release_pod(&key);
+            }
         }
     }
 
     fn say(&mut self, output: Output) {
         self.outputs.push_back(output);
-    }
-}
-
-fn track_wish(container: &Container) -> Output {
-    let spec = container.spec.as_ref();
-    Output::Track {
-        container: container.id(),
-        path: container.subject.path.clone(),
-        signals: stop_signals::recorded(spec.and_then(|spec| spec.stop_signal)),
     }
 }

@@ -1,5 +1,7 @@
 //! What the kernel side tells, decoded: plain facts, nothing concluded.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::signal::Signal;
@@ -59,6 +61,9 @@ pub enum EventKind {
         /// Its pid in the initial pid namespace.
         pid: u32,
     },
+    /// A process began to connect to an address and port that were waited for; [`Event::container`] is the
+    /// container on whose behalf.
+    Connect(Connect),
 }
 
 /// A process as the kernel saw it at the hook.
@@ -180,6 +185,26 @@ pub struct Exit {
     pub process: Process,
     /// How it ended.
     pub status: ExitStatus,
+    /// Whether it ran a program of its own: called exec since its fork. One that entered the container from
+    /// outside and did not found no program to run, unless it was a stage of the runtime on the way there.
+    #[serde(default = "executed_unless_told")]
+    pub executed: bool,
+}
+
+/// Journals from before this was told hold exits of processes that had called exec, but for a stage of the runtime.
+const fn executed_unless_told() -> bool {
+    true
+}
+
+/// A TCP connection is being opened: its first packet is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connect {
+    /// Who connects. It is outside the container unless its own container is the same.
+    pub process: Process,
+    /// Where to. An IPv4 address is one, whatever the family of the socket.
+    pub address: IpAddr,
+    /// Where to.
+    pub port: u16,
 }
 
 /// How a process ended.

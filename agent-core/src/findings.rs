@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::config::Limits;
-use crate::event::{Delivery, ExitStatus, Handler};
+use crate::event::{Delivery, Handler};
 use crate::process::SignalFact;
-use crate::report::{Finding, FindingKind, Hook, KillCause, Outcome};
+use crate::report::{Finding, FindingKind, KillCause, Outcome};
 use crate::termination::Termination;
 use crate::time::Timestamp;
-use crate::verdict;
+
+mod hooks;
 
 /// Up to this age a program may not have come to install its handlers.
 const START_UP: Duration = Duration::from_secs(1);
@@ -24,8 +25,9 @@ pub(crate) fn findings(
         signal_ignored(termination),
         too_slow(termination, outcome),
         signal_before_handler(termination),
-        hook_overran(termination),
-        hook_failed(termination),
+        hooks::overran(termination),
+        hooks::failed(termination),
+        hooks::missing(termination),
         killed_without_stop_signal(termination, outcome),
         oom_killed(outcome),
         stuck_after_kill(termination, limits, now),
@@ -126,7 +128,7 @@ fn too_slow(termination: &Termination<'_>, outcome: Outcome) -> Option<Finding> 
 fn signal_before_handler(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop?;
     let main = termination.main;
-    let age = stop.at.since(main.exec_at.unwrap_or(main.start));
+    let age = stop.at.since(main.exec_at().unwrap_or(main.start));
     let died_of_it = main.died_of() == Some(stop.signal);
     let unhandled = stop.handler == Handler::Default && !stop.blocked;
     if age >= START_UP || !unhandled || !(is_ignored(stop) || died_of_it) {
@@ -142,64 +144,6 @@ fn signal_before_handler(termination: &Termination<'_>) -> Option<Finding> {
         ),
         "If the program does handle the signal, install the handler first thing at the start; nobody sends the signal again.",
     ))
-}
-
-fn hook_overran(termination: &Termination<'_>) -> Option<Finding> {
-    let hook = termination.hook.as_ref()?;
-    let stop = termination.stop?;
-    let grace = verdict::grace(termination);
-    let floor_used = grace.as_ref().is_some_and(|grace| {
-        grace.floor_used && stop.at.since(hook.started_at) >= Duration::from_secs(1)
-    });
-    if !hook.running_at_stop_signal && !floor_used {
-        return None;
-    }
-    let left = grace.map_or_else(String::new, |grace| {
-        format!(
-            "; of the grace period of {}, {} were left for the exit",
-            span(grace.configured),
-            span(grace.after_hook)
-        )
-    });
-    let evidence = if hook.running_at_stop_signal {
-        format!(
-            "The preStop hook was still running when {} came, {} after its start{left}.",
-            stop.signal,
-            span(stop.at.since(hook.started_at))
-        )
-    } else {
-        let took = hook
-            .ended_at
-            .map_or(Duration::ZERO, |end| end.since(hook.started_at));
-        format!("The preStop hook took {}{left}.", span(took))
-    };
-    Some(finding(
-        FindingKind::HookOverran,
-        evidence,
-        "Limit the hook's time (`timeout 5s …`) or raise the grace period: it covers the hook and the exit together.",
-    ))
-}
-
-fn hook_failed(termination: &Termination<'_>) -> Option<Finding> {
-    let hook = termination.hook.as_ref()?;
-    let how = failure(hook)?;
-    Some(finding(
-        FindingKind::HookFailed,
-        format!("The preStop hook `{}` {how}.", hook.argv.join(" ")),
-        "Run the command in the running container (`kubectl exec`) and mend it; its failure does not stop the termination, so what it should do was not done.",
-    ))
-}
-
-fn failure(hook: &Hook) -> Option<String> {
-    if hook.ended_by_container {
-        return None;
-    }
-    let after = span(hook.ended_at?.since(hook.started_at));
-    match hook.status? {
-        ExitStatus::Code(0) => None,
-        ExitStatus::Code(code) => Some(format!("exited with status {code} after {after}")),
-        ExitStatus::Signal { signal, .. } => Some(format!("was ended by {signal} after {after}")),
-    }
 }
 
 fn killed_without_stop_signal(termination: &Termination<'_>, outcome: Outcome) -> Option<Finding> {

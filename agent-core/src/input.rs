@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{CgroupId, Event, Tgid};
+use crate::pod::{KubeletEvent, Pod};
 use crate::time::Timestamp;
 
 /// One thing that the engine is told. The journal records these, before anything is concluded.
@@ -43,6 +44,31 @@ pub enum Input {
     Lost {
         /// How many, of all kinds.
         records: u64,
+    },
+    /// A pod of this node, new or changed.
+    Pod {
+        /// As it stands.
+        pod: Box<Pod>,
+        /// When this agent saw it so.
+        seen_at: Timestamp,
+        /// Whether it came by a list (at the start, after a gap) and so may stand like this for long.
+        listed: bool,
+    },
+    /// A pod's API object is gone. Its containers may live on.
+    PodGone {
+        /// Its UID in the API.
+        uid: String,
+        /// When this agent saw it so.
+        seen_at: Timestamp,
+        /// Whether that was noticed by a list, so that it may be gone for long.
+        listed: bool,
+    },
+    /// The kubelet said something of a pod.
+    Kubelet {
+        /// What.
+        event: KubeletEvent,
+        /// When this agent saw it.
+        seen_at: Timestamp,
     },
     /// The agent is about to stop: open terminations are given out as they stand.
     Shutdown,

@@ -9,10 +9,12 @@
 //! * [`signal`]: names of signals.
 //! * [`event`]: what the kernel side tells, decoded. [`decode`]: the bytes it comes from.
 //! * [`input`]: everything the engine can be told. [`output`]: everything it says.
+//! * [`pod`]: what Kubernetes knows of a pod.
 //! * [`report`]: one finished termination, with the facts it was derived from.
 //! * [`attribution`]: which cgroups are subjects.
-//! * [`engine`]: the owner of all state. Inside: `container` and `process` keep the facts, `termination` reads one
-//!   termination from them, `verdict` and `findings` say what it was, `hook` knows the preStop command again.
+//! * [`engine`]: the owner of all state. Inside: `container`, `process` and `pod_facts` keep the facts, `spec` says what
+//!   a container is to be stopped with, `termination` reads one termination from them, `grace`, `trigger`, `verdict` and
+//!   `findings` say what it was, `hook` knows the preStop command again.
 //! * [`journal`]: inputs as lines of JSON, and back.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -25,14 +27,19 @@ pub mod event;
 pub mod input;
 pub mod journal;
 pub mod output;
+pub mod pod;
 pub mod report;
 pub mod signal;
 pub mod time;
 
 mod container;
 mod findings;
+mod grace;
 mod hook;
+mod pod_facts;
 mod process;
+mod spec;
 mod stop_signals;
 mod termination;
+mod trigger;
 mod verdict;

@@ -1,5 +1,7 @@
 //! Everything the engine says.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{CgroupId, Tgid};
@@ -27,6 +29,17 @@ pub enum Output {
         container: CgroupId,
         /// The process.
         tgid: Tgid,
+    },
+    /// Have the kernel side tell of TCP connections to this address and port, as
+    /// [`crate::event::EventKind::Connect`] of this container, until it is untracked or the same is wished for
+    /// another container.
+    AwaitConnect {
+        /// The container.
+        container: CgroupId,
+        /// Its address.
+        address: IpAddr,
+        /// Its port.
+        port: u16,
     },
     /// Look again which processes the container holds, and answer with [`crate::input::Input::Processes`].
     Inspect {
@@ -85,13 +98,16 @@ pub enum DropReason {
     ContainerUnknown,
     /// More processes from outside in one container than the limit: this one is not remembered.
     ProcessesFull,
+    /// More pods than the limit: this one, or one without containers, is forgotten.
+    PodsFull,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::ContainersFull,
         Self::ContainerUnknown,
         Self::ProcessesFull,
+        Self::PodsFull,
     ];
 }

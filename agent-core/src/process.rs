@@ -1,6 +1,7 @@
 //! What is known of one process of a container: who it is, what signals it got, how it ended. It concludes nothing.
 
-use crate::event::{Delivery, ExitStatus, Handler, Process as Seen, SignalSent, Tgid};
+use crate::event::{Delivery, Exec, ExitStatus, Handler, Process as Seen, SignalSent, Tgid};
+use crate::hook;
 use crate::input::ProcessFound;
 use crate::report::{MainExit, MainProcess, Sender};
 use crate::signal::Signal;
@@ -11,6 +12,9 @@ const SIGNALS_MAX: usize = 16;
 
 /// By how much two starts of one process may differ: `/proc` counts them in clock ticks of 10 ms.
 const START_TOLERANCE_NS: u64 = 20_000_000;
+
+/// Execs of one process that are kept: the first ones, of which one may be the hook's, and the last.
+const EXECS_MAX: usize = 4;
 
 /// How a process became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub(crate) enum Origin {
 }
 
 /// A process that entered its container from outside.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as they became known"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub(crate) tgid: Tgid,
@@ -31,14 +39,15 @@ pub(crate) struct Process {
     pub(crate) ns_level: u32,
     pub(crate) start: Timestamp,
     pub(crate) comm: String,
-    pub(crate) argv: Vec<String>,
+    /// Its command line when it was found, if that was its own.
+    found_argv: Vec<String>,
     pub(crate) origin: Origin,
     /// When it became known.
     pub(crate) known_at: Timestamp,
-    /// Its last exec that was seen.
-    pub(crate) exec_at: Option<Timestamp>,
-    /// Its first exec of the hook's command.
-    pub(crate) hook_at: Option<Timestamp>,
+    /// Its execs that were seen, by time.
+    execs: Vec<ExecFact>,
+    /// It looks like the hook and is none.
+    pub(crate) is_no_hook: bool,
     /// Signals from outside that may have been meant to stop it, by time.
     pub(crate) stops: Signals,
     /// SIGKILLs, by time.
@@ -46,6 +55,8 @@ pub(crate) struct Process {
     /// Whether the stop signal came from inside the container.
     pub(crate) stopped_from_inside: bool,
     pub(crate) exit: Option<MainExit>,
+    /// Whether it exited without ever having run a program.
+    pub(crate) never_ran: bool,
     /// When it was found to be gone without an exit having been seen.
     pub(crate) vanished_at: Option<Timestamp>,
     /// Whether it was part of a termination that is over, or is known not to be the main process.
@@ -60,15 +71,16 @@ impl Process {
             ns_level: seen.ns_level,
             start: seen.start,
             comm: seen.comm.clone(),
-            argv: Vec::new(),
+            found_argv: Vec::new(),
             origin,
             known_at: at,
-            exec_at: None,
-            hook_at: None,
+            execs: Vec::new(),
+            is_no_hook: false,
             stops: Signals::default(),
             kills: Signals::default(),
             stopped_from_inside: false,
             exit: None,
+            never_ran: false,
             vanished_at: None,
             spent: false,
         }
@@ -88,7 +100,11 @@ impl Process {
             comm: found.comm.clone(),
         };
         Self {
-            argv: found.argv.clone(),
+            found_argv: if is_of_runtime(&found.argv) {
+                Vec::new()
+            } else {
+                found.argv.clone()
+            },
             ..Self::seen(&seen, Origin::Found, at)
         }
     }
@@ -113,8 +129,8 @@ impl Process {
             self.start = other.start;
             self.comm = other.comm;
         }
-        if self.argv.is_empty() {
-            self.argv = other.argv;
+        if self.found_argv.is_empty() {
+            self.found_argv = other.found_argv;
         }
         self.origin = match (self.origin, other.origin) {
             (Origin::Entered, _) | (_, Origin::Entered) => Origin::Entered,
@@ -124,13 +140,62 @@ impl Process {
         self.known_at = self.known_at.min(other.known_at);
     }
 
+    /// It called exec.
+    pub(crate) fn take_exec(&mut self, exec: &Exec, at: Timestamp) {
+        let place = self.execs.partition_point(|known| known.at <= at);
+        if place == self.execs.len() {
+            self.comm.clone_from(&exec.process.comm);
+        }
+        let fact = ExecFact {
+            at,
+            argv: exec.argv.clone(),
+            cut: exec.argv_cut,
+        };
+        self.execs.insert(place, fact);
+        if self.execs.len() > EXECS_MAX {
+            self.execs.remove(EXECS_MAX - 1);
+        }
+    }
+
+    /// Its last exec that was seen.
+    pub(crate) fn exec_at(&self) -> Option<Timestamp> {
+        self.execs.last().map(|exec| exec.at)
+    }
+
+    /// Its command line, the last one seen.
+    pub(crate) fn argv(&self) -> &[String] {
+        let last = self.execs.last();
+        last.map_or(&self.found_argv, |exec| &exec.argv)
+    }
+
+    /// Whether it was seen to run a program of its own.
+    pub(crate) fn has_run(&self) -> bool {
+        !self.execs.is_empty() || !self.found_argv.is_empty()
+    }
+
+    /// Its first exec of the hook's command.
+    pub(crate) fn hook_at(&self, command: &[String]) -> Option<Timestamp> {
+        let mut execs = self.execs.iter().filter(|_exec| !self.is_no_hook);
+        let hook = execs.find(|exec| hook::matches(command, &exec.argv, exec.cut));
+        hook.map(|exec| exec.at)
+    }
+
+    /// Whether it came from outside to run a program, and could not.
+    pub(crate) fn failed_to_run(&self) -> bool {
+        let failed = |exit: &MainExit| exit.status != ExitStatus::Code(0);
+        self.never_ran
+            && self.origin == Origin::Entered
+            && self.execs.is_empty()
+            && self.exit.as_ref().is_some_and(failed)
+    }
+
     pub(crate) fn as_main(&self) -> MainProcess {
         MainProcess {
             tgid: self.tgid,
             ns_tgid: self.ns_tgid,
             ns_level: self.ns_level,
             comm: self.comm.clone(),
-            argv: self.argv.clone(),
+            argv: self.argv().to_vec(),
             start: self.start,
         }
     }
@@ -142,6 +207,20 @@ impl Process {
             ExitStatus::Code(_) => None,
         }
     }
+}
+
+/// Whether a command line found in a container is that of the runtime, which its processes have until they exec.
+fn is_of_runtime(argv: &[String]) -> bool {
+    let program = argv.first().and_then(|path| path.rsplit('/').next());
+    program.is_some_and(|program| ["runc", "crun", "youki"].contains(&program))
+}
+
+/// One exec.
+#[derive(Clone, Debug)]
+struct ExecFact {
+    at: Timestamp,
+    argv: Vec<String>,
+    cut: bool,
 }
 
 /// One signal, as far as it matters later.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
+use crate::pod::{Role, Workload};
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
@@ -22,6 +23,26 @@ pub struct Subject {
     /// The full container id, for containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
+    /// The pod's UID as the path has it, with hyphens, for containers of Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+}
+
+/// The container of Kubernetes that a subject is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRef {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID in the API.
+    pub uid: String,
+    /// What owns it.
+    pub workload: Workload,
+    /// The container's name, if the pod's status named its id in time.
+    pub container: Option<String>,
+    /// What the container is in its pod, if its name is known.
+    pub role: Option<Role>,
 }
 
 /// What kind of thing a subject is, by its cgroup path.
@@ -52,14 +73,19 @@ pub struct Report {
     pub id: u64,
     /// What was terminated.
     pub subject: Subject,
+    /// Which pod's container it was, with Kubernetes and if that became known in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodRef>,
     /// Its main process, if it was ever seen.
     pub main: Option<MainProcess>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it was stopped.
     pub trigger: Trigger,
-    /// T0: the hook's exec, else Ts, else Tk, else Te, else Tr.
+    /// T0: the first of pod deletion seen, the kubelet's `Killing`, the hook's exec and Ts; else Tk, else Te, else Tr.
     pub started_at: Timestamp,
+    /// What T0 was taken from.
+    pub started_by: Start,
     /// The preStop hook, if one was seen or expected.
     pub hook: Option<Hook>,
     /// Ts and what became of it.
@@ -97,16 +123,35 @@ impl Report {
         Some(self.exit.as_ref()?.at.since(self.started_at))
     }
 
-    /// How long the hook ran, if it was observed from its exec to its exit.
+    /// How long the hook ran, observed or inferred.
     pub fn hook_duration(&self) -> Option<Duration> {
-        let hook = self.hook.as_ref()?;
-        Some(hook.ended_at?.since(hook.started_at))
+        self.hook.as_ref()?.duration()
     }
 
     /// Stop signal to SIGKILL (Ts to Tk).
     pub fn stop_signal_to_kill(&self) -> Option<Duration> {
         Some(self.kill.as_ref()?.at.since(self.stop_signal.as_ref()?.at))
     }
+}
+
+/// What T0 was taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The deletion of the pod, as this agent saw it.
+    Deletion,
+    /// The kubelet's `Killing`.
+    Killing,
+    /// The exec of the hook.
+    Hook,
+    /// The stop signal.
+    StopSignal,
+    /// SIGKILL.
+    Kill,
+    /// The exit of the main process.
+    Exit,
+    /// The release, or that the main process was found to be gone.
+    Release,
 }
 
 /// How a container ended; exactly one per report.
@@ -157,8 +202,24 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
-    /// Somebody asked for it: a stop signal or SIGKILL came from outside. (Who and why: with Kubernetes.)
+    /// Somebody asked for it: a stop signal or SIGKILL came from outside, and no Kubernetes to tell why.
     Stopped,
+    /// The pod was deleted: by a person, a rolling update, a controller.
+    Deleted,
+    /// The liveness probe failed.
+    Liveness,
+    /// The startup probe failed.
+    StartupProbe,
+    /// The postStart hook failed.
+    PostStart,
+    /// The pod was evicted.
+    Evicted,
+    /// The pod made room for one of higher priority.
+    Preempted,
+    /// The node shut down.
+    NodeShutdown,
+    /// The container was restarted: its definition changed, or all containers of the pod were to be restarted.
+    Restarted,
     /// It crashed.
     Crashed,
     /// It completed.
@@ -231,7 +292,8 @@ pub struct Kill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KillCause {
-    /// The time after the stop signal was over: it came when the grace period says, or after whole seconds.
+    /// The time after the stop signal was over: it came when the grace period says, after whole seconds, or from who sent the
+    /// stop signal.
     GraceExpired,
     /// It came from outside without a stop signal before.
     NoStopSignal,
@@ -257,20 +319,72 @@ pub struct MainExit {
 /// The preStop hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
-    /// The hook's process.
-    pub tgid: Tgid,
-    /// Its command line.
+    /// What it is by the configuration.
+    pub kind: HookKind,
+    /// Whether its times were seen, or concluded from others.
+    pub method: HookMethod,
+    /// Its process, if it has one and that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tgid: Option<Tgid>,
+    /// The command line: what ran, else what was to run. For a request or a pause what the spec says of it.
     pub argv: Vec<String>,
-    /// Its exec.
-    pub started_at: Timestamp,
-    /// Its exit, if it was seen.
+    /// Its beginning: the exec, the kubelet's connection, else T0; none if nothing tells it.
+    pub started_at: Option<Timestamp>,
+    /// Its end, if it was seen or can be concluded.
     pub ended_at: Option<Timestamp>,
-    /// How it ended, if that was seen.
+    /// How its process ended, if that was seen.
     pub status: Option<ExitStatus>,
+    /// Whether it failed, and how.
+    pub failure: Option<HookFailure>,
     /// Whether it was still running when the stop signal came.
     pub running_at_stop_signal: bool,
     /// Whether it was ended by the container's own death, not by itself.
     pub ended_by_container: bool,
+}
+
+impl Hook {
+    /// How long it ran, if its beginning and its end are known.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.ended_at?.since(self.started_at?))
+    }
+}
+
+/// What a hook is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookKind {
+    /// A command in the container.
+    Exec,
+    /// A request of the kubelet's to the container.
+    HttpGet,
+    /// A pause in the kubelet.
+    Sleep,
+    /// Accepted by the API, refused by the kubelet when it is to run.
+    TcpSocket,
+}
+
+/// Where the times of a hook come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookMethod {
+    /// From its exec to its exit.
+    Observed,
+    /// From T0, or the kubelet's connection, to the stop signal.
+    Inferred,
+}
+
+/// How a hook failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookFailure {
+    /// It ended with a status other than 0 or by a signal.
+    Status,
+    /// Its program could not be executed: it is not there, or is no program.
+    Missing,
+    /// The kubelet said that it failed (`FailedPreStopHook`).
+    Reported,
+    /// It is of a kind that the kubelet does not run.
+    Unsupported,
 }
 
 /// The grace period and what was left of it for the stop signal.
@@ -309,6 +423,8 @@ pub enum FindingKind {
     HookOverran,
     /// The hook failed.
     HookFailed,
+    /// The hook's program could not be executed.
+    HookMissing,
     /// SIGKILL came without a stop signal.
     KilledWithoutStopSignal,
     /// The OOM killer ended the main process.
@@ -321,12 +437,13 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
         Self::HookOverran,
         Self::HookFailed,
+        Self::HookMissing,
         Self::KilledWithoutStopSignal,
         Self::OomKilled,
         Self::StuckAfterKill,
@@ -348,7 +465,7 @@ pub enum Doubt {
     MainUncertain,
     /// The agent stopped while the termination was open (`incomplete`).
     AgentStopped,
-    /// The grace period is not known; that it ended was concluded from whole seconds.
+    /// The grace period is not known; that it ended was concluded from the whole seconds before SIGKILL, or from its sender.
     GraceUnknown,
     /// A debugger traced the main process, which changes what signals do.
     Traced,
@@ -358,11 +475,15 @@ pub enum Doubt {
     SignalMissing,
     /// More than one process looked like the hook.
     HookUncertain,
+    /// It was a pod's container, and what its pod is, or which container of it, did not become known in time.
+    PodUnknown,
+    /// Its runtime class may keep the processes of the container in a virtual machine or a kernel of its own.
+    RuntimeOpaque,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::RecordsLost,
         Self::SeenLate,
         Self::ExitMissing,
@@ -373,6 +494,8 @@ impl Doubt {
         Self::KernelKillUnexplained,
         Self::SignalMissing,
         Self::HookUncertain,
+        Self::PodUnknown,
+        Self::RuntimeOpaque,
     ];
 
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.

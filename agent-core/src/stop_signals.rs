@@ -22,3 +22,13 @@ pub(crate) fn of_images() -> impl Iterator<Item = Signal> {
         .into_iter()
         .filter_map(|number| Signal::try_from(number).ok())
 }
+
+/// What the spec of a pod may name, without SIGCHLD, which the kernel sends for every exit of a child, and SIGURG, by which
+/// Go's runtime interrupts its threads: to look at each of those would cost every process of the node.
+pub(crate) fn of_pods() -> impl Iterator<Item = Signal> {
+    const CHLD: u32 = 17;
+    const URG: u32 = 23;
+    (1..=64)
+        .filter(|number| ![CHLD, URG].contains(number))
+        .filter_map(|number| Signal::try_from(number).ok())
+}

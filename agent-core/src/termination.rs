@@ -1,16 +1,25 @@
-//! From the facts of a container to one termination: which signal was the stop signal, which SIGKILL counts, which
-//! process was the hook. A pure function of the facts, so that the order in which they came does not matter.
+//! From the facts of a container to one termination: when it began, which signal was the stop signal, which SIGKILL
+//! counts, what the hook did. A pure function of the facts, so that the order in which they came does not matter.
 
 use std::time::Duration;
 
 use crate::container::Container;
-use crate::event::{Delivery, ExitStatus};
+use crate::event::ExitStatus;
+use crate::grace::{self, Graces, Killed, Spent};
+use crate::pod::PreStop;
 use crate::process::{Origin, Process, SignalFact};
-use crate::report::{Doubt, Hook, Kill, KillCause, MainExit};
-use crate::signal::Signal;
-use crate::stop_signals;
+use crate::report::{Doubt, Grace, Hook, Kill, KillCause, MainExit, Outcome, Start, Trigger};
 use crate::time::Timestamp;
-use crate::verdict;
+use crate::{trigger, verdict};
+
+mod asked;
+mod course;
+mod exec_hook;
+mod inferred_hook;
+
+pub(crate) use asked::{Asked, SKEW, said};
+pub(crate) use course::Course;
+use course::STOP_MAX_DEFAULT;
 
 /// How long after the hook's end the stop signal may come. The kubelet sends it at once (recorded: tens of
 /// milliseconds); a hook without a stop signal by then was a probe that is written like it.
@@ -18,10 +27,6 @@ pub(crate) const HOOK_TO_STOP_SIGNAL_MAX: Duration = Duration::from_secs(5);
 
 /// How far apart the kernel's SIGKILL and the OOM killer's word may be; they are microseconds apart in the kernel.
 const OOM_WINDOW: Duration = Duration::from_secs(1);
-
-/// How long before the first fact that was seen a stop may have begun, where no grace is known: systemd's
-/// `DefaultTimeoutStopSec`, the longest of the usual ones (Kubernetes 30 s, Docker 10 s).
-const STOP_MAX_DEFAULT: Duration = Duration::from_secs(90);
 
 /// One termination as far as it has gone.
 #[derive(Debug)]
@@ -35,49 +40,63 @@ pub(crate) struct Termination<'a> {
     pub(crate) kills_repeated: u32,
     pub(crate) exit: Option<&'a MainExit>,
     pub(crate) released_at: Option<Timestamp>,
+    /// T0 as Kubernetes tells it.
+    pub(crate) asked: Option<Asked>,
+    /// Why it was stopped, as far as Kubernetes tells.
+    pub(crate) reason: Option<Trigger>,
+    graces: Graces,
+    /// The grace that was in force, if it is known.
+    grace: Option<Duration>,
     hook_uncertain: bool,
 }
 
 impl<'a> Termination<'a> {
     /// None if nothing says that the container is being terminated.
     pub(crate) fn of(container: &'a Container) -> Option<Self> {
-        let main = container.main()?;
-        let exit = main.exit.as_ref();
-        let kill = effective_kill(main);
-        let stop = stop_signal(container, main, kill);
-        let last = [
-            stop.map(|fact| fact.at),
-            kill.map(|fact| fact.at),
-            exit.map(|exit| exit.at),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
-        let (hook, hook_uncertain) = find_hook(container, main, last);
-        let hook = hook.map(|process| as_hook(process, stop, main));
-        let begun = last.is_some()
+        let course = Course::of(container)?;
+        let Course {
+            main, stop, kill, ..
+        } = course;
+        let asked = asked::asked(&course);
+        let reason = trigger::reason(&course, asked.as_ref());
+        let graces = Graces::of(&course, asked.as_ref(), reason);
+        let (hook, hook_uncertain) = find_hook(&course, asked.as_ref(), reason, &graces);
+        let begun = course.last().is_some()
+            || asked.is_some()
             || hook.is_some()
             || container.released_at.is_some()
             || main.vanished_at.is_some();
-        begun.then(|| {
-            let cause = kill.map(|fact| (fact, kill_cause(container, hook.as_ref(), stop, fact)));
-            Self {
-                container,
-                main,
-                stop,
-                stops_repeated: stop.map_or(0, |stop| {
-                    main.stops.after(stop, |other| other.signal == stop.signal)
-                }),
-                kill: cause,
-                kills_repeated: kill.map_or(0, |kill| {
-                    main.kills
-                        .after(kill, |other| other.sender.outside && !other.sender.kernel)
-                }),
-                exit,
-                released_at: container.released_at,
-                hook,
-                hook_uncertain,
+        if !begun {
+            return None;
+        }
+        let (kill, grace) = match kill {
+            Some(kill) => {
+                let spent = spent(&course, asked, hook.as_ref());
+                let (cause, grace) = kill_cause(&course, &graces, &spent, kill);
+                (Some((kill, cause)), grace)
             }
+            None => (None, graces.known),
+        };
+        Some(Self {
+            container,
+            main,
+            stop,
+            stops_repeated: stop.map_or(0, |stop| {
+                main.stops.after(stop, |other| other.signal == stop.signal)
+            }),
+            kill,
+            kills_repeated: kill.map_or(0, |(kill, _)| {
+                main.kills
+                    .after(kill, |other| other.sender.outside && !other.sender.kernel)
+            }),
+            exit: course.exit,
+            released_at: container.released_at,
+            hook,
+            asked,
+            reason,
+            graces,
+            grace,
+            hook_uncertain,
         })
     }
 
@@ -92,18 +111,35 @@ impl<'a> Termination<'a> {
 
     /// T0.
     pub(crate) fn started_at(&self) -> Timestamp {
+        self.start().map_or_else(Timestamp::default, |(at, _)| at)
+    }
+
+    /// What T0 was taken from.
+    pub(crate) fn started_by(&self) -> Start {
+        self.start().map_or(Start::Release, |(_, by)| by)
+    }
+
+    fn start(&self) -> Option<(Timestamp, Start)> {
+        let asked = self.asked.map(|asked| (asked.at, asked.by));
+        match (asked, self.seen_start()) {
+            (Some(asked), Some(seen)) if seen.0 <= asked.0 => Some(seen),
+            (asked, seen) => asked.or(seen),
+        }
+    }
+
+    /// T0 as the kernel shows it.
+    fn seen_start(&self) -> Option<(Timestamp, Start)> {
+        let hook = self.hook.as_ref().and_then(|hook| hook.started_at);
         [
-            self.hook.as_ref().map(|hook| hook.started_at),
-            self.stop.map(|stop| stop.at),
-            self.kill.map(|(kill, _)| kill.at),
-            self.exit.map(|exit| exit.at),
-            self.released_at,
-            self.main.vanished_at,
+            (hook, Start::Hook),
+            (self.stop.map(|stop| stop.at), Start::StopSignal),
+            (self.kill.map(|(kill, _)| kill.at), Start::Kill),
+            (self.exit.map(|exit| exit.at), Start::Exit),
+            (self.released_at, Start::Release),
+            (self.main.vanished_at, Start::Release),
         ]
         .into_iter()
-        .flatten()
-        .next()
-        .unwrap_or_default()
+        .find_map(|(at, by)| Some((at?, by)))
     }
 
     /// Whether only a process that looks like the hook says that the container is being terminated.
@@ -113,18 +149,57 @@ impl<'a> Termination<'a> {
             && self.exit.is_none()
             && self.released_at.is_none()
             && self.main.vanished_at.is_none()
+            && self.asked.is_none()
+    }
+
+    /// Whether somebody outside ended it, or tried to.
+    fn was_stopped(&self) -> bool {
+        let killed = |kill: &SignalFact| kill.sender.outside && !kill.sender.kernel;
+        self.stop.is_some() || self.kill.is_some_and(|(kill, _)| killed(kill))
+    }
+
+    /// Whether it was stopped, as opposed to having ended by itself.
+    pub(crate) fn is_stop(&self, outcome: Outcome) -> bool {
+        self.was_stopped()
+            || self.hook.as_ref().is_some_and(|hook| hook.tgid.is_some())
+            || outcome == Outcome::ExitedEarly
+            || (matches!(outcome, Outcome::InProgress | Outcome::Unknown) && self.asked.is_some())
+    }
+
+    /// Whether it is a pod's container that was stopped for a reason which may still be told.
+    pub(crate) fn lacks_reason(&self) -> bool {
+        self.container.is_pods && self.reason.is_none() && self.was_stopped()
+    }
+
+    /// The grace in force and what was left of it, if it is known.
+    pub(crate) fn grace(&self) -> Option<Grace> {
+        let spent = Spent {
+            hook: self.hook.as_ref(),
+            asked: self.asked,
+            stop: self.stop.map(|stop| stop.at),
+            role: self.container.spec.role,
+        };
+        Some(grace::grace(self.grace?, &spent))
     }
 
     /// Whether the main process went without being told to, in a way in which a daemon leaves its first process:
-    /// status 0, and it was not a namespace's init. Then it depends on what is left in the container.
+    /// status 0, and it was not a namespace's init. Then it depends on what is left in the container. A runtime's
+    /// container ends with its first process; only a helper that ran no program may go before that.
     pub(crate) fn may_go_on(&self) -> bool {
-        self.stop.is_none()
+        let ends = self.container.is_of_runtime() && self.main.has_run();
+        !ends
+            && self.stop.is_none()
             && self.kill.is_none()
             && self.released_at.is_none()
             && self
                 .exit
                 .is_some_and(|exit| exit.status == ExitStatus::Code(0))
             && !self.main.is_init()
+    }
+
+    /// Whether only a stage of the runtime has come and gone: the container's program was not begun.
+    pub(crate) fn is_stage(&self) -> bool {
+        self.container.is_of_runtime() && !self.main.has_run() && self.may_go_on()
     }
 
     /// What keeps the verdict from being certain, as far as the facts of the container tell. `lost` says when facts were
@@ -145,11 +220,11 @@ impl<'a> Termination<'a> {
                 Doubt::RecordsLost,
                 lost.is_some_and(|lost| self.may_have_begun_before(lost)),
             ),
-            (Doubt::SeenLate, late),
+            (Doubt::SeenLate, late || self.hook_began_unseen()),
             (Doubt::MainUncertain, self.container.main_is_ambiguous()),
             (
                 Doubt::GraceUnknown,
-                cause == Some(KillCause::GraceExpired) && self.container.grace().is_none(),
+                cause == Some(KillCause::GraceExpired) && self.grace.is_none(),
             ),
             (Doubt::Traced, traced),
             (
@@ -158,18 +233,36 @@ impl<'a> Termination<'a> {
             ),
             (Doubt::SignalMissing, verdict::is_signal_missing(self)),
             (Doubt::HookUncertain, self.hook_uncertain),
+            (Doubt::RuntimeOpaque, self.container.is_opaque()),
         ];
         all.into_iter()
             .filter_map(|(doubt, holds)| holds.then_some(doubt))
             .collect()
     }
 
+    /// Whether it was asked to stop before anybody watched it, so that a stop signal may have come that was not seen.
+    pub(crate) fn began_out_of_sight(&self) -> bool {
+        let known_at = self.main.known_at;
+        self.stop.is_none()
+            && self.container.from_scan
+            && self.main.origin == Origin::Found
+            && self.asked.is_some_and(|asked| asked.at <= known_at)
+    }
+
+    /// Whether the times of the hook rest on a T0 that is only known to a second.
+    fn hook_began_unseen(&self) -> bool {
+        let started_at = self.hook.as_ref().and_then(|hook| hook.started_at);
+        self.asked.is_some_and(|asked| {
+            asked.by == Start::Deletion && !asked.exact && started_at == Some(asked.at)
+        })
+    }
+
     /// Whether a part of the termination may lie before `then`: it began there, or its beginning was not seen and may.
     fn may_have_begun_before(&self, then: Timestamp) -> bool {
-        let spec = self.container.spec.as_ref();
-        let hook_missing = self.hook.is_none() && spec.is_some_and(|spec| spec.pre_stop.is_some());
-        let reach = if self.stop.is_none() || hook_missing {
-            self.container.grace().unwrap_or(STOP_MAX_DEFAULT)
+        let hook_missing = self.hook.is_none() && self.container.spec.hook.is_some();
+        let begun_in_sight = self.asked.is_some_and(|asked| asked.exact);
+        let reach = if !begun_in_sight && (self.stop.is_none() || hook_missing) {
+            self.graces.likely().unwrap_or(STOP_MAX_DEFAULT)
         } else {
             Duration::ZERO
         };
@@ -177,123 +270,64 @@ impl<'a> Termination<'a> {
     }
 }
 
-/// The first SIGKILL that can have killed the main process: not thrown away, and not sent to one that was ending by
-/// itself. SIGKILLs that a dying namespace's init makes the kernel send are for others than the main process.
-fn effective_kill(main: &Process) -> Option<&SignalFact> {
-    let ended_otherwise = main.exit.is_some() && main.died_of() != Some(Signal::KILL);
-    main.kills.iter().find(|fact| {
-        !ended_otherwise
-            && fact.result != Delivery::Ignored
-            && !fact.too_late
-            && main.exit.as_ref().is_none_or(|exit| fact.at <= exit.at)
-    })
-}
-
-/// The first stop signal that counts.
-fn stop_signal<'a>(
-    container: &Container,
-    main: &'a Process,
-    kill: Option<&SignalFact>,
-) -> Option<&'a SignalFact> {
-    let end = [
-        main.exit.as_ref().map(|exit| exit.at),
-        kill.map(|kill| kill.at),
-    ]
-    .into_iter()
-    .flatten()
-    .min();
-    let counts = |fact: &&SignalFact| {
-        // Fatal by its default action, and yet the process ended with a status: it was ending before.
-        let came_while_ending = fact.exiting && main.exit.is_some() && main.died_of().is_none();
-        !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
-    };
-    let (stop_signal, configured) = container.stop_signal();
-    let first = main
-        .stops
-        .iter()
-        .filter(|fact| fact.signal == stop_signal)
-        .find(counts);
-    if first.is_some() || configured {
-        return first;
-    }
-    let end = end?;
-    main.stops
-        .iter()
-        .filter(|fact| stop_signals::of_images().any(|other| other == fact.signal))
-        .filter(|fact| fact.result != Delivery::Ignored)
-        .filter(|fact| end.since(fact.at) <= STOP_MAX_DEFAULT)
-        .find(counts)
-}
-
-/// The process that was the hook, and whether another could as well have been. `last` is when the termination at the
-/// latest began.
-fn find_hook<'a>(
-    container: &'a Container,
-    main: &Process,
-    last: Option<Timestamp>,
-) -> (Option<&'a Process>, bool) {
-    let in_time = |process: &&Process| {
-        process
-            .hook_at
-            .is_some_and(|at| last.is_none_or(|last| at <= last))
-    };
-    let mut likely: Vec<&Process> = container
-        .processes
-        .values()
-        .filter(|process| process.tgid != main.tgid && !process.spent)
-        .filter(in_time)
-        .collect();
-    likely.sort_by_key(|process| (process.hook_at, process.tgid));
-    let uncertain = likely.len() > 1;
-    // A hook is not started twice: what starts while it runs is a probe, and one that ended before was.
-    let hook = likely.into_iter().reduce(|earlier, later| {
-        let ended = earlier.exit.as_ref().map(|exit| exit.at);
-        if ended.is_some_and(|ended| Some(ended) <= later.hook_at) {
-            later
-        } else {
-            earlier
+fn find_hook(
+    course: &Course<'_>,
+    asked: Option<&Asked>,
+    reason: Option<Trigger>,
+    graces: &Graces,
+) -> (Option<Hook>, bool) {
+    match course.container.spec.hook.as_ref() {
+        None => (None, false),
+        Some(PreStop::Exec { command }) => exec_hook::find(course, asked, command),
+        Some(other) => {
+            let hook = asked.and_then(|asked| {
+                inferred_hook::find(course, asked, reason, graces.likely(), other)
+            });
+            (hook, false)
         }
-    });
-    (hook, uncertain)
+    }
 }
 
-fn as_hook(process: &Process, stop: Option<&SignalFact>, main: &Process) -> Hook {
-    let started_at = process.hook_at.unwrap_or(process.start);
-    let ended_at = process.exit.as_ref().map(|exit| exit.at);
-    let main_exit = main.exit.as_ref().map(|exit| exit.at);
-    let ended_after_main = main_exit.is_some_and(|exit| ended_at.is_none_or(|ended| ended >= exit));
-    Hook {
-        tgid: process.tgid,
-        argv: process.argv.clone(),
-        started_at,
-        ended_at,
-        status: process.exit.as_ref().map(|exit| exit.status),
-        running_at_stop_signal: stop
-            .is_some_and(|stop| ended_at.is_none_or(|ended| ended > stop.at)),
-        ended_by_container: ended_after_main && process.died_of() == Some(Signal::KILL),
+/// What of the grace was used up when the stop signal came.
+fn spent<'a>(course: &Course<'_>, asked: Option<Asked>, hook: Option<&'a Hook>) -> Spent<'a> {
+    Spent {
+        hook,
+        asked,
+        stop: course.stop.map(|stop| stop.at),
+        role: course.container.spec.role,
     }
 }
 
 fn kill_cause(
-    container: &Container,
-    hook: Option<&Hook>,
-    stop: Option<&SignalFact>,
+    course: &Course<'_>,
+    graces: &Graces,
+    spent: &Spent<'_>,
     kill: &SignalFact,
-) -> KillCause {
-    if kill.sender.kernel {
+) -> (KillCause, Option<Duration>) {
+    let cause = if kill.sender.kernel {
         let near =
             |at: Timestamp| at.since(kill.at) <= OOM_WINDOW && kill.at.since(at) <= OOM_WINDOW;
         // The pid may be that of any thread, and the SIGKILL goes to all that share the memory: near in time is enough.
-        if container.oom.iter().any(|(_pid, at)| near(*at)) {
-            return KillCause::Oom;
+        if course.container.oom.iter().any(|(_pid, at)| near(*at)) {
+            KillCause::Oom
+        } else {
+            KillCause::Kernel
         }
-        return KillCause::Kernel;
-    }
-    if !kill.sender.outside {
-        return KillCause::Inside;
-    }
-    match stop {
-        None => KillCause::NoStopSignal,
-        Some(stop) => verdict::cause_after_stop(container.grace(), hook, kill.at.since(stop.at)),
-    }
+    } else if !kill.sender.outside {
+        KillCause::Inside
+    } else {
+        return match course.stop {
+            None => (KillCause::NoStopSignal, graces.known),
+            Some(stop) => {
+                let same = stop.sender.comm == kill.sender.comm
+                    && stop.sender.parent_comm == kill.sender.parent_comm;
+                let killed = Killed {
+                    waited: kill.at.since(stop.at),
+                    by_the_runtime: same && course.container.is_of_runtime(),
+                };
+                grace::cause_after_stop(graces, spent, killed)
+            }
+        };
+    };
+    (cause, graces.known)
 }

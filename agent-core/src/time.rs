@@ -17,6 +17,15 @@ impl Timestamp {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// This time less `duration`, at the least the beginning of the clock.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// This time plus `duration`, at the most the end of the clock.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

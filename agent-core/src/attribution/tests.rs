@@ -24,6 +24,7 @@ fn config(globs: &[&str]) -> Config {
         systemd: true,
         containers: true,
         selectors: globs.iter().map(|glob| named(glob)).collect(),
+        pods: false,
         limits: Limits::default(),
     }
 }
@@ -81,6 +82,115 @@ fn containers_of_every_runtime_and_driver() {
         Containerd,
         SHORT,
     );
+}
+
+const UID: &str = "11111111-2222-3333-4444-555555555555";
+const UNDERSCORED: &str = "11111111_2222_3333_4444_555555555555";
+/// Of a static pod: a hash.
+const HASH: &str = "d1a5f3e0c2b4968700112233445566ff";
+
+/// Kind and pod of a container with this path, below `pod` the folders of the pod.
+fn of_pod(path: &str) -> (SubjectKind, Option<String>) {
+    let selectors = Selectors::compile(&config(&[])).unwrap();
+    let path = path.replace("ID2", ID2).replace("ID", ID);
+    let subject = selectors.subject(CgroupId(1), &path).expect(&path);
+    assert_eq!(subject.container_id.as_deref(), Some(ID), "{path}");
+    (subject.kind, subject.pod_uid)
+}
+
+#[test]
+fn the_pod_is_read_from_the_path_for_every_driver_runtime_and_class() {
+    let runtimes = [
+        ("cri-containerd-ID.scope", "ID", Containerd),
+        ("crio-ID.scope", "crio-ID", Crio),
+        ("docker-ID.scope", "ID", Containerd),
+    ];
+    for (scope, folder, kind) in runtimes {
+        let by_scope = if scope.starts_with("docker") {
+            Docker
+        } else {
+            kind
+        };
+        for (uid, underscored) in [(UID, UNDERSCORED), (HASH, HASH)] {
+            let found = |kind| (kind, Some(uid.to_owned()));
+            // Guaranteed pods lie beside the other classes.
+            for class in ["", "burstable", "besteffort"] {
+                let (slices, folders) = if class.is_empty() {
+                    (format!("kubepods-pod{underscored}.slice"), String::new())
+                } else {
+                    (
+                        format!("kubepods-{class}.slice/kubepods-{class}-pod{underscored}.slice"),
+                        format!("/{class}"),
+                    )
+                };
+                let systemd = format!("/kubepods.slice/{slices}/{scope}");
+                let cgroupfs = format!("/kubepods{folders}/pod{uid}/{folder}");
+                // On the node itself; as a service of its own (k3s); in a container (kind, minikube, k3d).
+                for above in [
+                    "",
+                    "/system.slice/k3s.service",
+                    "/system.slice/docker-ID2.scope",
+                    "/docker/ID2",
+                ] {
+                    assert_eq!(of_pod(&format!("{above}{systemd}")), found(by_scope));
+                    assert_eq!(of_pod(&format!("{above}{cgroupfs}")), found(kind));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pod_is_read_from_the_forms_of_single_installations() {
+    let uid = Some(UID.to_owned());
+    let kind = "/system.slice/docker-ID2.scope/kubelet.slice/kubelet-kubepods.slice";
+    for (path, runtime) in [
+        (
+            format!(
+                "{kind}/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{UNDERSCORED}.slice/cri-containerd-ID.scope"
+            ),
+            Containerd,
+        ),
+        (
+            format!("/docker/ID2/kubelet/kubepods/burstable/pod{UID}/ID"),
+            Containerd,
+        ),
+        (
+            format!("/system.slice/kubepods-besteffort-pod{UNDERSCORED}.slice:cri-containerd:ID"),
+            Containerd,
+        ),
+        (
+            format!(
+                "/user.slice/user-1000.slice/user@1000.service/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/crio-ID.scope"
+            ),
+            Crio,
+        ),
+    ] {
+        assert_eq!(of_pod(&path), (runtime, uid.clone()), "{path}");
+    }
+}
+
+#[test]
+fn what_is_no_pod_of_a_kubelet_has_none() {
+    for path in [
+        "/machine.slice/machine-libpod_pod_ID2.slice/libpod-ID.scope",
+        "/libpod_parent/ID2/libpod-ID",
+        "/system.slice/podman.service/libpod-payload-ID",
+        "/k8s.io/ID",
+        "/docker/ID",
+    ] {
+        assert_eq!(of_pod(path).1, None, "{path}");
+    }
+    let inner = format!("/kubepods/pod{UID}/ID2/docker/ID");
+    assert_eq!(of_pod(&inner), (Docker, None));
+    // crun's own cgroup inside of CRI-O's belongs to the container.
+    is_none(&format!(
+        "/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/crio-ID.scope/container"
+    ));
+    is_none(&format!(
+        "/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/crio-conmon-ID.scope"
+    ));
+    is_none(&format!("/kubepods.slice/kubepods-pod{UNDERSCORED}.slice"));
 }
 
 #[test]

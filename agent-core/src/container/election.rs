@@ -5,7 +5,8 @@
 //! count if another is there: a runtime's helper that makes the real one and goes.
 //!
 //! A sandbox (Kubernetes' and CRI-O's `pause`, podman's `catatonit -P`) holds namespaces for other containers and is
-//! killed as a matter of course. No path tells it from a container, its main process does: such a one is no subject.
+//! killed as a matter of course. No path tells it from a container, its main process does: such a one is no subject,
+//! unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
 
 use super::Container;
 use crate::process::{Origin, Process};
@@ -15,8 +16,7 @@ impl Container {
     /// The main process, as far as the facts tell now.
     pub(crate) fn main(&self) -> Option<&Process> {
         self.candidates().min_by_key(|process| {
-            let left_without_exec =
-                process.exit.is_some() && process.exec_at.is_none() && process.argv.is_empty();
+            let left_without_exec = process.exit.is_some() && !process.has_run();
             let rank = match (process.is_init(), left_without_exec) {
                 (true, _) => 0,
                 (false, false) => 1,
@@ -46,19 +46,49 @@ impl Container {
         })
     }
 
-    /// Whether it is a sandbox, which is no subject.
-    pub(crate) fn is_sandbox(&self) -> bool {
-        let is_container = match self.subject.kind {
+    /// Whether a runtime made it for a container.
+    pub(crate) const fn is_of_runtime(&self) -> bool {
+        match self.subject.kind {
             SubjectKind::Docker
             | SubjectKind::Podman
             | SubjectKind::Containerd
             | SubjectKind::Crio => true,
             SubjectKind::SystemdService | SubjectKind::SystemdScope | SubjectKind::Cgroup => false,
-        };
-        is_container
+        }
+    }
+
+    /// Whether it is a sandbox, which is no subject.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        self.is_of_runtime()
+            && !self.is_named()
             && self.main().is_some_and(|main| {
                 main.comm == "pause"
-                    || (main.comm == "catatonit" && main.argv.iter().any(|word| word == "-P"))
+                    || (main.comm == "catatonit" && main.argv().iter().any(|word| word == "-P"))
+            })
+    }
+
+    /// Whether its processes on the node are a virtual machine's or a sandboxed kernel's instead of its own: its pod names
+    /// a runtime class, and the main process is one of such a runtime (Kata Containers, gVisor).
+    pub(crate) fn is_opaque(&self) -> bool {
+        const RUNTIMES: [&str; 8] = [
+            "qemu-",
+            "firecracker",
+            "cloud-hyperviso",
+            "stratovirt",
+            "dragonball",
+            "virtiofsd",
+            "containerd-shim-kata",
+            "runsc",
+        ];
+        let has_class = self
+            .pod
+            .as_ref()
+            .is_some_and(|pod| pod.pod.runtime_class.is_some());
+        let is_one = |name: &str| RUNTIMES.iter().any(|one| name.starts_with(one));
+        has_class
+            && self.main().is_some_and(|main| {
+                let program = main.argv().first().and_then(|path| path.rsplit('/').next());
+                is_one(&main.comm) || program.is_some_and(is_one)
             })
     }
 }

@@ -5,16 +5,17 @@
 )]
 
 use core::mem::{offset_of, size_of};
+use core::net::Ipv6Addr;
 
 use agent_common::record::{
-    AttachRecord, CgroupRecord, CgroupStateRecord, ExecRecord, ExitRecord, Header, Kind, OomRecord,
-    Process as ProcessRecord, SignalRecord,
+    AttachRecord, CgroupRecord, CgroupStateRecord, ConnectRecord, Endpoint, ExecRecord, ExitRecord,
+    Header, Kind, OomRecord, Process as ProcessRecord, SignalRecord,
 };
 use proptest::prelude::{any, proptest};
 
 use super::{DecodeError, decode, size_of_kind};
 use crate::event::{
-    CgroupId, Delivery, Event, EventKind, ExitStatus, Handler, Process, SignalSent, Tgid,
+    CgroupId, Connect, Delivery, Event, EventKind, ExitStatus, Handler, Process, SignalSent, Tgid,
 };
 use crate::signal::Signal;
 use crate::time::Timestamp;
@@ -194,6 +195,46 @@ fn an_exit_status_is_as_for_wait() {
 }
 
 #[test]
+fn an_exit_without_an_exec_is_told() {
+    let executed = |value: u32| {
+        let record = Bytes::of(Kind::Exit).u32(offset_of!(ExitRecord, executed), value);
+        match record.kind() {
+            EventKind::Exit(exit) => exit.executed,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(executed(1));
+    assert!(!executed(0));
+}
+
+#[test]
+fn a_connection_is_read_with_its_address_as_people_write_it() {
+    let record = |address: &str, port: u32| {
+        let address: Ipv6Addr = address.parse().unwrap();
+        let endpoint = offset_of!(ConnectRecord, endpoint);
+        Bytes::of(Kind::Connect)
+            .process(offset_of!(ConnectRecord, process), 5, b"kubelet")
+            .put(endpoint + offset_of!(Endpoint, address), &address.octets())
+            .u32(endpoint + offset_of!(Endpoint, port), port)
+    };
+    let read = |address: &str, expected: &str| {
+        assert_eq!(
+            record(address, 65_535).kind(),
+            EventKind::Connect(Connect {
+                process: process(5, "kubelet"),
+                address: expected.parse().unwrap(),
+                port: 65_535,
+            })
+        );
+    };
+    read("::ffff:10.0.0.7", "10.0.0.7");
+    read("fd00::7", "fd00::7");
+    read("::1", "::1");
+    let error = decode(&record("::1", 65_536).0).unwrap_err();
+    assert_eq!(error, DecodeError::InvalidPort(65_536));
+}
+
+#[test]
 fn the_other_kinds_are_read() {
     let attach = Bytes::of(Kind::Attach).process(offset_of!(AttachRecord, process), 5, b"runc");
     assert_eq!(attach.kind(), EventKind::Attach(process(5, "runc")));
@@ -243,7 +284,7 @@ fn a_record_cut_anywhere_is_short() {
 #[test]
 fn what_does_not_exist_is_an_error() {
     let reason = |bytes: Bytes| decode(&bytes.0).unwrap_err().reason();
-    for kind in [0, 9, u32::MAX] {
+    for kind in [0, 10, u32::MAX] {
         assert_eq!(
             decode(&Bytes::of(Kind::Exit).u32(0, kind).0),
             Err(DecodeError::UnknownKind(kind))
@@ -273,7 +314,7 @@ fn what_does_not_exist_is_an_error() {
 proptest! {
     #[test]
     fn any_bytes_are_an_event_or_a_known_reason(
-        kind in 0_u32..10,
+        kind in 0_u32..11,
         mut bytes in proptest::collection::vec(any::<u8>(), 0..1200),
         fits: bool,
     ) {

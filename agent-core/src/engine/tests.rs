@@ -7,7 +7,11 @@
 mod exclusions;
 mod findings;
 mod following;
+mod hooks;
 mod outcomes;
 mod plot;
+mod pod_plot;
+mod pods;
 mod properties;
 mod scene;
+mod stage;

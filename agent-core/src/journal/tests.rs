@@ -1,10 +1,16 @@
 //! Lines out and in, and what is said of bad ones.
 
+use std::time::Duration;
+
 use super::{Entry, Header, JournalError, Reader, Replay, header_line, input_line};
 use crate::config::{Config, Limits, Selector};
-use crate::event::{CgroupId, Event, EventKind, Exit, ExitStatus, Process, Tgid};
+use crate::event::{CgroupId, Connect, Event, EventKind, Exit, ExitStatus, Process, Tgid};
 use crate::input::Input;
 use crate::output::Output;
+use crate::pod::{
+    Deletion, Disruption, KubeletEvent, KubeletEventKind, Pod, PodContainer, PreStop, Role,
+    Workload,
+};
 use crate::time::Timestamp;
 
 fn config() -> Config {
@@ -13,10 +19,11 @@ fn config() -> Config {
         containers: false,
         selectors: vec![Selector {
             cgroup: "/demo/*".to_owned(),
-            grace: Some(std::time::Duration::from_millis(1500)),
+            grace: Some(Duration::from_millis(1500)),
             stop_signal: Some("SIGINT".parse().unwrap()),
             pre_stop: Some(vec!["sleep".to_owned(), "1".to_owned()]),
         }],
+        pods: false,
         limits: Limits::default(),
     }
 }
@@ -39,21 +46,109 @@ fn crash() -> Input {
         container: Some(CgroupId(7)),
         cgroup: CgroupId(7),
         kind: EventKind::Exit(Exit {
-            process: Process {
-                tgid: Tgid(3),
-                ns_tgid: 1,
-                ns_level: 1,
-                ns_inum: 4,
-                start: Timestamp(1),
-                container: Some(CgroupId(7)),
-                parent_tgid: Tgid(2),
-                parent_outside: true,
-                parent_comm: "shim".to_owned(),
-                comm: "app".to_owned(),
-            },
+            process: process(),
             status: ExitStatus::Code(1),
+            executed: true,
         }),
     })
+}
+
+fn process() -> Process {
+    Process {
+        tgid: Tgid(3),
+        ns_tgid: 1,
+        ns_level: 1,
+        ns_inum: 4,
+        start: Timestamp(1),
+        container: Some(CgroupId(7)),
+        parent_tgid: Tgid(2),
+        parent_outside: true,
+        parent_comm: "shim".to_owned(),
+        comm: "app".to_owned(),
+    }
+}
+
+fn of_pods() -> Vec<Input> {
+    let hooks = [
+        None,
+        Some(PreStop::Exec {
+            command: vec!["flush".to_owned()],
+        }),
+        Some(PreStop::HttpGet {
+            host: None,
+            port: Some(80),
+            path: "/stop".to_owned(),
+        }),
+        Some(PreStop::Sleep {
+            duration: Duration::from_secs(2),
+        }),
+        Some(PreStop::TcpSocket),
+    ];
+    let pods = hooks.map(|pre_stop| Input::Pod {
+        pod: Box::new(pod(pre_stop)),
+        seen_at: Timestamp(8),
+        listed: true,
+    });
+    let connect = EventKind::Connect(Connect {
+        process: process(),
+        address: "10.0.0.5".parse().unwrap(),
+        port: 80,
+    });
+    let others = [
+        Input::PodGone {
+            uid: "u".to_owned(),
+            seen_at: Timestamp(8),
+            listed: false,
+        },
+        Input::Kubelet {
+            event: KubeletEvent {
+                pod_uid: "u".to_owned(),
+                container: Some("app".to_owned()),
+                kind: KubeletEventKind::LivenessFailed,
+                happened_at: Timestamp(7),
+            },
+            seen_at: Timestamp(8),
+        },
+        Input::Event(Event {
+            at: Timestamp(8),
+            container: Some(CgroupId(7)),
+            cgroup: CgroupId(1),
+            kind: connect,
+        }),
+    ];
+    pods.into_iter().chain(others).collect()
+}
+
+fn pod(pre_stop: Option<PreStop>) -> Pod {
+    let container = PodContainer {
+        name: "app".to_owned(),
+        role: Role::Sidecar,
+        ids: vec!["i".to_owned()],
+        pre_stop,
+        stop_signal: Some("SIGUSR1".parse().unwrap()),
+        liveness_grace: Some(Duration::from_secs(1)),
+        startup_grace: None,
+        probe_ports: vec![80],
+    };
+    Pod {
+        uid: "u".to_owned(),
+        cgroup_uid: Some("h".to_owned()),
+        namespace: "shop".to_owned(),
+        name: "web".to_owned(),
+        workload: Workload {
+            kind: "StatefulSet".to_owned(),
+            name: "web".to_owned(),
+        },
+        grace: Duration::from_secs(30),
+        deletion: Some(Deletion {
+            requested_at: Timestamp(6),
+            grace: Duration::from_secs(3),
+        }),
+        disruption: Some(Disruption::Preempted),
+        ips: vec!["fd00::5".parse().unwrap()],
+        runtime_class: Some("kata".to_owned()),
+        containers: vec![container],
+    }
 }
 
 #[test]
@@ -74,7 +169,10 @@ fn lines_come_back_as_they_went() {
         Input::ScanFinished,
         Input::Lost { records: 2 },
         Input::Shutdown,
-    ] {
+    ]
+    .into_iter()
+    .chain(of_pods())
+    {
         let line = input_line(&input, Timestamp(9)).unwrap();
         assert!(line.starts_with("{\"at\":9,\"input\":"));
         let entry = Entry {

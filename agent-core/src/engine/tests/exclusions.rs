@@ -172,6 +172,7 @@ fn the_sandbox_is_no_subject() {
         .happens(EventKind::Exit(crate::event::Exit {
             process: pause(),
             status: crate::event::ExitStatus::Code(2),
+            executed: true,
         }))
         .removed()
         .no_report();
@@ -281,6 +282,42 @@ fn the_runtimes_helper_is_not_the_main_process() {
     assert!(!said.iter().any(withdrawn), "{said:#?}");
 }
 
+/// Recorded on a loaded node: the stage is found by its look into the cgroup, and the program starts more than a second
+/// after its exit.
+#[test]
+fn a_stage_of_the_runtime_that_was_found_is_not_the_main_process() {
+    let mut stage = found(Who::Stage);
+    stage.argv = super::scene::words("/usr/bin/runc init");
+    let begun = || {
+        let scene = Scene::container();
+        let stage = Input::Processes {
+            container: CONTAINER,
+            processes: vec![stage.clone()],
+        };
+        scene.at(1.0).tells(stage).at(1.1).exits(Who::Stage, 0)
+    };
+    let report = begun()
+        .at(2.5)
+        .execs(Who::Main, "/app")
+        .found(&[Who::Main])
+        .at(10.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().argv, ["/app"]);
+    assert_eq!(report.doubts, []);
+    begun().tells(Input::Shutdown).no_report();
+    begun().at(60.0).no_report();
+    let after_all = begun().at(60.0).execs(Who::Main, "/app").at(70.0);
+    let report = after_all
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().argv, ["/app"]);
+}
+
 #[test]
 fn a_container_found_just_before_its_end_is_seen_late() {
     let scene = Scene::of(config(Vec::new()))
@@ -374,7 +411,10 @@ fn the_hook_is_the_last_of_those_that_look_like_it() {
         .exits(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(report.hook.as_ref().unwrap().tgid, Who::Hook.process().tgid);
+    assert_eq!(
+        report.hook.as_ref().unwrap().tgid,
+        Some(Who::Hook.process().tgid)
+    );
     assert_eq!(doubts(&report), [Doubt::HookUncertain]);
     let later = Scene::with(30, Some("check"))
         .running()
@@ -451,6 +491,7 @@ fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
         EventKind::Exit(crate::event::Exit {
             process: Who::Main.process(),
             status: crate::event::ExitStatus::Code(1),
+            executed: true,
         }),
     );
     if let Input::Event(event) = &mut exit {
@@ -553,6 +594,29 @@ fn a_helper_that_went_without_exec_gives_way_at_once() {
     assert_eq!(report.outcome, Outcome::Graceful);
 }
 
+/// Seen with real runtimes: the look at the container began before the helper's exit and was told after it.
+#[test]
+fn what_exited_while_the_container_was_looked_at_is_not_found() {
+    let report = Scene::container()
+        .at(1.0)
+        .attached(Who::Stage)
+        .found(&[Who::Plain])
+        .at(1.01)
+        .exits(Who::Stage, 0)
+        .at(1.02)
+        .found(&[Who::Stage, Who::Plain])
+        .at(2.0)
+        .execs(Who::Plain, "/app")
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .exits(Who::Plain, 0)
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(report.doubts, []);
+}
+
 /// As the kubelet does when it cleans up a pod's cgroup: to all, dead or alive.
 #[test]
 fn a_sigkill_that_the_kernel_threw_away_is_no_kill() {
@@ -579,6 +643,7 @@ fn a_number_that_was_used_again_is_another_process() {
         .happens(EventKind::Exit(crate::event::Exit {
             process: old.clone(),
             status: crate::event::ExitStatus::Code(1),
+            executed: true,
         }))
         .happens(EventKind::Attach(old))
         .at(20.0)
@@ -593,6 +658,7 @@ fn a_number_that_was_used_again_is_another_process() {
         .happens(EventKind::Exit(crate::event::Exit {
             process: new.clone(),
             status: crate::event::ExitStatus::Code(1),
+            executed: true,
         }))
         .report();
     assert_eq!(report.main.unwrap().start, new.start);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::hooks::missing;
 use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, kinds};
 use crate::event::EventKind;
 use crate::report::{FindingKind, Report};
@@ -141,6 +142,10 @@ fn each_finding_names_its_facts() {
         "The preStop hook `/bin/sh /stop.sh` exited with status 127 after 20.0 ms."
     );
     assert_eq!(
+        evidence(&missing(), FindingKind::HookMissing),
+        "The preStop hook `/no/such` could not be executed: the runtime's process entered the container for it and ended without running a program."
+    );
+    assert_eq!(
         evidence(&force_killed(), FindingKind::KilledWithoutStopSignal),
         "`runc` (pid 900, child of `shim`) sent SIGKILL to `app`, and no stop signal came before."
     );
@@ -162,6 +167,7 @@ fn every_diagnosis_has_a_scenario() {
         before_handler(),
         overran(),
         hook_failed(),
+        missing(),
         force_killed(),
         oom(),
         stuck(),

@@ -205,6 +205,7 @@ fn a_restart_in_the_same_cgroup_is_another_termination() {
         let exit = crate::event::Exit {
             process: process.clone(),
             status: crate::event::ExitStatus::Code(1),
+            executed: true,
         };
         scene
             .at(at)

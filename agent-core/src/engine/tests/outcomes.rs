@@ -101,7 +101,7 @@ fn an_unknown_grace_is_concluded_from_whole_seconds_and_doubted() {
             .at(10.0)
             .stop(HANDLED)
             .at(10.0 + waited)
-            .kill()
+            .kill_by_another()
             .dies(Who::Main, 9)
             .removed()
             .report();
@@ -126,13 +126,45 @@ fn sigkill_in_the_middle_of_a_known_grace_is_killed_by_other() {
         .at(10.0)
         .stop(HANDLED)
         .at(15.0)
-        .kill()
+        .kill_by_another()
         .dies(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::Other);
     assert_eq!(kinds(&report), [FindingKind::KilledByOther]);
+}
+
+/// Recorded: a runtime that is told again to stop, with a shorter time, or is restarted while it waits.
+#[test]
+fn sigkill_by_the_runtime_that_sent_the_stop_signal_ends_the_grace() {
+    let ended = |scene: Scene| {
+        scene
+            .running()
+            .at(10.0)
+            .stop(HANDLED)
+            .at(12.998)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report()
+    };
+    let report = ended(Scene::with(10, None));
+    assert_eq!(report.outcome, Outcome::GraceExceeded);
+    assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+    assert_eq!(doubts(&report), [Doubt::GraceUnknown]);
+    assert_eq!(report.grace, None);
+    let service = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/app")
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(12.5)
+        .sends(Who::Runc, Who::Plain, 9, FATAL)
+        .dies(Who::Plain, 9)
+        .removed()
+        .report();
+    assert_eq!(service.outcome, Outcome::KilledByOther);
 }
 
 #[test]
@@ -405,7 +437,7 @@ fn the_kubelet_may_have_measured_the_hook_a_second_longer() {
             .at(14.0)
             .stop(HANDLED)
             .at(14.0 + waited)
-            .kill()
+            .kill_by_another()
             .dies(Who::Main, 9)
             .removed()
             .report()

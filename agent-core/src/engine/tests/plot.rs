@@ -74,6 +74,7 @@ impl Plot {
             let exit = Exit {
                 process: hook.clone(),
                 status: ExitStatus::Code(0),
+                executed: true,
             };
             let hooks = [
                 event(
@@ -101,6 +102,7 @@ impl Plot {
         let exit = Exit {
             process: main.clone(),
             status: self.exit,
+            executed: true,
         };
         let kill = self.kill.map_or(Input::ScanFinished, |kill| {
             self.signal(main, 9, kill, ended)

@@ -12,6 +12,7 @@ use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
 use super::plot::a_plot;
+use super::pod_plot::{self, a_pod_plot};
 use super::scene::{self, BY_KERNEL, FATAL, HANDLED, IGNORED, Sent, Who};
 use crate::config::{Config, Limits, Selector};
 use crate::engine::Engine;
@@ -33,9 +34,11 @@ fn config() -> Config {
             stop_signal: None,
             pre_stop: Some(scene::words("flush")),
         }],
+        pods: true,
         limits: Limits {
             containers_max: 3,
             processes_max: 4,
+            pods_max: 1,
             ..Limits::default()
         },
     }
@@ -45,6 +48,7 @@ pub(super) fn path(container: u64) -> String {
     match container {
         0 => "/c/with-hook".to_owned(),
         1 => "/system.slice/a.service".to_owned(),
+        3 | 4 => pod_plot::path(container),
         other => scene::DOCKER.replace("0123", &format!("{other:04}")),
     }
 }
@@ -116,7 +120,7 @@ fn an_event(container: u64) -> impl Strategy<Value = EventKind> {
         4 => a_signal(container),
         3 => (a_process(container), command).prop_map(|(process, command)| scene::exec(process, command)),
         3 => (a_process(container), a_status())
-            .prop_map(|(process, status)| EventKind::Exit(Exit { process, status })),
+            .prop_map(|(process, status)| EventKind::Exit(Exit { process, status, executed: true })),
         2 => a_process(container).prop_map(EventKind::Attach),
         1 => Just(EventKind::CgroupRemoved),
         1 => any::<bool>().prop_map(|populated| EventKind::CgroupPopulated { populated }),
@@ -212,8 +216,13 @@ fn timed(told: Vec<(Duration, Told)>) -> Vec<Entry> {
 }
 
 fn anything() -> impl Strategy<Value = Vec<Entry>> {
-    let one = (0_u64..5)
-        .prop_flat_map(|container| prop_oneof![15 => about(container), 1 => about_all(container)]);
+    let one = (0_u64..5).prop_flat_map(|container| {
+        prop_oneof![
+            15 => about(container),
+            3 => pod_plot::anything().prop_map(Told::Input),
+            1 => about_all(container)
+        ]
+    });
     proptest::collection::vec((a_pause(), one), 0..80).prop_map(timed)
 }
 
@@ -227,6 +236,7 @@ fn run(config: Config, entries: &[Entry]) -> Result<Vec<Output>, TestCaseError> 
         said.extend(std::iter::from_fn(|| engine.poll_output()));
         prop_assert!(engine.containers.len() <= limits.containers_max);
         prop_assert!(engine.deadlines.len() <= engine.containers.len());
+        prop_assert!(engine.pods.len() <= limits.pods_max);
         for tracked in engine.containers.values() {
             prop_assert!(tracked.container.processes.len() <= limits.processes_max);
         }
@@ -280,6 +290,7 @@ proptest! {
                 Output::Withdrawn { id, .. } => prop_assert!(over.insert(*id)),
                 Output::Track { .. }
                 | Output::Watch { .. }
+                | Output::AwaitConnect { .. }
                 | Output::Inspect { .. }
                 | Output::Count { .. }
                 | Output::Untrack { .. }
@@ -330,6 +341,23 @@ proptest! {
         prop_assert_eq!(
             about_one(&with_others, CgroupId(1)),
             about_one(&alone, CgroupId(1))
+        );
+    }
+
+    #[test]
+    fn the_order_in_which_kernel_and_api_tell_does_not_matter(
+        plot in a_pod_plot(),
+        order in Just((0..7).collect::<Vec<usize>>()).prop_shuffle(),
+    ) {
+        let mut config = config();
+        config.limits = Limits::default();
+        let straight = (0..7).collect::<Vec<_>>();
+        let expected = run(config.clone(), &plot.entries(&straight))?;
+        let shuffled = run(config, &plot.entries(&order))?;
+        prop_assert_eq!(scene::reports(&expected).len(), 1);
+        prop_assert_eq!(
+            about_one(&expected, scene::CONTAINER),
+            about_one(&shuffled, scene::CONTAINER)
         );
     }
 

@@ -36,6 +36,8 @@ pub(super) enum Who {
     Daemon,
     /// The runtime, outside.
     Runc,
+    /// Somebody else outside, who is not the runtime.
+    Stranger,
     /// The first process of `runc create`, which makes the main process and goes.
     Stage,
     /// The sandbox's process, which is PID 1 of a pid namespace that the pod shares.
@@ -52,6 +54,7 @@ impl Who {
             Self::Child => (300, 8, 1, true, "worker"),
             Self::Daemon => (301, 301, 0, true, "daemon"),
             Self::Runc => (900, 900, 0, false, "runc"),
+            Self::Stranger => (901, 901, 0, false, "killer"),
             Self::Stage => (99, 99, 0, true, "runc:[1:CHILD]"),
             Self::Pause => (50, 1, 1, false, "pause"),
         };
@@ -113,6 +116,7 @@ pub(super) fn config(selectors: Vec<Selector>) -> Config {
         systemd: true,
         containers: true,
         selectors,
+        pods: false,
         limits: Limits::default(),
     }
 }
@@ -207,6 +211,11 @@ impl Scene {
         self.sends(Who::Runc, Who::Main, 9, FATAL)
     }
 
+    /// Another than the runtime sends SIGKILL to the main process, so that only the time speaks for the grace's end.
+    pub(super) fn kill_by_another(self) -> Self {
+        self.sends(Who::Stranger, Who::Main, 9, FATAL)
+    }
+
     pub(super) fn exits(self, who: Who, code: u8) -> Self {
         self.ends(who, ExitStatus::Code(code))
     }
@@ -224,7 +233,11 @@ impl Scene {
 
     fn ends(self, who: Who, status: ExitStatus) -> Self {
         let process = who.process();
-        self.happens(EventKind::Exit(Exit { process, status }))
+        self.happens(EventKind::Exit(Exit {
+            process,
+            status,
+            executed: true,
+        }))
     }
 
     /// The answer to an `Inspect` or a `Track`.
@@ -241,6 +254,17 @@ impl Scene {
 
     pub(super) fn removed(self) -> Self {
         self.happens(EventKind::CgroupRemoved)
+    }
+
+    /// How many processes of the container are remembered.
+    pub(super) fn processes(&self) -> usize {
+        let tracked = self.engine.containers.get(&CONTAINER);
+        tracked.map_or(0, |tracked| tracked.container.processes.len())
+    }
+
+    /// How many pods are remembered.
+    pub(super) fn pods(&self) -> usize {
+        self.engine.pods.len()
     }
 
     /// Lets all timeouts run out.

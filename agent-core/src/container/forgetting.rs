@@ -1,0 +1,123 @@
+//! What a container need not remember any more.
+
+use std::cmp::Reverse;
+
+use super::Container;
+use crate::event::Tgid;
+use crate::process::{Origin, Process};
+
+/// Exited processes that are kept of one container because they may have been its hook: in pods, probes are often written
+/// like the hook, and run on while it is stopped.
+const LIKELY_HOOKS_MAX: usize = 32;
+
+impl Container {
+    /// A process that exited is of no further use, unless it is the main one or may have been the hook.
+    pub(super) fn forget_others(&mut self, exited: Tgid) {
+        let is_main = self.main().is_some_and(|main| main.tgid == exited);
+        if !is_main
+            && self
+                .processes
+                .get(&exited)
+                .is_some_and(|process| !self.may_be_hook(process))
+        {
+            self.processes.remove(&exited);
+        } else if self.is_settled() {
+            self.forget_oldest();
+        }
+    }
+
+    /// Of many that may have been the hook, the last ones count.
+    fn forget_oldest(&mut self) {
+        let main = self.main().map(|main| main.tgid);
+        let mut exited: Vec<_> = self
+            .processes
+            .values()
+            .filter(|process| Some(process.tgid) != main)
+            .filter_map(|process| Some((Reverse(process.exit.as_ref()?.at), process.tgid)))
+            .collect();
+        exited.sort_unstable();
+        for (_, tgid) in exited.into_iter().skip(LIKELY_HOOKS_MAX) {
+            self.processes.remove(&tgid);
+        }
+    }
+
+    /// Whether this process, which exited, may have been the hook by what is known now.
+    fn may_be_hook(&self, process: &Process) -> bool {
+        if process.spent {
+            return false;
+        }
+        if !self.is_settled() && process.origin == Origin::Entered {
+            return true;
+        }
+        self.spec
+            .hook_command()
+            .is_some_and(|command| process.hook_at(command).is_some() || process.failed_to_run())
+    }
+
+    /// Forgets processes that were kept because the hook was not known.
+    pub(super) fn forget_needless(&mut self) {
+        let main = self.main().map(|main| main.tgid);
+        let needless: Vec<Tgid> = self
+            .processes
+            .values()
+            .filter(|process| process.exit.is_some() && Some(process.tgid) != main)
+            .filter(|process| !self.may_be_hook(process))
+            .map(|process| process.tgid)
+            .collect();
+        for tgid in needless {
+            self.processes.remove(&tgid);
+        }
+    }
+
+    /// Forgets one process that exited and is not the main one.
+    pub(super) fn make_room(&mut self) -> bool {
+        let main = self.main().map(|main| main.tgid);
+        let victim = self
+            .processes
+            .values()
+            .filter(|process| Some(process.tgid) != main && !process.is_alive())
+            .min_by_key(|process| process.start)
+            .map(|process| process.tgid);
+        victim.is_some_and(|tgid| self.processes.remove(&tgid).is_some())
+    }
+
+    /// The termination is over: what was part of it counts no more.
+    pub(crate) fn close_termination(&mut self) {
+        self.processes.retain(|_tgid, process| process.is_alive());
+        for process in self.processes.values_mut() {
+            process.spent = true;
+        }
+        self.oom.clear();
+        self.connects.clear();
+        self.signals_inside = 0;
+        self.signals_outside = 0;
+    }
+
+    /// The main process went, and what it left behind is the container now (a daemon that forked).
+    pub(crate) fn forget_main(&mut self) {
+        if let Some(main) = self.main().map(|main| main.tgid) {
+            self.processes.remove(&main);
+        }
+    }
+
+    /// What looked like the hook was none.
+    pub(crate) fn forget_hooks(&mut self) {
+        let Some(command) = self.spec.hook_command().map(<[String]>::to_vec) else {
+            return;
+        };
+        let main = self.main().map(|main| main.tgid);
+        self.processes.retain(|tgid, process| {
+            process.hook_at(&command).is_none() || process.is_alive() || Some(*tgid) == main
+        });
+        for process in self.processes.values_mut() {
+            process.is_no_hook |= process.hook_at(&command).is_some();
+        }
+    }
+
+    /// Nothing came of the stop signal: the main process lives on.
+    pub(crate) fn forget_stop_signals(&mut self) {
+        for process in self.processes.values_mut() {
+            process.stops.clear();
+        }
+    }
+}

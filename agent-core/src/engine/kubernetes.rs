@@ -1,0 +1,76 @@
+//! What Kubernetes tells, for the containers that it concerns.
+
+use super::Engine;
+use super::tracked::Tracked;
+use crate::container::Wishes;
+use crate::event::CgroupId;
+use crate::output::{DropReason, Output};
+use crate::pod::{KubeletEvent, Pod};
+use crate::pod_facts::Seen;
+use crate::time::Timestamp;
+
+impl Engine {
+    pub(super) fn take_pod(&mut self, pod: Pod, seen: Seen, now: Timestamp) {
+        let containers = &self.containers;
+        let in_use = |key: &str| containers.values().any(|tracked| tracked.is_of_pod(key));
+        let taken = self
+            .pods
+            .take(pod, seen, self.shared.limits.pods_max, in_use);
+        if taken.dropped {
+            self.say(Output::Dropped {
+                reason: DropReason::PodsFull,
+                at: now,
+            });
+        }
+        if let Some(key) = taken.changed {
+            self.refresh(&key, now);
+        }
+    }
+
+    pub(super) fn take_pod_gone(&mut self, uid: &str, seen: Seen, now: Timestamp) {
+        if let Some(key) = self.pods.take_gone(uid, seen) {
+            self.refresh(&key, now);
+            self.release_pod(&key);
+        }
+    }
+
+    pub(super) fn take_word(&mut self, event: KubeletEvent, seen_at: Timestamp, now: Timestamp) {
+        if let Some(key) = self.pods.hear(event, seen_at) {
+            self.refresh(&key, now);
+        }
+    }
+
+    /// Tells the containers of a pod what is known of it.
+    pub(super) fn refresh(&mut self, key: &str, now: Timestamp) {
+        let all = self.containers.values();
+        let ids: Vec<CgroupId> = all
+            .filter(|tracked| tracked.is_of_pod(key))
+            .map(|tracked| tracked.container.id())
+            .collect();
+        for id in &ids {
+            if let Some((pod, container, at)) = self.containers.get(id).and_then(Tracked::exit) {
+                self.pods.note_exit(pod, container, at);
+            }
+        }
+        for id in ids {
+            self.tell_pod(id, key, now);
+        }
+    }
+
+    pub(super) fn tell_pod(&mut self, id: CgroupId, key: &str, now: Timestamp) {
+        if let Some(pod) = self.pods.get(key) {
+            self.with(id, now, |tracked, context| {
+                tracked.set_pod(pod, context);
+                Wishes::default()
+            });
+        }
+    }
+
+    /// Forgets a pod that is gone if none of its containers is tracked any more.
+    pub(super) fn release_pod(&mut self, key: &str) {
+        let mut all = self.containers.values();
+        if !all.any(|tracked| tracked.is_of_pod(key)) {
+            self.pods.release(key);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One open termination: what was told of it, what it waits for, its report as it stands.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::config::Limits;
+use crate::container::Container;
+use crate::findings;
+use crate::report::{Doubt, MainExit, Outcome, PodRef, Report, StopSignal, Trigger};
+use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, Termination};
+use crate::time::Timestamp;
+use crate::{trigger, verdict};
+
+/// How long after the end of the grace a main process that got the stop signal and lives on keeps its termination open.
+/// After that the signal was not meant to end it.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
+
+/// How long an answer to what a main process left behind is waited for; a busy node needs seconds.
+const LOOK_MAX: Duration = Duration::from_secs(10);
+
+/// The grace to count with where none is known: systemd's `DefaultTimeoutStopSec`.
+const GRACE_DEFAULT: Duration = Duration::from_secs(90);
+
+/// A termination that is not finished.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    /// Its report's number, once anything was told of it.
+    pub(super) id: Option<u64>,
+    /// What was told last.
+    pub(super) told: Steps,
+    /// When the exit became known.
+    exit_noticed: Option<Timestamp>,
+    /// When the release became known.
+    release_noticed: Option<Timestamp>,
+    /// Whether SIGKILL has not ended the main process for long.
+    pub(super) stuck: bool,
+    /// Whether it was asked what the main process left behind.
+    pub(super) inspected: bool,
+    /// Whether it ended without an answer to that.
+    pub(super) left_unknown: bool,
+}
+
+/// The steps of a termination, as far as they are done, and what is known of it by others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Steps {
+    hook_started: Option<Timestamp>,
+    hook_ended: Option<Timestamp>,
+    stop_signal: Option<Timestamp>,
+    kill: Option<Timestamp>,
+    exit: Option<Timestamp>,
+    released: Option<Timestamp>,
+    stuck: bool,
+    asked: Option<Timestamp>,
+    reason: Option<Trigger>,
+    pod_known: bool,
+    name_known: bool,
+}
+
+/// Why a report is given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    Step,
+    End,
+    AgentStops,
+}
+
+impl Open {
+    /// When the exit and the release became known.
+    pub(super) const fn ended(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.exit_noticed, self.release_noticed)
+    }
+
+    pub(super) fn notice(&mut self, termination: &Termination<'_>, now: Timestamp) {
+        let ended = termination.exit.is_some() || termination.main.vanished_at.is_some();
+        self.exit_noticed = ended.then(|| self.exit_noticed.unwrap_or(now));
+        self.release_noticed = termination
+            .released_at
+            .is_some()
+            .then(|| self.release_noticed.unwrap_or(now));
+    }
+
+    pub(super) fn deadline(
+        &self,
+        termination: &Termination<'_>,
+        looked_at: bool,
+        limits: &Limits,
+    ) -> Option<Timestamp> {
+        [
+            self.closes_at(termination, looked_at, limits),
+            hook_expires_at(termination),
+            self.stuck_at(termination, limits),
+            gives_up_at(termination),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When late facts are waited for no longer: those of the kernel, its pod, and why it was stopped.
+    pub(super) fn closes_at(
+        &self,
+        termination: &Termination<'_>,
+        looked_at: bool,
+        limits: &Limits,
+    ) -> Option<Timestamp> {
+        let since = self.release_noticed.or(self.exit_noticed)?;
+        let wait = if termination.may_go_on() && !looked_at {
+            LOOK_MAX
+        } else if !termination.container.is_settled() {
+            limits.pod_wait
+        } else if termination.lacks_reason() {
+            let pod = termination.container.pod.as_ref();
+            if pod.is_some_and(|pod| pod.is_static()) {
+                // That its object goes tells the reason, and the kubelet sees to that after the pod ended.
+                limits.pod_wait
+            } else {
+                limits.reason_wait
+            }
+        } else {
+            Duration::ZERO
+        };
+        Some(since.after(wait.max(limits.tail)))
+    }
+
+    pub(super) fn stuck_at(
+        &self,
+        termination: &Termination<'_>,
+        limits: &Limits,
+    ) -> Option<Timestamp> {
+        let (kill, _cause) = termination.kill?;
+        let waiting = termination.exit.is_none() && !self.stuck;
+        waiting.then(|| kill.at.after(limits.stuck_after))
+    }
+
+    pub(super) fn report(
+        &mut self,
+        termination: &Termination<'_>,
+        occasion: Occasion,
+        context: &mut Context<'_>,
+    ) -> Report {
+        let id = *self.id.get_or_insert_with(|| {
+            let id = *context.next_id;
+            *context.next_id += 1;
+            id
+        });
+        let outcome = match (occasion, verdict::outcome(termination)) {
+            (Occasion::Step, _) => Outcome::InProgress,
+            (Occasion::End | Occasion::AgentStops, outcome) => outcome.unwrap_or(Outcome::Unknown),
+        };
+        let container = termination.container;
+        Report {
+            id,
+            subject: container.subject.clone(),
+            pod: pod_ref(container),
+            main: Some(termination.main.as_main()),
+            outcome,
+            trigger: trigger::trigger(termination, outcome),
+            started_at: termination.started_at(),
+            started_by: termination.started_by(),
+            hook: termination.hook.clone(),
+            stop_signal: termination.stop.map(|stop| StopSignal {
+                at: stop.at,
+                signal: stop.signal,
+                sender: stop.sender.clone(),
+                result: stop.result,
+                handler: stop.handler,
+                blocked: stop.blocked,
+            }),
+            stop_signals_repeated: termination.stops_repeated,
+            kill: termination.as_kill(),
+            kills_repeated: termination.kills_repeated,
+            exit: termination.exit.cloned(),
+            released_at: termination.released_at,
+            grace: termination.grace(),
+            signals_inside: container.signals_inside,
+            signals_outside: container.signals_outside,
+            findings: findings::findings(termination, outcome, context.limits, context.now),
+            doubts: self.doubts(termination, occasion, context.lost),
+        }
+    }
+
+    fn doubts(
+        &self,
+        termination: &Termination<'_>,
+        occasion: Occasion,
+        lost: Option<Timestamp>,
+    ) -> Vec<Doubt> {
+        let mut doubts = termination.doubts(lost);
+        let exit: Option<&MainExit> = termination.exit;
+        let others = [
+            (
+                Doubt::ExitMissing,
+                occasion == Occasion::End && exit.is_none(),
+            ),
+            (Doubt::MainUncertain, self.left_unknown),
+            (Doubt::AgentStopped, occasion == Occasion::AgentStops),
+            (
+                Doubt::PodUnknown,
+                occasion != Occasion::Step && !termination.container.is_settled(),
+            ),
+        ];
+        for (doubt, holds) in others {
+            if holds && !doubts.contains(&doubt) {
+                doubts.push(doubt);
+            }
+        }
+        doubts.sort_unstable();
+        doubts
+    }
+}
+
+impl Steps {
+    pub(super) fn of(termination: &Termination<'_>, stuck: bool) -> Self {
+        let hook = termination.hook.as_ref();
+        Self {
+            hook_started: hook.and_then(|hook| hook.started_at),
+            hook_ended: hook.and_then(|hook| hook.ended_at),
+            stop_signal: termination.stop.map(|stop| stop.at),
+            kill: termination.kill.map(|(kill, _cause)| kill.at),
+            exit: termination.exit.map(|exit| exit.at),
+            released: termination.released_at,
+            stuck,
+            asked: termination.asked.map(|asked| asked.at),
+            reason: termination.reason,
+            pod_known: termination.container.pod.is_some(),
+            name_known: termination.container.spec.name.is_some(),
+        }
+    }
+}
+
+/// When a hook that no stop signal followed turns out to be none.
+pub(super) fn hook_expires_at(termination: &Termination<'_>) -> Option<Timestamp> {
+    let ended = termination.hook.as_ref()?.ended_at?;
+    termination
+        .rests_on_hook()
+        .then(|| ended.after(HOOK_TO_STOP_SIGNAL_MAX))
+}
+
+/// The container of Kubernetes that it is, as far as that is known.
+fn pod_ref(container: &Container) -> Option<PodRef> {
+    let pod = &container.pod.as_ref()?.pod;
+    Some(PodRef {
+        namespace: pod.namespace.clone(),
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        workload: pod.workload.clone(),
+        container: container.spec.name.clone(),
+        role: container.spec.role,
+    })
+}
+
+/// When a stop signal that nothing came of turns out to be none.
+pub(super) fn gives_up_at(termination: &Termination<'_>) -> Option<Timestamp> {
+    let stop = termination.stop?;
+    let grace = termination.container.spec.grace.unwrap_or(GRACE_DEFAULT);
+    (termination.kill.is_none() && termination.exit.is_none() && termination.released_at.is_none())
+        .then(|| stop.at.after(grace).after(GIVE_UP_AFTER))
+}

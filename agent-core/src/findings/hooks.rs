@@ -1,0 +1,120 @@
+//! The diagnoses of preStop hooks.
+
+use std::time::Duration;
+
+use super::{finding, span};
+use crate::event::ExitStatus;
+use crate::report::{Finding, FindingKind, Hook, HookFailure, HookKind};
+use crate::termination::Termination;
+
+/// The hook in words: `preStop hook `flush``, `preStop httpGet hook (:8080/stop)`.
+fn title(hook: &Hook) -> String {
+    let words = |skipped| hook.argv.get(skipped..).unwrap_or_default().join(" ");
+    match hook.kind {
+        HookKind::Exec => format!("preStop hook `{}`", words(0)),
+        HookKind::HttpGet => format!("preStop httpGet hook ({})", words(1)),
+        HookKind::Sleep => format!("preStop sleep hook ({})", words(1)),
+        HookKind::TcpSocket => "preStop tcpSocket hook".to_owned(),
+    }
+}
+
+pub(super) fn overran(termination: &Termination<'_>) -> Option<Finding> {
+    let hook = termination.hook.as_ref()?;
+    let stop = termination.stop?;
+    let grace = termination.grace();
+    let began = hook.started_at?;
+    let floor_used = grace
+        .as_ref()
+        .is_some_and(|grace| grace.floor_used && stop.at.since(began) >= Duration::from_secs(1));
+    if !hook.running_at_stop_signal && !floor_used {
+        return None;
+    }
+    let left = grace.map_or_else(String::new, |grace| {
+        format!(
+            "; of the grace period of {}, {} were left for the exit",
+            span(grace.configured),
+            span(grace.after_hook)
+        )
+    });
+    let what = match hook.kind {
+        HookKind::Exec => "preStop hook".to_owned(),
+        HookKind::HttpGet | HookKind::Sleep | HookKind::TcpSocket => title(hook),
+    };
+    let evidence = match hook.duration() {
+        Some(took) if !hook.running_at_stop_signal => {
+            format!("The {what} took {}{left}.", span(took))
+        }
+        Some(_) | None if hook.running_at_stop_signal => format!(
+            "The {what} was still running when {} came, {} after its start{left}.",
+            stop.signal,
+            span(stop.at.since(began))
+        ),
+        Some(_) | None => format!(
+            "The {what} and the wait for other containers took {}{left}.",
+            span(stop.at.since(began))
+        ),
+    };
+    let advice = match hook.kind {
+        HookKind::Exec => {
+            "Limit the hook's time (`timeout 5s …`) or raise the grace period: it covers the hook and the exit together."
+        }
+        HookKind::HttpGet | HookKind::TcpSocket => {
+            "Have the endpoint answer sooner (the kubelet sets no time limit) or raise the grace period: it covers the hook and the exit together."
+        }
+        HookKind::Sleep => {
+            "Sleep for less or raise the grace period: it covers the sleep and the exit together."
+        }
+    };
+    Some(finding(FindingKind::HookOverran, evidence, advice))
+}
+
+pub(super) fn failed(termination: &Termination<'_>) -> Option<Finding> {
+    let hook = termination.hook.as_ref()?;
+    let (how, advice) = match (hook.failure?, hook.kind) {
+        (HookFailure::Missing, _) => return None,
+        (HookFailure::Status, _) => (
+            status(hook)?,
+            "Run the command in the running container (`kubectl exec`) and mend it; its failure does not stop the termination, so what it should do was not done.",
+        ),
+        (HookFailure::Unsupported, _) => (
+            "was not run: the API accepts this kind and the kubelet refuses it".to_owned(),
+            "Use `exec`, `httpGet` or `sleep` instead; a preStop hook with tcpSocket has never worked.",
+        ),
+        (HookFailure::Reported, HookKind::HttpGet) => (
+            "failed: the kubelet got no answer to its request (`FailedPreStopHook`)".to_owned(),
+            "Check that the port answers until the hook is over; any answer is a success to the kubelet, only a connection that fails is not.",
+        ),
+        (HookFailure::Reported, HookKind::Exec | HookKind::Sleep | HookKind::TcpSocket) => (
+            "failed, says the kubelet (`FailedPreStopHook`)".to_owned(),
+            "Look into the logs of the kubelet and the runtime on this node for the reason, which the Event leaves out.",
+        ),
+    };
+    Some(finding(
+        FindingKind::HookFailed,
+        format!("The {} {how}.", title(hook)),
+        advice,
+    ))
+}
+
+fn status(hook: &Hook) -> Option<String> {
+    let after = span(hook.duration()?);
+    match hook.status? {
+        ExitStatus::Code(code) => Some(format!("exited with status {code} after {after}")),
+        ExitStatus::Signal { signal, .. } => Some(format!("was ended by {signal} after {after}")),
+    }
+}
+
+pub(super) fn missing(termination: &Termination<'_>) -> Option<Finding> {
+    let hook = termination.hook.as_ref()?;
+    if hook.failure? != HookFailure::Missing {
+        return None;
+    }
+    Some(finding(
+        FindingKind::HookMissing,
+        format!(
+            "The {} could not be executed: the runtime's process entered the container for it and ended without running a program.",
+            title(hook)
+        ),
+        "Put the program into the image or correct its path; in an image without a shell use `httpGet` or `sleep`, or a hook that is a program of the image.",
+    ))
+}

@@ -1,0 +1,288 @@
+//! The grace period: which it was, what was left of it for the stop signal, and whether SIGKILL came when it was over.
+
+use std::time::Duration;
+
+use crate::pod::Role;
+use crate::report::{Grace, Hook, HookMethod, KillCause, Start, Trigger};
+use crate::spec::Spec;
+use crate::termination::{Asked, Course};
+use crate::time::Timestamp;
+
+/// The least that the kubelet leaves between stop signal and SIGKILL (`minimumGracePeriodInSeconds`):
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_manager.go#L84>.
+const FLOOR: Duration = Duration::from_secs(2);
+
+/// The least grace of a pod that is deleted (`calculateEffectiveGracePeriod`):
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/pod_workers.go#L999>.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// How much earlier than the grace says SIGKILL may come. The runtimes start the timer after the signal is sent, so
+/// it is never early but by the clocks' own differences.
+const EARLY: Duration = Duration::from_millis(50);
+
+/// How much later it may come. Recorded with containerd and runc: 7 to 23 ms, most of it the start of runc; a loaded
+/// node takes some hundred ms for that, and CRI-O polls every 100 ms.
+const LATE: Duration = Duration::from_secs(1);
+
+/// The same where the grace is not known and only a whole number of seconds speaks for its end: as narrow as systemd,
+/// whose timers are up to 250 ms late, allows.
+const LATE_UNKNOWN: Duration = Duration::from_millis(300);
+
+/// What the kubelet's measure of a hook may exceed ours by: it includes the runtime's work before the exec and after the
+/// exit (recorded: 80 ms before).
+const HOOK_OVERHEAD: Duration = Duration::from_millis(250);
+
+/// By how much a time that is cut to a second may be wrong.
+const CUT: Duration = Duration::from_secs(1);
+
+/// The grace periods that may be in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Graces {
+    /// The one that is, if that is known.
+    pub(crate) known: Option<Duration>,
+    /// Others that may be.
+    possible: Vec<Duration>,
+    /// Whether there may be still another, which nobody tells: an eviction or a shutdown brings its own.
+    open: bool,
+}
+
+impl Graces {
+    /// By the kubelet's rule: that of the deletion, else the probe's, else the pod's.
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L1440>
+    pub(crate) fn of(course: &Course<'_>, asked: Option<&Asked>, reason: Option<Trigger>) -> Self {
+        let spec = &course.container.spec;
+        let Some(pod) = course.container.pod.as_ref() else {
+            return Self {
+                known: spec.grace,
+                ..Self::default()
+            };
+        };
+        let deleted = asked.is_some_and(|asked| asked.by == Start::Deletion);
+        let deletions: Vec<Duration> = pod
+            .deletions
+            .iter()
+            .map(|seen| seen.deletion.grace.max(LEAST))
+            .collect();
+        match (reason, deletions.as_slice()) {
+            (Some(Trigger::Liveness), _) => Self::of_probe(spec, spec.liveness_grace),
+            (Some(Trigger::StartupProbe), _) => Self::of_probe(spec, spec.startup_grace),
+            // A pod that is deleted at once is gone before the kubelet learns with which grace.
+            (_, [] | [LEAST, ..]) if deleted => Self::one_of(vec![LEAST], spec.grace),
+            (_, [first, later @ ..]) if deleted => Self {
+                known: Some(*first),
+                possible: later.to_vec(),
+                open: false,
+            },
+            // Its definition changed, or all containers are restarted, which gives them none.
+            (Some(Trigger::Restarted), _) => Self::one_of(vec![Duration::ZERO], spec.grace),
+            (Some(Trigger::Evicted | Trigger::Preempted | Trigger::NodeShutdown), _) => Self {
+                open: true,
+                ..Self::default()
+            },
+            (Some(_), _) => Self {
+                known: spec.grace,
+                ..Self::default()
+            },
+            (None, _) => {
+                let probes = [spec.liveness_grace, spec.startup_grace];
+                Self {
+                    open: true,
+                    ..Self::one_of(probes.into_iter().flatten().collect(), spec.grace)
+                }
+            }
+        }
+    }
+
+    fn of_probe(spec: &Spec, own: Option<Duration>) -> Self {
+        Self {
+            known: own.or(spec.grace),
+            ..Self::default()
+        }
+    }
+
+    /// One of several, which is not known if they differ.
+    fn one_of(mut others: Vec<Duration>, usual: Option<Duration>) -> Self {
+        others.retain(|other| Some(*other) != usual);
+        if others.is_empty() {
+            return Self {
+                known: usual,
+                ..Self::default()
+            };
+        }
+        others.extend(usual);
+        Self {
+            known: None,
+            possible: others,
+            open: false,
+        }
+    }
+
+    /// The likeliest.
+    pub(crate) fn likely(&self) -> Option<Duration> {
+        self.known.or_else(|| self.possible.last().copied())
+    }
+
+    fn all(&self) -> impl Iterator<Item = Duration> {
+        self.known.into_iter().chain(self.possible.iter().copied())
+    }
+
+    const fn is_unknown(&self) -> bool {
+        self.known.is_none() && self.possible.is_empty()
+    }
+}
+
+/// What of the grace was used up before the stop signal came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent<'a> {
+    pub(crate) hook: Option<&'a Hook>,
+    pub(crate) asked: Option<Asked>,
+    pub(crate) stop: Option<Timestamp>,
+    /// What it is in its pod: only sidecars wait for others.
+    pub(crate) role: Option<Role>,
+}
+
+/// SIGKILL, as far as it tells whether the grace was over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Killed {
+    /// How long after the stop signal it came.
+    pub(crate) waited: Duration,
+    /// Whether it came from the runtime that had sent the stop signal.
+    pub(crate) by_the_runtime: bool,
+}
+
+impl Spent<'_> {
+    /// The most likely time for the hook.
+    fn on_hook(&self, configured: Duration) -> Duration {
+        let Some(hook) = self.hook else {
+            return Duration::ZERO;
+        };
+        match (hook.duration(), hook.method, hook.started_at) {
+            (Some(took), _, _) if !hook.running_at_stop_signal => took,
+            (_, _, None) => Duration::ZERO,
+            (None, HookMethod::Inferred, Some(began)) if !hook.running_at_stop_signal => {
+                self.stop.map_or(configured, |stop| stop.since(began))
+            }
+            (_, _, Some(_)) => configured,
+        }
+    }
+
+    /// The time for others to go first, after a hook that took so long.
+    fn on_order(&self, hook: Duration) -> Duration {
+        let began = match (self.hook.and_then(|hook| hook.ended_at), self.asked) {
+            (Some(ended), _) => ended,
+            (None, Some(asked)) => asked.at.after(hook),
+            (None, None) => return Duration::ZERO,
+        };
+        self.stop.map_or(Duration::ZERO, |stop| stop.since(began))
+    }
+
+    /// What the kubelet may have measured for the hook.
+    fn hooks(&self, configured: Duration) -> Vec<Duration> {
+        let likely = self.on_hook(configured);
+        let inferred = self
+            .hook
+            .is_some_and(|hook| hook.method == HookMethod::Inferred);
+        let mut all = vec![likely, likely + HOOK_OVERHEAD];
+        if inferred && likely < configured {
+            all.push(likely.saturating_sub(self.uncertainty()));
+        }
+        all
+    }
+
+    /// What it may have measured for the others; by the times of other containers, nothing of it is certain.
+    fn orders(&self, hook: Duration) -> Vec<Duration> {
+        if self.role != Some(Role::Sidecar) {
+            return vec![Duration::ZERO];
+        }
+        let likely = self.on_order(hook);
+        vec![
+            likely,
+            likely + HOOK_OVERHEAD,
+            likely.saturating_sub(self.uncertainty()),
+            Duration::ZERO,
+        ]
+    }
+
+    fn uncertainty(&self) -> Duration {
+        let exact = self.asked.is_some_and(|asked| asked.exact);
+        HOOK_OVERHEAD + if exact { Duration::ZERO } else { CUT }
+    }
+
+    /// The times after which this grace can have ended: by the kubelet's rule, with hook and order as the kubelet may have
+    /// measured them; without both also by the rule of systemd and Docker, which know no floor.
+    fn waits(&self, configured: Duration) -> Vec<Duration> {
+        if self.hook.is_none() && self.role != Some(Role::Sidecar) {
+            return vec![configured, configured.max(FLOOR)];
+        }
+        let mut waits = Vec::new();
+        for hook in self.hooks(configured) {
+            let orders = self.orders(hook);
+            waits.extend(
+                orders
+                    .into_iter()
+                    .map(|order| left(configured, hook, order)),
+            );
+        }
+        waits
+    }
+
+    fn is_over(&self, configured: Duration, waited: Duration) -> bool {
+        self.waits(configured)
+            .into_iter()
+            .any(|expected| waited + EARLY >= expected && waited <= expected + LATE)
+    }
+}
+
+/// Why SIGKILL came from outside after the stop signal, and the grace that was over then, if it is known. A runtime that
+/// has sent the stop signal sends SIGKILL when its wait is over; that may be another wait than the first (it was asked
+/// again with a shorter one, or was restarted), of which nothing tells.
+pub(crate) fn cause_after_stop(
+    graces: &Graces,
+    spent: &Spent<'_>,
+    killed: Killed,
+) -> (KillCause, Option<Duration>) {
+    let waited = killed.waited;
+    let over = graces.all().find(|grace| spent.is_over(*grace, waited));
+    let by_seconds = (graces.open || graces.is_unknown()) && is_whole_seconds(waited);
+    if over.is_some() || by_seconds || killed.by_the_runtime {
+        (KillCause::GraceExpired, over)
+    } else {
+        (KillCause::Other, graces.known)
+    }
+}
+
+/// Whether a timer of whole seconds, at least one, can have waited so long.
+fn is_whole_seconds(waited: Duration) -> bool {
+    let waited = waited + EARLY;
+    let beyond = Duration::from_nanos(u64::from(waited.subsec_nanos()));
+    waited >= Duration::from_secs(1) && beyond <= EARLY + LATE_UNKNOWN
+}
+
+/// The kubelet's rule: whole seconds of the hook are subtracted, then those of the wait for others; two seconds are left
+/// at the least.
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L895>
+fn left(configured: Duration, hook: Duration, order: Duration) -> Duration {
+    remaining(configured, hook, order).max(FLOOR)
+}
+
+fn remaining(configured: Duration, hook: Duration, order: Duration) -> Duration {
+    configured
+        .saturating_sub(Duration::from_secs(hook.as_secs()))
+        .saturating_sub(Duration::from_secs(order.as_secs()))
+}
+
+/// The grace in force, and what was left of it.
+pub(crate) fn grace(configured: Duration, spent: &Spent<'_>) -> Grace {
+    let hook = spent.on_hook(configured);
+    let order = if spent.role == Some(Role::Sidecar) {
+        spent.on_order(hook)
+    } else {
+        Duration::ZERO
+    };
+    let left = left(configured, hook, order);
+    Grace {
+        configured,
+        after_hook: left,
+        floor_used: remaining(configured, hook, order) < left,
+    }
+}

@@ -1,0 +1,176 @@
+//! What was told of one pod, kept as it came. It concludes nothing but whose container an id is.
+
+use std::collections::BTreeMap;
+
+use crate::pod::{Deletion, KubeletEvent, Pod, PodContainer, Role};
+use crate::time::Timestamp;
+
+/// Deletions of one pod that are kept: the first says when, later ones with which other grace.
+const DELETIONS_MAX: usize = 4;
+
+/// Words of the kubelet that are kept of one pod; a restart says about three.
+const EVENTS_MAX: usize = 32;
+
+/// Containers of one pod whose name, and whose exit, is remembered.
+const CONTAINERS_MAX: usize = 256;
+
+/// A pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PodFacts {
+    /// As it was seen last.
+    pub(crate) pod: Pod,
+    /// When it was seen first.
+    pub(crate) known_at: Timestamp,
+    /// Wishes to delete it, the first one first.
+    pub(crate) deletions: Vec<DeletionSeen>,
+    /// When its API object was seen to be gone.
+    pub(crate) gone: Option<Seen>,
+    /// When it was first seen to be disrupted.
+    pub(crate) disrupted_at: Option<Timestamp>,
+    /// What the kubelet said, in the order in which it came.
+    pub(crate) events: Vec<(KubeletEvent, Timestamp)>,
+    /// Names of its containers by id; a status names the last two only.
+    names: BTreeMap<String, String>,
+    /// Exits of its containers' main processes, by id.
+    exits: BTreeMap<String, Timestamp>,
+}
+
+/// A wish to delete the pod, and how it was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeletionSeen {
+    pub(crate) deletion: Deletion,
+    pub(crate) seen: Seen,
+}
+
+/// When something was noticed, and whether by a list, so that it may have been so for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) at: Timestamp,
+    pub(crate) listed: bool,
+}
+
+impl PodFacts {
+    pub(crate) fn new(pod: Pod, seen: Seen) -> Self {
+        let mut facts = Self {
+            known_at: seen.at,
+            pod: pod.clone(),
+            deletions: Vec::new(),
+            gone: None,
+            disrupted_at: None,
+            events: Vec::new(),
+            names: BTreeMap::new(),
+            exits: BTreeMap::new(),
+        };
+        facts.take(pod, seen);
+        facts
+    }
+
+    /// It was seen again.
+    pub(crate) fn take(&mut self, pod: Pod, seen: Seen) {
+        self.gone = None;
+        if pod.uid != self.pod.uid {
+            self.deletions.clear();
+            self.disrupted_at = None;
+        }
+        if let Some(deletion) = &pod.deletion {
+            let known = self.deletions.last();
+            let is_new = known.is_none_or(|last| last.deletion.grace != deletion.grace);
+            if is_new && self.deletions.len() < DELETIONS_MAX {
+                self.deletions.push(DeletionSeen {
+                    deletion: deletion.clone(),
+                    seen,
+                });
+            }
+        }
+        if pod.disruption.is_some() {
+            self.disrupted_at.get_or_insert(seen.at);
+        }
+        for container in &pod.containers {
+            for id in &container.ids {
+                if self.names.len() < CONTAINERS_MAX {
+                    self.names.insert(id.clone(), container.name.clone());
+                }
+            }
+        }
+        self.pod = pod;
+    }
+
+    /// The kubelet said something of it.
+    pub(crate) fn hear(&mut self, event: KubeletEvent, seen_at: Timestamp) {
+        if self.events.iter().any(|(known, _)| *known == event) {
+            return;
+        }
+        if self.events.len() == EVENTS_MAX {
+            self.events.remove(0);
+        }
+        self.events.push((event, seen_at));
+    }
+
+    /// The main process of one of its containers exited.
+    pub(crate) fn note_exit(&mut self, id: &str, at: Timestamp) {
+        if self.exits.len() < CONTAINERS_MAX || self.exits.contains_key(id) {
+            self.exits.insert(id.to_owned(), at);
+        }
+    }
+
+    /// The exit of the container with this id, if it was seen.
+    pub(crate) fn exit(&self, id: &str) -> Option<Timestamp> {
+        self.exits.get(id).copied()
+    }
+
+    /// Whether its cgroups are named after the hash of its manifest: the kubelet has it from a file, and what happens to
+    /// its object in the API does not concern its containers.
+    pub(crate) const fn is_static(&self) -> bool {
+        self.pod.cgroup_uid.is_some()
+    }
+
+    /// Whether the order in which its containers are stopped matters.
+    pub(crate) fn has_sidecars(&self) -> bool {
+        let mut all = self.pod.containers.iter();
+        all.any(|one| one.role == Role::Sidecar)
+    }
+
+    /// Whether a status named this id.
+    pub(crate) fn names(&self, id: &str) -> bool {
+        self.names.contains_key(id)
+    }
+
+    /// The container with this id: the one whose status named it, or the only one there is.
+    pub(crate) fn container(&self, id: &str) -> Option<&PodContainer> {
+        match (self.names.get(id), self.pod.containers.as_slice()) {
+            (Some(name), all) => all.iter().find(|one| one.name == *name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    /// Whether its status names another container in the place of the one with this id.
+    pub(crate) fn has_replaced(&self, id: &str) -> bool {
+        let present = self.container(id).and_then(|one| one.ids.first());
+        present.is_some_and(|present| present != id)
+    }
+
+    /// The last exit of each container that has to be gone before this sidecar gets its stop signal, up to `end`; none for
+    /// one that was not seen to exit.
+    /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_termination_order.go#L43>
+    pub(crate) fn exits_before(&self, sidecar: &str, end: Timestamp) -> Vec<Option<Timestamp>> {
+        let mut all = self.pod.containers.iter();
+        let own = all.position(|one| one.name == sidecar);
+        let goes_first = |(place, other): &(usize, &PodContainer)| match other.role {
+            Role::Main => true,
+            Role::Sidecar => own.is_some_and(|own| *place > own),
+            Role::Init | Role::Ephemeral => false,
+        };
+        let containers = self.pod.containers.iter().enumerate();
+        containers
+            .filter(goes_first)
+            .map(|(_, other)| self.last_exit(&other.name, end))
+            .collect()
+    }
+
+    fn last_exit(&self, name: &str, end: Timestamp) -> Option<Timestamp> {
+        let of_it = |id: &str| self.container(id).is_some_and(|one| one.name == name);
+        let exits = self.exits.iter().filter(|(id, _)| of_it(id));
+        exits.map(|(_, at)| *at).filter(|at| *at <= end).max()
+    }
+}

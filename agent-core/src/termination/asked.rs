@@ -1,0 +1,125 @@
+//! When, by what Kubernetes tells, the container was asked to stop: by the deletion of its pod, or by the kubelet's word
+//! that it is killing it.
+
+use std::time::Duration;
+
+use super::course::Course;
+use crate::pod::{KubeletEvent, KubeletEventKind};
+use crate::pod_facts::PodFacts;
+use crate::report::Start;
+use crate::time::Timestamp;
+
+/// A deletion that the watch shows later than this after the request has been waiting for the watch.
+const LIVE: Duration = Duration::from_secs(2);
+
+/// How far the API server's clock may be from the node's, and how long after the kubelet the agent may see a deletion.
+pub(crate) const SKEW: Duration = Duration::from_millis(500);
+
+/// To how much the times in API objects are cut.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The wish that it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// T0, as well as it is known.
+    pub(crate) at: Timestamp,
+    /// What it was taken from: [`Start::Deletion`] or [`Start::Killing`].
+    pub(crate) by: Start,
+    /// It was not before.
+    pub(crate) earliest: Timestamp,
+    /// Whether `at` was seen on the node, as opposed to read from a time that is cut to a second.
+    pub(crate) exact: bool,
+}
+
+/// The wish, if there was one that this termination can have come of.
+pub(super) fn asked(course: &Course<'_>) -> Option<Asked> {
+    let pod = course.container.pod.as_ref()?;
+    let deletion = deletion(course, pod);
+    let killing = killing(course, pod);
+    match (deletion, killing) {
+        // A probe's kill that was under way when the pod was deleted.
+        (Some(deletion), Some(killing)) if killing.at < deletion.earliest => Some(killing),
+        (Some(deletion), _) => Some(deletion),
+        (None, killing) => killing,
+    }
+}
+
+/// The first deletion. That of a static pod's object does not concern its containers.
+fn deletion(course: &Course<'_>, pod: &PodFacts) -> Option<Asked> {
+    if pod.is_static() {
+        return None;
+    }
+    let (at, earliest, exact) = match (pod.deletions.first(), pod.gone) {
+        (Some(first), _) => {
+            let requested = first.deletion.requested_at;
+            let (at, listed) = (first.seen.at, first.seen.listed);
+            if listed || at.since(requested) > LIVE {
+                (requested, requested, false)
+            } else {
+                (at, requested.min(at), true)
+            }
+        }
+        (None, Some(gone)) if !gone.listed => (gone.at, gone.at.before(LIVE), true),
+        (None, _) => return None,
+    };
+    let counts = match course.last() {
+        None => true,
+        Some(last) if course.was_stopped() => earliest <= last.after(SKEW),
+        Some(exit) => at <= exit,
+    };
+    counts.then(|| Asked {
+        at: course.last().map_or(at, |last| at.min(last)),
+        by: Start::Deletion,
+        earliest,
+        exact,
+    })
+}
+
+/// The kubelet's first `Killing` that is about this very container and not about one before it.
+pub(super) fn killing(course: &Course<'_>, pod: &PodFacts) -> Option<Asked> {
+    let events = said(course, pod).filter(|(event, _)| is_killing(event.kind));
+    let at = |(event, latest): (&KubeletEvent, Timestamp)| Asked {
+        at: course.last().map_or(latest, |last| latest.min(last)),
+        by: Start::Killing,
+        earliest: event.happened_at,
+        exact: false,
+    };
+    events.map(at).min_by_key(|asked| asked.at)
+}
+
+/// What the kubelet said of this container while it lived, each with when that happened at the latest.
+pub(crate) fn said<'a>(
+    course: &Course<'a>,
+    pod: &'a PodFacts,
+) -> impl Iterator<Item = (&'a KubeletEvent, Timestamp)> {
+    let Course {
+        container,
+        main,
+        exit,
+        ..
+    } = *course;
+    let latest = |event: &KubeletEvent, seen_at: Timestamp| {
+        let end = event.happened_at.after(SECOND);
+        seen_at.min(end).max(event.happened_at)
+    };
+    pod.events
+        .iter()
+        .filter(move |(event, _)| {
+            container.spec.name.is_some() && event.container == container.spec.name
+        })
+        .map(move |(event, seen_at)| (event, latest(event, *seen_at)))
+        .filter(move |(event, latest)| {
+            *latest >= main.start && exit.is_none_or(|exit| event.happened_at <= exit.at)
+        })
+}
+
+const fn is_killing(kind: KubeletEventKind) -> bool {
+    match kind {
+        KubeletEventKind::Stopping
+        | KubeletEventKind::LivenessFailed
+        | KubeletEventKind::StartupFailed
+        | KubeletEventKind::PostStartFailed
+        | KubeletEventKind::Restarted => true,
+        KubeletEventKind::PreStopFailed | KubeletEventKind::PostStartHookFailed => false,
+    }
+}

@@ -1,0 +1,203 @@
+//! The preStop hook that is a command: which process it was, or that it could not be run.
+
+use std::time::Duration;
+
+use super::HOOK_TO_STOP_SIGNAL_MAX;
+use super::asked::{Asked, said};
+use super::course::Course;
+use crate::event::ExitStatus;
+use crate::pod::{KubeletEventKind, Role};
+use crate::process::Process;
+use crate::report::{Hook, HookFailure, HookKind, HookMethod, Start};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+/// How long after a hook that could not be run the stop signal may come.
+const FAILURE_TO_STOP_SIGNAL_MAX: Duration = Duration::from_secs(1);
+
+/// How soon after the hook's end the stop signal comes at the earliest from a kubelet that has something else to do, too
+/// (recorded: from 16 ms on). What ended longer before it can be the hook only if nothing else can.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// The hook, and whether another process could as well have been it.
+pub(super) fn find(
+    course: &Course<'_>,
+    asked: Option<&Asked>,
+    command: &[String],
+) -> (Option<Hook>, bool) {
+    let (process, uncertain) = find_process(course, asked, command);
+    if let Some((process, started_at)) = process {
+        return (Some(observed(course, process, started_at)), uncertain);
+    }
+    if let Some((entry, uncertain)) = failed_entry(course, asked) {
+        return (Some(missing(entry, command)), uncertain);
+    }
+    let failure = was_reported(course).then(|| reported(command));
+    (failure, false)
+}
+
+/// The process that was the hook, and when. A matching exec before the wish to stop was a probe or `kubectl exec`. In a pod
+/// one without such a wish counts only if a stop signal followed: probes are often written like hooks there.
+fn find_process<'a>(
+    course: &Course<'a>,
+    asked: Option<&Asked>,
+    command: &[String],
+) -> (Option<(&'a Process, Timestamp)>, bool) {
+    let last = course.last();
+    if course.container.is_pods && asked.is_none() && last.is_none() {
+        return (None, false);
+    }
+    let gap = longest_gap(course);
+    let in_time = |(process, at): &(&Process, Timestamp)| {
+        let followed =
+            |last: Timestamp| ended(process).is_none_or(|ended| last.since(ended) <= gap);
+        last.is_none_or(|last| *at <= last)
+            && match asked {
+                Some(asked) => *at >= asked.earliest,
+                None => !course.container.is_pods || last.is_none_or(followed),
+            }
+    };
+    let mut likely: Vec<(&Process, Timestamp)> = others(course)
+        .filter_map(|process| Some((process, process.hook_at(command)?)))
+        .filter(in_time)
+        .collect();
+    likely.sort_by_key(|(process, at)| (*at, process.tgid));
+    let one_after_the_other = |earlier: &(&Process, Timestamp), later: &(&Process, Timestamp)| {
+        ended(earlier.0).is_some_and(|ended| ended <= later.1)
+    };
+    let stop = course.stop.map(|stop| stop.at);
+    // The stop signal follows the hook at once, but for a sidecar's. Without a wish to stop it is not sure that one ran.
+    let waits = course.container.spec.role == Some(Role::Sidecar);
+    let stop = stop.filter(|_| asked.is_some() && !waits);
+    let hook = likely.iter().copied().reduce(|earlier, later| {
+        let ends = [ended(earlier.0), ended(later.0)];
+        let both_before = ends
+            .iter()
+            .all(|end| end.is_some_and(|end| Some(end) <= stop));
+        // What starts while the hook runs is a probe, and so is what ended before.
+        if one_after_the_other(&earlier, &later) || (both_before && ends.is_sorted()) {
+            later
+        } else {
+            earlier
+        }
+    });
+    let may_be_it = |other: &Process| match (stop, ended(other)) {
+        (Some(stop), Some(ended)) => stop.since(ended) <= AT_ONCE,
+        (_, _) => true,
+    };
+    let uncertain = hook.is_some_and(|(hook, _)| {
+        let mut others = likely.iter().filter(|(other, _)| other.tgid != hook.tgid);
+        others.any(|(other, _)| may_be_it(other))
+    });
+    (hook, uncertain)
+}
+
+fn ended(process: &Process) -> Option<Timestamp> {
+    process.exit.as_ref().map(|exit| exit.at)
+}
+
+/// How long after the hook's end the stop signal may come. A sidecar waits for the others in between.
+fn longest_gap(course: &Course<'_>) -> Duration {
+    let spec = &course.container.spec;
+    match (spec.role, spec.grace) {
+        (Some(Role::Sidecar), Some(grace)) => HOOK_TO_STOP_SIGNAL_MAX.max(grace),
+        (_, _) => HOOK_TO_STOP_SIGNAL_MAX,
+    }
+}
+
+fn others<'a>(course: &Course<'a>) -> impl Iterator<Item = &'a Process> {
+    let main = course.main.tgid;
+    let all = course.container.processes.values();
+    all.filter(move |process| process.tgid != main && !process.spent)
+}
+
+fn observed(course: &Course<'_>, process: &Process, started_at: Timestamp) -> Hook {
+    let ended_at = ended(process);
+    let main_exit = course.exit.map(|exit| exit.at);
+    let ended_after_main = main_exit.is_some_and(|exit| ended_at.is_none_or(|ended| ended >= exit));
+    let failed = process
+        .exit
+        .as_ref()
+        .is_some_and(|exit| exit.status != ExitStatus::Code(0));
+    let ended_by_container = ended_after_main && process.died_of() == Some(Signal::KILL);
+    Hook {
+        kind: HookKind::Exec,
+        method: HookMethod::Observed,
+        tgid: Some(process.tgid),
+        argv: process.argv().to_vec(),
+        started_at: Some(started_at),
+        ended_at,
+        status: process.exit.as_ref().map(|exit| exit.status),
+        running_at_stop_signal: course
+            .stop
+            .is_some_and(|stop| ended_at.is_none_or(|ended| ended > stop.at)),
+        failure: (failed && !ended_by_container).then_some(HookFailure::Status),
+        ended_by_container,
+    }
+}
+
+/// The process that came for the hook and could not run it, and whether it may as well have come for a probe. After a
+/// deletion the hook comes first; otherwise it is the one right before the stop signal.
+fn failed_entry<'a>(course: &Course<'a>, asked: Option<&Asked>) -> Option<(&'a Process, bool)> {
+    let mut entries: Vec<(&Process, Timestamp)> = others(course)
+        .filter(|process| process.failed_to_run())
+        .filter_map(|process| Some((process, process.exit.as_ref()?.at)))
+        .collect();
+    entries.sort_by_key(|(process, _)| (process.start, process.tgid));
+    let last = course.last();
+    let in_time = |ended: Timestamp| last.is_none_or(|last| ended <= last);
+    if let Some(asked) = asked.filter(|asked| asked.by == Start::Deletion) {
+        return entries
+            .into_iter()
+            .find(|(process, ended)| process.start >= asked.earliest && in_time(*ended))
+            .map(|(process, _)| (process, false));
+    }
+    let uncertain = entries.len() > 1;
+    let stop = course.stop?;
+    entries
+        .into_iter()
+        .rfind(|(_, ended)| in_time(*ended) && stop.at.since(*ended) <= FAILURE_TO_STOP_SIGNAL_MAX)
+        .map(|(process, _)| (process, uncertain))
+}
+
+fn missing(entry: &Process, command: &[String]) -> Hook {
+    Hook {
+        tgid: Some(entry.tgid),
+        started_at: Some(entry.start),
+        ended_at: entry.exit.as_ref().map(|exit| exit.at),
+        status: entry.exit.as_ref().map(|exit| exit.status),
+        failure: Some(HookFailure::Missing),
+        ..reported(command)
+    }
+}
+
+/// A hook of which only the kubelet tells.
+fn reported(command: &[String]) -> Hook {
+    Hook {
+        kind: HookKind::Exec,
+        method: HookMethod::Observed,
+        tgid: None,
+        argv: command.to_vec(),
+        started_at: None,
+        ended_at: None,
+        status: None,
+        failure: Some(HookFailure::Reported),
+        running_at_stop_signal: false,
+        ended_by_container: false,
+    }
+}
+
+/// Whether the kubelet said that the hook failed before it sent the stop signal. What it says later, or when the container
+/// ended by itself, may mean that the container took the hook with it.
+pub(super) fn was_reported(course: &Course<'_>) -> bool {
+    let Some(pod) = course.container.pod.as_ref() else {
+        return false;
+    };
+    said(course, pod)
+        .filter(|(event, _)| event.kind == KubeletEventKind::PreStopFailed)
+        .any(|(event, latest)| match (course.stop, course.last()) {
+            (Some(stop), _) => event.happened_at <= stop.at,
+            (None, Some(last)) => latest <= last,
+            (None, None) => true,
+        })
+}

@@ -1,0 +1,175 @@
+//! The preStop hooks that the kubelet carries out by itself: a request, a pause, and one that it refuses. Their times are
+//! concluded from T0 and the stop signal.
+
+use std::time::Duration;
+
+use super::asked::{Asked, killing};
+use super::course::Course;
+use super::exec_hook::was_reported;
+use crate::pod::{PreStop, Role};
+use crate::report::{Hook, HookFailure, HookKind, HookMethod, Trigger};
+use crate::time::Timestamp;
+
+/// How long before T0 was seen the kubelet may have acted.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// How soon after the last of the others a sidecar that waited for it gets its stop signal.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How much earlier than the whole grace the stop signal may come by our T0, if the hook took it all.
+const EARLY: Duration = Duration::from_millis(250);
+
+/// The hook as it must have gone, with this grace.
+pub(super) fn find(
+    course: &Course<'_>,
+    asked: &Asked,
+    reason: Option<Trigger>,
+    grace: Option<Duration>,
+    hook: &PreStop,
+) -> Option<Hook> {
+    let (kind, argv, configured) = match hook {
+        PreStop::Exec { .. } => return None,
+        PreStop::TcpSocket => return Some(refused()),
+        PreStop::HttpGet { host, port, path } => {
+            let host = host.as_deref().unwrap_or_default();
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
+            let words = vec!["httpGet".to_owned(), format!("{host}{port}{path}")];
+            (HookKind::HttpGet, words, None)
+        }
+        PreStop::Sleep { duration } => {
+            let words = vec!["sleep".to_owned(), format!("{}s", duration.as_secs())];
+            (HookKind::Sleep, words, Some(*duration))
+        }
+    };
+    let connect = (kind == HookKind::HttpGet)
+        .then(|| connected(course, asked))
+        .flatten();
+    let stop = course.stop.map(|stop| stop.at);
+    let started_at = connect.unwrap_or_else(|| began(course, asked, configured));
+    // All containers of a pod are restarted without their hooks; the word for it is that for a changed definition.
+    let too_soon = |stop: Timestamp| {
+        configured.is_some_and(|configured| stop.since(started_at) + AHEAD < configured)
+    };
+    if reason == Some(Trigger::Restarted) && stop.is_some_and(too_soon) {
+        return None;
+    }
+    let running = stop.is_some_and(|stop| {
+        let used_up = grace.is_some_and(|grace| stop.since(started_at) + EARLY >= grace);
+        let longer = configured.is_none_or(|configured| Some(configured) > grace);
+        used_up && longer && turn(course, reason, stop) == Turn::AtOnce
+    });
+    let ended_at = stop
+        .filter(|_| !running)
+        .and_then(|stop| end(turn(course, reason, stop), started_at, configured, stop));
+    let failed = !running && was_reported(course);
+    Some(Hook {
+        kind,
+        method: HookMethod::Inferred,
+        tgid: None,
+        argv,
+        started_at: Some(started_at),
+        ended_at,
+        status: None,
+        failure: failed.then_some(HookFailure::Reported),
+        running_at_stop_signal: running,
+        ended_by_container: false,
+    })
+}
+
+fn refused() -> Hook {
+    Hook {
+        kind: HookKind::TcpSocket,
+        method: HookMethod::Inferred,
+        tgid: None,
+        argv: vec!["tcpSocket".to_owned()],
+        started_at: None,
+        ended_at: None,
+        status: None,
+        failure: Some(HookFailure::Unsupported),
+        running_at_stop_signal: false,
+        ended_by_container: false,
+    }
+}
+
+/// When the kubelet began with the pod. After the deletion it waits for what the runtime says of the pod next, which it asks
+/// once a second: <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/pod_workers.go#L1288>. Its `Killing`
+/// comes right before the hook, and is seen soon after it; a pause was not shorter than configured.
+fn began(course: &Course<'_>, asked: &Asked, configured: Option<Duration>) -> Timestamp {
+    let killing = course
+        .container
+        .pod
+        .as_ref()
+        .and_then(|pod| killing(course, pod));
+    let Some(killing) = killing.filter(|killing| killing.at >= asked.at) else {
+        return asked.at;
+    };
+    let stop = course.stop.map(|stop| stop.at);
+    let latest = stop
+        .zip(configured)
+        .map(|(stop, configured)| stop.before(configured))
+        // Else the end of the grace period cut it off.
+        .filter(|latest| *latest >= asked.at);
+    latest.map_or(killing.at, |latest| killing.at.min(latest))
+}
+
+/// The kubelet's connection: the first from outside that it can have been.
+fn connected(course: &Course<'_>, asked: &Asked) -> Option<Timestamp> {
+    let from = if asked.exact {
+        asked.at.before(AHEAD)
+    } else {
+        asked.earliest
+    };
+    let all = course.container.connects.iter().copied();
+    all.filter(|at| *at >= from && course.last().is_none_or(|last| *at <= last))
+        .min()
+}
+
+/// What the stop signal came upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The end of the hook.
+    AtOnce,
+    /// The exits of the containers that go first.
+    AfterOthers,
+    /// It cannot be told.
+    Unknown,
+}
+
+fn turn(course: &Course<'_>, reason: Option<Trigger>, stop: Timestamp) -> Turn {
+    let spec = &course.container.spec;
+    let (Some(pod), Some(name), Some(Role::Sidecar)) =
+        (&course.container.pod, &spec.name, spec.role)
+    else {
+        return Turn::AtOnce;
+    };
+    // A container that is stopped alone waits for nobody.
+    let alone = matches!(
+        reason,
+        Some(Trigger::Liveness | Trigger::StartupProbe | Trigger::PostStart | Trigger::Restarted)
+    );
+    let exits = pod.exits_before(name, stop);
+    if alone || exits.is_empty() {
+        return Turn::AtOnce;
+    }
+    let last = exits.iter().flatten().max();
+    if last.is_some_and(|last| stop.since(*last) <= TURN) {
+        Turn::AfterOthers
+    } else if exits.iter().all(Option::is_some) {
+        Turn::AtOnce
+    } else {
+        Turn::Unknown
+    }
+}
+
+fn end(
+    turn: Turn,
+    started_at: Timestamp,
+    configured: Option<Duration>,
+    stop: Timestamp,
+) -> Option<Timestamp> {
+    if turn == Turn::AtOnce {
+        return Some(stop);
+    }
+    let over = started_at.after(configured?);
+    Some(over.min(stop))
+}
