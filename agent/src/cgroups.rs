@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use agent_core::event::{CgroupId, Tgid};
 use anyhow::{Context as _, bail};
-use procfs::process::Process;
+use procfs::process::{MountInfo, Process};
 
 /// Directories that one scan visits at the most. A node has some thousands; this bounds a runaway tree.
 const VISITED_MAX: usize = 65_536;
@@ -136,9 +136,21 @@ fn mounted() -> anyhow::Result<PathBuf> {
     let mounts = Process::myself()
         .and_then(|process| process.mountinfo())
         .context("cannot read /proc/self/mountinfo; mount /proc")?;
+    whole(mounts, |path| {
+        fs::metadata(path).is_ok_and(|folder| folder.ino() == ROOT_ID)
+    })
+}
+
+/// The mount of the true root among `mounts`. What mountinfo calls the root of a mount is no help: it is told from the
+/// reader's cgroup namespace, and a container on a pure v2 machine has one of its own, which shows the whole tree, when
+/// it is given to the container, as `/../..` (`cgroup_show_path`: <https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup.c>).
+fn whole(
+    mounts: impl IntoIterator<Item = MountInfo>,
+    is_root: impl Fn(&Path) -> bool,
+) -> anyhow::Result<PathBuf> {
     let mut others = None;
     for mount in mounts {
-        if mount.fs_type == "cgroup2" && mount.root == "/" {
+        if mount.fs_type == "cgroup2" && is_root(&mount.mount_point) {
             return Ok(mount.mount_point);
         }
         if mount.fs_type.starts_with("cgroup") {
@@ -176,6 +188,21 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(sentence.contains("/nowhere"), "{sentence}");
+    }
+
+    #[test]
+    fn the_whole_tree_is_found_from_a_cgroup_namespace_of_ones_own() {
+        let mounts = || {
+            [
+                "30 20 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw",
+                "31 20 0:26 /../../../.. /host/cgroup ro - cgroup2 cgroup2 rw",
+            ]
+            .map(|line| MountInfo::from_line(line).unwrap())
+        };
+        let found = whole(mounts(), |path| path == Path::new("/host/cgroup"));
+        assert_eq!(found.unwrap(), Path::new("/host/cgroup"));
+        let sentence = whole(mounts(), |_| false).unwrap_err().to_string();
+        assert!(sentence.contains("--cgroup-root"), "{sentence}");
     }
 
     #[test]

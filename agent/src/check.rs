@@ -1,5 +1,6 @@
 //! `gracewatch check`: can this machine be measured, and if not, what has to be changed?
 
+mod api;
 mod facts;
 mod show;
 #[cfg(test)]
@@ -13,7 +14,8 @@ use anyhow::{Context as _, bail};
 
 use self::facts::Facts;
 use self::verdict::Verdict;
-use crate::terminal;
+use crate::kubernetes::{Access, KubernetesArgs, Survey};
+use crate::{kubernetes, terminal};
 
 /// What to check, and how to say it.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,6 +29,8 @@ pub struct Args {
     /// Where the cgroup v2 tree is mounted [default: where /proc/self/mountinfo says]
     #[arg(long, value_name = "PATH", env = "GRACEWATCH_CGROUP_ROOT")]
     cgroup_root: Option<PathBuf>,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
 }
 
 /// Prints a verdict for each thing that the agent needs.
@@ -34,8 +38,11 @@ pub struct Args {
 /// # Errors
 /// If the agent cannot run here: a sentence that names what failed.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    let access = args.kubernetes.access()?;
     let facts = Facts::gather(args.cgroup_root.as_deref(), !args.no_load);
-    let checks = verdict::judge(&facts);
+    let mut checks = verdict::judge(&facts);
+    let survey = access.as_ref().map(survey).transpose()?;
+    checks.extend(api::judge(survey.as_ref()));
     let failed: Vec<_> = checks
         .iter()
         .filter(|check| check.verdict == Verdict::Fail)
@@ -57,4 +64,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn survey(access: &Access) -> anyhow::Result<Survey> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the runtime for the Kubernetes API")?;
+    Ok(runtime.block_on(kubernetes::survey(access)))
 }

@@ -93,6 +93,7 @@ impl Driver {
             match output {
                 Output::Track { .. }
                 | Output::Watch { .. }
+                | Output::AwaitConnect { .. }
                 | Output::Inspect { .. }
                 | Output::Count { .. }
                 | Output::Untrack { .. }

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::metrics::exposition::Format;
 use crate::readiness::Readiness;
-use crate::recent::Recent;
+use crate::recent::{Filter, Recent};
 
 pub use self::server::Server;
 
@@ -80,6 +80,8 @@ fn answer(missing: Option<String>, well: &str) -> (StatusCode, String) {
 #[derive(Deserialize)]
 struct Wanted {
     limit: Option<usize>,
+    #[serde(flatten)]
+    filter: Filter,
 }
 
 #[derive(Serialize)]
@@ -97,7 +99,8 @@ struct Clock {
 }
 
 async fn terminations(State(shown): State<Arc<Shown>>, Query(wanted): Query<Wanted>) -> Response {
-    let snapshot = shown.recent.snapshot(wanted.limit.unwrap_or(LIMIT));
+    let limit = wanted.limit.unwrap_or(LIMIT);
+    let snapshot = shown.recent.snapshot(&wanted.filter, limit);
     Json(Terminations {
         clock: Clock {
             now: clock::now(),
@@ -110,5 +113,8 @@ async fn terminations(State(shown): State<Arc<Shown>>, Query(wanted): Query<Want
 }
 
 async fn index(State(shown): State<Arc<Shown>>) -> Html<String> {
-    Html(page::render(&shown.recent.snapshot(LIMIT), clock::now()))
+    Html(page::render(
+        &shown.recent.snapshot(&Filter::default(), LIMIT),
+        clock::now(),
+    ))
 }

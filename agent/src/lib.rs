@@ -6,6 +6,7 @@
 //! * [`cli`]: the command line. [`subjects`]: what is to be watched. [`failure`]: what ends a run.
 //! * [`probes`]: loads and attaches the kernel side and reads its ring buffer.
 //! * [`cgroups`], [`processes`], [`clock`]: the other sources of facts.
+//! * [`kubernetes`]: pods and what the kubelet says of them in, Events on pods out.
 //! * [`driver`]: the owner of the engine. [`pipeline`]: feeds it from this machine and carries out its wishes.
 //!   [`sink`]: who listens to it.
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
@@ -23,6 +24,7 @@ pub mod driver;
 pub mod failure;
 pub mod http;
 pub mod journal;
+pub mod kubernetes;
 pub mod metrics;
 pub mod pipeline;
 pub mod probes;

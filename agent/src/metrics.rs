@@ -1,11 +1,12 @@
 //! Every metric of the agent, and the only place that changes one.
 //!
-//! * `definition`: names, help, labels, buckets. `label`: the label sets.
+//! * `definition`: names, help, labels, buckets. `label`: the label sets. `exemplar`: what buckets point to.
 //! * `retained`: `pod_termination_*`. `workload`: `workload_termination_*`. `agent`: `gracewatch_*`.
 //! * [`exposition`]: what a scrape gets. `reference`: docs/metrics.md.
 
 mod agent;
 mod definition;
+mod exemplar;
 pub mod exposition;
 mod label;
 mod reference;
@@ -96,6 +97,7 @@ impl Metrics {
             Output::Progress(report) => self.opened(report.id),
             Output::Finished(report) => {
                 self.closed(report.id);
+                self.agent.attributed(report);
                 self.finished(report, now);
             }
             Output::Withdrawn { id, .. } => self.closed(*id),
@@ -103,6 +105,7 @@ impl Metrics {
             Output::Tracked { subject, added } => self.agent.tracked(subject, *added),
             Output::Track { .. }
             | Output::Watch { .. }
+            | Output::AwaitConnect { .. }
             | Output::Inspect { .. }
             | Output::Count { .. }
             | Output::Untrack { .. }

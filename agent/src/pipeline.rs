@@ -13,6 +13,7 @@ use agent_core::event::Event;
 use agent_core::input::Input;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use self::wishes::Hands;
@@ -21,6 +22,7 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::failure::UsageError;
 use crate::journal::{self, Journal};
+use crate::kubernetes::Fact;
 use crate::probes::{self, Counters, ProbeLog, Probes, Programs, Ring};
 use crate::processes;
 use crate::sink::Sink;
@@ -55,6 +57,8 @@ pub struct Pipeline {
     counters: Counters,
     programs: Programs,
     log: Option<ProbeLog>,
+    /// What the Kubernetes API tells, if it is asked.
+    facts: Option<Receiver<Fact>>,
     /// What was decoded of one batch; kept for its memory.
     batch: Vec<Result<Event, DecodeError>>,
     lost: u64,
@@ -98,10 +102,16 @@ impl Pipeline {
             counters,
             programs,
             log,
+            facts: None,
             batch: Vec::new(),
             lost: 0,
             ticks: 0,
         })
+    }
+
+    /// Listens to what the Kubernetes API tells, too.
+    pub fn listen_to(&mut self, facts: Receiver<Fact>) {
+        self.facts = Some(facts);
     }
 
     /// Scans the cgroup tree, then runs until `shutdown`; then gives out the open terminations as they stand, flushes the
@@ -133,6 +143,7 @@ impl Pipeline {
                     Ok(_records) => self.tell_batch(sink),
                     Err(error) => break Err(error).context("cannot read the ring buffer any more"),
                 },
+                fact = next(&mut self.facts) => self.tell_fact(fact, sink),
                 () = until(timeout) => self.run_timeouts(sink),
             }
             self.scan_if_asked(sink);
@@ -162,6 +173,24 @@ impl Pipeline {
             }
         }
         self.batch = batch;
+    }
+
+    /// What the kernel recorded before is told before, so that one journal holds both in their order.
+    fn tell_fact(&mut self, fact: Option<Fact>, sink: &mut impl Sink) {
+        match fact {
+            Some(Fact::Input(input)) => {
+                self.drain(sink);
+                self.driver.tell_found(input, clock::now(), sink);
+                self.hands.carry_out(&mut self.driver, sink);
+            }
+            Some(Fact::Vital(vital)) => sink.vital(&vital),
+            None => {
+                tracing::error!(
+                    "the thread for the Kubernetes API ended; measuring goes on without pods"
+                );
+                self.facts = None;
+            }
+        }
     }
 
     /// Reads the ring buffer until it is empty, but not forever.
@@ -210,6 +239,7 @@ impl Pipeline {
 
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
+        self.hands.sweep(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
             sink.vital(&Vital::ProgramsRan(&self.programs.run_stats()));
         }
@@ -268,6 +298,14 @@ impl Pipeline {
         self.driver.tell(Input::Shutdown, clock::now(), sink);
         self.hands.carry_out(&mut self.driver, sink);
         self.flush_journal(sink);
+    }
+}
+
+/// The next fact; never one where Kubernetes is not asked.
+async fn next(facts: &mut Option<Receiver<Fact>>) -> Option<Fact> {
+    match facts {
+        Some(facts) => facts.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,6 +7,7 @@
 //!   [`Ring`] hands out its records; [`Programs`] keeps it attached.
 
 mod btf;
+mod endpoints;
 mod failure;
 mod load;
 mod log;

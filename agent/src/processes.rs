@@ -52,10 +52,14 @@ pub fn of_container<'a>(
         .collect()
 }
 
-/// `None` if the process has vanished, which is normal.
+/// `None` if the process has vanished, which is normal, or has exited and only waits for its parent to notice: of its exit
+/// the kernel side has told already.
 fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
     let process = Process::new(i32::try_from(tgid.0).ok()?).ok()?;
     let stat = process.stat().ok()?;
+    if matches!(stat.state, 'Z' | 'X') {
+        return None;
+    }
     let ids = process.status().ok()?.nspid?;
     let parent_tgid = Tgid(u32::try_from(stat.ppid).ok()?);
     Some(ProcessFound {
@@ -96,6 +100,14 @@ mod tests {
         let outside = read(tgid, &BTreeSet::from([tgid])).unwrap();
         let inside = read(tgid, &BTreeSet::from([tgid, me])).unwrap();
         child.kill().unwrap();
+        while read(tgid, &BTreeSet::new()).is_some() {
+            std::thread::yield_now();
+        }
+        let zombie = Process::new(child.id().cast_signed())
+            .unwrap()
+            .stat()
+            .unwrap();
+        assert_eq!(zombie.state, 'Z');
         child.wait().unwrap();
         assert_eq!(outside.parent_tgid, me);
         assert!(outside.parent_outside && !inside.parent_outside);

@@ -34,7 +34,11 @@ impl Readiness {
             | Vital::ProgramsRan(_)
             | Vital::Undecodable(_)
             | Vital::UpdateFailed(_)
-            | Vital::Journal { .. } => {}
+            | Vital::Journal { .. }
+            | Vital::Watching { .. }
+            | Vital::ApiFailed { .. }
+            | Vital::PodsKnown(_)
+            | Vital::EventWritten(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::output::Output;
 use agent_core::report::Report;
+use serde::Deserialize;
 
 /// Finished reports that are kept: some hundred bytes to some kilobytes each.
 const FINISHED_MAX: usize = 200;
@@ -28,6 +29,47 @@ pub struct Snapshot {
     pub open: Vec<Arc<Report>>,
     /// Finished ones.
     pub finished: Vec<Arc<Report>>,
+}
+
+/// Which terminations are wanted: those that agree in everything that is given.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Filter {
+    /// The pod's namespace.
+    namespace: Option<String>,
+    /// The pod's name.
+    pod: Option<String>,
+    /// The container's name in the pod; without Kubernetes the subject's.
+    container: Option<String>,
+    /// The workload's name, or its kind and name: `Deployment/web`.
+    workload: Option<String>,
+}
+
+impl Filter {
+    fn lets_pass(&self, report: &Report) -> bool {
+        let pod = report.pod.as_ref();
+        let container = match pod {
+            Some(pod) => pod.container.as_deref(),
+            None => Some(report.subject.name.as_str()),
+        };
+        let workload = pod.map(|pod| &pod.workload);
+        let is_workload = |wanted: &str| {
+            workload.is_some_and(|workload| match wanted.split_once('/') {
+                Some((kind, name)) => workload.kind == kind && workload.name == name,
+                None => workload.name == wanted,
+            })
+        };
+        agrees(self.namespace.as_ref(), |wanted| {
+            pod.is_some_and(|pod| pod.namespace == wanted)
+        }) && agrees(self.pod.as_ref(), |wanted| {
+            pod.is_some_and(|pod| pod.name == wanted)
+        }) && agrees(self.container.as_ref(), |wanted| container == Some(wanted))
+            && agrees(self.workload.as_ref(), is_workload)
+    }
+}
+
+/// Whether the report has what is wanted. What is given empty is not given.
+fn agrees(wanted: Option<&String>, has: impl FnOnce(&str) -> bool) -> bool {
+    wanted.is_none_or(|wanted| wanted.is_empty() || has(wanted))
 }
 
 impl Recent {
@@ -55,6 +97,7 @@ impl Recent {
             }
             Output::Track { .. }
             | Output::Watch { .. }
+            | Output::AwaitConnect { .. }
             | Output::Inspect { .. }
             | Output::Count { .. }
             | Output::Untrack { .. }
@@ -65,19 +108,22 @@ impl Recent {
     }
 
     /// At the most `limit` of each.
-    pub fn snapshot(&self, limit: usize) -> Snapshot {
+    pub fn snapshot(&self, filter: &Filter, limit: usize) -> Snapshot {
         let reports = self.reports();
+        let wanted = |report: &&Arc<Report>| filter.lets_pass(report);
         Snapshot {
             open: reports
                 .open
                 .values()
                 .rev()
+                .filter(wanted)
                 .take(limit)
                 .map(Arc::clone)
                 .collect(),
             finished: reports
                 .finished
                 .iter()
+                .filter(wanted)
                 .take(limit)
                 .map(Arc::clone)
                 .collect(),
@@ -87,5 +133,52 @@ impl Recent {
     fn reports(&self) -> MutexGuard<'_, Reports> {
         // A panic elsewhere leaves whole reports.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::report::Outcome;
+
+    use super::*;
+    use crate::timeline::sample;
+
+    fn found(filter: &[(&str, &str)]) -> Vec<u64> {
+        let recent = Recent::default();
+        let of_pod = sample::of_pod(sample::report(Outcome::Graceful));
+        let mut other = of_pod.clone();
+        other.id = 2;
+        if let Some(pod) = &mut other.pod {
+            pod.name = "web-7d4b9c6f5-aaaaa".to_owned();
+        }
+        let mut local = sample::report(Outcome::Crashed);
+        local.id = 1;
+        for report in [local, other, of_pod] {
+            recent.record(&Output::Finished(Box::new(report)));
+        }
+        let filter: serde_json::Map<_, _> = filter
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
+        let filter: Filter = serde_json::from_value(filter.into()).unwrap();
+        let snapshot = recent.snapshot(&filter, 10);
+        snapshot.finished.iter().map(|report| report.id).collect()
+    }
+
+    #[test]
+    fn what_is_wanted_is_found() {
+        assert_eq!(found(&[]), [3, 2, 1]);
+        assert_eq!(found(&[("namespace", "")]), [3, 2, 1]);
+        assert_eq!(found(&[("namespace", "shop")]), [3, 2]);
+        assert_eq!(found(&[("pod", "web-7d4b9c6f5-x2x9k")]), [3]);
+        assert_eq!(found(&[("container", "app"), ("workload", "web")]), [3, 2]);
+        assert_eq!(found(&[("workload", "Deployment/web")]), [3, 2]);
+        assert_eq!(found(&[("container", "3f9c2a1b7d04")]), [1]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_nothing() {
+        assert!(found(&[("namespace", "other"), ("pod", "web-7d4b9c6f5-x2x9k")]).is_empty());
+        assert!(found(&[("workload", "StatefulSet/web")]).is_empty());
     }
 }

@@ -6,25 +6,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::output::Output;
+use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 
 use crate::http::{Server, Shown};
 use crate::journal;
+use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs, Poster};
 use crate::metrics::{Metrics, Retention, word};
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::readiness::Readiness;
 use crate::recent::Recent;
 use crate::sink::Sink;
 use crate::subjects::SubjectArgs;
-use crate::vital::Vital;
+use crate::vital::{EventFate, Vital};
 
 /// The agent: measures every termination on this machine and serves the metrics over HTTP.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     subjects: SubjectArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
+    /// Do not write Kubernetes Events on pods for what went wrong
+    #[arg(
+        long,
+        env = "GRACEWATCH_NO_KUBERNETES_EVENTS",
+        help_heading = "Kubernetes"
+    )]
+    no_kubernetes_events: bool,
     /// Where to serve /metrics, /api/v1/terminations, /livez and /readyz; port 0 takes any free port
     ///
     /// The default port lies outside of 9100 to 9999, which Prometheus' exporters share.
@@ -62,8 +74,9 @@ pub struct Args {
 /// # Errors
 /// One sentence, if it cannot start or not go on.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let access = args.kubernetes.access()?;
     let options = PipelineOptions {
-        config: args.subjects.config()?,
+        config: args.subjects.config(access.is_some())?,
         cgroup_root: args.subjects.cgroup_root,
         ring_bytes: args.subjects.ring_bytes,
         journal: args.journal.map(|path| journal::Options {
@@ -85,19 +98,35 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .build()
         .context("cannot make the event loop's runtime")?;
     let server = Server::start(args.listen, Arc::clone(&shown))?;
-    let mut sink = AgentSink { shown };
-    let ended = runtime.block_on(measure(options, &mut sink, server.address()));
+    let (kubernetes, facts, poster) = match access {
+        Some(access) => {
+            let (kubernetes, ends) = Kubernetes::start(access, !args.no_kubernetes_events)?;
+            (Some(kubernetes), Some(ends.facts), ends.poster)
+        }
+        None => (None, None, None),
+    };
+    let mut sink = AgentSink { shown, poster };
+    let ended = runtime.block_on(measure(options, facts, &mut sink, server.address()));
+    // What waits for the API is written once nobody adds to it.
+    drop(sink);
+    if let Some(kubernetes) = kubernetes {
+        kubernetes.stop();
+    }
     server.stop();
     ended
 }
 
 async fn measure(
     options: PipelineOptions,
+    facts: Option<Receiver<Fact>>,
     sink: &mut AgentSink,
     address: SocketAddr,
 ) -> anyhow::Result<()> {
     let shutdown = shutdown()?;
-    let pipeline = Pipeline::start(options)?;
+    let mut pipeline = Pipeline::start(options)?;
+    if let Some(facts) = facts {
+        pipeline.listen_to(facts);
+    }
     tracing::info!(url = %format_args!("http://{address}/"), "measuring");
     pipeline.run(sink, shutdown).await?;
     tracing::info!("stopped");
@@ -122,6 +151,19 @@ pub(crate) fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
 pub struct AgentSink {
     /// What HTTP shows.
     pub shown: Arc<Shown>,
+    /// Writes Kubernetes Events, if that is wanted.
+    pub poster: Option<Poster>,
+}
+
+impl AgentSink {
+    fn post(&self, report: &Report) {
+        let without_room = self.poster.as_ref().map_or(0, |poster| poster.post(report));
+        for _event in 0..without_room {
+            self.shown
+                .metrics
+                .record_vital(&Vital::EventWritten(EventFate::Dropped));
+        }
+    }
 }
 
 impl Sink for AgentSink {
@@ -132,7 +174,12 @@ impl Sink for AgentSink {
             tracing::info!(
                 id = report.id,
                 subject = report.subject.name,
+                namespace = report.pod.as_ref().map(|pod| pod.namespace.as_str()),
+                pod = report.pod.as_ref().map(|pod| pod.name.as_str()),
+                container = report.pod.as_ref().and_then(|pod| pod.container.as_deref()),
+                workload = report.pod.as_ref().map(|pod| pod.workload.name.as_str()),
                 outcome = word(report.outcome),
+                trigger = word(report.trigger),
                 signal_to_exit_seconds =
                     report.stop_signal_to_exit().map(|time| time.as_secs_f64()),
                 hook_seconds = report.hook_duration().map(|time| time.as_secs_f64()),
@@ -141,6 +188,7 @@ impl Sink for AgentSink {
                 certain = report.doubts.is_empty(),
                 "terminated"
             );
+            self.post(report);
         }
     }
 

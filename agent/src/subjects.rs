@@ -32,9 +32,12 @@ pub struct SubjectArgs {
     /// part of the path, `**` does not: '/kubepods.slice/**/cri-containerd-*.scope'.
     #[arg(long, value_name = "GLOB", env = "GRACEWATCH_CGROUP")]
     pub cgroup: Vec<String>,
-    /// Leave systemd's services and scopes out
+    /// Leave systemd's services and scopes out; with Kubernetes they are, unless --systemd is given
     #[arg(long, env = "GRACEWATCH_NO_SYSTEMD")]
     pub no_systemd: bool,
+    /// Watch systemd's services and scopes with Kubernetes, too
+    #[arg(long, env = "GRACEWATCH_SYSTEMD", conflicts_with = "no_systemd")]
+    pub systemd: bool,
     /// Leave the containers of Docker, podman, containerd and CRI-O out
     #[arg(long, env = "GRACEWATCH_NO_CONTAINERS")]
     pub no_containers: bool,
@@ -52,11 +55,12 @@ pub struct SubjectArgs {
 }
 
 impl SubjectArgs {
-    /// The engine's configuration: the file's selectors first, so that they can say more of what a glob names.
+    /// The engine's configuration: the file's selectors first, so that they can say more of what a glob names. `pods`
+    /// tells whether there is Kubernetes, on whose nodes the services are somebody else's.
     ///
     /// # Errors
     /// A [`UsageError`] that names the file, the entry and the field, or that nothing is left to watch.
-    pub fn config(&self) -> Result<Config, UsageError> {
+    pub fn config(&self, pods: bool) -> Result<Config, UsageError> {
         let mut selectors = match &self.subjects {
             Some(path) => read_file(path)?,
             None => Vec::new(),
@@ -73,9 +77,10 @@ impl SubjectArgs {
             ));
         }
         Ok(Config {
-            systemd: !self.no_systemd,
+            systemd: !self.no_systemd && (self.systemd || !pods),
             containers: !self.no_containers,
             selectors,
+            pods,
             limits: Limits::default(),
         })
     }

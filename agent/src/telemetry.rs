@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -33,11 +33,17 @@ enum Format {
 /// # Errors
 /// If it was set up before.
 pub fn init(args: Args) -> anyhow::Result<()> {
-    // The loader tells every relocation of the object, some hundred lines.
+    // The loader tells every relocation of the object, some hundred lines; the client of the Kubernetes API every attempt,
+    // of which the agent says itself what matters.
     let filter = Targets::new()
         .with_default(args.log_level)
         .with_target("aya", Level::WARN)
-        .with_target("aya_obj", Level::WARN);
+        .with_target("aya_obj", Level::WARN)
+        .with_target("kube_client", LevelFilter::OFF)
+        .with_target("kube_runtime", LevelFilter::OFF)
+        .with_target("hyper_util", Level::WARN)
+        .with_target("rustls", Level::WARN)
+        .with_target("tower", Level::WARN);
     let builder = tracing_subscriber::fmt()
         .with_max_level(args.log_level)
         .with_writer(std::io::stderr)

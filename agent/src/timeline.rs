@@ -4,6 +4,7 @@
 
 mod bar;
 mod duration;
+mod name;
 mod open;
 mod paint;
 mod phase;
@@ -23,13 +24,17 @@ use crate::terminal::text::{self, Line};
 use crate::terminal::{DIM, STRONG};
 
 pub use self::duration::human;
+pub use self::name::name;
 pub use self::open::render_open;
+pub(crate) use self::words::trigger;
 pub use crate::terminal::Style;
 
 /// Columns of a phase's name.
 const NAME: usize = 8;
 /// A bar has at least so many columns, also where the line then gets too long.
 const BAR_MIN: usize = 10;
+/// The subject's name has at least so many columns, also where the heading then gets too long.
+const NAME_MIN: usize = 20;
 /// Columns of the label in front of a fact.
 const LABEL: usize = 8;
 
@@ -57,7 +62,7 @@ pub fn render(report: &Report, style: &Style) -> String {
     out
 }
 
-/// `#3  web  Docker container            ✔ GRACEFUL  2.02 s`
+/// `#3  shop/web-7d4b9c6f5-x2x9k/app  Deployment            ✔ GRACEFUL  2.02 s`
 fn heading(report: &Report, style: &Style) -> String {
     let mut badge = words::badge(report.outcome, style);
     if report.doubts.iter().copied().any(Doubt::is_incomplete) {
@@ -71,19 +76,15 @@ fn heading(report: &Report, style: &Style) -> String {
         .map(|total| format!("  {}", human(total)))
         .unwrap_or_default();
     let number = format!("#{}", report.id);
-    let kind = words::kind(report.subject.kind);
+    let kind = name::kind(report);
     let taken = text::width(&number) + text::width(&badge) + text::width(&total) + kind.len() + 6;
-    let name = text::cut(
-        &text::visible(&report.subject.name),
-        style.width.saturating_sub(taken).max(12),
-        style,
-    );
+    let name = name::short_name(report, style.width.saturating_sub(taken).max(NAME_MIN));
     let mut line = Line::new(style);
     line.painted(DIM, &number);
     line.plain("  ");
     line.painted(STRONG, &name);
     line.plain("  ");
-    line.painted(DIM, kind);
+    line.painted(DIM, &kind);
     let right = text::width(&badge) + text::width(&total);
     line.fill_to(style.width.saturating_sub(right).max(line.width() + 2));
     line.painted(paint::of_outcome(report.outcome), &badge);

@@ -31,6 +31,49 @@ pub enum Vital<'a> {
         /// Whether it is full or cannot be written.
         stopped: bool,
     },
+    /// The watch of a resource of the Kubernetes API began to deliver, or broke.
+    Watching {
+        /// The resource's plural: `pods`, `events`.
+        resource: &'static str,
+        /// Whether it delivers.
+        connected: bool,
+    },
+    /// A request to the Kubernetes API failed.
+    ApiFailed {
+        /// The resource's plural.
+        resource: &'static str,
+        /// Why, in one word of a fixed set: `forbidden`, `unauthorized`, `gone`, `unreachable`, …
+        reason: &'static str,
+    },
+    /// So many pods are known.
+    PodsKnown(usize),
+    /// What became of a Kubernetes Event that was to be put on a pod.
+    EventWritten(EventFate),
+}
+
+/// What became of a Kubernetes Event that was to be put on a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventFate {
+    /// The API took it.
+    Sent,
+    /// There were too many in a short time, or more waiting than the queue holds.
+    Dropped,
+    /// The API did not take it.
+    Failed,
+}
+
+impl EventFate {
+    /// Every fate.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::Dropped, Self::Failed];
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What the kernel side was to be told.
@@ -42,6 +85,8 @@ pub enum Update {
     Untrack,
     /// To look at a process.
     Watch,
+    /// To look at connections to an address.
+    AwaitConnect,
 }
 
 impl Update {
@@ -51,6 +96,7 @@ impl Update {
             Self::Track => "track",
             Self::Untrack => "untrack",
             Self::Watch => "watch",
+            Self::AwaitConnect => "await_connect",
         }
     }
 }

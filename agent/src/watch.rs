@@ -11,12 +11,14 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::lines::{Format, Lines};
 use self::live::Live;
 use self::sink::{State, View, WatchSink};
 use crate::clock;
+use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs};
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::run::shutdown;
 use crate::subjects::SubjectArgs;
@@ -30,6 +32,8 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub struct Args {
     #[command(flatten)]
     subjects: SubjectArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
     /// Print each report as one line of JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -44,8 +48,9 @@ pub struct Args {
 /// One sentence, if it cannot start or not go on.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let view = view(&args);
+    let access = args.kubernetes.access()?;
     let options = PipelineOptions {
-        config: args.subjects.config()?,
+        config: args.subjects.config(access.is_some())?,
         cgroup_root: args.subjects.cgroup_root,
         ring_bytes: args.subjects.ring_bytes,
         journal: None,
@@ -55,7 +60,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot make the event loop's runtime")?;
-    runtime.block_on(watch(options, view))
+    let (kubernetes, facts) = match access {
+        Some(access) => {
+            // Who only looks on writes nothing into the cluster.
+            let (kubernetes, ends) = Kubernetes::start(access, false)?;
+            (Some(kubernetes), Some(ends.facts))
+        }
+        None => (None, None),
+    };
+    let ended = runtime.block_on(watch(options, facts, view));
+    if let Some(kubernetes) = kubernetes {
+        kubernetes.stop();
+    }
+    ended
 }
 
 fn view(args: &Args) -> Box<dyn View> {
@@ -73,9 +90,16 @@ fn view(args: &Args) -> Box<dyn View> {
     }
 }
 
-async fn watch(options: PipelineOptions, view: Box<dyn View>) -> anyhow::Result<()> {
+async fn watch(
+    options: PipelineOptions,
+    facts: Option<Receiver<Fact>>,
+    view: Box<dyn View>,
+) -> anyhow::Result<()> {
     let shutdown = shutdown()?;
-    let pipeline = Pipeline::start(options)?;
+    let mut pipeline = Pipeline::start(options)?;
+    if let Some(facts) = facts {
+        pipeline.listen_to(facts);
+    }
     let _quiet = NoEcho::new();
     let state = RefCell::new(State::new(view));
     let mut sink = WatchSink { state: &state };

@@ -17,7 +17,7 @@ use gracewatch::http::{Server, Shown};
 use gracewatch::metrics::exposition::Format;
 use gracewatch::metrics::{Metrics, Retention};
 use gracewatch::readiness::Readiness;
-use gracewatch::recent::Recent;
+use gracewatch::recent::{Filter, Recent};
 use gracewatch::run::AgentSink;
 use gracewatch::sink::Sink as _;
 use gracewatch::vital::Vital;
@@ -83,7 +83,10 @@ fn a_termination_reaches_the_scrape() {
     let before = get(address, "/metrics", "*/*");
     assert!(!before.body.contains("pod_termination"), "{}", before.body);
 
-    measure(&mut AgentSink { shown });
+    measure(&mut AgentSink {
+        shown,
+        poster: None,
+    });
 
     let text = get(address, "/metrics", "text/plain");
     assert_eq!(text.status, 200);
@@ -94,7 +97,7 @@ fn a_termination_reaches_the_scrape() {
     for sample in [
         "pod_termination_signal_to_exit_seconds{kind=\"systemd_service\",container=\"nginx.service\",cgroup=\"/system.slice/nginx.service\"} 1.5",
         "pod_termination_sigkill_used{kind=\"systemd_service\",container=\"nginx.service\",cgroup=\"/system.slice/nginx.service\"} 0",
-        "workload_termination_outcomes_total{workload_kind=\"systemd_service\",workload=\"nginx.service\",outcome=\"graceful\"} 1",
+        "workload_termination_outcomes_total{workload_kind=\"systemd_service\",workload=\"nginx.service\",outcome=\"graceful\",trigger=\"stopped\"} 1",
         "workload_termination_signal_to_exit_seconds_bucket{workload_kind=\"systemd_service\",workload=\"nginx.service\",le=\"1\"} 0",
         "workload_termination_signal_to_exit_seconds_bucket{workload_kind=\"systemd_service\",workload=\"nginx.service\",le=\"2\"} 1",
         "gracewatch_terminations_open 0",
@@ -123,6 +126,14 @@ fn a_termination_reaches_the_scrape() {
     assert_eq!(json["open"].as_array().unwrap().len(), 0);
     let none = get(address, "/api/v1/terminations?limit=0", "*/*");
     assert!(none.body.contains("\"finished\":[]"), "{}", none.body);
+    let found = |query: &str| {
+        let answer = get(address, &format!("/api/v1/terminations?{query}"), "*/*");
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        !answer.body.contains("\"finished\":[]")
+    };
+    assert!(found("container=nginx.service&limit=5&namespace="));
+    assert!(!found("container=other.service"));
+    assert!(!found("namespace=default&pod=web&workload=web&limit=5"));
     assert!(
         get(address, "/", "text/html")
             .body
@@ -140,7 +151,10 @@ fn ready_says_what_it_waits_for() {
     assert_eq!(waiting.status, 503);
     assert!(waiting.body.contains("probes"), "{}", waiting.body);
     assert_eq!(get(address, "/livez", "*/*").status, 200);
-    let mut sink = AgentSink { shown };
+    let mut sink = AgentSink {
+        shown,
+        poster: None,
+    };
     sink.vital(&Vital::Attached(&[]));
     let took = Duration::ZERO;
     sink.vital(&Vital::Scanned { took, cgroups: 1 });
@@ -179,6 +193,7 @@ fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
     let shown = shown();
     let mut sink = AgentSink {
         shown: Arc::clone(&shown),
+        poster: None,
     };
     let mut lines = JOURNAL.lines();
     let mut reader = agent_core::journal::Reader::new();
@@ -192,7 +207,7 @@ fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
     let late = due.after(Duration::from_secs(1));
     driver.tell_found(Input::Lost { records: 3 }, late, &mut sink);
     driver.run_timeouts(late, &mut sink);
-    let reports = shown.recent.snapshot(10).finished;
+    let reports = shown.recent.snapshot(&Filter::default(), 10).finished;
     assert_eq!(reports[0].doubts, [Doubt::RecordsLost]);
 }
 
@@ -207,6 +222,7 @@ fn replay_and_the_event_loop_say_the_same() {
     let shown = shown();
     measure(&mut AgentSink {
         shown: Arc::clone(&shown),
+        poster: None,
     });
     let page = |metrics: &Metrics| {
         let text = String::from_utf8(metrics.encode(Format::Text).unwrap()).unwrap();

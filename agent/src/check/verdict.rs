@@ -32,7 +32,7 @@ pub(super) enum Verdict {
     Fail,
 }
 
-const fn ok(name: &'static str, found: String) -> Check {
+pub(super) const fn ok(name: &'static str, found: String) -> Check {
     Check {
         name,
         verdict: Verdict::Ok,
@@ -41,7 +41,7 @@ const fn ok(name: &'static str, found: String) -> Check {
     }
 }
 
-fn bad(
+pub(super) fn bad(
     name: &'static str,
     verdict: Verdict,
     found: impl Into<String>,

@@ -3,21 +3,22 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use agent_core::report::Report;
+use agent_core::report::{HookMethod, Report};
 use agent_core::time::Timestamp;
 
 use crate::recent::Snapshot;
+use crate::timeline;
 
 const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Gracewatch</title>\
 <meta name=\"viewport\" content=\"width=device-width\"><style>\
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color-scheme:light dark}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;\
 border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}small{opacity:.7}</style>\
-<h1>Gracewatch</h1><p>How the containers and services of this machine are terminated. \
+<h1>Gracewatch</h1><p>How the pods, containers and services of this machine are terminated. \
 <a href=\"/metrics\">metrics</a> · <a href=\"/api/v1/terminations\">terminations as JSON</a> · \
 <a href=\"/readyz\">ready?</a> · <a href=\"/livez\">alive?</a></p>";
 
-const COLUMNS: &str = "<table><tr><th>ended<th>subject<th>outcome<th>stop signal to exit<th>in total<th>findings</tr>";
+const COLUMNS: &str = "<table><tr><th>ended<th>container<th>outcome<th>hook<th>stop signal to exit<th>in total<th>findings</tr>";
 
 /// The page as it stands.
 pub(super) fn render(snapshot: &Snapshot, now: Timestamp) -> String {
@@ -50,14 +51,19 @@ fn write_row(page: &mut String, report: &Report, now: Timestamp) -> fmt::Result 
             format!("{:.3} s", duration.as_secs_f64())
         })
     };
-    let name = escape(&report.subject.name);
-    let path = escape(&report.subject.path);
+    let name = timeline::name(report);
+    let name = escape(&name);
+    let about = about(report);
+    let about = escape(&about);
     let outcome = crate::metrics::word(report.outcome);
+    let why = timeline::trigger(report.trigger).unwrap_or_default();
+    let hook = hook(report);
     let after_signal = seconds(report.stop_signal_to_exit());
     let total = seconds(report.total());
     write!(
         page,
-        "<tr><td>{ended}<td>{name}<br><small>{path}</small><td>{outcome}<td class=n>{after_signal}<td class=n>{total}<td>"
+        "<tr><td>{ended}<td>{name}<br><small>{about}</small><td>{outcome}<br><small>{why}</small><td class=n>{hook}\
+         <td class=n>{after_signal}<td class=n>{total}<td>"
     )?;
     for finding in &report.findings {
         let evidence = escape(&finding.evidence);
@@ -65,6 +71,37 @@ fn write_row(page: &mut String, report: &Report, now: Timestamp) -> fmt::Result 
         write!(page, "{evidence} <small>{advice}</small><br>")?;
     }
     page.write_str("</tr>")
+}
+
+/// The workload of a pod's container, and where it was.
+fn about(report: &Report) -> String {
+    let path = &report.subject.path;
+    match &report.pod {
+        Some(pod) => format!("{} {} · {path}", pod.workload.kind, pod.workload.name),
+        None => path.clone(),
+    }
+}
+
+fn hook(report: &Report) -> String {
+    let Some(hook) = &report.hook else {
+        return String::new();
+    };
+    let sign = match hook.method {
+        HookMethod::Observed => "",
+        HookMethod::Inferred => "≈ ",
+    };
+    let time = hook.duration().map_or_else(
+        || "?".to_owned(),
+        |time| format!("{:.3} s", time.as_secs_f64()),
+    );
+    let failed = match hook.failure {
+        Some(failure) => format!(
+            "<br><small>failed: {}</small>",
+            crate::metrics::word(failure)
+        ),
+        None => String::new(),
+    };
+    format!("{sign}{time}{failed}")
 }
 
 /// Names come from whoever makes a cgroup.
@@ -84,6 +121,26 @@ fn escape(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_says_whose_container_why_and_how_the_hook_went() {
+        let mut report = timeline::sample::of_pod(timeline::sample::seed());
+        report.hook = Some(timeline::sample::inferred(
+            agent_core::report::HookKind::Sleep,
+            &["sleep", "5s"],
+            5_000_000,
+        ));
+        let mut row = String::new();
+        write_row(&mut row, &report, Timestamp(2_000_000_000_000)).unwrap();
+        for part in [
+            "shop/web-7d4b9c6f5-x2x9k/app",
+            "Deployment web",
+            "graceful<br><small>the pod was deleted",
+            "≈ 5.000 s",
+        ] {
+            assert!(row.contains(part), "no {part} in {row}");
+        }
+    }
 
     #[test]
     fn names_cannot_break_out_of_the_page() {

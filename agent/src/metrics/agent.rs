@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_common::map::Full;
 use agent_core::output::DropReason;
-use agent_core::report::Subject;
-use prometheus_client::encoding::EncodeLabelSet;
+use agent_core::report::{Report, Subject};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,44 +12,46 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::definition as def;
-use super::label::{
-    FamilyLabel, KindLabel, MapLabel, ProbeLabel, ProgramLabel, ReasonLabel, UpdateLabel,
-    record_kind, word,
-};
-use crate::probes::Counts;
-use crate::vital::Vital;
+use super::label::{Labels, record_kind, word};
+use crate::probes::{Counts, RunStats};
+use crate::vital::{EventFate, Vital};
 
 /// The families. Clones share the series.
 #[derive(Debug, Default)]
 pub(super) struct Agent {
-    probe_attached: Family<ProbeLabel, Gauge>,
-    records: Family<KindLabel, Counter>,
-    records_lost: Family<KindLabel, Counter>,
-    map_full: Family<MapLabel, Counter>,
-    decode_errors: Family<ReasonLabel, Counter>,
-    dropped: Family<ReasonLabel, Counter>,
-    wishes_failed: Family<UpdateLabel, Counter>,
-    tracked: Family<KindLabel, Gauge>,
+    probe_attached: Family<Labels, Gauge>,
+    records: Family<Labels, Counter>,
+    records_lost: Family<Labels, Counter>,
+    map_full: Family<Labels, Counter>,
+    decode_errors: Family<Labels, Counter>,
+    dropped: Family<Labels, Counter>,
+    wishes_failed: Family<Labels, Counter>,
+    unattributed: Family<Labels, Counter>,
+    pods_known: Gauge,
+    watch_connected: Family<Labels, Gauge>,
+    api_errors: Family<Labels, Counter>,
+    kubernetes_events: Family<Labels, Counter>,
+    tracked: Family<Labels, Gauge>,
     open: Gauge,
-    series_evicted: Family<FamilyLabel, Counter>,
+    series_evicted: Family<Labels, Counter>,
     scans: Counter,
     scan_duration: Gauge<f64, AtomicU64>,
     scan_cgroups: Gauge,
-    program_runs: Family<ProgramLabel, Counter>,
-    program_seconds: Family<ProgramLabel, Counter<f64, AtomicU64>>,
+    program_runs: Family<Labels, Counter>,
+    program_seconds: Family<Labels, Counter<f64, AtomicU64>>,
     journal_bytes: Gauge,
     journal_stopped: Gauge,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Build {
-    version: &'static str,
-}
+/// The pod was not known in time.
+const POD_UNKNOWN: &str = "pod_unknown";
+/// The pod was known, and none of its containers had the id.
+const CONTAINER_UNKNOWN: &str = "container_unknown";
 
 impl Agent {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let version = env!("CARGO_PKG_VERSION");
-        def::BUILD.register(registry, Info::new(Build { version }));
+        let version = Labels::one("version", env!("CARGO_PKG_VERSION"));
+        def::BUILD.register(registry, Info::new(version));
         def::PROBE_ATTACHED.register(registry, self.probe_attached.clone());
         def::RECORDS.register(registry, self.records.clone());
         def::RECORDS_LOST.register(registry, self.records_lost.clone());
@@ -58,6 +59,11 @@ impl Agent {
         def::DECODE_ERRORS.register(registry, self.decode_errors.clone());
         def::DROPPED.register(registry, self.dropped.clone());
         def::WISHES_FAILED.register(registry, self.wishes_failed.clone());
+        def::UNATTRIBUTED.register(registry, self.unattributed.clone());
+        def::PODS_KNOWN.register(registry, self.pods_known.clone());
+        def::WATCH_CONNECTED.register(registry, self.watch_connected.clone());
+        def::API_ERRORS.register(registry, self.api_errors.clone());
+        def::KUBERNETES_EVENTS.register(registry, self.kubernetes_events.clone());
         def::TRACKED.register(registry, self.tracked.clone());
         def::OPEN.register(registry, self.open.clone());
         def::SERIES_EVICTED.register(registry, self.series_evicted.clone());
@@ -70,18 +76,43 @@ impl Agent {
         def::JOURNAL_STOPPED.register(registry, self.journal_stopped.clone());
         // A loss or an error must be seen as a step from 0, not as a series that begins.
         for reason in DropReason::ALL {
-            drop(self.dropped.get_or_create(&ReasonLabel::new(word(reason))));
+            drop(
+                self.dropped
+                    .get_or_create(&Labels::one("reason", word(reason))),
+            );
+        }
+        for reason in [POD_UNKNOWN, CONTAINER_UNKNOWN] {
+            drop(
+                self.unattributed
+                    .get_or_create(&Labels::one("reason", reason)),
+            );
+        }
+        for fate in EventFate::ALL {
+            let label = Labels::one("result", fate.name());
+            drop(self.kubernetes_events.get_or_create(&label));
         }
     }
 
     pub(super) fn dropped(&self, reason: DropReason) {
         self.dropped
-            .get_or_create(&ReasonLabel::new(word(reason)))
+            .get_or_create(&Labels::one("reason", word(reason)))
+            .inc();
+    }
+
+    /// Counts a finished report whose container is not known by name.
+    pub(super) fn attributed(&self, report: &Report) {
+        let reason = match (&report.pod, &report.subject.pod_uid) {
+            (None, Some(_)) => POD_UNKNOWN,
+            (Some(pod), _) if pod.container.is_none() => CONTAINER_UNKNOWN,
+            (Some(_) | None, _) => return,
+        };
+        self.unattributed
+            .get_or_create(&Labels::one("reason", reason))
             .inc();
     }
 
     pub(super) fn tracked(&self, subject: &Subject, added: bool) {
-        let label = KindLabel::new(word(subject.kind));
+        let label = Labels::one("kind", word(subject.kind));
         let gauge = self.tracked.get_or_create(&label);
         if added {
             gauge.inc();
@@ -91,14 +122,13 @@ impl Agent {
     }
 
     pub(super) fn open(&self, terminations: usize) {
-        self.open
-            .set(i64::try_from(terminations).unwrap_or(i64::MAX));
+        set(&self.open, terminations);
     }
 
     pub(super) fn evicted(&self, family: &'static str, series: u64) {
         if series > 0 {
             self.series_evicted
-                .get_or_create(&FamilyLabel::new(family))
+                .get_or_create(&Labels::one("family", family))
                 .inc_by(series);
         }
     }
@@ -108,36 +138,25 @@ impl Agent {
             Vital::Attached(programs) => {
                 for state in *programs {
                     self.probe_attached
-                        .get_or_create(&ProbeLabel::new(state.program.name))
+                        .get_or_create(&Labels::one("probe", state.program.name))
                         .set(i64::from(state.refused.is_none()));
                 }
             }
             Vital::Scanned { took, cgroups } => {
                 self.scans.inc();
                 self.scan_duration.set(took.as_secs_f64());
-                self.scan_cgroups
-                    .set(i64::try_from(*cgroups).unwrap_or(i64::MAX));
+                set(&self.scan_cgroups, *cgroups);
             }
             Vital::Counted(counts) => self.counted(counts),
-            Vital::ProgramsRan(programs) => {
-                for program in *programs {
-                    let label = ProgramLabel::new(program.name);
-                    raise(&self.program_runs.get_or_create(&label), program.runs);
-                    let seconds = program.run_time.as_secs_f64();
-                    self.program_seconds
-                        .get_or_create(&label)
-                        .inner()
-                        .store(seconds.to_bits(), Ordering::Relaxed);
-                }
-            }
+            Vital::ProgramsRan(programs) => self.programs_ran(programs),
             Vital::Undecodable(reason) => {
                 self.decode_errors
-                    .get_or_create(&ReasonLabel::new(*reason))
+                    .get_or_create(&Labels::one("reason", *reason))
                     .inc();
             }
             Vital::UpdateFailed(update) => {
                 self.wishes_failed
-                    .get_or_create(&UpdateLabel::new(update.name()))
+                    .get_or_create(&Labels::one("update", update.name()))
                     .inc();
             }
             Vital::Journal { bytes, stopped } => {
@@ -145,6 +164,37 @@ impl Agent {
                     .set(i64::try_from(*bytes).unwrap_or(i64::MAX));
                 self.journal_stopped.set(i64::from(*stopped));
             }
+            Vital::Watching {
+                resource,
+                connected,
+            } => {
+                self.watch_connected
+                    .get_or_create(&Labels::one("resource", *resource))
+                    .set(i64::from(*connected));
+            }
+            Vital::ApiFailed { resource, reason } => {
+                self.api_errors
+                    .get_or_create(&Labels::one("resource", *resource).and("reason", *reason))
+                    .inc();
+            }
+            Vital::PodsKnown(pods) => set(&self.pods_known, *pods),
+            Vital::EventWritten(fate) => {
+                self.kubernetes_events
+                    .get_or_create(&Labels::one("result", fate.name()))
+                    .inc();
+            }
+        }
+    }
+
+    fn programs_ran(&self, programs: &[RunStats]) {
+        for program in programs {
+            let label = Labels::one("program", program.name);
+            raise(&self.program_runs.get_or_create(&label), program.runs);
+            let seconds = program.run_time.as_secs_f64();
+            self.program_seconds
+                .get_or_create(&label)
+                .inner()
+                .store(seconds.to_bits(), Ordering::Relaxed);
         }
     }
 
@@ -155,7 +205,7 @@ impl Agent {
         ] {
             for (kind, count) in by_kind {
                 raise(
-                    &family.get_or_create(&KindLabel::new(record_kind(*kind))),
+                    &family.get_or_create(&Labels::one("kind", record_kind(*kind))),
                     *count,
                 );
             }
@@ -165,7 +215,10 @@ impl Agent {
                 Full::Subjects => "subjects",
                 Full::Watched => "watched",
             };
-            raise(&self.map_full.get_or_create(&MapLabel::new(map)), *count);
+            raise(
+                &self.map_full.get_or_create(&Labels::one("map", map)),
+                *count,
+            );
         }
     }
 }
@@ -173,4 +226,8 @@ impl Agent {
 /// Sets a counter to what the kernel counted.
 fn raise(counter: &Counter, count: u64) {
     counter.inner().store(count, Ordering::Relaxed);
+}
+
+fn set(gauge: &Gauge, count: usize) {
+    gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
 }

@@ -9,9 +9,12 @@ pub(crate) struct Definition {
     pub(crate) name: &'static str,
     pub(crate) unit: Measure,
     pub(crate) kind: Kind,
+    /// Beside those that name the subject or the workload.
     pub(crate) labels: &'static [&'static str],
     /// Without a full stop: the exposition adds it.
     pub(crate) help: &'static str,
+    /// When it says something else than one would think; empty if it does not.
+    pub(crate) caveat: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,16 +72,6 @@ impl Definition {
     }
 }
 
-/// What tells one subject from another. Without Kubernetes: kind, name and path of its cgroup.
-pub(crate) const SUBJECT: &[&str] = &["kind", "container", "cgroup"];
-const SUBJECT_OUTCOME: &[&str] = &["kind", "container", "cgroup", "outcome"];
-/// What lives longer than a subject and comes again.
-const WORKLOAD: &[&str] = &["workload_kind", "workload"];
-const WORKLOAD_OUTCOME: &[&str] = &["workload_kind", "workload", "outcome"];
-const WORKLOAD_FINDING: &[&str] = &["workload_kind", "workload", "finding"];
-const WORKLOAD_CAUSE: &[&str] = &["workload_kind", "workload", "cause"];
-const WORKLOAD_DOUBT: &[&str] = &["workload_kind", "workload", "doubt"];
-
 /// From a handler's milliseconds over the usual grace of 30 s to the long ones of databases.
 const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0,
@@ -87,10 +80,15 @@ const SECONDS: &[f64] = &[
 /// Close around 1, where a grace period ends.
 const SHARES: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.5, 2.0];
 
+/// From the floor of 2 s over the usual grace of 30 s.
+const SECONDS_LEFT: &[f64] = &[
+    2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0,
+];
+
 macro_rules! definitions {
-    ($($constant:ident = $name:literal, $unit:ident, $kind:expr, $labels:expr, $help:literal;)*) => {
+    ($($constant:ident = $name:literal, $unit:ident, $kind:expr, $labels:expr, $help:literal $(, $caveat:literal)?;)*) => {
         $(pub(crate) const $constant: Definition = Definition {
-            name: $name, unit: Measure::$unit, kind: $kind, labels: $labels, help: $help,
+            name: $name, unit: Measure::$unit, kind: $kind, labels: $labels, help: $help, caveat: concat!($($caveat)?),
         };)*
         /// Every metric, in the order of the reference page.
         pub(crate) const ALL: &[&Definition] = &[$(&$constant),*];
@@ -99,37 +97,62 @@ macro_rules! definitions {
 
 definitions! {
     // One gauge for each finished termination.
-    POD_HOOK = "pod_termination_prestop_duration", Seconds, Kind::Gauge, SUBJECT,
-        "How long the preStop hook of the last termination ran, from its exec to its exit";
-    POD_SIGNAL_TO_EXIT = "pod_termination_signal_to_exit", Seconds, Kind::Gauge, SUBJECT,
-        "Time from the stop signal to the exit of the main process in the last termination";
-    POD_DURATION = "pod_termination_duration", Seconds, Kind::Gauge, SUBJECT,
-        "Time from the start of the last termination (hook, else stop signal) to the exit of the main process";
-    POD_SIGKILL = "pod_termination_sigkill_used", None, Kind::Gauge, SUBJECT,
-        "Whether SIGKILL was sent to the main process in the last termination: 1 yes, 0 no";
-    POD_GRACE_USED = "pod_termination_grace_used", Ratio, Kind::Gauge, SUBJECT,
-        "Duration of the last termination divided by the configured grace period";
-    POD_INCOMPLETE = "pod_termination_incomplete", None, Kind::Gauge, SUBJECT,
-        "Whether facts of the last termination are missing, so that it may have been otherwise: 1 yes, 0 no";
-    POD_OUTCOME = "pod_termination_outcome", None, Kind::Gauge, SUBJECT_OUTCOME,
-        "How the last termination ended: 1 for the outcome it had";
+    POD_HOOK = "pod_termination_prestop_duration", Seconds, Kind::Gauge, &["hook", "method"],
+        "How long the preStop hook of the termination ran",
+        "With method=\"inferred\" it was not seen to run: the time is that from the deletion, or from the kubelet's connection, to the stop signal. Absent if the hook's end is not known";
+    POD_HOOK_FAILED = "pod_termination_prestop_failed", None, Kind::Gauge, &["hook"],
+        "Whether the preStop hook of the termination failed: 1 yes, 0 not as far as is known",
+        "How an httpGet or sleep hook ended is told only by the kubelet's Event, if the agent may watch Events";
+    POD_SIGNAL_TO_EXIT = "pod_termination_signal_to_exit", Seconds, Kind::Gauge, &[],
+        "Time from the stop signal to the exit of the main process in the termination";
+    POD_DURATION = "pod_termination_duration", Seconds, Kind::Gauge, &[],
+        "Time from the start of the termination (deletion, hook, stop signal; the first that was seen) to the exit of the main process",
+        "The start is the agent's sight of the deletion, which a slow API server delays. A sidecar's includes the wait for the containers that are stopped before it";
+    POD_SIGKILL = "pod_termination_sigkill_used", None, Kind::Gauge, &[],
+        "Whether SIGKILL was sent to the main process in the termination: 1 yes, 0 no",
+        "A SIGKILL for a process that has exited is none";
+    POD_GRACE_USED = "pod_termination_grace_used", Ratio, Kind::Gauge, &[],
+        "Duration of the termination divided by the configured grace period",
+        "Above 1 without a SIGKILL for a hook that overran, for a sidecar that waited, and after a slow delivery of the deletion";
+    POD_GRACE_AFTER_HOOK = "pod_termination_grace_after_hook", Seconds, Kind::Gauge, &[],
+        "What the hook left of the grace period for the stop signal; 2 is the kubelet's floor",
+        "By the kubelet's rule from the hook's time, not told by the kubelet";
+    POD_INCOMPLETE = "pod_termination_incomplete", None, Kind::Gauge, &[],
+        "Whether facts of the termination are missing, so that it may have been otherwise: 1 yes, 0 no";
+    POD_OUTCOME = "pod_termination_outcome", None, Kind::Gauge, &["outcome", "trigger"],
+        "How the termination ended, and why it was begun: 1 for what it was",
+        "trigger=\"unknown\" where nothing tells: without the right to watch Events a liveness kill is such a one";
     // What lives on.
-    WORKLOAD_OUTCOMES = "workload_termination_outcomes", None, Kind::Counter, WORKLOAD_OUTCOME,
-        "Finished terminations by how they ended";
-    WORKLOAD_FINDINGS = "workload_termination_findings", None, Kind::Counter, WORKLOAD_FINDING,
-        "Diagnoses made in finished terminations";
-    WORKLOAD_SIGKILLS = "workload_termination_sigkills", None, Kind::Counter, WORKLOAD_CAUSE,
+    WORKLOAD_OUTCOMES = "workload_termination_outcomes", None, Kind::Counter, &["outcome", "trigger"],
+        "Finished terminations by how they ended and why they were begun; init containers that completed are counted here and have no other series",
+        "Containers that were not stopped but ended are here, too: outcome=\"completed\" and \"crashed\"";
+    WORKLOAD_FINDINGS = "workload_termination_findings", None, Kind::Counter, &["finding"],
+        "Diagnoses made in finished terminations", "One termination can have several";
+    WORKLOAD_SIGKILLS = "workload_termination_sigkills", None, Kind::Counter, &["cause"],
         "Terminations in which SIGKILL was sent to the main process, by why; repeated SIGKILLs are not counted again";
-    WORKLOAD_DOUBTS = "workload_termination_doubts", None, Kind::Counter, WORKLOAD_DOUBT,
-        "Finished terminations whose verdict is not certain, by why";
-    WORKLOAD_HOOK = "workload_termination_prestop_duration", Seconds, Kind::Histogram(SECONDS), WORKLOAD,
-        "How long preStop hooks ran, from exec to exit; complete reports only";
-    WORKLOAD_SIGNAL_TO_EXIT = "workload_termination_signal_to_exit", Seconds, Kind::Histogram(SECONDS), WORKLOAD,
-        "Time from the stop signal to the exit of the main process; complete reports only";
-    WORKLOAD_DURATION = "workload_termination_duration", Seconds, Kind::Histogram(SECONDS), WORKLOAD,
-        "Time from the start of the termination (hook, else stop signal) to the exit of the main process; complete reports only";
-    WORKLOAD_GRACE_USED = "workload_termination_grace_used", Ratio, Kind::Histogram(SHARES), WORKLOAD,
-        "Duration of the termination divided by the configured grace period, where that is known; complete reports only";
+    WORKLOAD_DOUBTS = "workload_termination_doubts", None, Kind::Counter, &["doubt"],
+        "Finished terminations whose verdict is not certain, by why", "One termination can have several";
+    WORKLOAD_HOOK = "workload_termination_prestop_duration", Seconds, Kind::Histogram(SECONDS), &["hook", "method"],
+        "How long preStop hooks ran; complete reports only",
+        "As that of the pod; a program that could not be executed never ran and is not in it";
+    WORKLOAD_HOOK_FAILURES = "workload_termination_prestop_failures", None, Kind::Counter, &["hook", "failure"],
+        "Terminations whose preStop hook failed, by how",
+        "As pod_termination_prestop_failed";
+    WORKLOAD_SIGNAL_TO_EXIT = "workload_termination_signal_to_exit", Seconds, Kind::Histogram(SECONDS), &[],
+        "Time from the stop signal to the exit of the main process; complete reports only",
+        "Ends at the grace period where SIGKILL ended it: such a process would have needed longer";
+    WORKLOAD_DURATION = "workload_termination_duration", Seconds, Kind::Histogram(SECONDS), &[],
+        "Time from the start of the termination (deletion, hook, stop signal; the first that was seen) to the exit of the main process; complete reports only",
+        "As that of the pod";
+    WORKLOAD_GRACE_USED = "workload_termination_grace_used", Ratio, Kind::Histogram(SHARES), &[],
+        "Duration of the termination divided by the configured grace period, where that is known; complete reports only",
+        "As that of the pod";
+    WORKLOAD_GRACE_AFTER_HOOK = "workload_termination_grace_after_hook", Seconds, Kind::Histogram(SECONDS_LEFT), &[],
+        "What hooks left of the grace period for the stop signal; complete reports with a hook only",
+        "As that of the pod";
+    WORKLOAD_FLOOR_USED = "workload_termination_grace_floor_used", None, Kind::Counter, &[],
+        "Terminations whose hook used the grace period up, so that the stop signal got the kubelet's floor of 2 s",
+        "As that of the pod";
     // The agent itself.
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version";
@@ -147,6 +170,16 @@ definitions! {
         "What the engine threw away because a limit was reached or nothing is known of the container";
     WISHES_FAILED = "gracewatch_kernel_updates_failed", None, Kind::Counter, &["update"],
         "Containers or processes that could not be told to the kernel side; they are not measured";
+    UNATTRIBUTED = "gracewatch_unattributed", None, Kind::Counter, &["reason"],
+        "Reports of pods' containers whose pod (pod_unknown) or whose name in it (container_unknown) was not known in time";
+    PODS_KNOWN = "gracewatch_pods_known", None, Kind::Gauge, &[],
+        "Pods of this node that the agent knows from the API; 0 without Kubernetes";
+    WATCH_CONNECTED = "gracewatch_watch_connected", None, Kind::Gauge, &["resource"],
+        "Whether the watch of the resource in the Kubernetes API delivers: 1 yes, 0 no; absent where it is not watched";
+    API_ERRORS = "gracewatch_api_errors", None, Kind::Counter, &["resource", "reason"],
+        "Requests to the Kubernetes API that failed";
+    KUBERNETES_EVENTS = "gracewatch_kubernetes_events", None, Kind::Counter, &["result"],
+        "Kubernetes Events for pods: sent, dropped (too many in a short time), failed (the API did not take them)";
     TRACKED = "gracewatch_containers_tracked", None, Kind::Gauge, &["kind"],
         "Containers that are tracked";
     OPEN = "gracewatch_terminations_open", None, Kind::Gauge, &[],

@@ -5,9 +5,10 @@ use std::fmt::{self, Write as _};
 use prometheus_client::encoding::prometheus_protobuf::{
     self, EncodeError, prometheus_data_model as model,
 };
-use prometheus_client::encoding::text;
+use prost::Message as _;
 
 use super::Metrics;
+use super::definition::{ALL, Kind};
 
 /// A format of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,117 +78,171 @@ impl Metrics {
     /// # Errors
     /// If a value cannot be written in the format; none of ours is such.
     pub fn encode(&self, format: Format) -> Result<Vec<u8>, EncodeError> {
-        match format {
-            Format::Protobuf => prometheus_protobuf::encode_to_vec(&self.registry),
-            Format::OpenMetrics => {
-                let mut page = String::new();
-                text::encode(&mut page, &self.registry)?;
-                Ok(page.into_bytes())
+        let mut families = prometheus_protobuf::encode(&self.registry)?;
+        self.workload.attach_exemplars(&mut families);
+        if format == Format::Protobuf {
+            let mut message = Vec::new();
+            for family in families {
+                family.encode_length_delimited(&mut message)?;
             }
-            Format::Text => {
-                let mut page = String::new();
-                for family in prometheus_protobuf::encode(&self.registry)? {
-                    write_family(&mut page, &family)?;
-                }
-                Ok(page.into_bytes())
-            }
+            return Ok(message);
         }
+        let mut page = Page {
+            text: String::new(),
+            open: format == Format::OpenMetrics,
+        };
+        for family in &families {
+            page.family(family)?;
+        }
+        if page.open {
+            page.text.push_str("# EOF\n");
+        }
+        Ok(page.text.into_bytes())
     }
 }
 
-/// A family in the text format 0.0.4
-/// (<https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md>), from the same model as the
-/// protobuf format, so that names, types and suffixes cannot differ.
-fn write_family(page: &mut String, family: &model::MetricFamily) -> fmt::Result {
-    let name = &family.name;
-    let kind = match family.r#type() {
+/// A page of text, written from the same model as the protobuf format, so that names, values and exemplars cannot differ.
+struct Page {
+    text: String,
+    /// OpenMetrics 1.0.0 (<https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md>), else the
+    /// text format 0.0.4
+    /// (<https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md>).
+    open: bool,
+}
+
+impl Page {
+    fn family(&mut self, family: &model::MetricFamily) -> fmt::Result {
+        let (name, kind) = if self.open {
+            open_name_and_kind(family)
+        } else {
+            (family.name.as_str(), kind(family))
+        };
+        let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
+        writeln!(self.text, "# HELP {name} {help}")?;
+        writeln!(self.text, "# TYPE {name} {kind}")?;
+        if self.open && !family.unit.is_empty() {
+            writeln!(self.text, "# UNIT {name} {}", family.unit)?;
+        }
+        for metric in &family.metric {
+            let value = metric
+                .counter
+                .as_ref()
+                .map(|counter| counter.value)
+                .or(metric.gauge.as_ref().map(|gauge| gauge.value));
+            if let Some(value) = value {
+                self.sample(&family.name, &metric.label, None, value)?;
+                self.text.push('\n');
+            }
+            if let Some(histogram) = &metric.histogram {
+                self.histogram(&family.name, &metric.label, histogram)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the formats' numbers are floats; counts stay exact up to 2^53"
+    )]
+    fn histogram(
+        &mut self,
+        name: &str,
+        labels: &[model::LabelPair],
+        histogram: &model::Histogram,
+    ) -> fmt::Result {
+        let bucket_name = format!("{name}_bucket");
+        for bucket in &histogram.bucket {
+            let bound = self.bound(bucket.upper_bound);
+            let count = bucket.cumulative_count as f64;
+            self.sample(&bucket_name, labels, Some(&bound), count)?;
+            if let Some(exemplar) = bucket.exemplar.as_ref().filter(|_| self.open) {
+                self.exemplar(exemplar)?;
+            }
+            self.text.push('\n');
+        }
+        self.sample(&format!("{name}_sum"), labels, None, histogram.sample_sum)?;
+        self.text.push('\n');
+        let count = histogram.sample_count as f64;
+        self.sample(&format!("{name}_count"), labels, None, count)?;
+        self.text.push('\n');
+        Ok(())
+    }
+
+    /// ` # {pod="web-0"} 2.02 1790000000.123456789`
+    fn exemplar(&mut self, exemplar: &model::Exemplar) -> fmt::Result {
+        self.text.push_str(" # ");
+        self.labels(&exemplar.label, None)?;
+        write!(self.text, " {}", number(exemplar.value))?;
+        match &exemplar.timestamp {
+            Some(at) => write!(self.text, " {}.{:09}", at.seconds, at.nanos),
+            None => Ok(()),
+        }
+    }
+
+    /// A bound as a label; OpenMetrics has one way to write each number.
+    fn bound(&self, bound: f64) -> String {
+        let text = number(bound);
+        if self.open && bound.is_finite() && !text.contains('.') {
+            text + ".0"
+        } else {
+            text
+        }
+    }
+
+    /// Name, labels and value, without a newline.
+    fn sample(
+        &mut self,
+        name: &str,
+        labels: &[model::LabelPair],
+        bound: Option<&str>,
+        value: f64,
+    ) -> fmt::Result {
+        self.text.push_str(name);
+        if !labels.is_empty() || bound.is_some() {
+            self.labels(labels, bound)?;
+        }
+        write!(self.text, " {}", number(value))
+    }
+
+    fn labels(&mut self, labels: &[model::LabelPair], bound: Option<&str>) -> fmt::Result {
+        let pairs = labels
+            .iter()
+            .map(|pair| (pair.name.as_str(), pair.value.as_str()))
+            .chain(bound.map(|bound| ("le", bound)));
+        self.text.push('{');
+        for (position, (label, text)) in pairs.enumerate() {
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
+            let comma = if position > 0 { "," } else { "" };
+            write!(self.text, "{comma}{label}=\"{text}\"")?;
+        }
+        self.text.push('}');
+        Ok(())
+    }
+}
+
+fn kind(family: &model::MetricFamily) -> &'static str {
+    match family.r#type() {
         model::MetricType::Counter => "counter",
         model::MetricType::Gauge => "gauge",
         model::MetricType::Histogram | model::MetricType::GaugeHistogram => "histogram",
         model::MetricType::Summary => "summary",
         model::MetricType::Untyped => "untyped",
-    };
-    let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-    writeln!(page, "# HELP {name} {help}")?;
-    writeln!(page, "# TYPE {name} {kind}")?;
-    for metric in &family.metric {
-        let value = metric
-            .counter
-            .as_ref()
-            .map(|counter| counter.value)
-            .or(metric.gauge.as_ref().map(|gauge| gauge.value));
-        if let Some(value) = value {
-            write_sample(page, name, &metric.label, None, value)?;
-        }
-        if let Some(histogram) = &metric.histogram {
-            write_histogram(page, name, &metric.label, histogram)?;
-        }
     }
-    Ok(())
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the format's numbers are floats; counts stay exact up to 2^53"
-)]
-fn write_histogram(
-    page: &mut String,
-    name: &str,
-    labels: &[model::LabelPair],
-    histogram: &model::Histogram,
-) -> fmt::Result {
-    let bucket_name = format!("{name}_bucket");
-    for bucket in &histogram.bucket {
-        let bound = number(bucket.upper_bound);
-        write_sample(
-            page,
-            &bucket_name,
-            labels,
-            Some(&bound),
-            bucket.cumulative_count as f64,
-        )?;
-    }
-    write_sample(
-        page,
-        &format!("{name}_sum"),
-        labels,
-        None,
-        histogram.sample_sum,
-    )?;
-    write_sample(
-        page,
-        &format!("{name}_count"),
-        labels,
-        None,
-        histogram.sample_count as f64,
-    )
-}
-
-fn write_sample(
-    page: &mut String,
-    name: &str,
-    labels: &[model::LabelPair],
-    bound: Option<&str>,
-    value: f64,
-) -> fmt::Result {
-    page.push_str(name);
-    let pairs = labels
+/// OpenMetrics names a family without the suffix of its samples, and knows infos, which the model has as gauges.
+fn open_name_and_kind(family: &model::MetricFamily) -> (&str, &'static str) {
+    let name = family.name.as_str();
+    let is_info = ALL
         .iter()
-        .map(|pair| (pair.name.as_str(), pair.value.as_str()))
-        .chain(bound.map(|bound| ("le", bound)));
-    let mut opening = '{';
-    for (label, text) in pairs {
-        let text = text
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
-        write!(page, "{opening}{label}=\"{text}\"")?;
-        opening = ',';
+        .any(|definition| definition.kind == Kind::Info && definition.full_name() == family.name);
+    if is_info {
+        return (name.strip_suffix("_info").unwrap_or(name), "info");
     }
-    if opening == ',' {
-        page.push('}');
-    }
-    writeln!(page, " {}", number(value))
+    (name.strip_suffix("_total").unwrap_or(name), kind(family))
 }
 
 /// A float as Go's `strconv.ParseFloat` reads it.
@@ -241,8 +296,11 @@ mod tests {
             name: "cgroup".to_owned(),
             value: "a\"b\\c\nd".to_owned(),
         }];
-        let mut page = String::new();
-        write_sample(&mut page, "x", &labels, None, 1.0).unwrap();
-        assert_eq!(page, "x{cgroup=\"a\\\"b\\\\c\\nd\"} 1\n");
+        let mut page = Page {
+            text: String::new(),
+            open: false,
+        };
+        page.sample("x", &labels, None, 1.0).unwrap();
+        assert_eq!(page.text, "x{cgroup=\"a\\\"b\\\\c\\nd\"} 1");
     }
 }

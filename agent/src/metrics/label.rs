@@ -1,141 +1,143 @@
-//! Label sets. Strings only where the subject is named; everything else is one of a fixed set.
+//! Label sets. Free text only where a subject or a workload is named; everything else is one of a fixed set.
+//!
+//! Which labels name what: docs/decisions/0001-metric-labels-in-local-mode.md and 0011-metric-labels-of-pods.md.
+
+use std::fmt;
 
 use agent_common::record;
-use agent_core::report::{Report, Subject, SubjectKind};
-use prometheus_client::encoding::EncodeLabelSet;
+use agent_core::report::{PodRef, Report, Subject, SubjectKind};
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use serde::Serialize;
 
-/// Which subject; see docs/decisions/0001-metric-labels-in-local-mode.md.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-pub(crate) struct SubjectLabels {
-    kind: String,
-    container: String,
-    cgroup: String,
-}
+/// Columns of a container id that tell containers of one node apart, as runtimes' own tools show it.
+const SHORT_ID: usize = 12;
+/// What is not known and must have a label: an empty one is none to Prometheus.
+const UNKNOWN: &str = "unknown";
+/// The workload of those that are too many.
+const OTHER: &str = "other";
 
-impl SubjectLabels {
-    pub(crate) fn of(subject: &Subject) -> Self {
-        Self {
-            kind: word(subject.kind),
-            container: known(subject.name.clone()),
-            cgroup: known(subject.path.clone()),
-        }
+/// Names and values, in the order in which they are written. A label that does not apply is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Labels(Vec<(&'static str, String)>);
+
+impl EncodeLabelSet for Labels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.encode(encoder)
     }
 }
 
-/// Which subject, and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct SubjectOutcomeLabels {
-    #[prometheus(flatten)]
-    pub(crate) subject: SubjectLabels,
-    pub(crate) outcome: String,
-}
+impl Labels {
+    /// A set of one.
+    pub(crate) fn one(name: &'static str, value: impl Into<String>) -> Self {
+        Self::default().and(name, value)
+    }
 
-/// What comes again under the same name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
-pub(crate) struct WorkloadLabels {
-    workload_kind: String,
-    workload: String,
-}
+    /// With one more.
+    pub(crate) fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.push((name, value.into()));
+        self
+    }
 
-impl WorkloadLabels {
-    /// A unit without its instance, the name of a cgroup that a glob named; for what has a new name each time (containers,
-    /// transient scopes) the name of the program it runs.
-    pub(crate) fn of(report: &Report) -> Self {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// One container that was terminated. Its id tells it from the one that was there before a restart, and from
+    /// that of an earlier pod of the same name.
+    pub(crate) fn of_subject(report: &Report) -> Self {
         let subject = &report.subject;
-        let workload = match subject.kind {
-            SubjectKind::SystemdService => without_instance(&subject.name),
-            SubjectKind::Cgroup => subject.name.clone(),
-            SubjectKind::SystemdScope
-            | SubjectKind::Docker
-            | SubjectKind::Podman
-            | SubjectKind::Containerd
-            | SubjectKind::Crio => report
-                .main
-                .as_ref()
-                .map(|main| main.comm.clone())
-                .unwrap_or_default(),
-        };
-        Self {
-            workload_kind: word(subject.kind),
-            workload: known(workload),
-        }
-    }
-
-    /// Where the bound on workloads puts the ones that are too many.
-    pub(crate) fn other(&self) -> Self {
-        Self {
-            workload_kind: self.workload_kind.clone(),
-            workload: "other".to_owned(),
-        }
-    }
-}
-
-/// Declares a workload's label set with one more label.
-macro_rules! workload_and {
-    ($name:ident, $label:ident, $doc:literal) => {
-        #[doc = $doc]
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-        pub(crate) struct $name {
-            #[prometheus(flatten)]
-            pub(crate) workload: WorkloadLabels,
-            pub(crate) $label: String,
-        }
-    };
-}
-
-workload_and!(
-    WorkloadOutcomeLabels,
-    outcome,
-    "Which workload, and how its termination ended."
-);
-workload_and!(
-    WorkloadFindingLabels,
-    finding,
-    "Which workload, and a diagnosis."
-);
-workload_and!(
-    WorkloadCauseLabels,
-    cause,
-    "Which workload, and why SIGKILL was sent."
-);
-workload_and!(
-    WorkloadDoubtLabels,
-    doubt,
-    "Which workload, and what keeps a verdict from being certain."
-);
-
-/// Declares a set of one label whose values are fixed.
-macro_rules! one_label {
-    ($name:ident, $label:ident) => {
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-        pub(crate) struct $name {
-            pub(crate) $label: String,
-        }
-
-        impl $name {
-            pub(crate) fn new(value: impl Into<String>) -> Self {
-                Self {
-                    $label: value.into(),
-                }
+        match Owner::of(report) {
+            Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
+                .and("pod", &pod.name)
+                .container_of(pod)
+                .and("container_id", short_id(subject)),
+            Owner::UnknownPod(uid) => {
+                Self::one("pod_uid", uid).and("container_id", short_id(subject))
             }
+            Owner::None => Self::one("kind", word(subject.kind))
+                .and("container", known(&subject.name))
+                .and("cgroup", known(&subject.path)),
         }
-    };
+    }
+
+    /// What comes again under the same name. Without Kubernetes: a unit without its instance, the name of a cgroup
+    /// that a glob named; for what has a new name each time (containers, transient scopes) the name of the program.
+    pub(crate) fn of_workload(report: &Report) -> Self {
+        match Owner::of(report) {
+            Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
+                .and("workload_kind", known(&pod.workload.kind))
+                .and("workload", known(&pod.workload.name))
+                .container_of(pod),
+            Owner::UnknownPod(_) => Self::one("workload_kind", UNKNOWN).and("workload", UNKNOWN),
+            Owner::None => Self::one("workload_kind", word(report.subject.kind))
+                .and("workload", known(&local_workload(report))),
+        }
+    }
+
+    /// Where the bound on workloads puts those that are too many. Kinds of Kubernetes are anybody's words, so they
+    /// are not told apart.
+    pub(crate) fn of_other_workloads(report: &Report) -> Self {
+        let kind = match Owner::of(report) {
+            Owner::Pod(_) | Owner::UnknownPod(_) => OTHER.to_owned(),
+            Owner::None => word(report.subject.kind),
+        };
+        Self::one("workload_kind", kind).and("workload", OTHER)
+    }
+
+    fn container_of(self, pod: &PodRef) -> Self {
+        let named = self.and("container", pod.container.as_deref().unwrap_or(UNKNOWN));
+        match pod.role {
+            Some(role) => named.and("role", word(role)),
+            None => named,
+        }
+    }
 }
 
-one_label!(KindLabel, kind);
-one_label!(ReasonLabel, reason);
-one_label!(ProbeLabel, probe);
-one_label!(ProgramLabel, program);
-one_label!(MapLabel, map);
-one_label!(UpdateLabel, update);
-one_label!(FamilyLabel, family);
+/// Whose container a subject is.
+enum Owner<'a> {
+    Pod(&'a PodRef),
+    /// Of a pod with this UID in its cgroup's path, which did not become known in time.
+    UnknownPod(&'a str),
+    None,
+}
+
+impl<'a> Owner<'a> {
+    fn of(report: &'a Report) -> Self {
+        match (&report.pod, &report.subject.pod_uid) {
+            (Some(pod), _) => Self::Pod(pod),
+            (None, Some(uid)) => Self::UnknownPod(uid),
+            (None, None) => Self::None,
+        }
+    }
+}
+
+fn local_workload(report: &Report) -> String {
+    let subject = &report.subject;
+    match subject.kind {
+        SubjectKind::SystemdService => without_instance(&subject.name),
+        SubjectKind::Cgroup => subject.name.clone(),
+        SubjectKind::SystemdScope
+        | SubjectKind::Docker
+        | SubjectKind::Podman
+        | SubjectKind::Containerd
+        | SubjectKind::Crio => report
+            .main
+            .as_ref()
+            .map(|main| main.comm.clone())
+            .unwrap_or_default(),
+    }
+}
+
+fn short_id(subject: &Subject) -> String {
+    let id = subject.container_id.as_ref().unwrap_or(&subject.name);
+    known(&id.chars().take(SHORT_ID).collect::<String>())
+}
 
 /// The word that the JSON of a report has for a variant without fields.
 pub(crate) fn word(variant: impl Serialize) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(word)) => word,
-        Ok(_) | Err(_) => "unknown".to_owned(),
+        Ok(_) | Err(_) => UNKNOWN.to_owned(),
     }
 }
 
@@ -150,16 +152,12 @@ pub(crate) fn record_kind(kind: record::Kind) -> &'static str {
         record::Kind::CgroupRemoved => "cgroup_removed",
         record::Kind::CgroupPopulated => "cgroup_populated",
         record::Kind::OomVictim => "oom_victim",
+        record::Kind::Connect => "connect",
     }
 }
 
-/// An empty label is no label to Prometheus, so what is not known says so.
-fn known(name: String) -> String {
-    if name.is_empty() {
-        "unknown".to_owned()
-    } else {
-        name
-    }
+fn known(name: &str) -> String {
+    if name.is_empty() { UNKNOWN } else { name }.to_owned()
 }
 
 /// `getty@tty1.service` is an instance of `getty@.service`.
@@ -184,6 +182,6 @@ mod tests {
     #[test]
     fn words_are_those_of_the_json() {
         assert_eq!(word(SubjectKind::SystemdService), "systemd_service");
-        assert_eq!(known(String::new()), "unknown");
+        assert_eq!(known(""), "unknown");
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use agent_core::report::Report;
+use agent_core::pod::Role;
+use agent_core::report::{Outcome, Report, Start};
 use agent_core::time::Timestamp;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -12,34 +13,48 @@ use prometheus_client::registry::Registry;
 
 use super::Retention;
 use super::definition as def;
-use super::label::{SubjectLabels, SubjectOutcomeLabels, word};
+use super::label::{Labels, word};
+use super::workload::with_hook;
 
-type Seconds = Family<SubjectLabels, Gauge<f64, AtomicU64>>;
-type State = Family<SubjectLabels, Gauge>;
+type Number = Family<Labels, Gauge<f64, AtomicU64>>;
+type State = Family<Labels, Gauge>;
 
 /// The families. Clones share the series.
 #[derive(Debug, Default)]
 pub(super) struct Retained {
-    hook: Seconds,
-    signal_to_exit: Seconds,
-    duration: Seconds,
-    grace_used: Seconds,
+    hook: Number,
+    hook_failed: State,
+    signal_to_exit: Number,
+    duration: Number,
+    grace_used: Number,
+    grace_after_hook: Number,
     sigkill: State,
     incomplete: State,
-    outcome: Family<SubjectOutcomeLabels, Gauge>,
+    outcome: State,
 }
 
-/// What is shown now: until when, and with which outcome.
+/// What is shown now.
 #[derive(Debug, Default)]
-pub(super) struct Shown(BTreeMap<SubjectLabels, (Timestamp, String)>);
+pub(super) struct Shown(BTreeMap<Labels, Termination>);
+
+/// One termination's series that have more labels than the subject's, and until when all are shown.
+#[derive(Debug)]
+struct Termination {
+    until: Timestamp,
+    outcome: Labels,
+    hook: Option<Labels>,
+    hook_failed: Option<Labels>,
+}
 
 impl Retained {
     pub(super) fn register(&self, registry: &mut Registry) {
         def::POD_HOOK.register(registry, self.hook.clone());
+        def::POD_HOOK_FAILED.register(registry, self.hook_failed.clone());
         def::POD_SIGNAL_TO_EXIT.register(registry, self.signal_to_exit.clone());
         def::POD_DURATION.register(registry, self.duration.clone());
-        def::POD_GRACE_USED.register(registry, self.grace_used.clone());
         def::POD_SIGKILL.register(registry, self.sigkill.clone());
+        def::POD_GRACE_USED.register(registry, self.grace_used.clone());
+        def::POD_GRACE_AFTER_HOOK.register(registry, self.grace_after_hook.clone());
         def::POD_INCOMPLETE.register(registry, self.incomplete.clone());
         def::POD_OUTCOME.register(registry, self.outcome.clone());
     }
@@ -52,7 +67,10 @@ impl Retained {
         now: Timestamp,
         retention: Retention,
     ) -> u64 {
-        let labels = SubjectLabels::of(&report.subject);
+        if is_completed_init(report) {
+            return 0;
+        }
+        let labels = Labels::of_subject(report);
         self.remove(shown, &labels);
         let mut evicted = 0;
         while shown.0.len() >= retention.subjects_max.max(1) {
@@ -62,32 +80,72 @@ impl Retained {
             self.remove(shown, &first);
             evicted += 1;
         }
-        set(&self.hook, &labels, report.hook_duration());
-        set(&self.signal_to_exit, &labels, report.stop_signal_to_exit());
-        set(&self.duration, &labels, duration(report));
-        if let Some(share) = grace_used(report) {
-            self.grace_used.get_or_create(&labels).set(share);
-        }
-        self.sigkill
-            .get_or_create(&labels)
-            .set(i64::from(report.kill.is_some()));
-        self.incomplete
-            .get_or_create(&labels)
-            .set(i64::from(is_incomplete(report)));
-        let outcome = word(report.outcome);
-        self.outcome
-            .get_or_create(&with_outcome(&labels, &outcome))
-            .set(1);
-        shown.0.insert(labels, (now.after(retention.time), outcome));
+        let until = now.after(retention.time);
+        let termination = self.set(&labels, report, until);
+        shown.0.insert(labels, termination);
         evicted
+    }
+
+    fn set(&self, labels: &Labels, report: &Report, until: Timestamp) -> Termination {
+        let seconds = |time: Duration| time.as_secs_f64();
+        for (family, value) in [
+            (
+                &self.signal_to_exit,
+                report.stop_signal_to_exit().map(seconds),
+            ),
+            (&self.duration, duration(report).map(seconds)),
+            (&self.grace_used, grace_used(report)),
+            (
+                &self.grace_after_hook,
+                grace_after_hook(report).map(seconds),
+            ),
+        ] {
+            if let Some(value) = value {
+                family.get_or_create(labels).set(value);
+            }
+        }
+        let (hook, hook_failed) = match &report.hook {
+            Some(hook) => (
+                Some(with_hook(labels.clone(), hook)),
+                Some(labels.clone().and("hook", word(hook.kind))),
+            ),
+            None => (None, None),
+        };
+        if let Some((labels, time)) = hook.as_ref().zip(report.hook_duration()) {
+            self.hook.get_or_create(labels).set(seconds(time));
+        }
+        let outcome = labels
+            .clone()
+            .and("outcome", word(report.outcome))
+            .and("trigger", word(report.trigger));
+        let failed = report
+            .hook
+            .as_ref()
+            .is_some_and(|hook| hook.failure.is_some());
+        for (family, labels, state) in [
+            (&self.hook_failed, hook_failed.as_ref(), failed),
+            (&self.sigkill, Some(labels), report.kill.is_some()),
+            (&self.incomplete, Some(labels), is_incomplete(report)),
+            (&self.outcome, Some(&outcome), true),
+        ] {
+            if let Some(labels) = labels {
+                family.get_or_create(labels).set(i64::from(state));
+            }
+        }
+        Termination {
+            until,
+            outcome,
+            hook,
+            hook_failed,
+        }
     }
 
     /// Takes away what was shown long enough.
     pub(super) fn expire(&self, shown: &mut Shown, now: Timestamp) {
-        let over: Vec<SubjectLabels> = shown
+        let over: Vec<Labels> = shown
             .0
             .iter()
-            .filter(|(_, (until, _))| *until <= now)
+            .filter(|(_, termination)| termination.until <= now)
             .map(|(labels, _)| labels.clone())
             .collect();
         for labels in over {
@@ -95,39 +153,59 @@ impl Retained {
         }
     }
 
-    fn remove(&self, shown: &mut Shown, labels: &SubjectLabels) {
-        let Some((_, outcome)) = shown.0.remove(labels) else {
+    fn remove(&self, shown: &mut Shown, labels: &Labels) {
+        let Some(termination) = shown.0.remove(labels) else {
             return;
         };
         for family in [
-            &self.hook,
             &self.signal_to_exit,
             &self.duration,
             &self.grace_used,
+            &self.grace_after_hook,
         ] {
             family.remove(labels);
         }
         for family in [&self.sigkill, &self.incomplete] {
             family.remove(labels);
         }
-        self.outcome.remove(&with_outcome(labels, &outcome));
+        self.outcome.remove(&termination.outcome);
+        if let Some(labels) = &termination.hook {
+            self.hook.remove(labels);
+        }
+        if let Some(labels) = &termination.hook_failed {
+            self.hook_failed.remove(labels);
+        }
     }
 }
 
 impl Shown {
-    fn first_to_go(&self) -> Option<SubjectLabels> {
+    fn first_to_go(&self) -> Option<Labels> {
         self.0
             .iter()
-            .min_by_key(|(_, (until, _))| *until)
+            .min_by_key(|(_, termination)| termination.until)
             .map(|(labels, _)| labels.clone())
     }
 }
 
-/// How long the stop took, from the hook or the stop signal on. What ended without either has no such duration; a 0 would
-/// stand for a stop that took no time.
+/// An init container that did its work: nothing was stopped, and there are more of them than of anything else.
+fn is_completed_init(report: &Report) -> bool {
+    let role = report.pod.as_ref().and_then(|pod| pod.role);
+    role == Some(Role::Init) && report.outcome == Outcome::Completed
+}
+
+/// How long the stop took, from its start on. What ended without being asked to has no such duration; a 0 would stand
+/// for a stop that took no time.
 pub(super) fn duration(report: &Report) -> Option<Duration> {
-    let was_asked = report.hook.is_some() || report.stop_signal.is_some();
+    let was_asked = matches!(report.started_by, Start::Deletion | Start::Killing)
+        || report.hook.is_some()
+        || report.stop_signal.is_some();
     report.total().filter(|_| was_asked)
+}
+
+/// What the hook left of the grace for the stop signal.
+pub(super) fn grace_after_hook(report: &Report) -> Option<Duration> {
+    report.hook.as_ref()?;
+    Some(report.grace.as_ref()?.after_hook)
 }
 
 /// That duration as a share of the configured grace.
@@ -139,17 +217,4 @@ pub(super) fn grace_used(report: &Report) -> Option<f64> {
 /// Whether facts are missing.
 pub(super) fn is_incomplete(report: &Report) -> bool {
     report.doubts.iter().any(|doubt| doubt.is_incomplete())
-}
-
-fn set(family: &Seconds, labels: &SubjectLabels, value: Option<Duration>) {
-    if let Some(value) = value {
-        family.get_or_create(labels).set(value.as_secs_f64());
-    }
-}
-
-fn with_outcome(labels: &SubjectLabels, outcome: &str) -> SubjectOutcomeLabels {
-    SubjectOutcomeLabels {
-        subject: labels.clone(),
-        outcome: outcome.to_owned(),
-    }
 }

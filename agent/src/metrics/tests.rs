@@ -1,5 +1,8 @@
 //! The metrics of made-up reports: values, lifetimes, bounds, formats, and the reference page.
 
+mod exemplars;
+mod pods;
+
 use std::time::Duration;
 
 use agent_core::output::DropReason;
@@ -25,7 +28,9 @@ fn killed(id: u64, name: &str) -> Report {
         "outcome": "grace_exceeded",
         "trigger": "stopped",
         "started_at": 95 * SECOND,
+        "started_by": "hook",
         "hook": {
+            "kind": "exec", "method": "observed", "failure": null,
             "tgid": 8, "argv": ["sh"], "started_at": 95 * SECOND, "ended_at": 99 * SECOND + SECOND / 2,
             "status": {"code": 0}, "running_at_stop_signal": false, "ended_by_container": false
         },
@@ -63,14 +68,22 @@ fn a_finished_termination_is_told_in_both_families() {
         r#"kind="systemd_service",container="web.service",cgroup="/system.slice/web.service""#;
     let workload = r#"workload_kind="systemd_service",workload="web.service""#;
     for line in [
-        format!("pod_termination_prestop_duration_seconds{{{subject}}} 4.5"),
+        format!(
+            "pod_termination_prestop_duration_seconds{{{subject},hook=\"exec\",method=\"observed\"}} 4.5"
+        ),
+        format!("pod_termination_prestop_failed{{{subject},hook=\"exec\"}} 0"),
+        format!("pod_termination_grace_after_hook_seconds{{{subject}}} 31"),
         format!("pod_termination_signal_to_exit_seconds{{{subject}}} 30"),
         format!("pod_termination_duration_seconds{{{subject}}} 35"),
         format!("pod_termination_sigkill_used{{{subject}}} 1"),
         format!("pod_termination_grace_used_ratio{{{subject}}} 1"),
         format!("pod_termination_incomplete{{{subject}}} 0"),
-        format!("pod_termination_outcome{{{subject},outcome=\"grace_exceeded\"}} 1"),
-        format!("workload_termination_outcomes_total{{{workload},outcome=\"grace_exceeded\"}} 1"),
+        format!(
+            "pod_termination_outcome{{{subject},outcome=\"grace_exceeded\",trigger=\"stopped\"}} 1"
+        ),
+        format!(
+            "workload_termination_outcomes_total{{{workload},outcome=\"grace_exceeded\",trigger=\"stopped\"}} 1"
+        ),
         format!("workload_termination_findings_total{{{workload},finding=\"too_slow\"}} 1"),
         format!("workload_termination_sigkills_total{{{workload},cause=\"grace_expired\"}} 1"),
         format!("workload_termination_signal_to_exit_seconds_bucket{{{workload},le=\"25\"}} 0"),
@@ -94,7 +107,7 @@ fn an_incomplete_report_is_counted_and_not_measured() {
     finish(&metrics, report, at(131));
     let page = page(&metrics, Format::Text);
     assert!(page.contains("doubt=\"records_lost\"} 1"));
-    assert!(page.contains("outcome=\"grace_exceeded\"} 1"));
+    assert!(page.contains("outcome=\"grace_exceeded\",trigger=\"stopped\"} 1"));
     assert!(!page.contains("workload_termination_signal_to_exit_seconds_count"));
 }
 
@@ -105,9 +118,10 @@ fn what_nobody_stopped_has_no_duration() {
     (crashed.hook, crashed.stop_signal, crashed.kill) = (None, None, None);
     crashed.outcome = agent_core::report::Outcome::Crashed;
     crashed.started_at = at(130);
+    crashed.started_by = agent_core::report::Start::Exit;
     finish(&metrics, crashed, at(131));
     let page = page(&metrics, Format::Text);
-    assert!(page.contains("outcome=\"crashed\"} 1"));
+    assert!(page.contains("outcome=\"crashed\",trigger=\"stopped\"} 1"));
     assert!(
         !page.contains("termination_duration_seconds") && !page.contains("grace_used"),
         "{page}"
@@ -138,7 +152,8 @@ fn a_subject_that_comes_again_replaces_its_last_termination() {
     finish(&metrics, again, at(900));
     let text = page(&metrics, Format::Text);
     assert!(
-        !text.contains("pod_termination_prestop_duration_seconds{"),
+        !text.contains("pod_termination_prestop_duration_seconds{")
+            && !text.contains("pod_termination_prestop_failed{"),
         "{text}"
     );
     assert_eq!(text.matches("pod_termination_outcome{").count(), 1);
@@ -166,7 +181,7 @@ fn the_number_of_series_is_bounded() {
     assert!(
         page.contains("container=\"s9.service\"") && !page.contains("container=\"s6.service\"")
     );
-    assert!(page.contains("workload=\"other\",outcome=\"grace_exceeded\"} 8"));
+    assert!(page.contains("workload=\"other\",outcome=\"grace_exceeded\",trigger=\"stopped\"} 8"));
     assert!(page.contains("gracewatch_series_evicted_total{family=\"pod_termination\"} 7"));
     assert!(page.contains("gracewatch_series_evicted_total{family=\"workload_termination\"} 8"));
 }
@@ -190,6 +205,10 @@ fn full() -> Metrics {
     });
     let mut doubtful = killed(1, "web.service");
     doubtful.doubts = vec![agent_core::report::Doubt::Traced];
+    if let (Some(hook), Some(grace)) = (&mut doubtful.hook, &mut doubtful.grace) {
+        hook.failure = Some(agent_core::report::HookFailure::Status);
+        grace.floor_used = true;
+    }
     finish(&metrics, killed(2, "db.service"), at(131));
     metrics.record(
         &Output::Tracked {
@@ -202,6 +221,16 @@ fn full() -> Metrics {
     let reason = DropReason::ContainersFull;
     metrics.record(&Output::Dropped { reason, at: at(1) }, at(131));
     metrics.record_vital(&Vital::Undecodable("short"));
+    metrics.record_vital(&Vital::Watching {
+        resource: "pods",
+        connected: true,
+    });
+    metrics.record_vital(&Vital::ApiFailed {
+        resource: "pods",
+        reason: "gone",
+    });
+    metrics.record_vital(&Vital::PodsKnown(7));
+    metrics.record_vital(&Vital::EventWritten(crate::vital::EventFate::Sent));
     metrics.record_vital(&Vital::UpdateFailed(crate::vital::Update::Track));
     let program = agent_common::global::PROGRAMS[0];
     metrics.record_vital(&Vital::Attached(&[crate::probes::ProgramState {
@@ -251,7 +280,12 @@ fn the_table_and_the_scrape_agree() {
             })
             .unwrap_or_default();
         let labels: Vec<&str> = labels.into_iter().filter(|label| *label != "le").collect();
-        assert_eq!(labels, definition.labels, "{sample}");
+        let who: &[&str] = match name.split_once("_termination_") {
+            Some(("pod", _)) => &["kind", "container", "cgroup"],
+            Some(("workload", _)) => &["workload_kind", "workload"],
+            _ => &[],
+        };
+        assert_eq!(labels, [who, definition.labels].concat(), "{sample}");
     }
     let types = page.matches("# TYPE ").count();
     assert_eq!(types, ALL.len(), "a metric is not in the table");
@@ -259,6 +293,10 @@ fn the_table_and_the_scrape_agree() {
         page.contains("gracewatch_program_run_seconds_total{program=\"signal_generate\"} 1.5\n")
     );
     assert!(page.contains("gracewatch_records_lost_total{kind=\"exit\"} 2\n"));
+    assert!(page.contains("gracewatch_pods_known 7\n"));
+    assert!(page.contains("gracewatch_kubernetes_events_total{result=\"sent\"} 1\n"));
+    assert!(page.contains("gracewatch_kubernetes_events_total{result=\"failed\"} 0\n"));
+    assert!(page.contains("gracewatch_api_errors_total{resource=\"pods\",reason=\"gone\"} 1\n"));
 }
 
 #[test]
@@ -281,6 +319,7 @@ fn samples(page: &str) -> Vec<(String, String)> {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
+            let line = line.split_once(" # ").map_or(line, |(sample, _)| sample);
             let (series, value) = line.rsplit_once(' ').unwrap();
             let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
             let mut labels: Vec<String> = labels

@@ -1,19 +1,18 @@
 //! `workload_termination_*`: counters and histograms that outlive the subjects, bounded in the number of workloads.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use agent_core::report::Report;
+use agent_core::report::{Hook, Report};
+use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as model;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use prometheus_client::registry::Registry;
 
 use super::definition::{self as def, Definition};
-use super::label::{
-    WorkloadCauseLabels, WorkloadDoubtLabels, WorkloadFindingLabels, WorkloadLabels,
-    WorkloadOutcomeLabels, word,
-};
-use super::retained::{duration, grace_used, is_incomplete};
+use super::exemplar::{Exemplars, Pointer};
+use super::label::{Labels, word};
+use super::retained::{duration, grace_after_hook, grace_used, is_incomplete};
 
 /// Growth from one native bucket to the next: 10 % at the most, as Prometheus' own clients advise.
 const NATIVE_FACTOR: f64 = 1.1;
@@ -32,24 +31,33 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-type Distribution = Family<WorkloadLabels, Histogram, Buckets>;
+/// Workloads of these kinds have a new name each time as a rule, so they take at the most half of the room: the others
+/// must not end up under `other` because a node ran many jobs.
+const SHORT_LIVED: [&str; 2] = ["Job", "Pod"];
+
+type Count = Family<Labels, Counter>;
+type Distribution = Family<Labels, Histogram, Buckets>;
 
 /// The families. Clones share the series.
 #[derive(Debug)]
 pub(super) struct Workload {
-    outcomes: Family<WorkloadOutcomeLabels, Counter>,
-    findings: Family<WorkloadFindingLabels, Counter>,
-    sigkills: Family<WorkloadCauseLabels, Counter>,
-    doubts: Family<WorkloadDoubtLabels, Counter>,
+    outcomes: Count,
+    findings: Count,
+    sigkills: Count,
+    doubts: Count,
+    hook_failures: Count,
+    floor_used: Count,
     hook: Distribution,
     signal_to_exit: Distribution,
     duration: Distribution,
     grace_used: Distribution,
+    grace_after_hook: Distribution,
+    exemplars: Exemplars,
 }
 
-/// The workloads that have series.
+/// The workloads that have series, and whether each is short-lived.
 #[derive(Debug, Default)]
-pub(super) struct Known(BTreeSet<WorkloadLabels>);
+pub(super) struct Known(BTreeMap<Labels, bool>);
 
 impl Workload {
     pub(super) fn new() -> Self {
@@ -60,90 +68,153 @@ impl Workload {
             findings: Family::default(),
             sigkills: Family::default(),
             doubts: Family::default(),
+            hook_failures: Family::default(),
+            floor_used: Family::default(),
             hook: distribution(&def::WORKLOAD_HOOK),
             signal_to_exit: distribution(&def::WORKLOAD_SIGNAL_TO_EXIT),
             duration: distribution(&def::WORKLOAD_DURATION),
             grace_used: distribution(&def::WORKLOAD_GRACE_USED),
+            grace_after_hook: distribution(&def::WORKLOAD_GRACE_AFTER_HOOK),
+            exemplars: Exemplars::default(),
         }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
-        def::WORKLOAD_OUTCOMES.register(registry, self.outcomes.clone());
-        def::WORKLOAD_FINDINGS.register(registry, self.findings.clone());
-        def::WORKLOAD_SIGKILLS.register(registry, self.sigkills.clone());
-        def::WORKLOAD_DOUBTS.register(registry, self.doubts.clone());
-        def::WORKLOAD_HOOK.register(registry, self.hook.clone());
-        def::WORKLOAD_SIGNAL_TO_EXIT.register(registry, self.signal_to_exit.clone());
-        def::WORKLOAD_DURATION.register(registry, self.duration.clone());
-        def::WORKLOAD_GRACE_USED.register(registry, self.grace_used.clone());
+        for (definition, count) in [
+            (&def::WORKLOAD_OUTCOMES, &self.outcomes),
+            (&def::WORKLOAD_FINDINGS, &self.findings),
+            (&def::WORKLOAD_SIGKILLS, &self.sigkills),
+            (&def::WORKLOAD_DOUBTS, &self.doubts),
+            (&def::WORKLOAD_HOOK_FAILURES, &self.hook_failures),
+            (&def::WORKLOAD_FLOOR_USED, &self.floor_used),
+        ] {
+            definition.register(registry, count.clone());
+        }
+        for (definition, distribution) in [
+            (&def::WORKLOAD_HOOK, &self.hook),
+            (&def::WORKLOAD_SIGNAL_TO_EXIT, &self.signal_to_exit),
+            (&def::WORKLOAD_DURATION, &self.duration),
+            (&def::WORKLOAD_GRACE_USED, &self.grace_used),
+            (&def::WORKLOAD_GRACE_AFTER_HOOK, &self.grace_after_hook),
+        ] {
+            definition.register(registry, distribution.clone());
+        }
+    }
+
+    /// Puts the exemplars of the histograms into what is encoded.
+    pub(super) fn attach_exemplars(&self, families: &mut [model::MetricFamily]) {
+        self.exemplars.attach(families);
     }
 
     /// Counts a finished termination. Gives whether its workload was one too many.
     pub(super) fn count(&self, known: &mut Known, report: &Report, workloads_max: usize) -> bool {
-        let (workload, evicted) = known.admit(WorkloadLabels::of(report), workloads_max);
-        self.outcomes
-            .get_or_create(&WorkloadOutcomeLabels {
-                workload: workload.clone(),
-                outcome: word(report.outcome),
-            })
-            .inc();
+        let (workload, evicted) = known.admit(report, workloads_max);
+        let one_more = |family: &Count, labels| {
+            family.get_or_create(&labels).inc();
+        };
+        let outcome = workload.clone().and("outcome", word(report.outcome));
+        one_more(&self.outcomes, outcome.and("trigger", word(report.trigger)));
         for finding in &report.findings {
-            self.findings
-                .get_or_create(&WorkloadFindingLabels {
-                    workload: workload.clone(),
-                    finding: word(finding.kind),
-                })
-                .inc();
+            let labels = workload.clone().and("finding", word(finding.kind));
+            one_more(&self.findings, labels);
         }
         for doubt in &report.doubts {
-            self.doubts
-                .get_or_create(&WorkloadDoubtLabels {
-                    workload: workload.clone(),
-                    doubt: word(doubt),
-                })
-                .inc();
+            one_more(&self.doubts, workload.clone().and("doubt", word(doubt)));
         }
         if let Some(kill) = &report.kill {
-            self.sigkills
-                .get_or_create(&WorkloadCauseLabels {
-                    workload: workload.clone(),
-                    cause: word(kill.cause),
-                })
-                .inc();
+            let labels = workload.clone().and("cause", word(kill.cause));
+            one_more(&self.sigkills, labels);
+        }
+        if let Some((hook, failure)) = failed_hook(report) {
+            let labels = workload.clone().and("hook", word(hook.kind));
+            one_more(&self.hook_failures, labels.and("failure", word(failure)));
+        }
+        if report.grace.as_ref().is_some_and(|grace| grace.floor_used) {
+            one_more(&self.floor_used, workload.clone());
         }
         if !is_incomplete(report) {
-            self.observe(&workload, report);
+            self.measure(workload, report);
         }
         evicted
     }
 
-    fn observe(&self, workload: &WorkloadLabels, report: &Report) {
-        let seconds = [
-            (&self.hook, report.hook_duration()),
-            (&self.signal_to_exit, report.stop_signal_to_exit()),
-            (&self.duration, duration(report)),
-        ];
-        for (family, time) in seconds {
-            if let Some(time) = time {
-                family.get_or_create(workload).observe(time.as_secs_f64());
+    fn measure(&self, workload: Labels, report: &Report) {
+        let pointer = Pointer::to(report);
+        let seconds = |time: std::time::Duration| time.as_secs_f64();
+        let observe = |definition, family: &Distribution, labels: &Labels, value| {
+            let Some(value) = value else {
+                return;
+            };
+            family.get_or_create(labels).observe(value);
+            if let Some(pointer) = &pointer {
+                self.exemplars.observe(definition, labels, value, pointer);
             }
+        };
+        for (definition, family, value) in [
+            (
+                &def::WORKLOAD_SIGNAL_TO_EXIT,
+                &self.signal_to_exit,
+                report.stop_signal_to_exit().map(seconds),
+            ),
+            (
+                &def::WORKLOAD_DURATION,
+                &self.duration,
+                duration(report).map(seconds),
+            ),
+            (
+                &def::WORKLOAD_GRACE_USED,
+                &self.grace_used,
+                grace_used(report),
+            ),
+            (
+                &def::WORKLOAD_GRACE_AFTER_HOOK,
+                &self.grace_after_hook,
+                grace_after_hook(report).map(seconds),
+            ),
+        ] {
+            observe(definition, family, &workload, value);
         }
-        if let Some(share) = grace_used(report) {
-            self.grace_used.get_or_create(workload).observe(share);
+        if let Some(hook) = &report.hook {
+            let labels = with_hook(workload, hook);
+            let value = hook.duration().map(seconds);
+            observe(&def::WORKLOAD_HOOK, &self.hook, &labels, value);
         }
     }
 }
 
+/// The labels of a hook's duration.
+pub(super) fn with_hook(labels: Labels, hook: &Hook) -> Labels {
+    labels
+        .and("hook", word(hook.kind))
+        .and("method", word(hook.method))
+}
+
+fn failed_hook(report: &Report) -> Option<(&Hook, agent_core::report::HookFailure)> {
+    let hook = report.hook.as_ref()?;
+    Some((hook, hook.failure?))
+}
+
 impl Known {
     /// The labels to count under: the workload's own, or those of the rest when there is no room for another.
-    fn admit(&mut self, workload: WorkloadLabels, workloads_max: usize) -> (WorkloadLabels, bool) {
-        if self.0.contains(&workload) {
+    fn admit(&mut self, report: &Report, workloads_max: usize) -> (Labels, bool) {
+        let workload = Labels::of_workload(report);
+        if self.0.contains_key(&workload) {
             return (workload, false);
         }
-        if self.0.len() >= workloads_max {
-            return (workload.other(), true);
+        let short_lived = report
+            .pod
+            .as_ref()
+            .is_some_and(|pod| SHORT_LIVED.contains(&pod.workload.kind.as_str()));
+        let has_room = self.0.len() < workloads_max
+            && (!short_lived || self.short_lived() < workloads_max.div_ceil(2));
+        if !has_room {
+            return (Labels::of_other_workloads(report), true);
         }
-        self.0.insert(workload.clone());
+        self.0.insert(workload.clone(), short_lived);
         (workload, false)
+    }
+
+    fn short_lived(&self) -> usize {
+        self.0.values().filter(|short_lived| **short_lived).count()
     }
 }

@@ -73,6 +73,17 @@ impl Hands {
                 self.watch(container, tgid, sink);
                 None
             }
+            Output::AwaitConnect {
+                container,
+                address,
+                port,
+            } => {
+                let awaited = self.tracker.await_connect(container.0, address, port);
+                if let Err(error) = awaited {
+                    failed(Update::AwaitConnect, &error, container, sink);
+                }
+                None
+            }
             Output::Count { container } => {
                 answer_counts(container, self.tracker.counts(container.0))
             }
@@ -144,6 +155,14 @@ impl Hands {
                 failed(Update::Untrack, &error, container, sink);
                 None
             }
+        }
+    }
+
+    /// Has the kernel side forget what it added itself of containers that are gone.
+    pub(super) fn sweep(&mut self, sink: &mut impl Sink) {
+        if let Err(error) = self.tracker.sweep() {
+            tracing::warn!(%error, "the kernel side could not be told to forget containers that are gone");
+            sink.vital(&Vital::UpdateFailed(Update::Untrack));
         }
     }
 }

@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use agent_common::global::{
-    ACTION_SIZE, HAS_GROUP_DEAD, MEMBERS, PROGRAMS, Program, SIGNALS, UPID_SIZE,
+    ACTION_SIZE, HAS_GROUP_DEAD, MEMBERS, PROGRAMS, Program, SIGNALS, SOCK_ADDRESS6, UPID_SIZE,
 };
 use agent_common::map::EVENTS;
 use aya::programs::BtfTracePoint;
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Endianness};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::btf::{Argument, Btf};
+use super::btf::{Argument, Btf, BtfError};
 use super::failure::{self, LoadError};
 use super::log::{self, ProbeLog};
 use super::maps::{Counters, Tracker};
@@ -178,6 +178,8 @@ impl Layout {
         for member in MEMBERS {
             globals.push((member.global, btf.offset(member.structure, member.path)?));
         }
+        let address6 = btf.offset("sock", &["__sk_common", "skc_v6_daddr"]);
+        globals.push((SOCK_ADDRESS6, address6.or_else(absent)?));
         let exit = btf.tracepoint("sched_process_exit")?;
         globals.push((HAS_GROUP_DEAD, u32::from(exit.len() > 1)));
 
@@ -196,6 +198,17 @@ impl Layout {
             programs,
             tracepoints: btf.only_tracepoints(&names)?,
         })
+    }
+}
+
+/// 0 for a member that kernels may be built without.
+fn absent(error: BtfError) -> Result<u32, BtfError> {
+    match error {
+        BtfError::NoMember { .. } => Ok(0),
+        BtfError::Unreadable { .. }
+        | BtfError::Malformed(_)
+        | BtfError::NoStructure(_)
+        | BtfError::NoTracepoint(_) => Err(error),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use agent_common::map::{
     Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS, SUBJECTS_MAX,
@@ -11,6 +12,7 @@ use agent_common::record::Kind;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 
+use super::endpoints::Endpoints;
 use super::failure::LoadError;
 
 /// Takes a map out of the object.
@@ -26,7 +28,9 @@ where
 #[derive(Debug, thiserror::Error)]
 pub enum TrackError {
     /// No room in a map.
-    #[error("the map {map} is full ({max} entries), so cgroup or process {key} is not looked at")]
+    #[error(
+        "the map {map} is full ({max} entries), so it has no entry for cgroup or process {key}"
+    )]
     Full {
         /// The map.
         map: &'static str,
@@ -51,10 +55,13 @@ pub struct Tracker {
     slots: Array<MapData, [u8; SLOTS as usize]>,
     watched: HashMap<MapData, u32, u64>,
     signal_counts: HashMap<MapData, u64, SignalCounts>,
+    endpoints: Endpoints,
     /// The cgroups that this side put in, by container.
     cgroups: BTreeMap<u64, BTreeSet<u64>>,
     /// How many of these are in each slot; `slots` has whether there are any.
     per_slot: BTreeMap<usize, u64>,
+    /// Containers of which the kernel side may have put something in, since the last [`Self::sweep`].
+    ended: BTreeSet<u64>,
 }
 
 impl fmt::Debug for Tracker {
@@ -72,8 +79,10 @@ impl Tracker {
             slots: take(ebpf, SUBJECT_SLOTS)?,
             watched: take(ebpf, WATCHED)?,
             signal_counts: take(ebpf, SIGNAL_COUNTS)?,
+            endpoints: Endpoints::take(ebpf)?,
             cgroups: BTreeMap::new(),
             per_slot: BTreeMap::new(),
+            ended: BTreeSet::new(),
         })
     }
 
@@ -82,7 +91,7 @@ impl Tracker {
     ///
     /// From the moment this returns the kernel side adds the cgroups that are made inside. One that
     /// was made between the caller's look at the tree and this call is missed; so call it, look,
-    /// and call it again. Calling it again adds what is missing and changes nothing else.
+    /// and call it again. Calling it again adds what is missing, and gives all of them these signals.
     pub fn track(
         &mut self,
         container: u64,
@@ -95,48 +104,75 @@ impl Tracker {
                 .insert(container, counts, 0)
                 .map_err(|source| refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source))?;
         }
-        let subject = Subject {
-            container,
-            signals,
-            by_kernel: 0,
-        };
+        self.ended.remove(&container);
         for cgroup in [container].iter().chain(descendants) {
-            let known = self.subjects.get(cgroup, 0);
-            if known.is_ok_and(|known| known.container == container) {
+            let known = self.subjects.get(cgroup, 0).ok();
+            let known = known.filter(|known| known.container == container);
+            if known.is_some_and(|known| known.signals == signals) {
                 continue;
             }
+            // Whoever put it in counts it in its slot.
+            let subject = Subject {
+                container,
+                signals,
+                by_kernel: known.map_or(0, |known| known.by_kernel),
+            };
             // First the hash, then the slot in front of it, which opens the way to the hash.
             self.subjects
                 .insert(cgroup, subject, 0)
                 .map_err(|source| refused(SUBJECTS, SUBJECTS_MAX, *cgroup, source))?;
-            if self.cgroups.entry(container).or_default().insert(*cgroup) {
+            if known.is_none() && self.cgroups.entry(container).or_default().insert(*cgroup) {
                 self.count_in_slot(*cgroup, 1)?;
             }
         }
         Ok(())
     }
 
-    /// Forgets a container, its cgroups and its processes, and says which signals were counted.
+    /// Forgets a container and the cgroups that were told to [`Self::track`], and says which signals were
+    /// counted. What the kernel side added is forgotten by the next [`Self::sweep`].
     pub fn untrack(&mut self, container: u64) -> Result<SignalCounts, TrackError> {
+        self.ended.insert(container);
         for cgroup in self.cgroups.remove(&container).unwrap_or_default() {
             self.count_in_slot(cgroup, -1)?;
             remove(&mut self.subjects, SUBJECTS, &cgroup)?;
         }
-        // What the kernel side added. It stays counted in CHILD_SLOTS, which is not ours to write:
-        // that costs a look-up now and then, and nothing is wrong.
+        self.endpoints.remove_all_of(container)?;
+        let counts = self.counts(container);
+        remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)?;
+        Ok(counts)
+    }
+
+    /// Forgets the cgroups and processes of all containers that were untracked since the last call. One walk
+    /// for all of them: each reads the maps to their ends.
+    pub fn sweep(&mut self) -> Result<(), TrackError> {
+        let ended = std::mem::take(&mut self.ended);
+        if ended.is_empty() {
+            return Ok(());
+        }
+        // A cgroup stays counted in CHILD_SLOTS, which is not ours to write: that costs a look-up now and
+        // then, and nothing is wrong.
         for (cgroup, subject) in entries(&self.subjects, SUBJECTS_MAX) {
-            if subject.container == container {
+            if ended.contains(&subject.container) {
                 remove(&mut self.subjects, SUBJECTS, &cgroup)?;
             }
         }
         for (tgid, owner) in entries(&self.watched, WATCHED_MAX) {
-            if owner == container {
+            if ended.contains(&owner) {
                 remove(&mut self.watched, WATCHED, &tgid)?;
             }
         }
-        let counts = self.counts(container);
-        remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)?;
-        Ok(counts)
+        Ok(())
+    }
+
+    /// Has connections to this address and port recorded as ones to the container, until it is untracked or
+    /// another container asks for the same.
+    pub fn await_connect(
+        &mut self,
+        container: u64,
+        address: IpAddr,
+        port: u16,
+    ) -> Result<(), TrackError> {
+        self.endpoints.add(container, address, port)
     }
 
     /// Which signals of a tracked container were counted so far.
@@ -190,7 +226,7 @@ where
     map.iter().take(steps).filter_map(Result::ok).collect()
 }
 
-fn remove<K, V>(
+pub(super) fn remove<K, V>(
     map: &mut HashMap<MapData, K, V>,
     name: &'static str,
     key: &K,
@@ -207,7 +243,7 @@ where
     }
 }
 
-fn refused(map: &'static str, max: u32, key: u64, source: MapError) -> TrackError {
+pub(super) fn refused(map: &'static str, max: u32, key: u64, source: MapError) -> TrackError {
     if errno(&source) == Some(rustix::io::Errno::TOOBIG.raw_os_error()) {
         TrackError::Full { map, max, key }
     } else {

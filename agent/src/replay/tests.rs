@@ -14,6 +14,7 @@ pub(crate) fn config() -> Config {
         systemd: true,
         containers: true,
         selectors: Vec::new(),
+        pods: false,
         limits: Limits::default(),
     }
 }

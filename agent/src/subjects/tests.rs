@@ -6,6 +6,7 @@ fn args(subjects: Option<PathBuf>) -> SubjectArgs {
     SubjectArgs {
         cgroup: vec!["/demo/*".to_owned()],
         no_systemd: true,
+        systemd: false,
         no_containers: false,
         subjects,
         cgroup_root: None,
@@ -34,7 +35,10 @@ impl Drop for Scratch {
 
 fn refusal(test: &str, name: &str, text: &str) -> String {
     let file = Scratch::new(test, name, text);
-    let sentence = args(Some(file.0.clone())).config().unwrap_err().to_string();
+    let sentence = args(Some(file.0.clone()))
+        .config(false)
+        .unwrap_err()
+        .to_string();
     assert!(!sentence.contains('\n'), "one sentence: {sentence}");
     assert!(sentence.contains(name), "names the file: {sentence}");
     sentence
@@ -52,8 +56,8 @@ fn toml_and_json_say_the_same() {
         "s.json",
         r#"[{"cgroup": "/a", "grace_seconds": 2.5, "stop_signal": "QUIT", "pre_stop": ["sh", "-c", "x"]}]"#,
     );
-    let config = args(Some(toml.0.clone())).config().unwrap();
-    assert_eq!(config, args(Some(json.0.clone())).config().unwrap());
+    let config = args(Some(toml.0.clone())).config(false).unwrap();
+    assert_eq!(config, args(Some(json.0.clone())).config(false).unwrap());
     assert_eq!(config.selectors.len(), 2);
     assert_eq!(config.selectors[0].grace, Some(Duration::from_millis(2500)));
     assert_eq!(config.selectors[0].stop_signal.unwrap().number(), 3);
@@ -100,10 +104,26 @@ fn a_file_that_is_something_else_is_refused() {
     assert!(refusal("list", "s.json", "{\"subjects\": []}").contains("[[subject]]"));
     assert!(refusal("name", "s.yaml", "").contains("*.toml"));
     let sentence = args(Some(PathBuf::from("/nowhere/s.toml")))
-        .config()
+        .config(false)
         .unwrap_err()
         .to_string();
     assert!(sentence.contains("/nowhere/s.toml"), "{sentence}");
+}
+
+#[test]
+fn with_kubernetes_services_are_watched_when_asked_for() {
+    let default = SubjectArgs {
+        no_systemd: false,
+        ..args(None)
+    };
+    assert!(default.config(false).unwrap().systemd);
+    let config = default.config(true).unwrap();
+    assert!(config.pods && config.containers && !config.systemd);
+    let asked = SubjectArgs {
+        systemd: true,
+        ..default
+    };
+    assert!(asked.config(true).unwrap().systemd);
 }
 
 #[test]
@@ -113,5 +133,10 @@ fn nothing_to_watch_is_refused() {
         no_containers: true,
         ..args(None)
     };
-    assert!(none.config().unwrap_err().to_string().contains("--cgroup"));
+    assert!(
+        none.config(false)
+            .unwrap_err()
+            .to_string()
+            .contains("--cgroup")
+    );
 }

@@ -97,7 +97,7 @@ fn plain_ascii(text: &str) -> String {
         .map(|character| match character {
             'µ' => 'u',
             '·' => '-',
-            '…' => '~',
+            '…' | '≈' => '~',
             ascii if ascii.is_ascii() => ascii,
             _ => '?',
         })
@@ -111,12 +111,35 @@ pub(crate) fn cut(text: &str, columns: usize, style: &Style) -> String {
     }
     let ellipsis = if style.unicode { "…" } else { "..." };
     let room = columns.saturating_sub(width(ellipsis));
-    let mut taken = 0;
-    let kept = text.chars().take_while(|character| {
-        taken += character.width().unwrap_or(0);
-        taken <= room
-    });
+    let kept = text.chars().take(fitting(text.chars(), room));
     kept.chain(ellipsis.chars()).collect()
+}
+
+/// The text, shortened to so many columns in its middle: of a pod's name the workload's begin and the hash's end stay.
+pub(crate) fn cut_middle(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(1);
+    let last = fitting(text.chars().rev(), room / 2);
+    let first = fitting(text.chars(), room - room / 2);
+    let kept = text.chars().count() - last;
+    text.chars()
+        .take(first)
+        .chain(['…'])
+        .chain(text.chars().skip(kept))
+        .collect()
+}
+
+/// How many characters fit into so many columns.
+fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> usize {
+    let mut taken = 0;
+    characters
+        .take_while(|character| {
+            taken += character.width().unwrap_or(0);
+            taken <= columns
+        })
+        .count()
 }
 
 /// Units, which stay in the line of their number.
@@ -165,6 +188,15 @@ mod tests {
     fn wide_characters_count_twice() {
         assert_eq!(width("容器"), 4);
         assert_eq!(cut("容器容器", 6, &Style::PLAIN), "容器…");
+        assert_eq!(cut_middle("容器容器", 6), "容…器");
+    }
+
+    #[test]
+    fn begin_and_end_of_a_pods_name_stay() {
+        assert_eq!(cut_middle("web-7d4b9c6f5-x2x9k", 19), "web-7d4b9c6f5-x2x9k");
+        assert_eq!(cut_middle("web-7d4b9c6f5-x2x9k", 12), "web-7d…x2x9k");
+        assert_eq!(cut_middle("web-7d4b9c6f5-x2x9k", 2), "w…");
+        assert_eq!(cut_middle("web-7d4b9c6f5-x2x9k", 0), "…");
     }
 
     #[test]

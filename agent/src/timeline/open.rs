@@ -4,6 +4,7 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
 use super::bar::Scale;
+use super::name::short_name;
 use super::paint;
 use super::phase::Phase;
 use super::row::{Row, rows, scale};
@@ -11,29 +12,33 @@ use super::words;
 use crate::terminal::text::{self, Line};
 use crate::terminal::{DIM, NORMAL, STRONG, Style};
 
-/// Columns of the bar.
-const BAR: usize = 18;
-/// Columns of the subject's name.
-const NAME: usize = 18;
+/// Columns of what it waits for.
+const NEXT: usize = 27;
+/// Columns of the number and of how long it has lasted.
+const NUMBER: usize = 6;
+const LASTED: usize = 10;
+/// Columns of the subject's name: no fewer, also where the line then gets too long; and no more.
+const NAME_MIN: usize = 18;
+const NAME_MAX: usize = 64;
 
 /// Draws an open termination in one line: whose it is, its phases so far to scale in one bar, how long it has lasted,
 /// what it waits for. No newline.
 pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
     let rows = rows(report, Some(now));
+    let bar = if style.width < 90 { 12 } else { 18 };
+    let taken = NUMBER + 1 + bar + LASTED + NEXT;
+    let name = style.width.saturating_sub(taken).clamp(NAME_MIN, NAME_MAX);
     let mut line = Line::new(style);
     line.painted(DIM, &format!("{:>4}  ", format!("#{}", report.id)));
-    line.painted(
-        STRONG,
-        &text::cut(&text::visible(&report.subject.name), NAME, style),
-    );
-    line.fill_to(6 + NAME + 1);
+    line.painted(STRONG, &short_name(report, name));
+    line.fill_to(NUMBER + name + 1);
     if let Some(scale) = scale(&rows, Some(now)) {
-        for column in 0..BAR {
-            let phase = phase_at(&rows, &scale, column);
+        for column in 0..bar {
+            let phase = phase_at(&rows, &scale, (column, bar));
             line.painted(phase.map_or(NORMAL, paint::of_phase), texture(phase, style));
         }
     }
-    line.fill_to(6 + NAME + 1 + BAR);
+    line.fill_to(NUMBER + name + 1 + bar);
     line.painted(STRONG, &format!("{:>8}  ", tenths(report, now)));
     let room = style.width.saturating_sub(line.width());
     line.plain(&text::cut(
@@ -53,9 +58,9 @@ fn tenths(report: &Report, now: Timestamp) -> String {
 }
 
 /// The phase in the middle of a column: the one that began last of those that had not ended.
-fn phase_at(rows: &[Row], scale: &Scale, column: usize) -> Option<Phase> {
+fn phase_at(rows: &[Row], scale: &Scale, (column, columns): (usize, usize)) -> Option<Phase> {
     let whole = scale.to.since(scale.from);
-    let parts = u32::try_from(2 * BAR).unwrap_or(u32::MAX);
+    let parts = u32::try_from(2 * columns).unwrap_or(u32::MAX);
     let middle = scale
         .from
         .after(whole / parts * u32::try_from(2 * column + 1).unwrap_or(u32::MAX));

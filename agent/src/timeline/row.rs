@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent_core::event::{Delivery, ExitStatus};
-use agent_core::report::{Hook, Outcome, Report};
+use agent_core::report::{Hook, HookFailure, HookMethod, Outcome, Report};
 use agent_core::time::Timestamp;
 
 use super::bar::Scale;
@@ -41,10 +41,13 @@ enum Length {
     AtLeast,
     /// It lasts.
     SoFar,
+    /// Concluded, not seen.
+    Inferred,
 }
 
 impl Row {
-    /// How long the phase took: `2.021 s`, `>2.021 s` where its end was not seen, `?` where nothing is known.
+    /// How long the phase took: `2.021 s`, `>2.021 s` where its end was not seen, `≈2.021 s` where it
+    /// was concluded, `?` where nothing is known.
     pub(super) fn duration_text(&self) -> String {
         let Some(end) = self.end else {
             return "?".to_owned();
@@ -53,6 +56,7 @@ impl Row {
         match self.length {
             Length::Whole | Length::SoFar => text,
             Length::AtLeast => format!(">{text}"),
+            Length::Inferred => format!("≈{text}"),
         }
     }
 }
@@ -62,6 +66,7 @@ pub(super) fn rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     let now = now.filter(|_| report.outcome == Outcome::InProgress);
     let mut rows = Vec::new();
     rows.extend(started(report));
+    rows.extend(asked(report, now));
     rows.extend(hook(report, now));
     rows.extend(stop_signal(report, now));
     rows.extend(kill(report, now));
@@ -132,21 +137,57 @@ fn kill_time(report: &Report) -> Option<Timestamp> {
     report.kill.as_ref().map(|kill| kill.at)
 }
 
+/// What came first after the request to stop.
+fn next_after_hook(report: &Report) -> Option<Timestamp> {
+    let stop = report.stop_signal.as_ref().map(|stop| stop.at);
+    stop.or(kill_time(report)).or(exit_time(report))
+}
+
+/// The request to stop, where Kubernetes told of it: a mark, and the wait for what follows if there is one to see.
+fn asked(report: &Report, now: Option<Timestamp>) -> Option<Row> {
+    let text = words::asked(report)?;
+    let event = (report.started_at, text.to_owned(), Mark::Neutral);
+    // A hook that begins at once, or takes the place of this row because it never ran, shows the wait itself.
+    let begins = report
+        .hook
+        .as_ref()
+        .map(|hook| hook.started_at.filter(|_| words::has_run(hook)));
+    match begins {
+        Some(begin) if begin.is_none_or(|begin| begin <= report.started_at) => {
+            Some(phase(event, Phase::Over, &[], None))
+        }
+        Some(begin) => Some(phase(event, Phase::Waiting, &[begin], now)),
+        None => {
+            let next = next_after_hook(report);
+            Some(phase(event, Phase::Waiting, &[next], now))
+        }
+    }
+}
+
 /// The hook's own run, which may go on after the stop signal, and the time between its exit and the stop signal where
 /// that is long enough to matter.
 fn hook(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     let Some(hook) = &report.hook else {
         return Vec::new();
     };
-    let stop = report.stop_signal.as_ref().map(|stop| stop.at);
-    let event = (hook.started_at, "preStop hook".to_owned(), Mark::Neutral);
+    let next = next_after_hook(report);
+    let began = hook.started_at.unwrap_or(report.started_at);
+    let mark = match hook.failure {
+        Some(HookFailure::Missing | HookFailure::Reported | HookFailure::Unsupported) => Mark::Bad,
+        Some(HookFailure::Status) | None => Mark::Neutral,
+    };
+    let event = (began, words::hook_event(hook), mark);
+    if !words::has_run(hook) {
+        return vec![phase(event, Phase::Waiting, &[next], now)];
+    }
     let death = exit_time(report).filter(|_| hook.ended_by_container);
     let mut run = phase(event, Phase::Hook, &[hook.ended_at, death], now);
     if run.end.is_none() {
-        run.end = stop.or(kill_time(report)).or(exit_time(report));
+        run.end = next;
         run.length = Length::AtLeast;
+    } else if hook.method == HookMethod::Inferred && run.length == Length::Whole {
+        run.length = Length::Inferred;
     }
-    let next = stop.or(kill_time(report)).or(exit_time(report));
     let mut rows = vec![run];
     rows.extend(waiting(hook, next, report, now));
     rows
@@ -161,7 +202,9 @@ fn waiting(
     let ended = hook.ended_at?;
     let gap = next.or(now)?.since(ended);
     let total = report.total().unwrap_or(gap);
-    let matters = gap >= Duration::from_millis(100) && gap * 50 >= total;
+    let matters = gap >= Duration::from_millis(100)
+        && gap * 50 >= total
+        && hook.method == HookMethod::Observed;
     let failed = hook
         .status
         .is_some_and(|status| status != ExitStatus::Code(0));

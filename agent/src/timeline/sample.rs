@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use agent_core::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
+use agent_core::pod::{Role, Workload};
 use agent_core::report::{
-    Finding, FindingKind, Grace, Hook, Kill, KillCause, MainExit, MainProcess, Outcome, Report,
-    Sender, StopSignal, Subject, SubjectKind, Trigger,
+    Finding, FindingKind, Grace, Hook, HookFailure, HookKind, HookMethod, Kill, KillCause,
+    MainExit, MainProcess, Outcome, PodRef, Report, Sender, Start, StopSignal, Subject,
+    SubjectKind, Trigger,
 };
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
@@ -43,7 +45,9 @@ pub(crate) fn report(outcome: Outcome) -> Report {
             kind: SubjectKind::Docker,
             name: "3f9c2a1b7d04".to_owned(),
             container_id: None,
+            pod_uid: None,
         },
+        pod: None,
         main: Some(MainProcess {
             tgid: Tgid(4711),
             ns_tgid: 1,
@@ -55,6 +59,7 @@ pub(crate) fn report(outcome: Outcome) -> Report {
         outcome,
         trigger: Trigger::Stopped,
         started_at: at(0),
+        started_by: Start::StopSignal,
         hook: None,
         stop_signal: None,
         stop_signals_repeated: 0,
@@ -98,10 +103,15 @@ pub(crate) fn exit(micros: u64, status: ExitStatus) -> MainExit {
 
 pub(crate) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>) -> Hook {
     Hook {
-        tgid: Tgid(4800),
+        kind: HookKind::Exec,
+        method: HookMethod::Observed,
+        tgid: Some(Tgid(4800)),
         argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
-        started_at: at(0),
+        started_at: Some(at(0)),
         ended_at: ended.map(at),
+        failure: status
+            .filter(|status| *status != ExitStatus::Code(0))
+            .map(|_status| HookFailure::Status),
         status,
         running_at_stop_signal: false,
         ended_by_container: false,
@@ -138,6 +148,51 @@ pub(crate) fn seed() -> Report {
     report.released_at = Some(at(12_033_620));
     report.grace = Some(grace(30, 20, false));
     report
+}
+
+/// The container `app` of a Deployment's pod, deleted half a second before T0 of the other facts.
+pub(crate) fn of_pod(mut report: Report) -> Report {
+    report.subject.kind = SubjectKind::Containerd;
+    report.subject.pod_uid = Some("0a1b2c3d-0000-4000-8000-000000000001".to_owned());
+    report.pod = Some(PodRef {
+        namespace: "shop".to_owned(),
+        name: "web-7d4b9c6f5-x2x9k".to_owned(),
+        uid: "0a1b2c3d-0000-4000-8000-000000000001".to_owned(),
+        workload: Workload {
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+        },
+        container: Some("app".to_owned()),
+        role: Some(Role::Main),
+    });
+    report.trigger = Trigger::Deleted;
+    report.started_by = Start::Deletion;
+    report.started_at = Timestamp(T0 - 500_000_000);
+    report
+}
+
+/// The same under names as long as they may be.
+pub(crate) fn of_long_names(report: Report) -> Report {
+    let mut report = of_pod(report);
+    if let Some(pod) = &mut report.pod {
+        pod.namespace =
+            "customer-0815-production-europe-west3-checkout-and-payment-team".to_owned();
+        pod.name = "checkout-service-with-a-descriptive-name-85f6b94d7c-q8xzt".to_owned();
+        pod.workload.name = "checkout-service-with-a-descriptive-name".to_owned();
+        pod.container = Some("istio-proxy-with-a-long-name-too".to_owned());
+        pod.role = Some(Role::Sidecar);
+    }
+    report
+}
+
+/// A hook that runs in the kubelet: its times follow from others.
+pub(crate) fn inferred(kind: HookKind, words: &[&str], ended: u64) -> Hook {
+    Hook {
+        kind,
+        method: HookMethod::Inferred,
+        tgid: None,
+        ..hook(words, Some(ended), None)
+    }
 }
 
 /// `sleep` as PID 1.

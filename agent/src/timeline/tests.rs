@@ -4,9 +4,12 @@
     reason = "expect-test writes them so"
 )]
 
+mod pods;
+
 use agent_core::event::{Delivery, ExitStatus, Handler};
 use agent_core::report::{Doubt, FindingKind, KillCause, Outcome, Report, SubjectKind};
 use agent_core::signal::Signal;
+use agent_core::time::Timestamp;
 use expect_test::{Expect, expect};
 
 use super::sample::{KILLED, at};
@@ -61,15 +64,15 @@ fn graceful_without_a_handler() {
     check(
         &report,
         expect![[r#"
-        #3  a-service-with-a-very-long-name-that-c…  systemd service  ✔ GRACEFUL  180 µs
-               0 s  SIGTERM           ██████████████▍                    180 µs stopping
-            180 µs  ended by SIGTERM                ██████████████████   220 µs closing
-            400 µs  released
-          Ended by SIGTERM itself within 180 µs: it has no handler.
-          main      sleep 10m · pid 4711, PID 1 of its namespace
-          SIGTERM   from runc (pid 4790, child of containerd-shim) · it has no handler
-          cgroup    /system.slice/docker-3f9c.scope
-    "#]],
+            #3  a-service-with-a-ve…ng@instance.service  systemd service  ✔ GRACEFUL  180 µs
+                   0 s  SIGTERM           ██████████████▍                    180 µs stopping
+                180 µs  ended by SIGTERM                ██████████████████   220 µs closing
+                400 µs  released
+              Ended by SIGTERM itself within 180 µs: it has no handler.
+              main      sleep 10m · pid 4711, PID 1 of its namespace
+              SIGTERM   from runc (pid 4790, child of containerd-shim) · it has no handler
+              cgroup    /system.slice/docker-3f9c.scope
+        "#]],
     );
 }
 
@@ -328,9 +331,9 @@ fn verdict_that_is_not_certain() {
           30.005 s  ended by SIGKILL                                 ▏  1.00 ms closing
           30.006 s  released
           Ignored SIGTERM: the kernel threw it away, the process never saw it. SIGKILL
-          came 30.004 s later, after whole seconds, as at the end of a grace period.
+          came 30.004 s later, as at the end of a grace period.
           doubt     Its grace period is not known: that it was over is concluded from
-                    the whole seconds before SIGKILL.
+                    who sent SIGKILL, or from when it came.
           main      sleep 10m · pid 4711, PID 1 of its namespace
           SIGTERM   from runc (pid 4790, child of containerd-shim) · thrown away by the
                     kernel
@@ -397,16 +400,16 @@ fn open_terminations_in_one_line_each() {
         }
     }
     expect![[r#"
-          #3  3f9c2a1b7d04       ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒   4.2 s  preStop hook is running
-          #3  3f9c2a1b7d04       ==================   4.2 s  preStop hook is running
-          #3  3f9c2a1b7d04       ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒░  10.3 s  waiting for stop signal
-          #3  3f9c2a1b7d04       =================.  10.3 s  waiting for stop signal
-          #3  3f9c2a1b7d04       ▒▒▒▒▒▒▒▒▒▒▒███████  17.0 s  SIGTERM, SIGKILL in 13.0 s
-          #3  3f9c2a1b7d04       ===========#######  17.0 s  SIGTERM, SIGKILL in 13.0 s
-          #3  3f9c2a1b7d04       ▒▒▒▒▒▒████████████  31.0 s  SIGTERM, SIGKILL due 0.9 s…
-          #3  3f9c2a1b7d04       ======############  31.0 s  SIGTERM, SIGKILL due 0.9...
-          #3  3f9c2a1b7d04       ███████████████▓▓▓  35.0 s  SIGKILL sent, no exit yet
-          #3  3f9c2a1b7d04       ###############xxx  35.0 s  SIGKILL sent, no exit yet
+        #3  3f9c2a1b7d04             ▒▒▒▒▒▒▒▒▒▒▒▒   4.2 s  preStop hook is running
+        #3  3f9c2a1b7d04             ============   4.2 s  preStop hook is running
+        #3  3f9c2a1b7d04             ▒▒▒▒▒▒▒▒▒▒▒▒  10.3 s  waiting for stop signal
+        #3  3f9c2a1b7d04             ============  10.3 s  waiting for stop signal
+        #3  3f9c2a1b7d04             ▒▒▒▒▒▒▒█████  17.0 s  SIGTERM, SIGKILL in 13.0 s
+        #3  3f9c2a1b7d04             =======#####  17.0 s  SIGTERM, SIGKILL in 13.0 s
+        #3  3f9c2a1b7d04             ▒▒▒▒████████  31.0 s  SIGKILL due 0.9 s ago
+        #3  3f9c2a1b7d04             ====########  31.0 s  SIGKILL due 0.9 s ago
+        #3  3f9c2a1b7d04             ██████████▓▓  35.0 s  SIGKILL sent, no exit yet
+        #3  3f9c2a1b7d04             ##########xx  35.0 s  SIGKILL sent, no exit yet
     "#]]
     .assert_eq(&lines);
 }

@@ -2,6 +2,8 @@
 
 mod doubt;
 mod fact;
+mod hook;
+mod trigger;
 mod verdict;
 
 use agent_core::event::ExitStatus;
@@ -10,6 +12,9 @@ use agent_core::report::{Outcome, SubjectKind};
 use crate::terminal::Style;
 
 pub(super) use self::fact::{Fact, FactKind, facts};
+pub(super) use self::hook::{has_run, hook_event};
+pub(super) use self::trigger::asked;
+pub(crate) use self::trigger::trigger;
 pub(super) use self::verdict::{next_step, verdict};
 
 /// An outcome as a badge: `✔ GRACEFUL`.

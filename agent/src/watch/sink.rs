@@ -118,6 +118,7 @@ impl State {
             }
             Output::Track { .. }
             | Output::Watch { .. }
+            | Output::AwaitConnect { .. }
             | Output::Inspect { .. }
             | Output::Count { .. }
             | Output::Untrack { .. }
@@ -140,7 +141,11 @@ impl State {
             | Vital::ProgramsRan(_)
             | Vital::Undecodable(_)
             | Vital::UpdateFailed(_)
-            | Vital::Journal { .. } => {}
+            | Vital::Journal { .. }
+            | Vital::Watching { .. }
+            | Vital::ApiFailed { .. }
+            | Vital::PodsKnown(_)
+            | Vital::EventWritten(_) => {}
         }
     }
 }

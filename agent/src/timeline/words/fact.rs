@@ -1,9 +1,11 @@
 //! The facts below a timeline, each with a label: the processes, who sent what, findings, advice, doubts.
 
 use agent_core::event::{Delivery, Handler};
-use agent_core::report::{Hook, KillCause, MainProcess, Report, Sender};
+use agent_core::pod::Role;
+use agent_core::report::{KillCause, MainProcess, Report, Sender};
 
-use super::{doubt, exit_short};
+use super::trigger::trigger;
+use super::{doubt, hook};
 use crate::terminal::{Style, text};
 
 /// Columns of a command line; the report has all of it.
@@ -48,6 +50,8 @@ pub(in crate::timeline) fn facts(report: &Report) -> Vec<Fact> {
             doubt::sentence(*doubt).to_owned(),
         ));
     }
+    facts.extend(pod(report));
+    facts.extend(trigger(report.trigger).map(|why| fact(FactKind::Fact, "why", why.to_owned())));
     facts.extend(
         report
             .main
@@ -58,12 +62,36 @@ pub(in crate::timeline) fn facts(report: &Report) -> Vec<Fact> {
         report
             .hook
             .as_ref()
-            .map(|hook| fact(FactKind::Fact, "hook", hook_process(hook))),
+            .map(|hook| fact(FactKind::Fact, "hook", hook::described(hook))),
     );
     facts.extend(stop_signal(report));
     facts.extend(kill(report));
     facts.push(fact(FactKind::Fact, "cgroup", report.subject.path.clone()));
     facts
+}
+
+/// All of the names that the heading may have cut.
+fn pod(report: &Report) -> Option<Fact> {
+    let text = match (&report.pod, &report.subject.pod_uid) {
+        (Some(pod), _) => {
+            let container = match (&pod.container, pod.role) {
+                (Some(name), None | Some(Role::Main)) => format!("container {name}"),
+                (Some(name), Some(Role::Init)) => format!("init container {name}"),
+                (Some(name), Some(Role::Sidecar)) => format!("sidecar {name}"),
+                (Some(name), Some(Role::Ephemeral)) => format!("ephemeral container {name}"),
+                (None, _) => "a container whose name is not known".to_owned(),
+            };
+            let owner = if pod.workload.kind == "Pod" {
+                String::new()
+            } else {
+                format!(" · {} {}", pod.workload.kind, pod.workload.name)
+            };
+            format!("{}/{} · {container}{owner}", pod.namespace, pod.name)
+        }
+        (None, Some(uid)) => format!("not known, with the UID {uid}"),
+        (None, None) => return None,
+    };
+    Some(fact(FactKind::Fact, "pod", text))
 }
 
 fn main_process(main: &MainProcess) -> String {
@@ -79,26 +107,8 @@ fn main_process(main: &MainProcess) -> String {
     )
 }
 
-fn hook_process(hook: &Hook) -> String {
-    let end = match hook.status {
-        Some(_) if hook.ended_by_container => "ended by the container's own death".to_owned(),
-        Some(status) => exit_short(status),
-        None => "end not seen".to_owned(),
-    };
-    let late = if hook.running_at_stop_signal {
-        ", still running at the stop signal"
-    } else {
-        ""
-    };
-    format!(
-        "{} · pid {}, {end}{late}",
-        command(&hook.argv, "?"),
-        hook.tgid.0
-    )
-}
-
 /// A command line as a shell would take it, its begin if it is long, or the name where there is none.
-fn command(argv: &[String], name: &str) -> String {
+pub(super) fn command(argv: &[String], name: &str) -> String {
     if argv.is_empty() {
         return name.to_owned();
     }

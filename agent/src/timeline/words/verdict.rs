@@ -6,6 +6,7 @@ use agent_core::event::{ExitStatus, Handler};
 use agent_core::report::{KillCause, Outcome, Report};
 use agent_core::time::Timestamp;
 
+use super::{asked, has_run, hook_event};
 use crate::timeline::duration::{configured, human};
 
 /// How it ended, or what it waits for, in one sentence.
@@ -57,22 +58,25 @@ pub(in crate::timeline) fn next_step(report: &Report, now: Option<Timestamp>) ->
         return "SIGKILL sent, no exit yet".to_owned();
     }
     if let Some(stop) = &report.stop_signal {
-        let due = report.grace.as_ref().zip(now).map(|(grace, now)| {
+        let left = report.grace.as_ref().zip(now).map(|(grace, now)| {
             let passed = now.since(stop.at);
-            match grace.after_hook.checked_sub(passed) {
-                Some(left) => format!("SIGKILL in {}", coarse(left)),
-                None => format!(
-                    "SIGKILL due {} ago",
-                    coarse(passed.saturating_sub(grace.after_hook))
-                ),
-            }
+            grace
+                .after_hook
+                .checked_sub(passed)
+                .ok_or_else(|| passed.saturating_sub(grace.after_hook))
         });
-        let due = due.unwrap_or_else(|| "no exit yet".to_owned());
-        return format!("{}, {due}", stop.signal);
+        return match left {
+            Some(Ok(left)) => format!("{}, SIGKILL in {}", stop.signal, coarse(left)),
+            Some(Err(late)) => format!("SIGKILL due {} ago", coarse(late)),
+            None => format!("{}, no exit yet", stop.signal),
+        };
     }
     match &report.hook {
-        Some(hook) if hook.ended_at.is_none() => "preStop hook is running".to_owned(),
+        Some(hook) if has_run(hook) && hook.ended_at.is_none() => {
+            format!("{} is running", hook_event(hook))
+        }
         Some(_) => "waiting for stop signal".to_owned(),
+        None if asked(report).is_some() => "waiting for stop signal".to_owned(),
         None => "waiting".to_owned(),
     }
 }
@@ -138,9 +142,7 @@ fn killed(report: &Report) -> String {
         (Some(grace), Some(KillCause::GraceExpired)) => {
             format!(", when its {} grace was over", configured(grace.configured))
         }
-        (None, Some(KillCause::GraceExpired)) => {
-            ", after whole seconds, as at the end of a grace period".to_owned()
-        }
+        (None, Some(KillCause::GraceExpired)) => ", as at the end of a grace period".to_owned(),
         _ => String::new(),
     };
     format!("SIGKILL{when}{why}")

@@ -1,0 +1,142 @@
+//! The Kubernetes API: which pods there are on this node and what its kubelet says of them comes in, Events on pods go
+//! out. On a thread and a runtime of its own, so that a slow API server never keeps the event loop from the ring buffer.
+
+mod access;
+mod args;
+mod facts;
+mod failure;
+mod follow;
+mod known;
+mod kubelet;
+mod outage;
+mod owner;
+mod owners;
+mod pods;
+mod post;
+mod reduce;
+mod survey;
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc, oneshot};
+
+use self::facts::Facts;
+use self::known::Known;
+use self::post::Note;
+
+pub use self::access::{Access, Origin};
+pub use self::args::KubernetesArgs;
+pub use self::facts::Fact;
+pub use self::post::Poster;
+pub use self::survey::{Answer, Survey, survey};
+
+/// How long Events that wait may take when the agent stops.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The thread that talks to the API.
+#[derive(Debug)]
+pub struct Kubernetes {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What the thread takes and gives.
+#[derive(Debug)]
+pub struct Ends {
+    /// What comes from the API.
+    pub facts: mpsc::Receiver<Fact>,
+    /// Takes reports, if Events are to be written.
+    pub poster: Option<Poster>,
+}
+
+impl Kubernetes {
+    /// Starts the watches; whether the API answers is told as a fact.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start(access: Access, write_events: bool) -> anyhow::Result<(Self, Ends)> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot make the runtime for the Kubernetes API")?;
+        tracing::info!(
+            node = access.node,
+            by = access.origin.name(),
+            "watching the pods of this node"
+        );
+        let (facts, incoming) = Facts::queue();
+        let (poster, notes) = write_events.then(Poster::queue).unzip();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("kubernetes".to_owned())
+            .spawn(move || {
+                runtime.block_on(live(&access, &facts, notes, stopped));
+                runtime.shutdown_background();
+            })
+            .context("cannot start the thread for the Kubernetes API")?;
+        let ends = Ends {
+            facts: incoming,
+            poster,
+        };
+        Ok((Self { stop, thread }, ends))
+    }
+
+    /// Stops it, after Events that wait were written; waits a second at the most. Drop the [`Poster`] before.
+    pub fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread for the Kubernetes API had panicked");
+        }
+    }
+}
+
+/// Watches, and writes Events, until it is to stop; then writes what waits.
+async fn live(
+    access: &Access,
+    facts: &Facts,
+    notes: Option<mpsc::Receiver<Note>>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut watches = pin!(watch(access, facts));
+    let Some(notes) = notes else {
+        tokio::select! {
+            // Sent or dropped: either way it is the end.
+            _dropped = &mut stopped => {}
+            () = &mut watches => {}
+        }
+        return;
+    };
+    let mut delivery = pin!(post::deliver(access, notes, facts));
+    let mut delivered = false;
+    loop {
+        tokio::select! {
+            _dropped = &mut stopped => break,
+            () = &mut watches => break,
+            // No more Events; the watches go on.
+            () = &mut delivery, if !delivered => delivered = true,
+        }
+    }
+    if !delivered && tokio::time::timeout(GRACE, delivery).await.is_err() {
+        tracing::debug!("Events that waited were not written in time");
+    }
+}
+
+/// All watches; they share what is known of the pods.
+async fn watch(access: &Access, facts: &Facts) {
+    let known = RefCell::new(Known::default());
+    let (unsure, asked) = mpsc::channel(owners::WAITING);
+    let kubelet = async {
+        if access.kubelet_events {
+            kubelet::watch(access, &known, facts).await;
+        }
+    };
+    tokio::join!(
+        pods::watch(access, &known, unsure, facts),
+        owners::look_up(access, &known, asked, facts),
+        kubelet,
+    );
+}
