@@ -80,20 +80,21 @@ impl Whole {
 
     /// Starts it on this port of the loopback address and waits until it is ready.
     pub fn start_at(port: u16, args: &[&str], log: &Path) -> Result<Self> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(["run", "--no-systemd", "--no-containers"])
+            .args(args);
+        Self::start_command(command, port, log)
+    }
+
+    /// Starts this command, which is `gracewatch run` with its options but without `--listen`, on this port of the
+    /// loopback address and waits until it is ready.
+    pub fn start_command(mut command: Command, port: u16, log: &Path) -> Result<Self> {
         let address = format!("127.0.0.1:{port}");
         let words =
             fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = Command::new(binary()?);
         command
-            .args([
-                "run",
-                "--no-systemd",
-                "--no-containers",
-                "--listen",
-                &address,
-            ])
-            .args(args);
-        command
+            .args(["--listen", &address])
             .stdin(Stdio::null())
             .stdout(words.try_clone()?)
             .stderr(words);

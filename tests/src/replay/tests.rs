@@ -1,10 +1,11 @@
 //! Every committed journal, replayed. `GRACEWATCH_UPDATE_RECORDINGS=1 cargo test -p gracewatch-tests` writes the
 //! expected texts anew; read the difference before it is committed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use agent_core::report::{Outcome, Report};
+use agent_core::report::{HookKind, Outcome, Report, Trigger};
 
 use super::texts;
 
@@ -64,30 +65,50 @@ fn replaying_twice_gives_the_same() {
     }
 }
 
-#[test]
-fn the_recordings_cover_these_outcomes() {
-    let mut outcomes: Vec<_> = journals()
-        .iter()
-        .flat_map(|journal| {
-            let [(_, reports), ..] = replay(journal);
-            let reports: Vec<Report> = reports
+fn reports() -> Vec<Report> {
+    let mut all = Vec::new();
+    for journal in journals() {
+        let [(_, reports), ..] = replay(&journal);
+        assert!(!reports.is_empty(), "{} has no report", journal.display());
+        all.extend(
+            reports
                 .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect();
-            assert!(!reports.is_empty(), "{} has no report", journal.display());
-            reports.into_iter().map(|report| report.outcome)
-        })
-        .collect();
-    outcomes.sort();
-    outcomes.dedup();
-    let expected = [
+                .map(|line| serde_json::from_str::<Report>(line).unwrap()),
+        );
+    }
+    all
+}
+
+/// What all reports have of something, each once and in order.
+fn covered<T: Ord>(of: impl Fn(&Report) -> Option<T>) -> Vec<T> {
+    let all: BTreeSet<T> = reports().iter().filter_map(of).collect();
+    all.into_iter().collect()
+}
+
+#[test]
+fn the_recordings_cover_these_outcomes_triggers_and_hooks() {
+    let outcomes = [
         Outcome::Graceful,
         Outcome::SignalIgnored,
         Outcome::GraceExceeded,
         Outcome::KilledByOther,
         Outcome::ExitedEarly,
+        Outcome::Completed,
+        Outcome::Unknown,
     ];
-    assert_eq!(outcomes, expected);
+    assert_eq!(covered(|report| Some(report.outcome)), outcomes);
+    let triggers = [
+        Trigger::Stopped,
+        Trigger::Deleted,
+        Trigger::Liveness,
+        Trigger::Evicted,
+        Trigger::Completed,
+        Trigger::Unknown,
+    ];
+    assert_eq!(covered(|report| Some(report.trigger)), triggers);
+    let hooks = [HookKind::Exec, HookKind::HttpGet, HookKind::Sleep];
+    let kind = |report: &Report| report.hook.as_ref().map(|hook| hook.kind);
+    assert_eq!(covered(kind), hooks);
 }
 
 #[test]
@@ -100,6 +121,7 @@ fn recordings_name_no_machine() {
             "/root",
             "gracewatch-kernel",
             "gracewatch-rig",
+            "gracewatch-cri",
         ] {
             assert!(
                 !text.contains(word),

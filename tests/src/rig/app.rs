@@ -1,5 +1,6 @@
 //! What runs inside the containers: `app`, which does with its stop signal what it is told to and
-//! writes down when, `sleep`, which does nothing about signals, and `hog`, which eats memory.
+//! writes down when, `sleep`, which does nothing about signals, `hog`, which eats memory, and `stray`, which
+//! leaves a process behind.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use nix::sys::signal::SigSet;
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 use signal_hook::iterator::Signals;
 
 use crate::rig::toolbox::Log;
@@ -237,6 +238,22 @@ pub(crate) fn hog(args: Vec<OsString>) -> Result<ExitCode> {
     }
     std::hint::black_box(&held);
     forever()
+}
+
+/// `stray STATUS`: exits, and leaves a process behind that was forked, calls no exec, and exits with that status once
+/// it has another parent.
+pub(crate) fn stray(args: Vec<OsString>) -> Result<ExitCode> {
+    let status = args
+        .get(1)
+        .and_then(|arg| arg.to_str())
+        .context("which status?")?
+        .parse::<u8>()?;
+    let parent = getpid();
+    nix::unistd::daemon(true, true).context("cannot fork")?;
+    while getppid() == Some(parent) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(ExitCode::from(status))
 }
 
 fn forever() -> ! {

@@ -19,13 +19,14 @@ use crate::rig::{app, clock, stage};
 type Program = fn(Vec<std::ffi::OsString>) -> Result<ExitCode>;
 
 /// Every other name of this program.
-const PROGRAMS: [(&str, Program); 6] = [
+const PROGRAMS: [(&str, Program); 7] = [
     ("shim", stage::shim),
     ("enter", stage::enter),
     ("send", stage::send),
     ("app", app::app),
     ("sleep", app::sleep),
     ("hog", app::hog),
+    ("stray", app::stray),
 ];
 
 /// Plays the part that this program was started for, if it was started under one of its other names.

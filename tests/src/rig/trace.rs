@@ -58,7 +58,7 @@ impl Trace {
         place.set("buffer_size_kb", "4096")?;
         place.set(
             "events/signal/signal_generate/filter",
-            "sig == 9 || sig == 13 || sig == 15",
+            "sig == 3 || sig == 9 || sig == 10 || sig == 13 || sig == 15",
         )?;
         for event in EVENTS {
             place.set(&format!("events/{event}/enable"), "1")?;

@@ -115,7 +115,11 @@ impl Rig {
             .as_ref()
             .and_then(|stop| first(pid, Traced::Signal(stop.signal.number()), since));
         let kill = first(pid, Traced::Signal(Signal::KILL.number()), since);
-        let hook = report.hook.as_ref().map(|hook| hook.tgid.0);
+        let hook = report
+            .hook
+            .as_ref()
+            .and_then(|hook| hook.tgid)
+            .map(|tgid| tgid.0);
         // Its last program before its exit: the rig's own comes before it.
         let end = hook.and_then(|hook| first(hook, Traced::Exit, since));
         let exec = hook.and_then(|hook| self.trace.last(hook, Traced::Exec, since, end?));

@@ -5,6 +5,7 @@ mod hooks;
 mod kills;
 mod losses;
 mod places;
+mod records;
 mod signals;
 mod whole;
 
@@ -12,10 +13,18 @@ use crate::scenario::Scenario;
 
 /// Every scenario that shares one agent with others and runs beside them.
 pub(crate) fn all() -> Vec<Scenario> {
-    [signals::ALL, hooks::ALL, kills::ALL, ends::ALL, places::ALL].concat()
+    [
+        signals::ALL,
+        hooks::ALL,
+        kills::ALL,
+        ends::ALL,
+        places::ALL,
+        records::SHARED,
+    ]
+    .concat()
 }
 
 /// Scenarios that start agents of their own.
 pub(crate) fn own_agents() -> Vec<Scenario> {
-    [losses::ALL, whole::ALL].concat()
+    [records::ALONE, losses::ALL, whole::ALL].concat()
 }

@@ -130,6 +130,7 @@ impl InProcess {
             systemd: true,
             containers: true,
             selectors,
+            pods: false,
             limits: Limits::default(),
         };
         let options = PipelineOptions {

@@ -1,0 +1,118 @@
+//! The stop signal: handled, ignored, handled too slowly, another one than SIGTERM, none.
+
+use agent_core::report::{FindingKind, KillCause, Outcome};
+use anyhow::Result;
+
+use crate::case::{Case, Known};
+use crate::cases::programs::{HANDLER, SLEEP, SLOW, TERM};
+use crate::check::{Check, Done};
+use crate::pod::{ContainerSpec, IMAGE_QUIT};
+use crate::stage::Stage;
+use crate::verdict::Verdict;
+
+const QUIT: u32 = 3;
+const USR1: u32 = 10;
+/// `SIGNAL_SIGUSR1` in the CRI's numbers.
+const CRI_USR1: i32 = 29;
+
+pub(super) const ALL: &[Case] = &[
+    Case::new("handler", Known::grace(10), handler),
+    Case::new("ignored", Known::grace(2), ignored),
+    Case::new("trap_ignored", Known::grace(2), trap_ignored),
+    Case::new("too_slow", Known::grace(3), too_slow),
+    Case::new("timeout_zero", Known::grace(10), timeout_zero),
+    Case::new("stop_signal_of_image", Known::signal(10, QUIT), of_image),
+    Case::new("stop_signal_of_spec", Known::signal(10, USR1), of_spec),
+];
+
+fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
+    let stop = app.stop(10)?;
+    let expected = Verdict::stopped(Outcome::Graceful).signal(TERM).exit(0);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
+    check.end(stage, &pod, &app)
+}
+
+/// The kernel throws a signal away for which PID 1 has no handler.
+fn ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    ignored_by(stage, check, SLEEP)
+}
+
+/// A shell that has told the kernel to throw it away.
+fn trap_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    ignored_by(
+        stage,
+        check,
+        &["sh", "-c", "trap '' TERM; sleep 1000 & wait"],
+    )
+}
+
+fn ignored_by(stage: &Stage<'_>, check: &mut Check, program: &[&str]) -> Result<()> {
+    let (pod, app) = stage.one(ContainerSpec::of(program))?;
+    let stop = app.stop(2)?;
+    let expected = Verdict::stopped(Outcome::SignalIgnored)
+        .signal(TERM)
+        .killed(KillCause::GraceExpired)
+        .finding(FindingKind::SignalIgnored);
+    check.container(stage, &app, Done::stopped(stop).after(2), expected)?;
+    check.end(stage, &pod, &app)
+}
+
+fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let (pod, app) = stage.one(ContainerSpec::of(SLOW))?;
+    let stop = app.stop(3)?;
+    let expected = Verdict::stopped(Outcome::GraceExceeded)
+        .signal(TERM)
+        .killed(KillCause::GraceExpired)
+        .finding(FindingKind::TooSlow);
+    check.container(stage, &app, Done::stopped(stop).after(3), expected)?;
+    check.end(stage, &pod, &app)
+}
+
+/// No kubelet asks for it, but other clients of the CRI do.
+fn timeout_zero(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
+    let stop = app.stop(0)?;
+    let expected = Verdict::stopped(Outcome::ForceKilled)
+        .killed(KillCause::NoStopSignal)
+        .finding(FindingKind::KilledWithoutStopSignal);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
+    check.end(stage, &pod, &app)
+}
+
+/// `STOPSIGNAL` of the image.
+fn of_image(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let program = [
+        "sh",
+        "-c",
+        "trap 'sleep 0.7; exit 0' QUIT; sleep 1000 & wait",
+    ];
+    let spec = ContainerSpec {
+        image: IMAGE_QUIT,
+        ..ContainerSpec::of(&program)
+    };
+    let (pod, app) = stage.one(spec)?;
+    let stop = app.stop(10)?;
+    let expected = Verdict::stopped(Outcome::Graceful).signal(QUIT).exit(0);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
+    check.end(stage, &pod, &app)
+}
+
+/// `lifecycle.stopSignal` of the pod's specification, which wins over the image's.
+fn of_spec(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let program = [
+        "sh",
+        "-c",
+        "trap 'sleep 0.7; exit 7' USR1; sleep 1000 & wait",
+    ];
+    let spec = ContainerSpec {
+        image: IMAGE_QUIT,
+        stop_signal: CRI_USR1,
+        ..ContainerSpec::of(&program)
+    };
+    let (pod, app) = stage.one(spec)?;
+    let stop = app.stop(10)?;
+    let expected = Verdict::stopped(Outcome::Graceful).signal(USR1).exit(7);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
+    check.end(stage, &pod, &app)
+}

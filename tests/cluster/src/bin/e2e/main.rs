@@ -1,0 +1,78 @@
+//! The end-to-end tests: pods of a real Kubernetes are terminated, and what the agent's DaemonSet says of each is compared
+//! with what was done and with what the kubelet, the runtime and the pods themselves say.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test runner reports on its terminal"
+)]
+
+mod agent;
+mod check;
+mod klog;
+mod metrics;
+mod page;
+mod place;
+mod rbac;
+mod record;
+mod runner;
+mod scenario;
+mod scenarios;
+mod stage;
+mod table;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Terminates pods on a real Kubernetes and checks what the agent says. `cargo xtask e2e` builds what it needs.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Folder of the cluster's programs, as `cargo xtask tools` makes it.
+    #[arg(long, value_name = "FOLDER")]
+    tools: PathBuf,
+    /// Folder of the images: agent.tar, pause.tar and those of the tests' pods.
+    #[arg(long, value_name = "FOLDER")]
+    images: PathBuf,
+    /// Folder of the agent's manifests.
+    #[arg(long, value_name = "FOLDER")]
+    manifests: PathBuf,
+    /// Folder for the logs of the cluster's programs.
+    #[arg(long, value_name = "FOLDER")]
+    logs: PathBuf,
+    /// Use the cluster of this kubeconfig instead of an own one.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Run only the scenarios whose name contains this, or one of these, with commas between them.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// List the scenarios and end.
+    #[arg(long)]
+    list: bool,
+    /// Leave the cluster running in the end, until Ctrl-C.
+    #[arg(long, conflicts_with = "kubeconfig")]
+    keep: bool,
+    /// Write everything that was expected and what came to this file, fact by fact.
+    #[arg(long, value_name = "FILE")]
+    table_out: Option<PathBuf>,
+    /// Write the same in short to this file: docs/kubernetes.md.
+    #[arg(long, value_name = "FILE")]
+    page_out: Option<PathBuf>,
+    /// Run the scenarios one after the other, each with an agent of its own that records; the journals of those that pass go
+    /// into this folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kubeconfig")]
+    record_dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match runner::run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

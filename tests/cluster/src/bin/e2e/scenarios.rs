@@ -1,0 +1,42 @@
+//! The scenarios, by what they are about.
+
+mod deletions;
+mod disruptions;
+mod ends;
+mod hook_doubles;
+mod hook_failures;
+mod hooks;
+mod node;
+mod owners;
+mod programs;
+mod restarts;
+mod shapes;
+mod sidecars;
+mod signals;
+mod triggers;
+mod workloads;
+
+use crate::rbac;
+use crate::scenario::Scenario;
+
+/// Every scenario, in the order in which they begin.
+pub(crate) fn all() -> Vec<Scenario> {
+    [
+        signals::ALL.as_slice(),
+        ends::ALL.as_slice(),
+        hooks::ALL.as_slice(),
+        hook_failures::ALL.as_slice(),
+        hook_doubles::ALL.as_slice(),
+        shapes::ALL.as_slice(),
+        sidecars::ALL.as_slice(),
+        triggers::ALL.as_slice(),
+        deletions::ALL.as_slice(),
+        restarts::ALL.as_slice(),
+        owners::ALL.as_slice(),
+        workloads::ALL.as_slice(),
+        node::ALL.as_slice(),
+        disruptions::ALL.as_slice(),
+        rbac::ALL.as_slice(),
+    ]
+    .concat()
+}

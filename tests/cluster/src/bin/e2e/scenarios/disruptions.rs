@@ -1,0 +1,142 @@
+//! Parts of the cluster, and the agent itself, that are away at the wrong moment.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use agent_core::event::ExitStatus;
+use agent_core::report::{Doubt, Outcome, Trigger};
+use agent_core::time::Timestamp;
+use anyhow::{Context as _, Result};
+
+use super::programs::{one, program};
+use crate::check::Check;
+use crate::scenario::{Needs, Scenario};
+use crate::stage::Stage;
+
+pub(crate) const ALL: [Scenario; 3] = [
+    alone("containerd_restarted", containerd_restarted),
+    alone("agent_restarted", agent_restarted),
+    alone("apiserver_stopped", apiserver_stopped),
+];
+
+const fn alone(name: &'static str, run: fn(&Stage<'_>, &mut Check) -> Result<()>) -> Scenario {
+    Scenario {
+        name,
+        needs: Needs::OwnCluster,
+        alone: true,
+        run,
+    }
+}
+
+const REPLICAS: usize = 6;
+/// How long the API server is away.
+const AWAY: Duration = Duration::from_secs(20);
+
+/// The time that reports and containers have.
+fn now() -> Result<Timestamp> {
+    let text = fs::read_to_string("/proc/uptime").context("cannot read /proc/uptime")?;
+    let seconds = text.split_whitespace().next().unwrap_or_default();
+    let seconds = Duration::from_secs_f64(seconds.parse().context("/proc/uptime has no time")?);
+    Ok(Timestamp::default().after(seconds))
+}
+
+/// A program that takes so many seconds to end.
+fn slow(seconds: u32) -> String {
+    program(&format!(
+        "trap 'say stop; sleep {seconds}; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done"
+    ))
+}
+
+/// The runtime is restarted while a container takes its time after the stop signal.
+fn containerd_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let pod = stage.pod("app", &one(30, &slow(8), ""))?;
+    let mut witness = stage.witness(&pod, "app")?;
+    stage.kubectl(&["delete", "pod", "app", "--wait=false"])?;
+    let stop = witness.at("stop")?;
+    sleep(Duration::from_secs(1));
+    stage.cluster()?.restart_containerd()?;
+    let ended = stage.ended(&pod, "app")?;
+    check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
+    let got = ended.report.stop_signal.as_ref().map(|stop| stop.at);
+    check.when("stop signal", got, stop, "the container");
+    check.same("exit code", stage.exit_code(&ended)?, 0);
+    stage.compare(check, &ended)
+}
+
+/// The agent's pod is replaced in the middle: the next one says what it saw, and that this is not all.
+fn agent_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let pod = stage.pod("app", &one(60, &slow(25), ""))?;
+    let mut witness = stage.witness(&pod, "app")?;
+    stage.kubectl(&["delete", "pod", "app", "--wait=false"])?;
+    witness.at("stop")?;
+    stage.restart_agent()?;
+    let ended = stage.ended(&pod, "app")?;
+    let report = &ended.report;
+    check.same("outcome", report.outcome, Outcome::Unknown);
+    check.same("doubts", report.doubts.as_slice(), &[Doubt::SeenLate]);
+    check.same("trigger", report.trigger, Trigger::Deleted);
+    check.same("stop signal", report.stop_signal.is_some(), false);
+    check.same("findings", report.findings.len(), 0);
+    let exit = report.exit.as_ref().map(|exit| exit.at);
+    check.when("exit", exit, witness.at("exit")?, "the container");
+    stage.compare(check, &ended)
+}
+
+/// The API server goes in the middle of a rolling update, and comes back.
+fn apiserver_stopped(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let spec = one(30, &slow(6), "").replace('\n', "\n      ");
+    stage.apply(&format!(
+        r"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{ name: web }}
+spec:
+  replicas: {REPLICAS}
+  minReadySeconds: 1
+  strategy: {{ rollingUpdate: {{ maxSurge: 1, maxUnavailable: 0 }} }}
+  selector: {{ matchLabels: {{ app: web }} }}
+  template:
+    metadata: {{ labels: {{ app: web, {label} }} }}
+    spec:
+      {spec}
+",
+        label = stage.label()
+    ))?;
+    let rollout = ["rollout", "status", "deployment/web", "--timeout=120s"];
+    stage.kubectl(&rollout)?;
+    let pods = stage.pods("web")?;
+    check.same("replicas before", pods.len(), REPLICAS);
+    stage.kubectl(&["rollout", "restart", "deployment/web"])?;
+    stage.one_deleted(&pods)?;
+    sleep(Duration::from_secs(1));
+    // Asked to end it takes nothing new, and ends its watches within a minute.
+    let gone = now()?;
+    stage.cluster()?.stop_apiserver()?;
+    sleep(AWAY);
+    let back = now()?;
+    stage.cluster()?.start_apiserver()?;
+    stage.kubectl(&rollout)?;
+    let mut meanwhile = 0;
+    for pod in &pods {
+        let ended = stage.ended(pod, "app")?;
+        check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
+        let exit = ended.report.exit.as_ref().map(|exit| exit.status);
+        check.same("exit", exit, Some(ExitStatus::Code(0)));
+        let at = ended.report.exit.as_ref().map(|exit| exit.at);
+        meanwhile += usize::from(at > Some(gone) && at < Some(back));
+        // Of a pod that goes while everybody connects again nobody sees the last status.
+        stage.compare_without_status(check, &ended)?;
+    }
+    check.that("at least one exited while it was away", meanwhile > 0);
+    check.that("at least one exited after that", meanwhile < REPLICAS);
+    let page = stage.page(&pods)?;
+    let labels = [
+        ("namespace", stage.namespace()),
+        ("workload_kind", "Deployment"),
+        ("workload", "web"),
+    ];
+    let name = "workload_termination_outcomes_total";
+    check.same(name, page.sum(name, &labels), Some(6.0));
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! What a scenario acts on: a namespace of its own, the cluster, and what is said of its pods.
+
+mod anew;
+mod counted;
+mod pod;
+mod told;
+mod witness;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use agent_core::event::ExitStatus;
+use agent_core::report::Report;
+use anyhow::{Context as _, Result, bail, ensure};
+use gracewatch_cluster::cluster::Cluster;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod as PodObject};
+
+use crate::agent::Agents;
+use crate::check::Check;
+use crate::klog::Logged;
+use crate::metrics::Page;
+use crate::place::Place;
+use crate::watch::{self, LABEL, Watch};
+
+pub(crate) use pod::Pod;
+pub(crate) use witness::Witness;
+
+/// How long a pod may take to run.
+const RUN_LIMIT: Duration = Duration::from_mins(2);
+/// How long after it was asked for a report may come: with the longest grace period of the scenarios.
+const REPORT_LIMIT: Duration = Duration::from_mins(2);
+const POLL: Duration = Duration::from_millis(250);
+/// `finishedAt` is of whole seconds.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A scenario's part of the cluster.
+#[derive(Debug)]
+pub(crate) struct Stage<'a> {
+    namespace: String,
+    place: &'a Place,
+    watch: &'a Watch,
+    agents: &'a Agents<'a>,
+}
+
+/// What was said of a container that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pod: Pod,
+    container: String,
+    pub(crate) report: Report,
+    page: Page,
+}
+
+impl<'a> Stage<'a> {
+    /// Makes the namespace.
+    pub(crate) fn open(
+        name: &str,
+        place: &'a Place,
+        watch: &'a Watch,
+        agents: &'a Agents<'a>,
+    ) -> Result<Self> {
+        let namespace = format!("{LABEL}-{}", name.replace('_', "-"));
+        place
+            .kubectl()
+            .output(&["create", "namespace", &namespace])?;
+        let stage = Self {
+            namespace,
+            place,
+            watch,
+            agents,
+        };
+        // Without it the first pod may be refused.
+        let started = Instant::now();
+        while stage
+            .kubectl(&["get", "serviceaccount", "default"])
+            .is_err()
+        {
+            watch.go_on()?;
+            ensure!(
+                started.elapsed() < RUN_LIMIT,
+                "namespace {} gets no service account",
+                stage.namespace
+            );
+            sleep(POLL);
+        }
+        Ok(stage)
+    }
+
+    /// Removes the namespace with all in it; does not wait.
+    pub(crate) fn close(&self) -> Result<()> {
+        let args = ["delete", "namespace", "--wait=false", &self.namespace];
+        self.place.kubectl().output(&args).map(drop)
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Where all stages are.
+    pub(crate) const fn place(&self) -> &Place {
+        self.place
+    }
+
+    /// What every pod's labels must have, as YAML.
+    #[expect(
+        clippy::unused_self,
+        reason = "scenarios know their stage, not the watch"
+    )]
+    pub(crate) fn label(&self) -> String {
+        format!("{LABEL}: \"yes\"")
+    }
+
+    /// `kubectl` in the scenario's namespace.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let args = [&["--namespace", &self.namespace], args].concat();
+        self.place.kubectl().output(&args)
+    }
+
+    /// Applies objects, given as YAML.
+    pub(crate) fn apply(&self, yaml: &str) -> Result<()> {
+        self.kubectl_with(&["apply", "-f", "-"], yaml)
+    }
+
+    /// Makes a pod of this spec (YAML that begins in the first column) and waits until it is ready.
+    pub(crate) fn pod(&self, name: &str, spec: &str) -> Result<Pod> {
+        self.apply_pod(name, spec)?;
+        self.ready(name)
+    }
+
+    fn apply_pod(&self, name: &str, spec: &str) -> Result<()> {
+        let spec = spec.replace('\n', "\n  ");
+        let label = self.label();
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{ name: {name}, labels: {{ app: {name}, {label} }} }}\nspec:\n  {spec}\n"
+        ))
+    }
+
+    /// Makes a pod as [`Self::pod`] does, which need not get ready: waits until this container of it has begun.
+    pub(crate) fn begun_pod(&self, name: &str, spec: &str, container: &str) -> Result<Pod> {
+        self.apply_pod(name, spec)?;
+        self.begun(name, container)
+    }
+
+    /// Waits until this container of the pod has begun.
+    pub(crate) fn begun(&self, name: &str, container: &str) -> Result<Pod> {
+        let what = format!("container {container} of pod {name}");
+        let found = self.watch.wait(&what, RUN_LIMIT, |pod, gone| {
+            !gone
+                && self.is_mine(pod)
+                && pod.metadata.name.as_deref() == Some(name)
+                && watch::container(pod, container)
+                    .is_some_and(|status| status.container_id.is_some())
+        })?;
+        Pod::of(&found)
+    }
+
+    /// Waits until the pod of this name is ready.
+    pub(crate) fn ready(&self, name: &str) -> Result<Pod> {
+        let what = format!("pod {name}");
+        let found = self.watch.wait(&what, RUN_LIMIT, |pod, gone| {
+            !gone
+                && self.is_mine(pod)
+                && pod.metadata.name.as_deref() == Some(name)
+                && watch::is_ready(pod)
+        })?;
+        Pod::of(&found)
+    }
+
+    /// Our own cluster, whose parts can be stopped.
+    pub(crate) fn cluster(&self) -> Result<&Cluster> {
+        let own = self
+            .place
+            .own()
+            .context("this needs a cluster of its own")?;
+        Ok(&own.cluster)
+    }
+
+    /// The ready pods with the label `app` of this value.
+    pub(crate) fn pods(&self, app: &str) -> Result<Vec<Pod>> {
+        let found = self.watch.find(|pod, gone| {
+            let labels = pod.metadata.labels.as_ref();
+            !gone
+                && self.is_mine(pod)
+                && watch::is_ready(pod)
+                && labels
+                    .and_then(|labels| labels.get("app"))
+                    .map(String::as_str)
+                    == Some(app)
+        });
+        found.iter().map(Pod::of).collect()
+    }
+
+    fn is_mine(&self, pod: &PodObject) -> bool {
+        pod.metadata.namespace.as_deref() == Some(self.namespace.as_str())
+    }
+
+    /// Waits for the agent's report of the container's termination, and reads the metrics after it.
+    pub(crate) fn ended(&self, pod: &Pod, container: &str) -> Result<Ended> {
+        let id = pod.id(container)?;
+        let started = Instant::now();
+        let mut trouble = None;
+        loop {
+            match self.agents.terminations(&pod.node) {
+                Ok(said) => {
+                    let mut mine = said
+                        .finished
+                        .into_iter()
+                        .filter(|report| report.subject.container_id.as_deref() == Some(id));
+                    if let Some(report) = mine.next() {
+                        if let Some(second) = mine.next() {
+                            bail!(
+                                "two reports of container {container} of {}: {} and {}",
+                                pod.name,
+                                serde_json::to_string(&report)?,
+                                serde_json::to_string(&second)?
+                            );
+                        }
+                        return Ok(Ended {
+                            pod: pod.clone(),
+                            container: container.to_owned(),
+                            page: self.agents.page(&pod.node)?,
+                            report,
+                        });
+                    }
+                }
+                // An agent that is being replaced does not answer.
+                Err(error) => trouble = Some(error),
+            }
+            self.watch.go_on()?;
+            if started.elapsed() > REPORT_LIMIT {
+                let why = trouble.map(|error| format!(": {error:#}"));
+                bail!(
+                    "no report of container {container} of {} ({id}) within {} s{}",
+                    pod.name,
+                    REPORT_LIMIT.as_secs(),
+                    why.unwrap_or_default()
+                );
+            }
+            sleep(POLL);
+        }
+    }
+
+    /// The metrics of the agent on the first of these pods' node.
+    pub(crate) fn page(&self, pods: &[Pod]) -> Result<Page> {
+        let pod = pods.first().context("there are no pods")?;
+        self.agents.page(&pod.node)
+    }
+
+    /// The exit code by the container's status, waited for.
+    pub(crate) fn exit_code(&self, ended: &Ended) -> Result<i32> {
+        Ok(self.terminated(ended)?.exit_code)
+    }
+
+    /// Why the container ended, by its status, waited for.
+    pub(crate) fn reason(&self, ended: &Ended) -> Result<Option<String>> {
+        Ok(self.terminated(ended)?.reason)
+    }
+
+    /// How the container ended by its status, waited for.
+    fn terminated(&self, ended: &Ended) -> Result<ContainerStateTerminated> {
+        let id = ended.pod.id(&ended.container)?;
+        let state = |pod: &PodObject| {
+            watch::terminated(watch::container(pod, &ended.container)?, id).cloned()
+        };
+        let pod = self.watch.wait("an exit code", RUN_LIMIT, |seen, _gone| {
+            seen.metadata.uid.as_deref() == Some(&ended.pod.uid) && state(seen).is_some()
+        })?;
+        state(&pod).context("the container's status was lost")
+    }
+
+    /// Compares a report with the container's status, with the metrics, and with the node's own logs where they are ours.
+    pub(crate) fn compare(&self, check: &mut Check, ended: &Ended) -> Result<()> {
+        compare_names(check, ended, &self.namespace);
+        // The object of a static pod goes before the container has ended.
+        if ended.pod.uid == ended.pod.node_uid {
+            self.compare_exit(check, ended)?;
+        }
+        self.compare_rest(check, ended)
+    }
+
+    /// The same of a container whose status nobody sees: its pod's object went before it ended.
+    pub(crate) fn compare_without_status(&self, check: &mut Check, ended: &Ended) -> Result<()> {
+        compare_names(check, ended, &self.namespace);
+        self.compare_rest(check, ended)
+    }
+
+    /// With the metrics, and with the node's own logs where they are ours.
+    fn compare_rest(&self, check: &mut Check, ended: &Ended) -> Result<()> {
+        if let Some(own) = self.place.own() {
+            let logs = own.cluster.logs();
+            let id = ended.pod.id(&ended.container)?;
+            let logged = Logged::read(logs, &ended.pod.node_uid, &ended.container, id)?;
+            check.logged(&ended.report, logged);
+        }
+        self.compare_metrics(check, ended);
+        Ok(())
+    }
+
+    /// How it ended, and in which second.
+    fn compare_exit(&self, check: &mut Check, ended: &Ended) -> Result<()> {
+        let terminated = self.terminated(ended)?;
+        let exit = ended
+            .report
+            .exit
+            .as_ref()
+            .context("the report has no exit")?;
+        let ours = match exit.status {
+            ExitStatus::Code(code) => i64::from(code),
+            // As runtimes say it.
+            ExitStatus::Signal { signal, .. } => 128 + i64::from(signal.number()),
+        };
+        check.same(
+            "exit code (by container status)",
+            ours,
+            i64::from(terminated.exit_code),
+        );
+        let ours = Duration::from_nanos(self.agents.terminations(&ended.pod.node)?.wall(exit.at));
+        let theirs = terminated
+            .finished_at
+            .context("the container's status does not say when it ended")?;
+        let theirs = Duration::from_secs(u64::try_from(theirs.0.as_second())?);
+        check.that(
+            "exit within a second of finishedAt",
+            ours.abs_diff(theirs + SECOND / 2) <= SECOND,
+        );
+        Ok(())
+    }
+}
+
+/// Whose container it was, by the report.
+fn compare_names(check: &mut Check, ended: &Ended, namespace: &str) {
+    let said = ended.report.pod.as_ref();
+    let got = said.map(|pod| [&pod.namespace, &pod.name, &pod.uid].map(String::as_str));
+    let expected = [namespace, &ended.pod.name, &ended.pod.uid];
+    check.same("pod", got, Some(expected));
+    let got = said.and_then(|pod| pod.container.as_deref());
+    check.same("container", got, Some(ended.container.as_str()));
+    let got = said.and_then(|pod| pod.role).map(counted::word);
+    check.same("role", got, ended.pod.role(&ended.container));
+}

@@ -1,0 +1,46 @@
+//! The table in the end: scenario, what was expected, what came, and how far durations are off.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::check::Check;
+
+/// How one scenario ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) name: &'static str,
+    pub(crate) check: Check,
+    pub(crate) took: Duration,
+}
+
+/// All facts of all scenarios, as Markdown.
+pub(crate) fn render(outcomes: &[Outcome]) -> String {
+    let mut text = String::from(
+        "| scenario | what | expected | got | error | |\n| --- | --- | --- | --- | ---: | --- |\n",
+    );
+    for outcome in outcomes {
+        for row in &outcome.check.0 {
+            let error = row.error.map(milliseconds).unwrap_or_default();
+            let mark = if row.holds { "" } else { "wrong" };
+            writeln!(
+                text,
+                "| {} | {} | {} | {} | {error} | {mark} |",
+                outcome.name,
+                cell(&row.what),
+                cell(&row.expected),
+                cell(&row.got)
+            )
+            .ok();
+        }
+    }
+    text
+}
+
+/// Text that cannot end its cell.
+pub(crate) fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,314 @@
+//! A real Kubernetes of one node in the jail: etcd, the control plane, kubelet, kube-proxy, containerd.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::containerd::{BRIDGE_ADDRESS, Containerd, Driver, Runtime, Setup};
+use crate::jail::Jail;
+use component::Component;
+use pki::Pki;
+
+mod commands;
+mod component;
+mod config;
+mod network;
+mod pki;
+
+/// The node's name.
+pub const NODE: &str = "rig";
+/// How long a part of the cluster may take until it answers.
+const READY_LIMIT: Duration = Duration::from_mins(2);
+const POLL: Duration = Duration::from_millis(100);
+/// The folder that a kubelet makes in the cgroup trees.
+const KUBEPODS: &str = "/kubepods";
+
+/// A running cluster. Dropping it kills everything of it, and the jail takes the rest with it.
+#[derive(Debug)]
+pub struct Cluster {
+    tools: PathBuf,
+    logs: PathBuf,
+    state: PathBuf,
+    // In the order in which they end.
+    proxy: Mutex<Component>,
+    kubelet: Mutex<Component>,
+    _scheduler: Component,
+    _controllers: Component,
+    apiserver: Mutex<Component>,
+    _etcd: Component,
+    containerd: Mutex<Containerd>,
+    jail: Jail,
+    took: Duration,
+}
+
+impl Cluster {
+    /// Starts everything and waits until the node is ready and pods can be made.
+    ///
+    /// `tools` is the folder with all programs, `logs` the one for a log of each.
+    ///
+    /// # Errors
+    /// If another kubelet has pods on this machine, or something does not start; says its last words.
+    pub fn start(mut jail: Jail, tools: &Path, logs: &Path) -> Result<Self> {
+        let started = Instant::now();
+        refuse_other_kubelets(&jail)?;
+        jail.adopt_cgroup(KUBEPODS);
+        // What a kubelet writes at places that cannot be configured.
+        jail.cover(Path::new("/var/lib"))?;
+        jail.cover(Path::new("/var/log"))?;
+        fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        let state = jail.state("kubernetes")?;
+        let manifests = jail.state("kubernetes/manifests")?;
+        network::bridge_up(tools)?;
+        let pki = Pki::make(&jail.state("kubernetes/pki")?)?;
+        for user in pki::USERS {
+            config::write_kubeconfig(&state, &pki, user.file)?;
+        }
+        let begin = |name, args: Vec<String>| {
+            let mut component = Component::new(name, tools, args);
+            component.start(&jail, logs)?;
+            Ok::<_, anyhow::Error>(component)
+        };
+        let etcd = begin("etcd", commands::etcd(&state))?;
+        let mut apiserver = begin("kube-apiserver", commands::apiserver(&state, &pki))?;
+        let containerd = Containerd::start(
+            &jail,
+            Setup {
+                tools: tools.to_owned(),
+                logs: logs.to_owned(),
+                driver: Driver::Cgroupfs,
+                runtimes: vec![Runtime {
+                    name: "runc".to_owned(),
+                    binary: tools.join("runc"),
+                }],
+            },
+        )?;
+        let kubelet_config = config::write_kubelet(&state, &pki, &manifests, &containerd)?;
+        let admin = Kubectl::new(tools, &state, &jail);
+        // Before this the roles are not there, and what asks for them ends.
+        apiserver.wait_ready(READY_LIMIT, || admin.says(&["get", "--raw", "/readyz"]))?;
+        let controllers = begin(
+            "kube-controller-manager",
+            commands::controllers(&state, &pki),
+        )?;
+        let scheduler = begin("kube-scheduler", commands::scheduler(&state))?;
+        let mut kubelet = begin("kubelet", commands::kubelet(&state, &kubelet_config))?;
+        let proxy = begin("kube-proxy", commands::proxy(&state))?;
+        let ready = [
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=1s",
+            &format!("node/{NODE}"),
+        ];
+        kubelet.wait_ready(READY_LIMIT, || admin.says(&ready))?;
+        kubelet.wait_ready(READY_LIMIT, || {
+            admin.says(&["get", "serviceaccount", "default"])
+        })?;
+        Ok(Self {
+            tools: tools.to_owned(),
+            logs: logs.to_owned(),
+            state,
+            proxy: Mutex::new(proxy),
+            kubelet: Mutex::new(kubelet),
+            _scheduler: scheduler,
+            _controllers: controllers,
+            apiserver: Mutex::new(apiserver),
+            _etcd: etcd,
+            containerd: Mutex::new(containerd),
+            jail,
+            took: started.elapsed(),
+        })
+    }
+
+    /// How long it took until pods could be made.
+    pub const fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// The kubeconfig of an administrator. Its paths and its address are the jail's.
+    pub fn kubeconfig(&self) -> PathBuf {
+        config::kubeconfig(&self.state, pki::ADMIN)
+    }
+
+    /// A client with an administrator's rights.
+    pub async fn client(&self) -> Result<kube::Client> {
+        client(&self.kubeconfig()).await
+    }
+
+    /// `kubectl` with these arguments; what it printed.
+    ///
+    /// # Errors
+    /// If it fails; with its standard error.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+        self.kubectl_program().output(args)
+    }
+
+    /// `kubectl` with an administrator's rights, for others to call.
+    pub fn kubectl_program(&self) -> Kubectl {
+        Kubectl::new(&self.tools, &self.state, &self.jail)
+    }
+
+    /// Imports the images of an archive into the node.
+    pub fn import(&self, archive: &Path) -> Result<()> {
+        lock(&self.containerd).import(archive)
+    }
+
+    /// The folder whose manifests the kubelet runs as static pods.
+    pub fn static_pod_dir(&self) -> PathBuf {
+        self.state.join("manifests")
+    }
+
+    /// The folder with a log of each program, named by it.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Ends the kubelet and starts it again; containers run on.
+    pub fn restart_kubelet(&self) -> Result<()> {
+        let mut kubelet = lock(&self.kubelet);
+        kubelet.stop()?;
+        kubelet.start(&self.jail, &self.logs)
+    }
+
+    /// Ends containerd and starts it again, and waits until it answers; containers run on.
+    pub fn restart_containerd(&self) -> Result<()> {
+        lock(&self.containerd).restart(&self.jail)
+    }
+
+    /// Ends the API server.
+    pub fn stop_apiserver(&self) -> Result<()> {
+        lock(&self.apiserver).stop()
+    }
+
+    /// Starts the API server again, and waits until it answers.
+    pub fn start_apiserver(&self) -> Result<()> {
+        let admin = self.kubectl_program();
+        let mut apiserver = lock(&self.apiserver);
+        apiserver.start(&self.jail, &self.logs)?;
+        apiserver.wait_ready(READY_LIMIT, || admin.says(&["get", "--raw", "/readyz"]))
+    }
+
+    /// Ends everything in order, pods last; what is left goes with the jail.
+    pub fn stop(self) -> Result<()> {
+        for component in [&self.proxy, &self.kubelet, &self.apiserver] {
+            lock(component).stop()?;
+        }
+        Ok(())
+    }
+}
+
+/// A client for the cluster of this kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
+    let file = Kubeconfig::read_from(kubeconfig)
+        .with_context(|| format!("cannot use {}", kubeconfig.display()))?;
+    let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    Ok(kube::Client::try_from(config)?)
+}
+
+/// `kubectl` for one cluster.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    /// Where it is put, so that it ends with the rig and does not wait for an API server that is gone.
+    entrance: Option<PathBuf>,
+}
+
+impl Kubectl {
+    fn new(tools: &Path, state: &Path, jail: &Jail) -> Self {
+        Self {
+            entrance: Some(jail.cgroups().entrance()),
+            ..Self::at(tools.join("kubectl"), config::kubeconfig(state, pki::ADMIN))
+        }
+    }
+
+    /// This program with this kubeconfig.
+    pub const fn at(program: PathBuf, kubeconfig: PathBuf) -> Self {
+        Self {
+            program,
+            kubeconfig,
+            entrance: None,
+        }
+    }
+
+    /// A command to add arguments to.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command
+    }
+
+    /// Runs it; what it printed.
+    ///
+    /// # Errors
+    /// If it fails; with its standard error.
+    pub fn output(&self, args: &[&str]) -> Result<String> {
+        let child = self
+            .command()
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        if let Some(entrance) = &self.entrance {
+            // It may have ended already.
+            fs::write(entrance, child.id().to_string()).ok();
+        }
+        let output = child.wait_with_output().context("kubectl is gone")?;
+        if !output.status.success() {
+            bail!(
+                "`kubectl {}` failed: {}",
+                args.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn says(&self, args: &[&str]) -> Result<bool> {
+        let answer = self.output(args).map(|_| true);
+        if answer.is_err() {
+            sleep(POLL);
+        }
+        answer
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Pods of a kubelet that is not ours would be killed in the end. Empty folders of a run that was cut off are removed.
+fn refuse_other_kubelets(jail: &Jail) -> Result<()> {
+    ensure!(
+        !kubelet_runs()?,
+        "a kubelet runs on this machine, whose pods this would end; stop it or run elsewhere"
+    );
+    ensure!(
+        jail.cgroups().remove_empty(KUBEPODS)?,
+        "the cgroup {KUBEPODS} has processes: those of a run that was cut off, or another kubelet's; end them or run \
+         elsewhere"
+    );
+    Ok(())
+}
+
+/// Whether a process of this machine is a kubelet, by its name.
+fn kubelet_runs() -> Result<bool> {
+    let processes = fs::read_dir("/proc").context("cannot read /proc")?;
+    Ok(processes.flatten().any(|process| {
+        // A process that ends meanwhile, and what is no process, has no name to read.
+        let name = fs::read_to_string(process.path().join("comm"));
+        name.is_ok_and(|name| name.trim_end() == "kubelet")
+    }))
+}
+
+/// The node's address, which is also the API server's.
+const fn address() -> &'static str {
+    BRIDGE_ADDRESS
+}

@@ -1,0 +1,151 @@
+//! containerd in the jail: its configuration, its network plugins, its images, its starts and stops.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::daemon::Daemon;
+use crate::jail::Jail;
+
+mod config;
+mod unlimited;
+
+pub use config::{Driver, Runtime};
+
+/// How long it may take until it answers.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+/// The namespace of the CRI's images and containers.
+const NAMESPACE: &str = "k8s.io";
+/// The sandbox's image, which has to be imported.
+pub const PAUSE_IMAGE: &str = "localhost/pause:3.10";
+/// The first address in the bridge's network, which the bridge itself has: the node's.
+pub const BRIDGE_ADDRESS: &str = "10.88.0.1";
+
+/// How containerd is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Folder of containerd, its shim, ctr, the OCI runtimes and the CNI plugins.
+    pub tools: PathBuf,
+    /// Folder for the logs.
+    pub logs: PathBuf,
+    /// Who makes the cgroups of containers.
+    pub driver: Driver,
+    /// The OCI runtimes; the first is the one for pods that name none.
+    pub runtimes: Vec<Runtime>,
+}
+
+/// A running containerd. Dropping it kills it; its shims and containers go with the jail's cgroups.
+#[derive(Debug)]
+pub struct Containerd {
+    setup: Setup,
+    state: PathBuf,
+    daemon: Option<Daemon>,
+}
+
+impl Containerd {
+    /// Writes its configuration, starts it and waits until the CRI answers.
+    pub fn start(jail: &Jail, setup: Setup) -> Result<Self> {
+        let state = jail.state("containerd")?;
+        let config = config::render(&setup, &state);
+        write(&state.join("config.toml"), &config)?;
+        let cni = jail.state("containerd/cni")?;
+        write(&cni.join("10-bridge.conflist"), &config::cni(&state))?;
+        let mut containerd = Self {
+            setup,
+            state,
+            daemon: None,
+        };
+        containerd.begin(jail)?;
+        Ok(containerd)
+    }
+
+    /// The socket of the CRI and of containerd's own API.
+    pub fn socket(&self) -> PathBuf {
+        self.state.join("containerd.sock")
+    }
+
+    /// What a kubelet is told: `unix://` and the socket.
+    pub fn endpoint(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Its log, over all of its starts.
+    pub fn log(&self) -> PathBuf {
+        self.setup.logs.join("containerd.log")
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Daemon::pid)
+    }
+
+    /// Imports the images of an archive (OCI layout or `docker save`) for the CRI.
+    pub fn import(&self, archive: &Path) -> Result<()> {
+        let output = self
+            .ctr()
+            .args(["images", "import"])
+            .arg(archive)
+            .output()
+            .context("cannot start ctr")?;
+        ensure!(
+            output.status.success(),
+            "cannot import {}: {}",
+            archive.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// `ctr` on this containerd, in the CRI's namespace.
+    pub fn ctr(&self) -> Command {
+        let mut command = Command::new(self.setup.tools.join("ctr"));
+        command.arg("--address").arg(self.socket());
+        command.args(["--namespace", NAMESPACE]);
+        command
+    }
+
+    /// Stops it; containers run on.
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop()?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again and waits until it answers; stops it first if it runs.
+    pub fn restart(&mut self, jail: &Jail) -> Result<()> {
+        self.stop()?;
+        self.begin(jail)
+    }
+
+    fn begin(&mut self, jail: &Jail) -> Result<()> {
+        let mut command = Command::new(self.setup.tools.join("containerd"));
+        command
+            .arg("--config")
+            .arg(self.state.join("config.toml"))
+            .env("PATH", self.path());
+        let mut daemon = Daemon::start("containerd", command, &self.setup.logs)?;
+        jail.hold(&daemon)?;
+        daemon.wait_ready(READY_LIMIT, || {
+            Ok(self.ctr().arg("version").output()?.status.success())
+        })?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    /// Where it finds its shim: the tools first, then what the machine has.
+    fn path(&self) -> String {
+        format!(
+            "{}:{}",
+            self.setup.tools.display(),
+            std::env::var("PATH").unwrap_or_default()
+        )
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
