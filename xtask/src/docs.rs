@@ -6,10 +6,11 @@ mod absences;
 mod files;
 mod links;
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cargo::cargo;
-use crate::{cache, process};
+use crate::{cache, cargo, process};
 
 /// What is drawn: the pod `busybox` of the demo, recorded while that ran.
 const JOURNAL: &str = "docs/timeline.jsonl";
@@ -25,19 +26,19 @@ pub(crate) struct Args {
 /// A file that comes from the code, and the program that prints it.
 struct Page {
     path: &'static str,
-    program: [&'static str; 4],
+    program: &'static str,
     arguments: &'static [&'static str],
 }
 
 const PAGES: [Page; 2] = [
     Page {
         path: "docs/metrics.md",
-        program: ["--package", "gracewatch", "--bin", "gracewatch"],
+        program: "gracewatch",
         arguments: &["docs", "metrics"],
     },
     Page {
         path: "docs/timeline.svg",
-        program: ["--package", "gracewatch-tests", "--bin", "timeline_svg"],
+        program: "timeline_svg",
         arguments: &[JOURNAL],
     },
 ];
@@ -94,9 +95,8 @@ fn go(outdated: impl Fn(&Page, &str) -> Result<()>) -> Result<()> {
 impl Page {
     /// Builds the program, with cargo's words on the terminal, and takes what it prints.
     fn print(&self) -> Result<String> {
-        process::run(cargo(&["build", "--quiet"]).args(self.program))?;
-        let mut command = cargo(&["run", "--quiet"]);
-        command.args(self.program).arg("--").args(self.arguments);
+        let mut command = Command::new(cargo::build_debug(self.program)?);
+        command.current_dir(cache::workspace()).args(self.arguments);
         process::output(&mut command)
     }
 }

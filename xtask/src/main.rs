@@ -9,10 +9,15 @@ mod bench;
 mod build_ebpf;
 mod cache;
 mod cargo;
+mod cri;
 mod demo;
 mod docs;
+mod e2e;
+mod guest_cri;
+mod image;
 mod process;
 mod test;
+mod tools;
 mod vm;
 
 use std::process::ExitCode;
@@ -33,12 +38,20 @@ enum Command {
     BuildEbpf(build_ebpf::Args),
     /// Show the agent at work: containers are stopped as a kubelet stops them, and measured (needs root).
     Demo(demo::Args),
-    /// Test everything: format, lints, probes, unit tests, reference pages, this kernel, other kernels.
+    /// Test everything: format, lints, probes, unit tests, this kernel, real runtimes, other kernels, a real Kubernetes, pages.
     Test(test::Args),
     /// Write docs/metrics.md and docs/timeline.svg anew, or check them and every link.
     Docs(docs::Args),
     /// Measure what the agent costs (needs root).
     Bench(bench::Args),
+    /// Stop containers of real runtimes by the calls that a kubelet makes, and check what the agent says (needs root).
+    Cri(cri::Args),
+    /// Bring up a real Kubernetes on this machine, terminate pods on it, and check what the agent says (needs root).
+    E2e(e2e::Args),
+    /// Build the programs of a real cluster into the cache.
+    Tools(tools::Args),
+    /// Build the agent's container image as a file, without a container runtime.
+    Image(image::Args),
     /// Boot Debian kernels in QEMU and run the real-kernel scenarios on each.
     Vm(vm::Args),
 }
@@ -50,6 +63,10 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Docs(args) => docs::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Cri(args) => cri::run(&args),
+        Command::E2e(args) => e2e::run(&args),
+        Command::Tools(args) => tools::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that proves that Gracewatch works, step by step, and a table of it in the end.
 
+mod runtimes;
 mod steps;
 mod summary;
 
@@ -10,7 +11,7 @@ use anyhow::{Result, bail};
 use steps::Step;
 use summary::{Done, Outcome};
 
-/// Test everything: format, lints, probes, unit tests, this kernel, other kernels, pages.
+/// Test everything: format, lints, probes, unit tests, this kernel, real runtimes, other kernels, a real Kubernetes, pages.
 ///
 /// The steps, in this order:
 ///
@@ -22,10 +23,16 @@ use summary::{Done, Outcome};
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
 ///   demo     the demo runs to its end. Needs root
-///   vm       the same scenarios on Debian kernels in QEMU: `cargo xtask vm`
+///   cri      containers of containerd with runc and crun, stopped by the calls of a kubelet, compared in the same way:
+///            `cargo xtask cri`. Needs root
+///   vm       the scenarios of `kernel` on Debian kernels in QEMU: `cargo xtask vm`
+///   e2e      pods of a real Kubernetes on this machine, terminated in every way; the agent is its DaemonSet:
+///            `cargo xtask e2e`. Needs root
+///   guest    the cases of `cri` in QEMU, with systemd making the cgroups and cgroup v2 alone: `cargo xtask cri --guest`
 ///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, and every link leads somewhere
 ///
-/// A step that cannot run fails; none is skipped in silence.
+/// A step that cannot run fails; none is skipped in silence. What a step needs is built or fetched into the cache first,
+/// with an empty one most of all Kubernetes: ten minutes on two cores.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -41,7 +48,8 @@ pub(crate) struct Args {
         conflicts_with = "only"
     )]
     without: Vec<Step>,
-    /// Write docs/metrics.md, docs/timeline.svg, docs/accuracy.md and docs/kernels.md from what the steps find.
+    /// Write the generated pages from what the steps find: docs/accuracy.md (kernel), runtimes.md (cri, guest), kernels.md
+    /// (vm), kubernetes.md (e2e), metrics.md and timeline.svg (docs).
     #[arg(long)]
     write_docs: bool,
 }

@@ -6,17 +6,17 @@
     reason = "the matrix is what this command is for"
 )]
 
-mod archive;
-mod fleet;
+pub(crate) mod archive;
+pub(crate) mod fleet;
 mod guest;
-mod initramfs;
-mod kernels;
+pub(crate) mod initramfs;
+pub(crate) mod kernels;
 mod matrix;
-mod mirror;
-mod outcome;
+pub(crate) mod mirror;
+pub(crate) mod outcome;
 mod protocol;
-mod qemu;
-mod series;
+pub(crate) mod qemu;
+pub(crate) mod series;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -123,6 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }),
         time_limit: Duration::from_secs(args.time_limit),
         logs: &folder,
+        machine: qemu::Machine::SMALL,
     };
     let outcomes = fleet.boot(&kernels, args.jobs)?;
     println!("\n{}", matrix::text(&outcomes));
@@ -138,7 +139,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Waits until no other run uses `folder`, whose initramfs and logs belong to one run at a time, and keeps it until the
 /// returned file is closed.
-fn alone(folder: &Path) -> Result<File> {
+pub(crate) fn alone(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     if lock.try_lock().is_err() {
@@ -226,7 +227,7 @@ fn judge(args: &Args, outcomes: &[Outcome], fleet: &Fleet<'_>) -> Result<()> {
 }
 
 /// The end of a console, where a failure usually explains itself.
-fn show_tail(log: &Path) -> Result<()> {
+pub(crate) fn show_tail(log: &Path) -> Result<()> {
     let console = fleet::console(log)?;
     let lines: Vec<_> = console.lines().collect();
     let first = lines.len().saturating_sub(TAIL);

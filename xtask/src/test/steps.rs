@@ -5,15 +5,16 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser as _, ValueEnum};
 
-use crate::cargo::{self, cargo};
-use crate::{build_ebpf, cache, demo, docs, process, vm};
+use crate::cargo::{self, USER_SIDE, cargo};
+use crate::test::runtimes::{self, Part};
+use crate::{build_ebpf, cache, cri, demo, docs, e2e, process, vm};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
     /// cargo fmt --check.
     Format,
-    /// cargo clippy.
+    /// cargo clippy, of the kernel side too.
     Lints,
     /// The eBPF object.
     Probes,
@@ -23,8 +24,14 @@ pub(crate) enum Step {
     Kernel,
     /// The demo.
     Demo,
+    /// Real container runtimes.
+    Cri,
     /// Other kernels.
     Vm,
+    /// A real Kubernetes.
+    E2e,
+    /// Real container runtimes in a virtual machine.
+    Guest,
     /// Generated pages, and the links of all.
     Docs,
 }
@@ -32,14 +39,17 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
         Self::Unit,
         Self::Kernel,
         Self::Demo,
+        Self::Cri,
         Self::Vm,
+        Self::E2e,
+        Self::Guest,
         Self::Docs,
     ];
 
@@ -49,46 +59,60 @@ impl Step {
             Self::Lints => "lints",
             Self::Probes => "probes",
             Self::Unit => "unit",
-            Self::Docs => "docs",
             Self::Kernel => "kernel",
             Self::Demo => "demo",
+            Self::Cri => "cri",
             Self::Vm => "vm",
+            Self::E2e => "e2e",
+            Self::Guest => "guest",
+            Self::Docs => "docs",
         }
     }
 }
-
-/// Everything but the kernel side, which compiles for another target.
-const USER_SIDE: [&str; 3] = ["--workspace", "--exclude", "agent-ebpf"];
 
 /// Runs a step; the error says in one sentence why it failed.
 pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
     match step {
         Step::Format => process::run(&mut cargo(&["fmt", "--all", "--check"]))
             .context("mend it with `cargo fmt --all`"),
-        Step::Lints => process::run(cargo(&["clippy", "--quiet"]).args(USER_SIDE).args([
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ])),
+        Step::Lints => lints(),
         Step::Probes => build_ebpf::build().map(drop),
         Step::Unit => {
             build_ebpf::build()?;
             process::run(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
-        Step::Docs if write_docs => docs::write(),
-        Step::Docs => docs::check(),
         Step::Kernel => kernel(write_docs),
         Step::Demo => demo_to_its_end(),
+        Step::Cri => runtimes(write_docs),
         Step::Vm => other_kernels(write_docs),
+        Step::E2e => kubernetes(write_docs),
+        Step::Guest => runtimes_in_a_guest(write_docs),
+        Step::Docs if write_docs => docs::write(),
+        Step::Docs => docs::check(),
     }
+}
+
+/// The kernel side is linted as if it were for this machine: the toolchain that compiles it has no clippy, and what it
+/// needs beyond the workspace's own is one nightly feature and a panic that does not unwind. Its own target folder,
+/// because of these flags.
+fn lints() -> Result<()> {
+    const DENY: [&str; 3] = ["--", "--deny", "warnings"];
+    let mut user_side = cargo(&["clippy", "--quiet", "--all-targets"]);
+    process::run(user_side.args(USER_SIDE).args(DENY))?;
+    let mut kernel_side = cargo(&["clippy", "--quiet", "--package", "agent-ebpf"]);
+    kernel_side
+        .args(["--target-dir", "target/ebpf-lints"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Cpanic=abort")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    process::run(kernel_side.args(DENY))
 }
 
 fn kernel(write_docs: bool) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "the probes and cgroups of this kernel need root: run `cargo xtask test` as root, or leave this out with \
-         `--without kernel,demo`"
+         `--without kernel,demo,cri,e2e`"
     );
     build_ebpf::build()?;
     let mut tests = Command::new(cargo::build_with_agent("kernel")?);
@@ -102,6 +126,28 @@ fn kernel(write_docs: bool) -> Result<()> {
 
 fn demo_to_its_end() -> Result<()> {
     process::run(&mut demo::build()?)
+}
+
+fn runtimes(write_docs: bool) -> Result<()> {
+    let table = cache::workspace().join("target/cri.md");
+    process::run(cri::build()?.arg("--table-out").arg(&table))?;
+    if write_docs {
+        runtimes::write(Part::Machine, &table)?;
+    }
+    Ok(())
+}
+
+fn runtimes_in_a_guest(write_docs: bool) -> Result<()> {
+    let table = cri::run_in_guest(&[])?;
+    if write_docs {
+        runtimes::write(Part::Guest, &table)?;
+    }
+    Ok(())
+}
+
+fn kubernetes(write_docs: bool) -> Result<()> {
+    let page = write_docs.then(|| cache::workspace().join("docs/kubernetes.md"));
+    process::run(&mut e2e::build_all(page)?)
 }
 
 /// `vm` with the options that somebody who only types `cargo xtask vm` would get.

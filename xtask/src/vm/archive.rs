@@ -93,6 +93,17 @@ impl Archive {
         Ok(table.lines().filter_map(parse_madison).collect())
     }
 
+    /// A package, and all that it depends on.
+    pub(crate) fn with_dependencies(&self, name: &str) -> Result<Vec<Package>> {
+        let plan = process::output(self.apt("apt-get").args([
+            "--simulate",
+            "--no-install-recommends",
+            "install",
+            name,
+        ]))?;
+        Ok(plan.lines().filter_map(parse_plan).collect())
+    }
+
     /// The size of a package's file in bytes, where the index tells.
     pub(crate) fn size(&self, package: &Package) -> Option<u64> {
         let record =
@@ -106,18 +117,24 @@ impl Archive {
 
     /// Fetches the package's file into `folder`, which must be empty, and returns its path.
     pub(crate) fn download(&self, package: &Package, folder: &Path) -> Result<PathBuf> {
+        let mut files = self.download_all(std::slice::from_ref(package), folder)?;
+        files
+            .pop()
+            .with_context(|| format!("apt fetched no file for {}", package.name))
+    }
+
+    /// Fetches the files of several packages, which takes little longer than of one, into `folder`, which must be empty;
+    /// returns their paths in any order.
+    pub(crate) fn download_all(&self, packages: &[Package], folder: &Path) -> Result<Vec<PathBuf>> {
         process::output(
             self.apt("apt-get")
                 .arg("download")
-                .arg(package.pinned())
+                .args(packages.iter().map(Package::pinned))
                 .current_dir(folder),
         )?;
-        let mut entries = std::fs::read_dir(folder)
+        let entries = std::fs::read_dir(folder)
             .with_context(|| format!("cannot read {}", folder.display()))?;
-        let entry = entries
-            .next()
-            .with_context(|| format!("apt fetched no file for {}", package.name))??;
-        Ok(entry.path())
+        entries.map(|entry| Ok(entry?.path())).collect()
     }
 }
 
@@ -170,9 +187,33 @@ fn parse_madison(line: &str) -> Option<Package> {
     })
 }
 
+/// A line of `apt-get --simulate`: `Inst NAME (VERSION ORIGIN/SUITE [ARCHITECTURE])`.
+fn parse_plan(line: &str) -> Option<Package> {
+    let mut words = line.strip_prefix("Inst ")?.split_whitespace();
+    let name = words.next()?.to_owned();
+    let version = words.next()?.strip_prefix('(')?.to_owned();
+    let suite = words.next()?.rsplit('/').next()?.to_owned();
+    Some(Package {
+        name,
+        version,
+        suite,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_tells_what_would_be_installed() {
+        let package = parse_plan("Inst libmnl0 (1.0.4-3 Debian:12.11/oldstable [amd64])").unwrap();
+        assert_eq!(package.pinned(), "libmnl0=1.0.4-3");
+        assert_eq!(package.suite, "oldstable");
+        assert_eq!(
+            parse_plan("Conf libmnl0 (1.0.4-3 Debian:12.11/oldstable [amd64])"),
+            None
+        );
+    }
 
     #[test]
     fn a_madison_line_tells_version_and_suite() {

@@ -25,6 +25,7 @@ pub(crate) struct Fleet<'a> {
     pub(crate) time_limit: Duration,
     /// The folder of the console logs.
     pub(crate) logs: &'a Path,
+    pub(crate) machine: qemu::Machine<'a>,
 }
 
 impl Fleet<'_> {
@@ -91,6 +92,7 @@ impl Fleet<'_> {
             append: &self.append,
             time_limit: self.time_limit,
             log: &log,
+            machine: self.machine,
         })?;
         Ok(Outcome {
             kernel: kernel.clone(),

@@ -4,15 +4,11 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use crate::cargo;
 use crate::vm::initramfs::Initramfs;
-use crate::{cache, process};
-
-const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The static programs of a guest.
 #[derive(Debug)]
@@ -23,38 +19,9 @@ pub(crate) struct Programs {
     pub(crate) agent: PathBuf,
 }
 
-/// Builds the guest's programs around the eBPF object. They have a target folder of their own, so that their flags
-/// neither rebuild the workspace nor wait for it.
+/// Builds the guest's programs around the eBPF object.
 pub(crate) fn build(object: &Path) -> Result<Programs> {
-    eprintln!("building the guest");
-    let started = Instant::now();
-    let folder = cache::workspace().join("target/guest");
-    process::run(
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(cache::workspace())
-            .args([
-                "build",
-                "--quiet",
-                "--release",
-                "--target",
-                TARGET,
-                "--target-dir",
-            ])
-            .arg(&folder)
-            .args(["--package", "gracewatch-tests", "--bin", "kernel"])
-            .args(["--package", "gracewatch", "--bin", "gracewatch"])
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
-            .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
-            .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
-            .env("GRACEWATCH_EBPF_OBJECT", object),
-    )?;
-    eprintln!(
-        "built the guest in {:.1} s",
-        started.elapsed().as_secs_f64()
-    );
-    let programs = folder.join(TARGET).join("release");
+    let programs = cargo::build_static(object, &["kernel", "gracewatch"])?;
     Ok(Programs {
         test: programs.join("kernel"),
         agent: programs.join("gracewatch"),

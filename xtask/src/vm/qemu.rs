@@ -25,6 +25,29 @@ pub(crate) struct Boot<'a> {
     pub(crate) time_limit: Duration,
     /// Where the console goes.
     pub(crate) log: &'a Path,
+    pub(crate) machine: Machine<'a>,
+}
+
+/// What differs from one kind of guest to another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Machine<'a> {
+    pub(crate) processors: u8,
+    pub(crate) memory_mib: u32,
+    /// An image that is the guest's first disk; the guest writes to it.
+    pub(crate) disk: Option<&'a Path>,
+    /// Whether what the guest writes to its second serial port is written to our standard output. The kernel writes
+    /// nothing there.
+    pub(crate) second_port: bool,
+}
+
+impl Machine<'_> {
+    /// One that needs no disk.
+    pub(crate) const SMALL: Self = Machine {
+        processors: 2,
+        memory_mib: 1024,
+        disk: None,
+        second_port: false,
+    };
 }
 
 /// How a boot ended.
@@ -45,23 +68,15 @@ pub(crate) fn boot(boot: &Boot<'_>) -> Result<Ended> {
         .args(["--foreground", "--signal=KILL"])
         .arg(boot.time_limit.as_secs().to_string())
         .arg(PROGRAM)
-        .args([
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max",
-            "-m",
-            "1024",
-            "-smp",
-            "2",
-        ])
+        .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp"])
+        .arg(boot.machine.processors.to_string())
+        .arg("-m")
+        .arg(boot.machine.memory_mib.to_string())
         .args([
             "-nodefaults",
             "-no-user-config",
             "-display",
             "none",
-            "-serial",
-            "stdio",
             "-no-reboot",
         ])
         .arg("-kernel")
@@ -72,9 +87,22 @@ pub(crate) fn boot(boot: &Boot<'_>) -> Result<Ended> {
             "-append",
             format!("console=ttyS0 panic=-1 quiet {}", boot.append).trim_end(),
         ])
-        .stdin(Stdio::null())
-        .stderr(log.try_clone().context("cannot share the console log")?)
-        .stdout(log);
+        .stdin(Stdio::null());
+    if let Some(disk) = boot.machine.disk {
+        // It is thrown away after the run: nothing has to be safe on it.
+        let options = ",format=raw,if=virtio,cache=unsafe";
+        command.args(["-drive", &format!("file={}{options}", escaped(disk))]);
+    }
+    if boot.machine.second_port {
+        let mut port = OsString::from("file:");
+        port.push(boot.log);
+        command.arg("-serial").arg(port);
+    } else {
+        command
+            .stderr(log.try_clone().context("cannot share the console log")?)
+            .stdout(log);
+    }
+    command.args(["-serial", "stdio"]);
     let started = Instant::now();
     command
         .status()
@@ -84,6 +112,11 @@ pub(crate) fn boot(boot: &Boot<'_>) -> Result<Ended> {
         took,
         timed_out: took >= boot.time_limit,
     })
+}
+
+/// A path as the value of an option in QEMU's lists, where a comma is written twice.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 /// Installs QEMU where it is missing; never at the price of removing a package.

@@ -1,0 +1,273 @@
+//! The programs of a real cluster and of a real container runtime: built from their Go modules once, and kept in the
+//! cache by version. A part is built in a folder of its own and moved when it is whole, so that a broken run leaves
+//! nothing half behind, and an empty or damaged cache is only slow.
+
+mod debian;
+mod golang;
+mod modules;
+mod pause;
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::cache;
+use modules::Module;
+
+/// Build the programs of a real cluster into the cache, and print the folder that has them all.
+///
+/// etcd, Kubernetes, containerd, runc and network plugins are built with Go, in the versions of tests/cluster/go; busybox and
+/// nft come from Debian. With an empty cache ten minutes on two cores, else no time. `e2e` and `cri` do it by themselves.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only what runs containers without a Kubernetes.
+    #[arg(long)]
+    runtime: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the folder is what was asked for")]
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let folder = if args.runtime { runtime() } else { ensure() };
+    println!("{}", folder?.display());
+    Ok(())
+}
+
+/// What is built and kept as one.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Go(&'static Module),
+    Busybox,
+    Pause,
+    /// What runc filters system calls with. No tool, but needed to build one.
+    Seccomp,
+    /// What kube-proxy programs the kernel's packet filter with.
+    Nft,
+}
+
+/// Everything that a cluster of one machine needs, in one folder.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    let mut parts = RUNTIME.to_vec();
+    parts.extend([
+        Part::Go(&modules::ETCD),
+        Part::Go(&modules::KUBERNETES),
+        Part::Nft,
+    ]);
+    together(&parts)
+}
+
+/// What runs containers without a Kubernetes: runtime, network plugins, and what the rig's images are made of.
+pub(crate) fn runtime() -> Result<PathBuf> {
+    together(&RUNTIME)
+}
+
+const RUNTIME: [Part; 5] = [
+    Part::Go(&modules::RUNC),
+    Part::Go(&modules::CONTAINERD),
+    Part::Go(&modules::CNI),
+    Part::Busybox,
+    Part::Pause,
+];
+
+impl Part {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Go(module) => module.name,
+            Self::Busybox => "busybox",
+            Self::Pause => "pause",
+            Self::Seccomp => "libseccomp",
+            Self::Nft => "nft",
+        }
+    }
+
+    /// What tells one build of this part from another: the name of its folder.
+    fn key(self) -> Result<String> {
+        match self {
+            Self::Go(module) => golang::key(module),
+            Self::Pause => pause::key(),
+            Self::Busybox | Self::Seccomp | Self::Nft => {
+                Ok(format!("{}-{}", self.name(), debian::suite()))
+            }
+        }
+    }
+
+    /// The files that are in its folder when it is whole.
+    fn files(self) -> Vec<&'static str> {
+        match self {
+            Self::Go(module) => module.programs.to_vec(),
+            Self::Busybox => vec!["busybox"],
+            Self::Pause => vec!["pause"],
+            Self::Seccomp => vec!["libseccomp.a", "seccomp.h", "seccomp-syscalls.h"],
+            Self::Nft => vec!["nft"],
+        }
+    }
+
+    fn build(self, folder: &Path) -> Result<()> {
+        match self {
+            Self::Go(module) => {
+                let libraries = module.cgo.then(|| Self::Seccomp.ensure()).transpose()?;
+                golang::build(module, libraries.as_deref(), folder)
+            }
+            Self::Pause => pause::build(folder),
+            Self::Busybox => debian::busybox(folder),
+            Self::Seccomp => debian::seccomp(folder),
+            Self::Nft => debian::nft(folder),
+        }
+    }
+
+    /// Its folder in the cache, built where it is missing or not whole.
+    fn ensure(self) -> Result<PathBuf> {
+        let folder = cache::dir("tools", "parts")?.join(self.key()?);
+        let whole = |folder: &Path| missing(self, folder).is_none();
+        if whole(&folder) {
+            return Ok(folder);
+        }
+        eprintln!("tools: {} ({})", self.name(), self.effort());
+        let started = Instant::now();
+        install(&folder, |partial| {
+            self.build(partial)?;
+            match missing(self, partial) {
+                None => Ok(()),
+                Some(program) => {
+                    anyhow::bail!("its build made no `{program}`")
+                }
+            }
+        })
+        .with_context(|| format!("cannot make {}", self.name()))?;
+        eprintln!(
+            "tools: {} took {:.0} s",
+            self.name(),
+            started.elapsed().as_secs_f64()
+        );
+        Ok(folder)
+    }
+
+    /// What to expect of a build with an empty cache.
+    const fn effort(self) -> &'static str {
+        match self {
+            Self::Go(module) => module.effort,
+            Self::Pause => "compiled, seconds",
+            Self::Busybox | Self::Seccomp | Self::Nft => "fetched from Debian, seconds",
+        }
+    }
+}
+
+/// The first of its files that is not in `folder`.
+fn missing(part: Part, folder: &Path) -> Option<&'static str> {
+    let is_there = |program: &&str| {
+        std::fs::metadata(folder.join(program)).is_ok_and(|file| file.is_file() && file.len() > 0)
+    };
+    part.files().into_iter().find(|program| !is_there(program))
+}
+
+/// Fills a new folder and moves it to `target`, in the place of what may be there.
+pub(crate) fn install(target: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = target.with_extension(format!("partial-{}", std::process::id()));
+    remove(&partial)?;
+    std::fs::create_dir_all(&partial)
+        .with_context(|| format!("cannot make {}", partial.display()))?;
+    let moved = fill(&partial).and_then(|()| {
+        remove(target)?;
+        std::fs::rename(&partial, target)
+            .with_context(|| format!("cannot move {} to its place", target.display()))
+    });
+    if moved.is_err() {
+        remove(&partial)?;
+    }
+    moved
+}
+
+pub(crate) fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// One folder with links to the programs of all `parts`.
+fn together(parts: &[Part]) -> Result<PathBuf> {
+    let mut links = Vec::new();
+    let mut keys = Vec::new();
+    for part in parts {
+        let folder = part.ensure()?;
+        keys.push(part.key()?);
+        links.extend(
+            part.files()
+                .into_iter()
+                .map(|program| (program, folder.join(program))),
+        );
+    }
+    let set = cache::dir("tools", "sets")?.join(golang::digest(&keys));
+    if !links.iter().all(|(name, _)| set.join(name).exists()) {
+        install(&set, |partial| {
+            for (name, program) in &links {
+                symlink(program, partial.join(name))
+                    .with_context(|| format!("cannot link {name} into {}", partial.display()))?;
+            }
+            Ok(())
+        })?;
+    }
+    ensure!(
+        links.iter().all(|(name, _)| set.join(name).exists()),
+        "{} does not hold all programs; remove it and start again",
+        set.display()
+    );
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("gracewatch-tools-{name}-{}", std::process::id()));
+        remove(&path).unwrap();
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_folder_with_an_empty_program_is_not_whole() {
+        let folder = folder("whole");
+        let none = missing(Part::Pause, &folder);
+        std::fs::write(folder.join("pause"), "").unwrap();
+        let empty = missing(Part::Pause, &folder);
+        std::fs::write(folder.join("pause"), "x").unwrap();
+        let whole = missing(Part::Pause, &folder);
+        remove(&folder).unwrap();
+        assert_eq!((none, empty, whole), (Some("pause"), Some("pause"), None));
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_and_what_works_replaces() {
+        let root = folder("install");
+        let target = root.join("part");
+        std::fs::create_dir_all(&target).unwrap();
+        std::fs::write(target.join("half"), "x").unwrap();
+        let failed = install(&target, |partial| {
+            std::fs::write(partial.join("new"), "x")?;
+            anyhow::bail!("no")
+        });
+        let after_failure: Vec<_> = names(&root);
+        install(&target, |partial| {
+            Ok(std::fs::write(partial.join("new"), "x")?)
+        })
+        .unwrap();
+        let after_success = names(&target);
+        remove(&root).unwrap();
+        assert!(failed.is_err());
+        assert_eq!(after_failure, ["part"]);
+        assert_eq!(after_success, ["new"]);
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+}
