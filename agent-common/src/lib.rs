@@ -6,3 +6,4 @@
 pub mod global;
 pub mod map;
 pub mod record;
+pub mod socket;

@@ -76,11 +76,13 @@ pub enum Full {
     Subjects = 0,
     /// [`WATCHED`] had no room for a process.
     Watched = 1,
+    /// [`RESETS`](crate::socket::RESETS) had no room for one more reason or phase.
+    Resets = 2,
 }
 
 impl Full {
     /// Every slot.
-    pub const ALL: [Self; 2] = [Self::Subjects, Self::Watched];
+    pub const ALL: [Self; 3] = [Self::Subjects, Self::Watched, Self::Resets];
 }
 
 #[cfg(feature = "user")]

@@ -34,11 +34,13 @@ pub enum Kind {
     OomVictim = 8,
     /// A [`ConnectRecord`].
     Connect = 9,
+    /// A [`ResetRecord`].
+    Reset = 10,
 }
 
 impl Kind {
     /// Every kind, in the order of the ids.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Signal,
         Self::Exec,
         Self::Exit,
@@ -48,9 +50,10 @@ impl Kind {
         Self::CgroupPopulated,
         Self::OomVictim,
         Self::Connect,
+        Self::Reset,
     ];
     /// Slots of a per-kind counter array: one more than the highest id.
-    pub const SLOTS: u32 = 10;
+    pub const SLOTS: u32 = 11;
 
     /// The kind with this id, if there is one.
     pub fn from_id(id: u32) -> Option<Self> {
@@ -229,6 +232,31 @@ pub struct ConnectRecord {
     pub reserved: u32,
 }
 
+/// A TCP reset, sent or received, in a termination: one of the first
+/// [`MARKS_MAX`](crate::socket::MARKS_MAX).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ResetRecord {
+    /// Kind [`Kind::Reset`]; the cgroup is the socket's own, or the container where there is no socket.
+    pub header: Header,
+    /// A [`Phase`](crate::socket::Phase).
+    pub phase: u32,
+    /// A [`ResetKind`](crate::socket::ResetKind).
+    pub reset: u32,
+    /// A [`Scope`](crate::socket::Scope).
+    pub scope: u32,
+    /// As in [`ResetKey`](crate::socket::ResetKey).
+    pub reason: u32,
+    /// 1 if it answered a connection attempt, a SYN.
+    pub refused: u32,
+    /// The port on the container's side.
+    pub local_port: u32,
+    /// The other side. All zero if it could not be read.
+    pub peer: Endpoint,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
 /// An address and a port. As a key of a map it has no padding.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -253,8 +281,9 @@ const _: () = {
     assert!(size_of::<OomRecord>() == 32 + 8);
     assert!(size_of::<Endpoint>() == 20);
     assert!(size_of::<ConnectRecord>() == 32 + 72 + 20 + 4);
+    assert!(size_of::<ResetRecord>() == 32 + 24 + 20 + 4);
     assert!(offset_of!(SignalRecord, target) == size_of::<Header>());
 };
 
 /// Version of everything in this crate; the loader compares it with the object's `ABI` global.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -1,5 +1,6 @@
 //! What the engine is set up with: which cgroups are subjects, what is known of them, and the bounds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub struct Config {
     /// Whether pods are told, so that their containers wait for them.
     #[serde(default)]
     pub pods: bool,
+    /// The kernel's reasons for a reset by number, as reports name them; none where connections are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_reasons: Option<BTreeMap<u32, String>>,
     /// The bounds.
     pub limits: Limits,
 }
@@ -108,7 +112,7 @@ impl Limits {
 }
 
 impl Config {
-    /// Every signal that may be worth a record to some subject: what [`crate::output::Output::Track`] can name.
+    /// Every signal that may be worth a record to some subject: what [`crate::output::Wish::Track`] can name.
     ///
     /// A pod may name any signal; two that the kernel and Go's runtime send all the time are left out.
     pub fn signals(&self) -> Vec<Signal> {

@@ -165,7 +165,7 @@ impl Container {
                     self.connects.push(event.at);
                 }
             }
-            EventKind::CgroupMade { .. } => {}
+            EventKind::CgroupMade { .. } | EventKind::Reset(_) => {}
         }
         wishes
     }

@@ -4,11 +4,10 @@
 //! own byte order, since kernel side and user side run on the same machine.
 
 use core::mem::{offset_of, size_of};
-use core::net::Ipv6Addr;
 
 use agent_common::record::{
-    AttachRecord, COMM_SIZE, CgroupRecord, CgroupStateRecord, ConnectRecord, Endpoint, ExecRecord,
-    ExitRecord, Header, Kind, OomRecord, Process as ProcessRecord, SignalRecord,
+    AttachRecord, COMM_SIZE, CgroupRecord, CgroupStateRecord, ConnectRecord, ExecRecord,
+    ExitRecord, Header, Kind, OomRecord, Process as ProcessRecord, ResetRecord, SignalRecord,
 };
 
 use crate::event::{
@@ -17,6 +16,10 @@ use crate::event::{
 };
 use crate::signal::Signal;
 use crate::time::Timestamp;
+
+mod socket;
+
+pub use socket::counts;
 
 /// `SIGNAL_GROUP_EXIT`: <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched/signal.h#L253>.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
@@ -76,6 +79,11 @@ pub enum DecodeError {
         "a record has the port {0}, which does not exist; restart with the object that this agent was built with"
     )]
     InvalidPort(u32),
+    /// No such phase, kind of reset or scope.
+    #[error(
+        "a reset has the phase, kind or scope {0}, which does not exist; restart with the object that this agent was built with"
+    )]
+    InvalidReset(u32),
     /// A text field is said to be longer than its room.
     #[error(
         "a record has a text of {stated} bytes in a field of {room}; restart with the object that this agent was built with"
@@ -90,7 +98,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// Every label that [`Self::reason`] can return.
-    pub const REASONS: [&'static str; 8] = [
+    pub const REASONS: [&'static str; 9] = [
         "short",
         "long",
         "size_mismatch",
@@ -98,6 +106,7 @@ impl DecodeError {
         "invalid_signal",
         "invalid_result",
         "invalid_port",
+        "invalid_reset",
         "invalid_length",
     ];
 
@@ -111,6 +120,7 @@ impl DecodeError {
             Self::InvalidSignal(_) => "invalid_signal",
             Self::InvalidResult(_) => "invalid_result",
             Self::InvalidPort(_) => "invalid_port",
+            Self::InvalidReset(_) => "invalid_reset",
             Self::InvalidLength { .. } => "invalid_length",
         }
     }
@@ -144,6 +154,7 @@ const fn size_of_kind(kind: Kind) -> usize {
         Kind::CgroupRemoved | Kind::CgroupPopulated => size_of::<CgroupStateRecord>(),
         Kind::OomVictim => size_of::<OomRecord>(),
         Kind::Connect => size_of::<ConnectRecord>(),
+        Kind::Reset => size_of::<ResetRecord>(),
     }
 }
 
@@ -198,6 +209,7 @@ impl<'a> Record<'a> {
                 pid: self.u32(offset_of!(OomRecord, pid))?,
             },
             Kind::Connect => EventKind::Connect(self.connect()?),
+            Kind::Reset => EventKind::Reset(self.reset()?),
         })
     }
 
@@ -234,13 +246,11 @@ impl<'a> Record<'a> {
     }
 
     fn connect(self) -> Result<Connect, DecodeError> {
-        let endpoint = offset_of!(ConnectRecord, endpoint);
-        let port = self.u32(endpoint + offset_of!(Endpoint, port))?;
-        let address = self.array::<16>(endpoint + offset_of!(Endpoint, address))?;
+        let (address, port) = self.endpoint(offset_of!(ConnectRecord, endpoint))?;
         Ok(Connect {
             process: self.process(offset_of!(ConnectRecord, process))?,
-            address: Ipv6Addr::from(address).to_canonical(),
-            port: u16::try_from(port).map_err(|_too_large| DecodeError::InvalidPort(port))?,
+            address,
+            port,
         })
     }
 
@@ -299,6 +309,10 @@ impl<'a> Record<'a> {
             expected,
         }
     }
+}
+
+fn port(number: u32) -> Result<u16, DecodeError> {
+    u16::try_from(number).map_err(|_too_large| DecodeError::InvalidPort(number))
 }
 
 fn valid_signal(number: u32) -> Result<Signal, DecodeError> {

@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError, Limits};
 use crate::container::{Container, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
-use crate::output::{DropReason, Output};
+use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
 use crate::time::Timestamp;
 
@@ -120,6 +120,8 @@ impl Engine {
                 self.take_pod_gone(&uid, seen, now);
             }
             Input::Kubelet { event, seen_at } => self.take_word(event, seen_at, now),
+            // Taken in by the commits that follow.
+            Input::Sockets { .. } | Input::Endpoint { .. } => {}
             Input::Lost { records: _ } => self.take_lost(now),
             Input::Shutdown => self.shut_down(now),
         }
@@ -166,6 +168,8 @@ impl Engine {
                 let awaiting = event.container;
                 self.pass_or_drop(awaiting, event, now);
             }
+            // Taken in by the commits that follow.
+            EventKind::Reset(_) => {}
             EventKind::Signal(_)
             | EventKind::Exec(_)
             | EventKind::Exit(_)
@@ -252,7 +256,7 @@ impl Engine {
     /// Whatever is open may lack facts, and so may what opens soon. Exits may be among the lost.
     fn take_lost(&mut self, now: Timestamp) {
         self.shared.lost = Some(now);
-        self.say(Output::Rescan);
+        self.say(Output::Wish(Wish::Rescan));
         let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
         for id in ids {
             self.with(id, now, |_tracked, _context| Wishes {

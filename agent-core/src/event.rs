@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::ResetSeen;
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
@@ -64,6 +65,8 @@ pub enum EventKind {
     /// A process began to connect to an address and port that were waited for; [`Event::container`] is the
     /// container on whose behalf.
     Connect(Connect),
+    /// A connection was reset, in a termination of [`Event::container`]; one of the first.
+    Reset(ResetSeen),
 }
 
 /// A process as the kernel saw it at the hook.

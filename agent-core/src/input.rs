@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::SocketCounts;
 use crate::event::{CgroupId, Event, Tgid};
-use crate::pod::{KubeletEvent, Pod};
+use crate::pod::{EndpointState, KubeletEvent, Pod};
 use crate::time::Timestamp;
 
 /// One thing that the engine is told. The journal records these, before anything is concluded.
@@ -23,7 +24,7 @@ pub enum Input {
     },
     /// A scan of the tree ended; a tracked cgroup that it did not find is gone.
     ScanFinished,
-    /// The answer to [`crate::output::Output::Track`] and [`crate::output::Output::Inspect`]: the processes in
+    /// The answer to [`crate::output::Wish::Track`] and [`crate::output::Wish::Inspect`]: the processes in
     /// the container's cgroups at this moment.
     Processes {
         /// The container.
@@ -31,7 +32,7 @@ pub enum Input {
         /// Its processes, in no particular order.
         processes: Vec<ProcessFound>,
     },
-    /// The answer to [`crate::output::Output::Count`] and [`crate::output::Output::Untrack`]: signals that the kernel side counted instead of recording.
+    /// The answer to [`crate::output::Wish::Count`]: signals that the kernel side counted instead of recording.
     SignalCounts {
         /// The container.
         container: CgroupId,
@@ -39,6 +40,23 @@ pub enum Input {
         inside: u64,
         /// Sent from outside to processes that are not watched.
         outside: u64,
+    },
+    /// The answer to [`crate::output::Wish::Count`], and told now and then without being asked for: connections and resets that the kernel side counted since the container is tracked. Only with
+    /// [`crate::config::Config::reset_reasons`].
+    Sockets {
+        /// The container.
+        container: CgroupId,
+        /// What was counted.
+        counts: Box<SocketCounts>,
+    },
+    /// The endpoints of a pod changed, as the EndpointSlices show it.
+    Endpoint {
+        /// The pod's UID in the API.
+        uid: String,
+        /// How they stand: the best over all slices that name the pod.
+        state: EndpointState,
+        /// When this agent saw it.
+        seen_at: Timestamp,
     },
     /// Records were lost since the last such input: whatever is open now may lack facts.
     Lost {

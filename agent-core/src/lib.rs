@@ -8,6 +8,7 @@
 //! * [`time`]: nanoseconds since boot, the only time there is here.
 //! * [`signal`]: names of signals.
 //! * [`event`]: what the kernel side tells, decoded. [`decode`]: the bytes it comes from.
+//! * [`connection`]: what is counted of TCP connections.
 //! * [`input`]: everything the engine can be told. [`output`]: everything it says.
 //! * [`pod`]: what Kubernetes knows of a pod.
 //! * [`report`]: one finished termination, with the facts it was derived from.
@@ -21,6 +22,7 @@
 
 pub mod attribution;
 pub mod config;
+pub mod connection;
 pub mod decode;
 pub mod engine;
 pub mod event;

@@ -4,15 +4,59 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::{Phase, ResetCount};
 use crate::event::{CgroupId, Tgid};
-use crate::report::{Report, Subject};
+use crate::report::{PodRef, Report, Subject};
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
-/// One thing that the engine says: a wish that the shell carries out, or news for people.
+/// One thing that the engine says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
+    /// Something for the shell to do.
+    Wish(Wish),
+    /// A termination began, or something was learned of it: how it stands.
+    Progress(Box<Report>),
+    /// What [`Self::Progress`] told of under this number was no termination after all (a probe that is
+    /// written like the hook, a daemon that left its first process): forget it. There will be no report.
+    Withdrawn {
+        /// The report's number; it is not used again.
+        id: u64,
+        /// The container.
+        container: CgroupId,
+    },
+    /// A termination is finished. Exactly one for each.
+    Finished(Box<Report>),
+    /// Something was thrown away because a limit was reached, or could not be attributed.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// Connections were reset since the last such output, in whatever phase. The sum of all is the counter.
+    Resets {
+        /// The container.
+        subject: Subject,
+        /// Which pod's container it is, if that is known.
+        pod: Option<PodRef>,
+        /// How many more, by class.
+        resets: Vec<ResetCount>,
+    },
+    /// How many containers are tracked now.
+    Tracked {
+        /// The container that came or went.
+        subject: Subject,
+        /// Whether it came.
+        added: bool,
+    },
+}
+
+/// What the engine wants done, and asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
     /// A container appeared: have the kernel side track its cgroup and those below it, then look
     /// which processes it holds and answer with [`crate::input::Input::Processes`].
     Track {
@@ -41,51 +85,35 @@ pub enum Output {
         /// Its port.
         port: u16,
     },
+    /// Tell the kernel side where the container is in its life, and which its main process is.
+    Phase {
+        /// The container.
+        container: CgroupId,
+        /// Its main process, if it is known.
+        main: Option<Tgid>,
+        /// The phase as far as the engine knows. The kernel side goes on by itself at the stop signal and the exit of the
+        /// main process; running takes it back.
+        phase: Phase,
+    },
     /// Look again which processes the container holds, and answer with [`crate::input::Input::Processes`].
     Inspect {
         /// The container.
         container: CgroupId,
     },
-    /// The container's main process exited, or it holds no process any more: read which signals the kernel side counted in it so far, and answer with
-    /// [`crate::input::Input::SignalCounts`] if there are any. Its cgroup may live on for long.
+    /// The container's main process exited, it holds no process any more, or its report is due: read what the kernel side
+    /// counted in it so far, and answer with [`crate::input::Input::SignalCounts`] if there are any, and with
+    /// [`crate::input::Input::Sockets`]. Its cgroup may live on for long.
     Count {
         /// The container.
         container: CgroupId,
     },
-    /// A container is gone: have the kernel side forget it, and answer with [`crate::input::Input::SignalCounts`]
-    /// if it counted any.
+    /// A container is gone and its report, if there is one, is out: have the kernel side forget it.
     Untrack {
         /// The container.
         container: CgroupId,
     },
     /// Records were lost, or the engine dropped something that it must not miss: scan the cgroup tree again.
     Rescan,
-    /// A termination began, or something was learned of it: how it stands.
-    Progress(Box<Report>),
-    /// What [`Self::Progress`] told of under this number was no termination after all (a probe that is
-    /// written like the hook, a daemon that left its first process): forget it. There will be no report.
-    Withdrawn {
-        /// The report's number; it is not used again.
-        id: u64,
-        /// The container.
-        container: CgroupId,
-    },
-    /// A termination is finished. Exactly one for each.
-    Finished(Box<Report>),
-    /// Something was thrown away because a limit was reached, or could not be attributed.
-    Dropped {
-        /// Why.
-        reason: DropReason,
-        /// When.
-        at: Timestamp,
-    },
-    /// How many containers are tracked now.
-    Tracked {
-        /// The container that came or went.
-        subject: Subject,
-        /// Whether it came.
-        added: bool,
-    },
 }
 
 /// Why the engine threw something away.

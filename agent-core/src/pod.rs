@@ -143,6 +143,21 @@ pub enum PreStop {
     TcpSocket,
 }
 
+/// How a pod stands in the EndpointSlices: the conditions of its endpoint.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent conditions, as the API has them"
+)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointState {
+    /// Whether new connections are to go there.
+    pub ready: bool,
+    /// Whether it could serve, terminating or not.
+    pub serving: bool,
+    /// Whether it is being terminated, or is in no slice any more.
+    pub terminating: bool,
+}
+
 /// Something that the kubelet said of a pod by an Event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KubeletEvent {

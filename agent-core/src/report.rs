@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::{Advice, Connections};
 use crate::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
 use crate::pod::{Role, Workload};
 use crate::signal::Signal;
@@ -106,6 +107,15 @@ pub struct Report {
     pub signals_inside: u64,
     /// Signals from outside for other processes than those watched.
     pub signals_outside: u64,
+    /// Its connections, where the kernel side counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Connections>,
+    /// Its pod's endpoints, if the pod has any and they are watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// What this and the workload's terminations before it advise, once there are enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
     /// The diagnoses, each with one sentence of evidence and one of advice.
     pub findings: Vec<Finding>,
     /// What keeps the verdict from being certain. Empty: certain.
@@ -316,6 +326,15 @@ pub struct MainExit {
     pub status: ExitStatus,
 }
 
+/// When a pod was taken out of the EndpointSlices, as seen on the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// When it was not ready any more; none if it still was.
+    pub unready_at: Option<Timestamp>,
+    /// When it was seen terminating, or gone.
+    pub terminating_at: Option<Timestamp>,
+}
+
 /// The preStop hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
@@ -433,11 +452,15 @@ pub enum FindingKind {
     StuckAfterKill,
     /// A signal from inside the container or by a third party ended it.
     KilledByOther,
+    /// Connections still came after it had stopped to listen, or after the stop signal.
+    EndpointRace,
+    /// Connections were reset by its shutdown.
+    ConnectionsReset,
 }
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
@@ -448,6 +471,8 @@ impl FindingKind {
         Self::OomKilled,
         Self::StuckAfterKill,
         Self::KilledByOther,
+        Self::EndpointRace,
+        Self::ConnectionsReset,
     ];
 }
 
@@ -479,11 +504,13 @@ pub enum Doubt {
     PodUnknown,
     /// Its runtime class may keep the processes of the container in a virtual machine or a kernel of its own.
     RuntimeOpaque,
+    /// Its connections were counted, but the last counts did not come in time.
+    ConnectionsMissing,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RecordsLost,
         Self::SeenLate,
         Self::ExitMissing,
@@ -496,6 +523,7 @@ impl Doubt {
         Self::HookUncertain,
         Self::PodUnknown,
         Self::RuntimeOpaque,
+        Self::ConnectionsMissing,
     ];
 
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use agent_core::config::{Config, ConfigError};
 use agent_core::engine::Engine;
 use agent_core::input::Input;
-use agent_core::output::Output;
+use agent_core::output::{Output, Wish};
 use agent_core::time::Timestamp;
 
 use crate::journal::Journal;
@@ -17,7 +17,7 @@ use crate::sink::Sink;
 pub struct Driver {
     engine: Engine,
     journal: Option<Journal>,
-    wishes: VecDeque<Output>,
+    wishes: VecDeque<Wish>,
     /// When the engine was last told anything; its time never runs back.
     last: Timestamp,
 }
@@ -77,8 +77,8 @@ impl Driver {
         self.engine.poll_timeout()
     }
 
-    /// The oldest wish that nobody has carried out: one of Track, Watch, Inspect, Untrack and Rescan.
-    pub fn next_wish(&mut self) -> Option<Output> {
+    /// The oldest wish that nobody has carried out.
+    pub fn next_wish(&mut self) -> Option<Wish> {
         self.wishes.pop_front()
     }
 
@@ -91,17 +91,12 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             sink.output(&output, now);
             match output {
-                Output::Track { .. }
-                | Output::Watch { .. }
-                | Output::AwaitConnect { .. }
-                | Output::Inspect { .. }
-                | Output::Count { .. }
-                | Output::Untrack { .. }
-                | Output::Rescan => self.wishes.push_back(output),
+                Output::Wish(wish) => self.wishes.push_back(wish),
                 Output::Progress(_)
                 | Output::Finished(_)
                 | Output::Withdrawn { .. }
                 | Output::Dropped { .. }
+                | Output::Resets { .. }
                 | Output::Tracked { .. } => {}
             }
         }

@@ -103,13 +103,8 @@ impl Metrics {
             Output::Withdrawn { id, .. } => self.closed(*id),
             Output::Dropped { reason, .. } => self.agent.dropped(*reason),
             Output::Tracked { subject, added } => self.agent.tracked(subject, *added),
-            Output::Track { .. }
-            | Output::Watch { .. }
-            | Output::AwaitConnect { .. }
-            | Output::Inspect { .. }
-            | Output::Count { .. }
-            | Output::Untrack { .. }
-            | Output::Rescan => {}
+            // Counted by the commits that follow.
+            Output::Resets { .. } | Output::Wish(_) => {}
         }
     }
 

@@ -95,13 +95,8 @@ impl Recent {
             Output::Withdrawn { id, .. } => {
                 self.reports().open.remove(id);
             }
-            Output::Track { .. }
-            | Output::Watch { .. }
-            | Output::AwaitConnect { .. }
-            | Output::Inspect { .. }
-            | Output::Count { .. }
-            | Output::Untrack { .. }
-            | Output::Rescan
+            Output::Wish(_)
+            | Output::Resets { .. }
             | Output::Dropped { .. }
             | Output::Tracked { .. } => {}
         }

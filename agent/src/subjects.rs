@@ -81,6 +81,8 @@ impl SubjectArgs {
             containers: !self.no_containers,
             selectors,
             pods,
+            // The probes tell, once they are loaded.
+            reset_reasons: None,
             limits: Limits::default(),
         })
     }

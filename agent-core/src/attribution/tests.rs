@@ -25,6 +25,7 @@ fn config(globs: &[&str]) -> Config {
         containers: true,
         selectors: globs.iter().map(|glob| named(glob)).collect(),
         pods: false,
+        reset_reasons: None,
         limits: Limits::default(),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Limits;
 use crate::container::{Container, Wishes};
-use crate::output::Output;
+use crate::output::{Output, Wish};
 use crate::pod_facts::PodFacts;
 use crate::signal::Signal;
 use crate::spec;
@@ -64,11 +64,11 @@ impl Tracked {
 
     /// The wish to have it tracked, with the signals that matter for it.
     pub(super) fn track_wish(&self) -> Output {
-        Output::Track {
+        Output::Wish(Wish::Track {
             container: self.container.id(),
             path: self.container.subject.path.clone(),
             signals: stop_signals::recorded(self.recorded),
-        }
+        })
     }
 
     /// Its pod has become known, or has changed.
@@ -86,11 +86,11 @@ impl Tracked {
             && awaited != self.awaited
         {
             self.awaited = awaited;
-            context.outputs.push_back(Output::AwaitConnect {
+            context.outputs.push_back(Output::Wish(Wish::AwaitConnect {
                 container: self.container.id(),
                 address,
                 port,
-            });
+            }));
         }
     }
 
@@ -121,10 +121,14 @@ impl Tracked {
     pub(super) fn grant(&self, wishes: Wishes, context: &mut Context<'_>) {
         let container = self.container.id();
         for tgid in wishes.watch {
-            context.outputs.push_back(Output::Watch { container, tgid });
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::Watch { container, tgid }));
         }
         if wishes.inspect && !self.container.removed {
-            context.outputs.push_back(Output::Inspect { container });
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::Inspect { container }));
         }
         if let Some(reason) = wishes.dropped {
             let at = context.now;
@@ -137,7 +141,9 @@ impl Tracked {
         let container = self.container.id();
         if self.container.removed && !self.untracked {
             self.untracked = true;
-            context.outputs.push_back(Output::Untrack { container });
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::Untrack { container }));
         }
         let termination =
             Termination::of(&self.container).filter(|_open| !self.container.is_sandbox());
@@ -151,13 +157,17 @@ impl Tracked {
         open.notice(&termination, context.now);
         // At the exit and at the release, so that the last count is complete; a removed one is counted as it is untracked.
         if open.ended() != ended_before && !self.untracked {
-            context.outputs.push_back(Output::Count { container });
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::Count { container }));
         }
         if termination.may_go_on() {
             if !open.inspected {
                 open.inspected = true;
                 self.looked_at = false;
-                context.outputs.push_back(Output::Inspect { container });
+                context
+                    .outputs
+                    .push_back(Output::Wish(Wish::Inspect { container }));
             }
         } else {
             let steps = Steps::of(&termination, open.stuck);

@@ -24,6 +24,7 @@ fn config() -> Config {
             pre_stop: Some(vec!["sleep".to_owned(), "1".to_owned()]),
         }],
         pods: false,
+        reset_reasons: None,
         limits: Limits::default(),
     }
 }

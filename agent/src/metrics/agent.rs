@@ -214,6 +214,7 @@ impl Agent {
             let map = match full {
                 Full::Subjects => "subjects",
                 Full::Watched => "watched",
+                Full::Resets => "resets",
             };
             raise(
                 &self.map_full.get_or_create(&Labels::one("map", map)),

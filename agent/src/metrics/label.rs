@@ -153,6 +153,7 @@ pub(crate) fn record_kind(kind: record::Kind) -> &'static str {
         record::Kind::CgroupPopulated => "cgroup_populated",
         record::Kind::OomVictim => "oom_victim",
         record::Kind::Connect => "connect",
+        record::Kind::Reset => "reset",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agent_common::map::SignalCounts;
 use agent_core::event::{CgroupId, Tgid};
 use agent_core::input::Input;
-use agent_core::output::Output;
+use agent_core::output::Wish;
 use agent_core::signal::Signal;
 
 use crate::cgroups::Tree;
@@ -61,19 +61,19 @@ impl Hands {
         any
     }
 
-    fn answer(&mut self, wish: Output, sink: &mut impl Sink) -> Option<Input> {
+    fn answer(&mut self, wish: Wish, sink: &mut impl Sink) -> Option<Input> {
         match wish {
-            Output::Track {
+            Wish::Track {
                 container,
                 path,
                 signals,
             } => Some(self.track(container, path, mask(&signals), sink)),
-            Output::Inspect { container } => self.inspect(container),
-            Output::Watch { container, tgid } => {
+            Wish::Inspect { container } => self.inspect(container),
+            Wish::Watch { container, tgid } => {
                 self.watch(container, tgid, sink);
                 None
             }
-            Output::AwaitConnect {
+            Wish::AwaitConnect {
                 container,
                 address,
                 port,
@@ -84,19 +84,14 @@ impl Hands {
                 }
                 None
             }
-            Output::Count { container } => {
-                answer_counts(container, self.tracker.counts(container.0))
-            }
-            Output::Untrack { container } => self.untrack(container, sink),
-            Output::Rescan => {
+            Wish::Count { container } => answer_counts(container, self.tracker.counts(container.0)),
+            Wish::Untrack { container } => self.untrack(container, sink),
+            Wish::Rescan => {
                 self.scan_asked = true;
                 None
             }
-            Output::Progress(_)
-            | Output::Finished(_)
-            | Output::Withdrawn { .. }
-            | Output::Dropped { .. }
-            | Output::Tracked { .. } => None,
+            // Told to the kernel side by the commits that follow.
+            Wish::Phase { .. } => None,
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) fn config() -> Config {
         containers: true,
         selectors: Vec::new(),
         pods: false,
+        reset_reasons: None,
         limits: Limits::default(),
     }
 }

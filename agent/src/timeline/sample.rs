@@ -70,6 +70,9 @@ pub(crate) fn report(outcome: Outcome) -> Report {
         grace: None,
         signals_inside: 0,
         signals_outside: 0,
+        connections: None,
+        endpoint: None,
+        advice: None,
         findings: Vec::new(),
         doubts: Vec::new(),
     }

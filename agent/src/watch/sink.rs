@@ -116,14 +116,7 @@ impl State {
                 };
                 Ok(())
             }
-            Output::Track { .. }
-            | Output::Watch { .. }
-            | Output::AwaitConnect { .. }
-            | Output::Inspect { .. }
-            | Output::Count { .. }
-            | Output::Untrack { .. }
-            | Output::Rescan
-            | Output::Dropped { .. } => Ok(()),
+            Output::Wish(_) | Output::Resets { .. } | Output::Dropped { .. } => Ok(()),
         };
         self.note(shown);
     }

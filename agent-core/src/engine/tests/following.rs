@@ -7,7 +7,7 @@ use crate::config::{ConfigError, Limits};
 use crate::engine::Engine;
 use crate::event::{CgroupId, Tgid};
 use crate::input::Input;
-use crate::output::{DropReason, Output};
+use crate::output::{DropReason, Output, Wish};
 use crate::report::{Doubt, FindingKind, Outcome};
 use crate::signal::Signal;
 use crate::time::Timestamp;
@@ -60,9 +60,9 @@ fn each_step_is_told_once() {
     );
     assert_eq!(reports.len(), 1);
     assert_eq!(kinds(&reports[0]), [FindingKind::SignalIgnored]);
-    let untrack = Output::Untrack {
+    let untrack = Output::Wish(Wish::Untrack {
         container: CONTAINER,
-    };
+    });
     assert!(said.contains(&untrack));
     assert!(matches!(
         said.last(),
@@ -75,7 +75,7 @@ fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
     let mut scene = Scene::service();
     scene = scene.found(&[Who::Plain, Who::Child]);
     let track = |output: &Output| match output {
-        Output::Track { path, signals, .. } => Some((path.clone(), signals.clone())),
+        Output::Wish(Wish::Track { path, signals, .. }) => Some((path.clone(), signals.clone())),
         _ => None,
     };
     let (path, signals) = scene.said.iter().find_map(track).unwrap();
@@ -85,7 +85,7 @@ fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
         .said
         .iter()
         .filter_map(|output| match output {
-            Output::Watch { tgid, .. } => Some(*tgid),
+            Output::Wish(Wish::Watch { tgid, .. }) => Some(*tgid),
             _ => None,
         })
         .collect();
@@ -116,7 +116,7 @@ fn a_daemon_that_forked_is_the_main_process() {
     assert_eq!(doubts(&reports[0]), []);
     let inspects = said
         .iter()
-        .filter(|output| matches!(output, Output::Inspect { .. }))
+        .filter(|output| matches!(output, Output::Wish(Wish::Inspect { .. })))
         .count();
     assert_eq!(inspects, 1, "one, for the exit that may be a daemon's");
 }
@@ -375,7 +375,7 @@ fn a_container_inside_a_service_is_tracked_again_when_the_service_is_found_after
         .said
         .iter()
         .filter_map(|output| match output {
-            Output::Track { container, .. } => Some(*container),
+            Output::Wish(Wish::Track { container, .. }) => Some(*container),
             _ => None,
         })
         .collect();
@@ -394,7 +394,7 @@ fn a_container_made_while_a_scan_goes_on_is_not_taken_for_gone() {
         .at(10.1)
         .tells(made(CONTAINER, DOCKER))
         .tells(Input::ScanFinished);
-    let untrack = |output: &Output| matches!(output, Output::Untrack { .. });
+    let untrack = |output: &Output| matches!(output, Output::Wish(Wish::Untrack { .. }));
     assert!(!scene.said.iter().any(untrack));
 }
 
@@ -428,9 +428,9 @@ fn a_cgroup_that_lives_on_is_asked_for_its_counts() {
         .at(10.5)
         .exits(Who::Main, 0)
         .empty();
-    let asked = Output::Count {
+    let asked = Output::Wish(Wish::Count {
         container: CONTAINER,
-    };
+    });
     let times = scene.said.iter().filter(|said| **said == asked).count();
     assert_eq!(times, 2, "at the exit and at the release");
     let report = scene

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scene::{HANDLED, IGNORED, Scene, Who, doubts, kinds};
 use super::stage::{container, deleted, exec_hook, http_hook, pod, seconds, sleep_hook, with_hook};
-use crate::output::Output;
+use crate::output::{Output, Wish};
 use crate::pod::{KubeletEventKind, Pod, PreStop, Role};
 use crate::report::{
     Doubt, FindingKind, Hook, HookFailure, HookKind, HookMethod, KillCause, Outcome, Report, Start,
@@ -329,7 +329,8 @@ fn a_restart_of_all_containers_has_no_hook() {
 fn a_request_begins_with_the_kubelets_connection() {
     let own = with_hook(30, http_hook(8080));
     let scene = Scene::running_in(&own);
-    let awaited = |output: &Output| matches!(output, Output::AwaitConnect { port: 8080, .. });
+    let awaited =
+        |output: &Output| matches!(output, Output::Wish(Wish::AwaitConnect { port: 8080, .. }));
     assert_eq!(scene.said.iter().filter(|said| awaited(said)).count(), 1);
     let report = stopped_at(
         scene
@@ -356,7 +357,7 @@ fn a_request_begins_with_the_kubelets_connection() {
 fn connections_to_a_probes_port_are_not_asked_for() {
     let mut own = with_hook(30, http_hook(8080));
     own.containers[0].probe_ports = vec![8080];
-    let awaited = |output: &Output| matches!(output, Output::AwaitConnect { .. });
+    let awaited = |output: &Output| matches!(output, Output::Wish(Wish::AwaitConnect { .. }));
     assert!(!Scene::running_in(&own).said.iter().any(awaited));
 }
 

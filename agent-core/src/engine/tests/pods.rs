@@ -6,7 +6,7 @@ use super::scene::{FATAL, HANDLED, IGNORED, Scene, Who, config, doubts, kinds, m
 use super::stage::{UID, container, deleted, exec_hook, id, path, pod, seconds, with_hook};
 use crate::config::Limits;
 use crate::input::Input;
-use crate::output::{DropReason, Output};
+use crate::output::{DropReason, Output, Wish};
 use crate::pod::{Disruption, KubeletEventKind, Pod, Role};
 use crate::report::{Doubt, KillCause, Outcome, Report, Start, Trigger};
 use crate::signal::Signal;
@@ -440,7 +440,7 @@ fn a_stop_signal_of_the_pods_own_is_asked_for_and_known() {
     let usr1: Signal = "SIGUSR1".parse().unwrap();
     own.containers[0].stop_signal = Some(usr1);
     let scene = Scene::of_pod().running().at(2.0).sees(&own).at(10.0);
-    let asked = |output: &Output| matches!(output, Output::Track { signals, .. } if signals.contains(&usr1));
+    let asked = |output: &Output| matches!(output, Output::Wish(Wish::Track { signals, .. }) if signals.contains(&usr1));
     assert_eq!(scene.said.iter().filter(|said| asked(said)).count(), 1);
     let report = scene
         .sends(Who::Runc, Who::Main, 10, HANDLED)

@@ -35,6 +35,7 @@ fn config() -> Config {
             pre_stop: Some(scene::words("flush")),
         }],
         pods: true,
+        reset_reasons: None,
         limits: Limits {
             containers_max: 3,
             processes_max: 4,
@@ -288,13 +289,7 @@ proptest! {
                     prop_assert!(is_ordered(report), "{report:#?}");
                 }
                 Output::Withdrawn { id, .. } => prop_assert!(over.insert(*id)),
-                Output::Track { .. }
-                | Output::Watch { .. }
-                | Output::AwaitConnect { .. }
-                | Output::Inspect { .. }
-                | Output::Count { .. }
-                | Output::Untrack { .. }
-                | Output::Rescan
+                Output::Wish(_) | Output::Resets { .. }
                 | Output::Dropped { .. }
                 | Output::Tracked { .. } => {}
             }

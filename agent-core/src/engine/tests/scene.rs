@@ -117,6 +117,7 @@ pub(super) fn config(selectors: Vec<Selector>) -> Config {
         containers: true,
         selectors,
         pods: false,
+        reset_reasons: None,
         limits: Limits::default(),
     }
 }

@@ -174,6 +174,9 @@ impl Open {
             grace: termination.grace(),
             signals_inside: container.signals_inside,
             signals_outside: container.signals_outside,
+            connections: None,
+            endpoint: None,
+            advice: None,
             findings: findings::findings(termination, outcome, context.limits, context.now),
             doubts: self.doubts(termination, occasion, context.lost),
         }

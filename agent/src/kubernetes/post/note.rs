@@ -70,6 +70,12 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::OomKilled
                 | FindingKind::HookFailed
                 | FindingKind::HookMissing
+                | FindingKind::EndpointRace
+                | FindingKind::ConnectionsReset
+        ),
+        Doubt::ConnectionsMissing => !matches!(
+            finding,
+            FindingKind::EndpointRace | FindingKind::ConnectionsReset
         ),
         Doubt::RecordsLost
         | Doubt::SeenLate
@@ -96,6 +102,8 @@ const fn reason(kind: FindingKind) -> &'static str {
         FindingKind::OomKilled => "OOMKilled",
         FindingKind::StuckAfterKill => "StuckAfterSIGKILL",
         FindingKind::KilledByOther => "KilledByOther",
+        FindingKind::EndpointRace => "ConnectionsAfterStop",
+        FindingKind::ConnectionsReset => "ConnectionsReset",
     }
 }
 

@@ -24,6 +24,9 @@ pub(super) const fn sentence(doubt: Doubt) -> &'static str {
             "What its pod is did not become known in time: its hook, grace period and names are missing."
         }
         Doubt::RuntimeOpaque => "Its runtime class may hide its processes from the node's kernel.",
+        Doubt::ConnectionsMissing => {
+            "The last counts of its connections did not come in time, so there are none."
+        }
         Doubt::KernelKillUnexplained => "The kernel sent SIGKILL and nothing seen says why.",
     }
 }

@@ -194,7 +194,9 @@ fn children(directory: &Path) -> impl Iterator<Item = PathBuf> {
 /// The processes in a cgroup and in those inside it.
 fn members(directory: &Path) -> Vec<Pid> {
     let own = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    let own = own.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?));
+    let own = own
+        .lines()
+        .filter_map(|line| Pid::from_raw(line.parse().ok()?));
     let deeper = children(directory).flat_map(|child| members(&child));
     own.chain(deeper).collect()
 }

@@ -49,6 +49,9 @@ fn report(kinds: &[FindingKind], doubts: &[Doubt]) -> Report {
         grace: None,
         signals_inside: 0,
         signals_outside: 0,
+        connections: None,
+        endpoint: None,
+        advice: None,
         findings: kinds.iter().map(finding).collect(),
         doubts: doubts.to_vec(),
     }

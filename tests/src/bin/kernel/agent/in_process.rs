@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use agent_core::config::{Config, Limits, Selector};
-use agent_core::output::Output;
+use agent_core::output::{Output, Wish};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -74,7 +74,7 @@ struct Collect(Arc<Shared>);
 impl Sink for Collect {
     fn output(&mut self, output: &Output, _now: Timestamp) {
         let mut heard = self.0.heard();
-        if let Output::Watch { tgid, .. } = output {
+        if let Output::Wish(Wish::Watch { tgid, .. }) = output {
             heard.wished.insert(tgid.0);
             return;
         } else if let Output::Finished(report) = output {
@@ -131,6 +131,7 @@ impl InProcess {
             containers: true,
             selectors,
             pods: false,
+            reset_reasons: None,
             limits: Limits::default(),
         };
         let options = PipelineOptions {

@@ -1,0 +1,200 @@
+//! TCP connections of a container: what the kernel side counted, and what a report says of them.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Where in its life a container is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Before its termination began.
+    #[default]
+    Running,
+    /// From T0 to the stop signal.
+    Hook,
+    /// From the stop signal (from SIGKILL, if there was none) to the exit.
+    Stopping,
+    /// After the exit: a process's sockets are closed after that.
+    Closing,
+}
+
+impl Phase {
+    /// Every phase, in their order.
+    pub const ALL: [Self; 4] = [Self::Running, Self::Hook, Self::Stopping, Self::Closing];
+}
+
+/// Who reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The container's side.
+    Sent,
+    /// The peer.
+    Received,
+}
+
+/// What made the container's side reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The program, or its death, ended the connection.
+    Active,
+    /// It answered a packet.
+    Passive,
+    /// The kernel does not tell (before 6.10), or the peer reset.
+    Unknown,
+}
+
+/// By what a reset was attributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The socket's cgroup, or the port that the container listened on before: it is the container's own.
+    Container,
+    /// There was no socket, and only the network namespace is known: it is the pod's, of one of its containers.
+    Pod,
+}
+
+/// What a reset was. `reason` is the number of the kernel that it was seen on; the names are in
+/// [`crate::config::Config::reset_reasons`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ResetClass<Reason> {
+    /// In which phase.
+    pub phase: Phase,
+    /// Who reset.
+    pub direction: Direction,
+    /// What made it.
+    pub mode: Mode,
+    /// By what it was attributed.
+    pub scope: Scope,
+    /// The kernel's reason; none if it tells none.
+    pub reason: Option<Reason>,
+}
+
+/// What the kernel side counted of a container's connections, from when it was tracked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketCounts {
+    /// By phase, in the order of [`Phase::ALL`].
+    pub phases: [PhaseCounts; 4],
+    /// When a connection was accepted last.
+    pub accepted_at: Option<Timestamp>,
+    /// When a connection attempt was refused last.
+    pub refused_at: Option<Timestamp>,
+    /// When its last listener was closed.
+    pub unlistened_at: Option<Timestamp>,
+    /// The resets, each class once.
+    pub resets: Vec<(ResetClass<u32>, u64)>,
+}
+
+/// What happened to connections in one phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseCounts {
+    /// Established by the peer's wish, whether or not the program took it.
+    pub accepted: u64,
+    /// Established by the container's wish.
+    pub connected: u64,
+    /// Were established and were ended by the FIN of either side.
+    pub finished: u64,
+    /// Were established and were cut, by a reset or a time-out.
+    pub cut: u64,
+    /// Attempts that were answered with a reset, at a port that the container listened on before.
+    pub refused: u64,
+    /// The same at another port of its pod.
+    pub refused_in_pod: u64,
+}
+
+/// A reset record: one of the first of a termination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetSeen {
+    /// What it was.
+    pub class: ResetClass<u32>,
+    /// Whether it answered a connection attempt.
+    pub refused: bool,
+    /// The port on the container's side.
+    pub local_port: u16,
+    /// The other side; none if it could not be read.
+    pub peer: Option<SocketAddr>,
+}
+
+/// What a report says of the connections of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Established when the stop signal came; without one at SIGKILL, else at the exit.
+    pub at_stop_signal: u64,
+    /// Established at the exit of the main process.
+    pub at_exit: u64,
+    /// Ended by a FIN between the two.
+    pub finished: u64,
+    /// Accepted in the hook: while the pod was terminating, before the stop signal.
+    pub accepted_in_hook: u64,
+    /// Accepted after the stop signal.
+    pub accepted_after: u64,
+    /// When a connection came last, since T0, accepted or refused; none if none did.
+    pub last_arrival_at: Option<Timestamp>,
+    /// When its last listener was closed, since T0.
+    pub unlistened_at: Option<Timestamp>,
+    /// Attempts refused since T0 at a port that the container had listened on.
+    pub refused: u64,
+    /// Attempts refused since T0 at another port of its pod, which belong to no container for sure.
+    pub refused_in_pod: u64,
+    /// Resets by class, all phases.
+    pub resets: Vec<ResetCount>,
+    /// The first resets since T0, each with its time.
+    pub marks: Vec<ResetMark>,
+}
+
+impl Connections {
+    /// Resets of the container itself since T0.
+    pub fn resets_in_shutdown(&self, direction: Direction) -> u64 {
+        let counts = self.resets.iter().filter(|one| {
+            one.class.phase != Phase::Running
+                && one.class.direction == direction
+                && one.class.scope == Scope::Container
+        });
+        counts.map(|one| one.count).sum()
+    }
+}
+
+/// Resets of one class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetCount {
+    /// What they were. The reason is the kernel's name for it in lower case, without its prefix: `tcp_abort_on_close`.
+    #[serde(flatten)]
+    pub class: ResetClass<String>,
+    /// How many.
+    pub count: u64,
+}
+
+/// One reset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetMark {
+    /// When.
+    pub at: Timestamp,
+    /// What it was.
+    #[serde(flatten)]
+    pub class: ResetClass<String>,
+    /// Whether it answered a connection attempt.
+    pub refused: bool,
+    /// The port on the container's side.
+    pub local_port: u16,
+    /// The other side, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<SocketAddr>,
+}
+
+/// What the workload's terminations so far tell about its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// Terminations that it stands on.
+    pub terminations: u64,
+    /// The preStop sleep that would have covered the last arrival of 99 % of them.
+    pub pre_stop_sleep: std::time::Duration,
+    /// The grace period that would have sufficed: the 99th percentile of the time from T0 to the exit with that sleep,
+    /// and a margin.
+    pub grace: std::time::Duration,
+}
