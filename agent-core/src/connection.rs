@@ -1,6 +1,7 @@
 //! TCP connections of a container: what the kernel side counted, and what a report says of them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -192,9 +193,11 @@ pub struct ResetMark {
 pub struct Advice {
     /// Terminations that it stands on.
     pub terminations: u64,
-    /// The preStop sleep that would have covered the last arrival of 99 % of them.
-    pub pre_stop_sleep: std::time::Duration,
-    /// The grace period that would have sufficed: the 99th percentile of the time from T0 to the exit with that sleep,
-    /// and a margin.
-    pub grace: std::time::Duration,
+    /// The preStop sleep that would have covered the last arrival of 99 % of them, in whole seconds. Connections are seen to
+    /// arrive for as long as the pod has its network, so where they came to the very end it is the least that helps.
+    pub pre_stop_sleep: Duration,
+    /// The grace period that would have sufficed: the 99th percentile of what a termination with that sleep takes up to
+    /// the exit, and a margin, in whole seconds. None if so many were killed before they exited that it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Duration>,
 }

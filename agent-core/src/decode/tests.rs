@@ -20,6 +20,8 @@ use crate::event::{
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
+mod socket;
+
 /// A record in the making.
 struct Bytes(Vec<u8>);
 
@@ -284,7 +286,7 @@ fn a_record_cut_anywhere_is_short() {
 #[test]
 fn what_does_not_exist_is_an_error() {
     let reason = |bytes: Bytes| decode(&bytes.0).unwrap_err().reason();
-    for kind in [0, 10, u32::MAX] {
+    for kind in [0, Kind::SLOTS, u32::MAX] {
         assert_eq!(
             decode(&Bytes::of(Kind::Exit).u32(0, kind).0),
             Err(DecodeError::UnknownKind(kind))
@@ -314,7 +316,7 @@ fn what_does_not_exist_is_an_error() {
 proptest! {
     #[test]
     fn any_bytes_are_an_event_or_a_known_reason(
-        kind in 0_u32..11,
+        kind in 0..=Kind::SLOTS,
         mut bytes in proptest::collection::vec(any::<u8>(), 0..1200),
         fits: bool,
     ) {
