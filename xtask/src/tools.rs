@@ -44,6 +44,8 @@ enum Part {
     Seccomp,
     /// What kube-proxy programs the kernel's packet filter with.
     Nft,
+    /// Servers and clients for tests of connections, and what observes them.
+    Traffic,
 }
 
 /// Everything that a cluster of one machine needs, in one folder.
@@ -55,6 +57,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         Part::Nft,
     ]);
     together(&parts)
+}
+
+/// What makes, serves, loads and observes connections: `ip`, `tcpdump`, `nginx`, `gunicorn`, `wrk`.
+pub(crate) fn traffic() -> Result<PathBuf> {
+    Part::Traffic.ensure()
 }
 
 /// What runs containers without a Kubernetes: runtime, network plugins, and what the rig's images are made of.
@@ -78,6 +85,7 @@ impl Part {
             Self::Pause => "pause",
             Self::Seccomp => "libseccomp",
             Self::Nft => "nft",
+            Self::Traffic => "traffic",
         }
     }
 
@@ -86,7 +94,7 @@ impl Part {
         match self {
             Self::Go(module) => golang::key(module),
             Self::Pause => pause::key(),
-            Self::Busybox | Self::Seccomp | Self::Nft => {
+            Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
                 Ok(format!("{}-{}", self.name(), debian::suite()))
             }
         }
@@ -100,6 +108,7 @@ impl Part {
             Self::Pause => vec!["pause"],
             Self::Seccomp => vec!["libseccomp.a", "seccomp.h", "seccomp-syscalls.h"],
             Self::Nft => vec!["nft"],
+            Self::Traffic => vec!["ip", "tcpdump", "nginx", "gunicorn", "wrk"],
         }
     }
 
@@ -113,6 +122,7 @@ impl Part {
             Self::Busybox => debian::busybox(folder),
             Self::Seccomp => debian::seccomp(folder),
             Self::Nft => debian::nft(folder),
+            Self::Traffic => debian::traffic(folder),
         }
     }
 
@@ -148,7 +158,9 @@ impl Part {
         match self {
             Self::Go(module) => module.effort,
             Self::Pause => "compiled, seconds",
-            Self::Busybox | Self::Seccomp | Self::Nft => "fetched from Debian, seconds",
+            Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
+                "fetched from Debian, seconds"
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ fn runs(program: &Path) -> bool {
 fn unpack(mirror: &Mirror, suite: &str, name: &str, tree: &Path) -> Result<()> {
     let archive = Archive::open(mirror, &[suite])?;
     let packages: Vec<Package> = if suite == SUITE {
-        archive.with_dependencies(name)?
+        archive.with_dependencies(&[name])?
     } else {
         archive.packages(&[name], |found| found == name)?
     };

@@ -118,7 +118,7 @@ fn fill(base: &Base, kernel: &Kernel) -> Result<()> {
     let tree = base.tree();
     let mut packages: Vec<Package> = Vec::new();
     for name in PACKAGES {
-        for package in archive.with_dependencies(name)? {
+        for package in archive.with_dependencies(&[name])? {
             if !packages.contains(&package) {
                 packages.push(package);
             }

@@ -1,11 +1,13 @@
-//! What comes from Debian as it is: a static busybox, the library with which runc filters system calls, and `nft` for
-//! kube-proxy. Fetched by a private apt; the machine's own packages stay what they are.
+//! What comes from Debian as it is: a static busybox, the library with which runc filters system calls, `nft` for
+//! kube-proxy, and servers and clients for tests of connections. Fetched by a private apt; the machine's own packages
+//! stay what they are, and nothing is installed.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::remove;
 use crate::process;
@@ -15,12 +17,74 @@ use crate::vm::mirror::{Mirror, codename};
 /// Where codename and archive are unknown: what every mirror of Debian has.
 const FALLBACK: &str = "stable";
 
-/// `nft` with the C library that it was built for, whatever the machine has.
-const NFT: &str = r#"#!/bin/sh
+/// A program of Debian, kept with the C library that it was built for, whatever the machine has.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    /// What the shell puts before its arguments: the file in the tree, and what that is to run.
+    command: &'static str,
+    /// Environment that it needs in its place, for the shell.
+    environment: &'static str,
+    /// The option by which it tells that it runs.
+    probe: &'static str,
+}
+
+impl Program {
+    const fn plain(
+        name: &'static str,
+        package: &'static str,
+        command: &'static str,
+        probe: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            package,
+            command,
+            environment: "",
+            probe,
+        }
+    }
+
+    /// The script that starts it.
+    fn script(&self) -> String {
+        let Self {
+            command,
+            environment,
+            ..
+        } = self;
+        format!(
+            r#"#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")/tree
 lib=x86_64-linux-gnu
-exec "$here/lib64/ld-linux-x86-64.so.2" --library-path "$here/lib/$lib:$here/usr/lib/$lib" "$here/usr/sbin/nft" "$@"
-"#;
+loader=lib64/ld-linux-x86-64.so.2
+[ -e "$here/$loader" ] || loader=usr/$loader
+{environment}exec "$here/$loader" --library-path "$here/lib/$lib:$here/usr/lib/$lib" "$here/"{command} "$@"
+"#
+        )
+    }
+}
+
+const NFT: [Program; 1] = [Program::plain(
+    "nft",
+    "nftables",
+    "usr/sbin/nft",
+    "--version",
+)];
+
+/// Real servers, a real load, an independent observer, and `ip` to connect them.
+const TRAFFIC: [Program; 5] = [
+    Program::plain("ip", "iproute2", "bin/ip", "-Version"),
+    Program::plain("tcpdump", "tcpdump", "usr/bin/tcpdump", "--version"),
+    Program::plain("nginx", "nginx", "usr/sbin/nginx", "-v"),
+    Program::plain("wrk", "wrk", "usr/bin/wrk", "--version"),
+    Program {
+        name: "gunicorn",
+        package: "gunicorn",
+        command: "usr/bin/python3 -m gunicorn",
+        environment: "export PYTHONHOME=\"$here/usr\" PYTHONDONTWRITEBYTECODE=1\n",
+        probe: "--version",
+    },
+];
 
 /// The release that everything here is taken from, and thus part of its name in the cache: to ask for versions needs
 /// the archive.
@@ -30,7 +94,7 @@ pub(super) fn suite() -> String {
 
 /// Fetches `busybox` into `folder`.
 pub(super) fn busybox(folder: &Path) -> Result<()> {
-    let tree = unpack("busybox-static", Depth::Alone, folder)?;
+    let tree = unpack_alone("busybox-static", folder)?;
     take(
         &tree,
         &["bin/busybox", "usr/bin/busybox"],
@@ -42,7 +106,7 @@ pub(super) fn busybox(folder: &Path) -> Result<()> {
 
 /// Fetches the static `libseccomp.a` and its headers into `folder`.
 pub(super) fn seccomp(folder: &Path) -> Result<()> {
-    let tree = unpack("libseccomp-dev", Depth::Alone, folder)?;
+    let tree = unpack_alone("libseccomp-dev", folder)?;
     let library = "usr/lib/x86_64-linux-gnu/libseccomp.a";
     take(&tree, &[library], folder, "libseccomp.a")?;
     for header in ["seccomp.h", "seccomp-syscalls.h"] {
@@ -53,44 +117,61 @@ pub(super) fn seccomp(folder: &Path) -> Result<()> {
 
 /// Fetches `nft` into `folder`, with all that it needs.
 pub(super) fn nft(folder: &Path) -> Result<()> {
-    unpack("nftables", Depth::WithLibraries, folder)?;
-    let program = folder.join("nft");
-    std::fs::write(&program, NFT)
-        .and_then(|()| std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)))
-        .with_context(|| format!("cannot write {}", program.display()))?;
-    process::output(Command::new(&program).arg("--version"))
-        .context("the nft of Debian does not run here")
-        .map(drop)
+    programs(&NFT, folder)
 }
 
-/// Whether the packages that a package depends on are wanted too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Depth {
-    Alone,
-    WithLibraries,
+/// Fetches `ip`, `tcpdump`, `nginx`, `wrk` and `gunicorn` into `folder`, with all that they need.
+pub(super) fn traffic(folder: &Path) -> Result<()> {
+    programs(&TRAFFIC, folder)
 }
 
-/// Unpacks a package into the folder `tree` of `folder`.
-fn unpack(name: &str, depth: Depth, folder: &Path) -> Result<std::path::PathBuf> {
-    let suite = suite();
-    let archive = Archive::open(&Mirror::of_this_machine()?, &[&suite])?;
-    let packages: Vec<Package> = match depth {
-        Depth::Alone => archive.packages(&[name], |found| found == name)?,
-        Depth::WithLibraries => archive.with_dependencies(name)?,
-    };
+/// Unpacks these programs into one tree, and writes a script for each.
+fn programs(programs: &[Program], folder: &Path) -> Result<()> {
+    let names: Vec<_> = programs.iter().map(|program| program.package).collect();
+    let archive = archive()?;
+    unpack(&archive, &archive.with_dependencies(&names)?, folder)?;
+    for program in programs {
+        let path = folder.join(program.name);
+        std::fs::write(&path, program.script())
+            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        // By its words: of wrk, 1 is the usual status.
+        let output = Command::new(&path).arg(program.probe).output();
+        let runs = output.is_ok_and(|output| {
+            output.status.code().is_some_and(|code| code <= 1)
+                && !(output.stdout.is_empty() && output.stderr.is_empty())
+        });
+        ensure!(runs, "the {} of Debian does not run here", program.name);
+    }
+    Ok(())
+}
+
+fn archive() -> Result<Archive> {
+    Archive::open(&Mirror::of_this_machine()?, &[&suite()])
+}
+
+/// Unpacks a package alone into the folder `tree` of `folder`.
+fn unpack_alone(name: &str, folder: &Path) -> Result<PathBuf> {
+    let archive = archive()?;
+    let packages = archive.packages(&[name], |found| found == name)?;
+    ensure!(
+        !packages.is_empty(),
+        "Debian's {} has no package {name}",
+        suite()
+    );
+    unpack(&archive, &packages, folder)
+}
+
+/// Unpacks packages into the folder `tree` of `folder`.
+fn unpack(archive: &Archive, packages: &[Package], folder: &Path) -> Result<PathBuf> {
     let tree = folder.join("tree");
     let download = folder.join("download");
-    for package in &packages {
-        std::fs::create_dir_all(&download)
-            .with_context(|| format!("cannot make {}", download.display()))?;
-        let file = archive.download(package, &download)?;
+    std::fs::create_dir_all(&download)
+        .with_context(|| format!("cannot make {}", download.display()))?;
+    for file in archive.download_all(packages, &download)? {
         process::output(Command::new("dpkg").arg("-x").arg(&file).arg(&tree))?;
-        remove(&download)?;
     }
-    anyhow::ensure!(
-        !packages.is_empty(),
-        "Debian's {suite} has no package {name}"
-    );
+    remove(&download)?;
     Ok(tree)
 }
 

@@ -93,14 +93,11 @@ impl Archive {
         Ok(table.lines().filter_map(parse_madison).collect())
     }
 
-    /// A package, and all that it depends on.
-    pub(crate) fn with_dependencies(&self, name: &str) -> Result<Vec<Package>> {
-        let plan = process::output(self.apt("apt-get").args([
-            "--simulate",
-            "--no-install-recommends",
-            "install",
-            name,
-        ]))?;
+    /// Packages, and all that they depend on.
+    pub(crate) fn with_dependencies(&self, names: &[&str]) -> Result<Vec<Package>> {
+        let mut apt = self.apt("apt-get");
+        apt.args(["--simulate", "--no-install-recommends", "install"]);
+        let plan = process::output(apt.args(names))?;
         Ok(plan.lines().filter_map(parse_plan).collect())
     }
 
