@@ -6,9 +6,8 @@
 /// Hash: container id → [`Connections`]. User space makes the entry when it tracks the container and
 /// takes it out when it untracks it; the kernel side changes the numbers in it.
 pub const CONNECTIONS: &str = "CONNECTIONS";
-/// Hash: container id → `u64`, a [`Phase`] as the kernel side saw it begin: stopping at the stop signal
-/// or SIGKILL for the main process, closing at its exit. User space makes the entry, and puts it back to
-/// running when what began was no termination.
+/// Hash: container id → [`Passage`]: the phases that the kernel side saw begin. User space makes the entry, and
+/// puts it back when what began was no termination.
 pub const PHASES: &str = "PHASES";
 /// Hash: container id → [`Course`]. Written by user space only. The phase that counts is the later one of
 /// this and [`PHASES`].
@@ -27,6 +26,13 @@ pub const NETWORKS: &str = "NETWORKS";
 /// for the same socket and takes the count back. Kernel side only.
 pub const RESETTING: &str = "RESETTING";
 
+/// Hash: an IPv6 address or the one that an IPv4 address is mapped to, 16 bytes → `u8`: addresses of the node itself.
+/// The kubelet's probes come from there, and go on while a pod terminates. Written by user space only; empty without
+/// Kubernetes.
+pub const NODE_ADDRESSES: &str = "NODE_ADDRESSES";
+
+/// Entries of [`NODE_ADDRESSES`] at the most.
+pub const NODE_ADDRESSES_MAX: u32 = 1024;
 /// Containers in [`CONNECTIONS`], [`PHASES`] and [`COURSES`] at the most.
 pub const CONTAINERS_MAX: u32 = 4096;
 /// Entries of [`RESETS`] at the most.
@@ -35,8 +41,8 @@ pub const RESETS_MAX: u32 = 8192;
 pub const LISTENERS_MAX: u32 = 8192;
 /// Entries of [`NETWORKS`] at the most.
 pub const NETWORKS_MAX: u32 = 4096;
-/// Entries of [`RESETTING`] at the most: resets under way at once.
-pub const RESETTING_MAX: u32 = 256;
+/// Entries of [`RESETTING`] at the most: resets under way at once, and those that no answer followed.
+pub const RESETTING_MAX: u32 = 1024;
 /// Resets of one termination that get a record each.
 pub const MARKS_MAX: u64 = 32;
 
@@ -125,17 +131,33 @@ pub struct Course {
     pub phase: u32,
 }
 
+/// Value of [`PHASES`]. All zero while it is running.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// By [`Phase`]: 1 once it began. Stopping begins at the stop signal or SIGKILL from outside for the main process,
+    /// closing at its exit. Each has a byte of its own, so that of two that begin at once none is lost.
+    pub began: [u8; Phase::ALL.len()],
+    /// 0.
+    pub reserved: u32,
+    /// Resets since the termination began that got a record, or would have: more than [`MARKS_MAX`] were
+    /// only counted.
+    pub marks: u64,
+}
+
 /// Value of [`CONNECTIONS`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
-    /// Resets since the termination began that got a record, or would have: more than [`MARKS_MAX`] were
-    /// only counted.
-    pub marks: u64,
-    /// When a connection was accepted last, nanoseconds of `CLOCK_BOOTTIME`; 0: none was.
+    /// Additions to [`RESETS`] for this container, and subtractions: whoever finds it as it was need not look there.
+    pub reset_changes: u64,
+    /// When a connection was accepted last that was not from an address of the node, nanoseconds of `CLOCK_BOOTTIME`;
+    /// 0: none was.
     pub accepted_at: u64,
-    /// When a connection attempt was refused last, likewise.
+    /// When a connection attempt was refused last that was not from an address of the node, likewise.
     pub refused_at: u64,
+    /// When a connection from an address of the node was accepted or refused last, likewise.
+    pub from_node_at: u64,
     /// When the last listener was closed, likewise.
     pub unlistened_at: u64,
     /// By [`Phase`].
@@ -162,6 +184,10 @@ pub struct PhaseCounts {
     pub refused: u64,
     /// The same at another port of its network namespace: [`Scope::Pod`].
     pub refused_in_pod: u64,
+    /// Of those accepted, the ones from an address of the node: [`NODE_ADDRESSES`].
+    pub accepted_from_node: u64,
+    /// Of those refused (not in the pod), the ones from an address of the node.
+    pub refused_from_node: u64,
 }
 
 /// Key of [`RESETS`]. No padding.
@@ -197,18 +223,21 @@ pub struct Listener {
 
 const _: () = {
     assert!(size_of::<Course>() == 8);
-    assert!(size_of::<PhaseCounts>() == 48);
-    assert!(size_of::<Connections>() == 32 + 4 * 48);
+    assert!(size_of::<Passage>() == 16);
+    assert!(size_of::<PhaseCounts>() == 64);
+    assert!(size_of::<Connections>() == 40 + 4 * 64);
     assert!(size_of::<ResetKey>() == 16);
     assert!(size_of::<Listener>() == 8);
 };
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Connections, Course, ResetKey};
+    use super::{Connections, Course, Passage, ResetKey};
 
     // SAFETY: `repr(C)`, two `u32`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Course {}
+    // SAFETY: `repr(C)`, the sizes add up to 16, no padding: every bit pattern is a value.
+    unsafe impl aya::Pod for Passage {}
     // SAFETY: `repr(C)`, `u64` throughout, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Connections {}
     // SAFETY: `repr(C)`, the sizes add up to 16, no padding: every bit pattern is a value.

@@ -82,10 +82,12 @@ pub struct ResetClass<Reason> {
 pub struct SocketCounts {
     /// By phase, in the order of [`Phase::ALL`].
     pub phases: [PhaseCounts; 4],
-    /// When a connection was accepted last.
+    /// When a connection was accepted last that was not from an address of the node.
     pub accepted_at: Option<Timestamp>,
-    /// When a connection attempt was refused last.
+    /// When a connection attempt was refused last that was not from an address of the node.
     pub refused_at: Option<Timestamp>,
+    /// When a connection from an address of the node was accepted or refused last.
+    pub from_node_at: Option<Timestamp>,
     /// When its last listener was closed.
     pub unlistened_at: Option<Timestamp>,
     /// The resets, each class once.
@@ -107,10 +109,14 @@ pub struct PhaseCounts {
     pub refused: u64,
     /// The same at another port of its pod.
     pub refused_in_pod: u64,
+    /// Of those accepted, the ones from an address of the node: the kubelet's probes, and whoever else connects from it.
+    pub accepted_from_node: u64,
+    /// Of those refused, likewise.
+    pub refused_from_node: u64,
 }
 
 /// A reset record: one of the first of a termination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ResetSeen {
     /// What it was.
     pub class: ResetClass<u32>,

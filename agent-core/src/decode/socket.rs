@@ -64,6 +64,7 @@ pub fn counts(
         phases: connections.phases.map(phase_counts),
         accepted_at: moment(connections.accepted_at),
         refused_at: moment(connections.refused_at),
+        from_node_at: moment(connections.from_node_at),
         unlistened_at: moment(connections.unlistened_at),
         resets: counted,
     })
@@ -77,6 +78,8 @@ const fn phase_counts(counts: socket::PhaseCounts) -> PhaseCounts {
         cut: counts.cut,
         refused: counts.refused,
         refused_in_pod: counts.refused_in_pod,
+        accepted_from_node: counts.accepted_from_node,
+        refused_from_node: counts.refused_from_node,
     }
 }
 
