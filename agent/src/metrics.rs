@@ -1,7 +1,8 @@
 //! Every metric of the agent, and the only place that changes one.
 //!
 //! * `definition`: names, help, labels, buckets. `label`: the label sets. `exemplar`: what buckets point to.
-//! * `retained`: `pod_termination_*`. `workload`: `workload_termination_*`. `agent`: `gracewatch_*`.
+//! * `measured`: what a report gives for them. `retained`: `pod_termination_*`. `workload`: `workload_*`. `agent`:
+//!   `gracewatch_*`.
 //! * [`exposition`]: what a scrape gets. `reference`: docs/metrics.md.
 
 mod agent;
@@ -9,6 +10,7 @@ mod definition;
 mod exemplar;
 pub mod exposition;
 mod label;
+mod measured;
 mod reference;
 mod retained;
 mod workload;
@@ -17,12 +19,14 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agent_core::connection::ResetCount;
 use agent_core::output::Output;
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use prometheus_client::registry::Registry;
 
 use self::agent::Agent;
+use self::label::Who;
 use self::retained::{Retained, Shown};
 use self::workload::{Known, Workload};
 use crate::vital::Vital;
@@ -103,8 +107,20 @@ impl Metrics {
             Output::Withdrawn { id, .. } => self.closed(*id),
             Output::Dropped { reason, .. } => self.agent.dropped(*reason),
             Output::Tracked { subject, added } => self.agent.tracked(subject, *added),
-            // Counted by the commits that follow.
-            Output::Resets { .. } | Output::Wish(_) => {}
+            Output::Resets {
+                subject,
+                pod,
+                comm,
+                resets,
+            } => {
+                let who = Who {
+                    subject,
+                    pod: pod.as_ref(),
+                    comm: comm.as_deref(),
+                };
+                self.reset(&who, resets);
+            }
+            Output::Wish(_) => {}
         }
     }
 
@@ -142,6 +158,16 @@ impl Metrics {
             .count(&mut books.known, report, self.retention.workloads_max);
         self.agent
             .evicted("workload_termination", u64::from(is_other));
+    }
+
+    fn reset(&self, who: &Who<'_>, resets: &[ResetCount]) {
+        let known = &mut self.books().known;
+        let workloads_max = self.retention.workloads_max;
+        let is_other = self
+            .workload
+            .count_resets(known, who, resets, workloads_max);
+        self.agent
+            .evicted("workload_connections", u64::from(is_other));
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

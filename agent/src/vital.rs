@@ -9,6 +9,8 @@ use crate::probes::{Counts, ProgramState, RunStats};
 pub enum Vital<'a> {
     /// The probes are loaded; which of them are attached.
     Attached(&'a [ProgramState]),
+    /// Which facts of connections this kernel lets the probes see: each of [`ConnectionFact::ALL`] once.
+    Seeing(&'a [(ConnectionFact, bool)]),
     /// A scan of the cgroup tree ended, and everything it found was told to the engine.
     Scanned {
         /// How long it took, with all that followed from it.
@@ -33,7 +35,7 @@ pub enum Vital<'a> {
     },
     /// The watch of a resource of the Kubernetes API began to deliver, or broke.
     Watching {
-        /// The resource's plural: `pods`, `events`.
+        /// The resource's plural: `pods`, `events`, `endpointslices`.
         resource: &'static str,
         /// Whether it delivers.
         connected: bool,
@@ -49,6 +51,43 @@ pub enum Vital<'a> {
     PodsKnown(usize),
     /// What became of a Kubernetes Event that was to be put on a pod.
     EventWritten(EventFate),
+}
+
+/// A fact of TCP connections that not every kernel tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionFact {
+    /// That they were accepted, made and ended.
+    States,
+    /// Resets sent.
+    ResetsSent,
+    /// Resets received.
+    ResetsReceived,
+    /// Why a reset was sent, and whether the program's end or a packet made it.
+    ResetReasons,
+    /// Resets without a socket: attempts refused at a port where nobody listens any more.
+    Refusals,
+}
+
+impl ConnectionFact {
+    /// Every fact.
+    pub const ALL: [Self; 5] = [
+        Self::States,
+        Self::ResetsSent,
+        Self::ResetsReceived,
+        Self::ResetReasons,
+        Self::Refusals,
+    ];
+
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::States => "states",
+            Self::ResetsSent => "resets_sent",
+            Self::ResetsReceived => "resets_received",
+            Self::ResetReasons => "reset_reasons",
+            Self::Refusals => "refusals",
+        }
+    }
 }
 
 /// What became of a Kubernetes Event that was to be put on a pod.

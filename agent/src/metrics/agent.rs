@@ -20,6 +20,7 @@ use crate::vital::{EventFate, Vital};
 #[derive(Debug, Default)]
 pub(super) struct Agent {
     probe_attached: Family<Labels, Gauge>,
+    fact_visible: Family<Labels, Gauge>,
     records: Family<Labels, Counter>,
     records_lost: Family<Labels, Counter>,
     map_full: Family<Labels, Counter>,
@@ -53,6 +54,7 @@ impl Agent {
         let version = Labels::one("version", env!("CARGO_PKG_VERSION"));
         def::BUILD.register(registry, Info::new(version));
         def::PROBE_ATTACHED.register(registry, self.probe_attached.clone());
+        def::FACT_VISIBLE.register(registry, self.fact_visible.clone());
         def::RECORDS.register(registry, self.records.clone());
         def::RECORDS_LOST.register(registry, self.records_lost.clone());
         def::MAP_FULL.register(registry, self.map_full.clone());
@@ -140,6 +142,13 @@ impl Agent {
                     self.probe_attached
                         .get_or_create(&Labels::one("probe", state.program.name))
                         .set(i64::from(state.refused.is_none()));
+                }
+            }
+            Vital::Seeing(facts) => {
+                for (fact, is_visible) in *facts {
+                    self.fact_visible
+                        .get_or_create(&Labels::one("fact", fact.name()))
+                        .set(i64::from(*is_visible));
                 }
             }
             Vital::Scanned { took, cgroups } => {

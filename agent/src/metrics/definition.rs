@@ -85,6 +85,11 @@ const SECONDS_LEFT: &[f64] = &[
     2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0,
 ];
 
+/// Connections of one container: from a few kept alive to a busy proxy.
+const CONNECTIONS: &[f64] = &[
+    0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0,
+];
+
 macro_rules! definitions {
     ($($constant:ident = $name:literal, $unit:ident, $kind:expr, $labels:expr, $help:literal $(, $caveat:literal)?;)*) => {
         $(pub(crate) const $constant: Definition = Definition {
@@ -122,6 +127,30 @@ definitions! {
     POD_OUTCOME = "pod_termination_outcome", None, Kind::Gauge, &["outcome", "trigger"],
         "How the termination ended, and why it was begun: 1 for what it was",
         "trigger=\"unknown\" where nothing tells: without the right to watch Events a liveness kill is such a one";
+    POD_RESETS = "pod_termination_connections_reset", None, Kind::Gauge, &["direction"],
+        "TCP resets of the container's connections from the start of the termination until it was released, by who reset",
+        "Counts resets, not connections: a peer that goes on sending to a closed one gets another for each packet. Those that are only known to be the pod's are not in it: see scope in workload_connections_reset_total. Absent where connections are not counted";
+    POD_AT_STOP_SIGNAL = "pod_termination_connections_at_stop_signal", None, Kind::Gauge, &[],
+        "Connections that were established when the stop signal came, or SIGKILL if that came alone",
+        "With connections that the container itself made, such as to a database. Concluded from what became of them: those that outlive the container's cgroup are missing";
+    POD_AT_EXIT = "pod_termination_connections_at_exit", None, Kind::Gauge, &[],
+        "Connections that were still established when the main process exited",
+        "As the one before. Other processes of the container may still serve them";
+    POD_FINISHED = "pod_termination_connections_finished", None, Kind::Gauge, &[],
+        "Connections that were ended by the FIN of either side between the stop signal and the exit",
+        "A FIN does not tell whether the answer was complete";
+    POD_ACCEPTED_AFTER = "pod_termination_connections_accepted_after_stop_signal", None, Kind::Gauge, &[],
+        "Connections that were accepted after the stop signal",
+        "Accepted by the kernel, whether or not the program took them. Where the pod has probes, what comes from the node itself is left out; scrapes count like any other";
+    POD_REFUSED = "pod_termination_connections_refused", None, Kind::Gauge, &["scope"],
+        "Connection attempts (SYN) that were refused from the start of the termination on",
+        "An attempt that is made again counts again. scope=\"container\": at a port that the container had listened on; scope=\"pod\": at a port on which no container of the pod was seen to listen, so that container and role are absent. Probes as in the one before. 0 where gracewatch_connection_fact_visible{fact=\"refusals\"} is 0";
+    POD_LAST_ARRIVAL = "pod_termination_last_arrival", Seconds, Kind::Gauge, &[],
+        "Time from the start of the termination to the last connection that came, accepted or refused: a preStop sleep of this length would have served it",
+        "Absent if none came. Probes and scrapes as in pod_termination_connections_accepted_after_stop_signal";
+    POD_ENDPOINT_LAG = "pod_termination_endpoint_lag", Seconds, Kind::Gauge, &[],
+        "Time from the start of the termination until the EndpointSlices did not show the pod as ready any more, as this agent saw it",
+        "Rules of kube-proxy and of load balancers follow later. 0 if it was not ready before. Absent if it stayed ready or is in no EndpointSlice";
     // What lives on.
     WORKLOAD_OUTCOMES = "workload_termination_outcomes", None, Kind::Counter, &["outcome", "trigger"],
         "Finished terminations by how they ended and why they were begun; init containers that completed are counted here and have no other series",
@@ -153,11 +182,46 @@ definitions! {
     WORKLOAD_FLOOR_USED = "workload_termination_grace_floor_used", None, Kind::Counter, &[],
         "Terminations whose hook used the grace period up, so that the stop signal got the kubelet's floor of 2 s",
         "As that of the pod";
+    WORKLOAD_AT_STOP_SIGNAL = "workload_termination_connections_at_stop_signal", None, Kind::Histogram(CONNECTIONS), &[],
+        "Connections that were established when the stop signal came, or SIGKILL if that came alone; complete reports only",
+        "As that of the pod";
+    WORKLOAD_AT_EXIT = "workload_termination_connections_at_exit", None, Kind::Counter, &[],
+        "Connections that were still established when the main process exited",
+        "As that of the pod";
+    WORKLOAD_FINISHED = "workload_termination_connections_finished", None, Kind::Counter, &[],
+        "Connections that were ended by the FIN of either side between the stop signal and the exit",
+        "As that of the pod";
+    WORKLOAD_ACCEPTED_AFTER = "workload_termination_connections_accepted_after_stop_signal", None, Kind::Counter, &[],
+        "Connections that were accepted after the stop signal",
+        "As that of the pod";
+    WORKLOAD_REFUSED = "workload_termination_connections_refused", None, Kind::Counter, &["scope"],
+        "Connection attempts (SYN) that were refused from the start of the termination on",
+        "As that of the pod; those at scope=\"pod\" are of all its containers together";
+    WORKLOAD_LAST_ARRIVAL = "workload_termination_last_arrival", Seconds, Kind::Histogram(SECONDS), &[],
+        "Time from the start of the termination to the last connection that came, accepted or refused; complete reports only",
+        "As that of the pod: terminations to which none came are not in it";
+    WORKLOAD_ENDPOINT_LAG = "workload_termination_endpoint_lag", Seconds, Kind::Histogram(SECONDS), &[],
+        "Time from the start of the termination until the EndpointSlices did not show the pod as ready any more; complete reports only",
+        "As that of the pod";
+    WORKLOAD_ADVISED_SLEEP = "workload_termination_advised_prestop_sleep", Seconds, Kind::Gauge, &[],
+        "The preStop sleep that would have covered the last connection that came in 99 % of the terminations",
+        "Absent until there are enough terminations, and for workload=\"other\". From the terminations of this node that workload_termination_advice_terminations counts; where connections came to the very end it is the least that helps";
+    WORKLOAD_ADVISED_GRACE = "workload_termination_advised_grace", Seconds, Kind::Gauge, &[],
+        "The grace period that would have sufficed for 99 % of the terminations with that sleep, and a margin",
+        "As the one before, and absent while so many were killed that it is not known what they need";
+    WORKLOAD_ADVICE_FROM = "workload_termination_advice_terminations", None, Kind::Gauge, &[],
+        "Terminations that the advice stands on";
+    WORKLOAD_RESETS = "workload_connections_reset", None, Kind::Counter, &["phase", "direction", "mode", "reason", "scope"],
+        "TCP resets by when (phase), by who reset (direction), and for those sent by what made them (mode: active if the program or its death ended the connection, passive if a packet was answered) and by the kernel's reason",
+        "A series begins with its first reset, which increase() does not see. scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. mode and reason are unknown where gracewatch_connection_fact_visible{fact=\"reset_reasons\"} is 0. Told every few seconds";
     // The agent itself.
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version";
     PROBE_ATTACHED = "gracewatch_probe_attached", None, Kind::Gauge, &["probe"],
         "Whether the kernel program is attached: 1 yes, 0 no (an optional one that this kernel cannot attach)";
+    FACT_VISIBLE = "gracewatch_connection_fact_visible", None, Kind::Gauge, &["fact"],
+        "Whether this kernel lets the agent see such facts of TCP connections: 1 yes, 0 no",
+        "What is not visible is not counted, and that is a 0 in the numbers of connections: look here first";
     RECORDS = "gracewatch_records", None, Kind::Counter, &["kind"],
         "Records that the kernel side put into the ring buffer";
     RECORDS_LOST = "gracewatch_records_lost", None, Kind::Counter, &["kind"],

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use agent_common::record;
+use agent_core::connection::Scope;
 use agent_core::report::{PodRef, Report, Subject, SubjectKind};
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::Serialize;
 /// Columns of a container id that tell containers of one node apart, as runtimes' own tools show it.
 const SHORT_ID: usize = 12;
 /// What is not known and must have a label: an empty one is none to Prometheus.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 /// The workload of those that are too many.
 const OTHER: &str = "other";
 
@@ -46,7 +47,7 @@ impl Labels {
     /// that of an earlier pod of the same name.
     pub(crate) fn of_subject(report: &Report) -> Self {
         let subject = &report.subject;
-        match Owner::of(report) {
+        match Who::is(report).owner() {
             Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
                 .and("pod", &pod.name)
                 .container_of(pod)
@@ -62,26 +63,35 @@ impl Labels {
 
     /// What comes again under the same name. Without Kubernetes: a unit without its instance, the name of a cgroup
     /// that a glob named; for what has a new name each time (containers, transient scopes) the name of the program.
-    pub(crate) fn of_workload(report: &Report) -> Self {
-        match Owner::of(report) {
+    pub(crate) fn of_workload(who: &Who<'_>) -> Self {
+        match who.owner() {
             Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
                 .and("workload_kind", known(&pod.workload.kind))
                 .and("workload", known(&pod.workload.name))
                 .container_of(pod),
             Owner::UnknownPod(_) => Self::one("workload_kind", UNKNOWN).and("workload", UNKNOWN),
-            Owner::None => Self::one("workload_kind", word(report.subject.kind))
-                .and("workload", known(&local_workload(report))),
+            Owner::None => Self::one("workload_kind", word(who.subject.kind))
+                .and("workload", known(&who.local_workload())),
         }
     }
 
     /// Where the bound on workloads puts those that are too many. Kinds of Kubernetes are anybody's words, so they
     /// are not told apart.
-    pub(crate) fn of_other_workloads(report: &Report) -> Self {
-        let kind = match Owner::of(report) {
+    pub(crate) fn of_other_workloads(who: &Who<'_>) -> Self {
+        let kind = match who.owner() {
             Owner::Pod(_) | Owner::UnknownPod(_) => OTHER.to_owned(),
-            Owner::None => word(report.subject.kind),
+            Owner::None => word(who.subject.kind),
         };
         Self::one("workload_kind", kind).and("workload", OTHER)
+    }
+
+    /// With `scope`: what belongs to the pod as a whole has the name of none of its containers.
+    pub(crate) fn scoped(mut self, scope: Scope) -> Self {
+        if scope == Scope::Pod {
+            self.0
+                .retain(|(name, _)| !matches!(*name, "container" | "role"));
+        }
+        self.and("scope", word(scope))
     }
 
     fn container_of(self, pod: &PodRef) -> Self {
@@ -93,6 +103,15 @@ impl Labels {
     }
 }
 
+/// Who is to be named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) subject: &'a Subject,
+    pub(crate) pod: Option<&'a PodRef>,
+    /// The `comm` of the main process, if that is known.
+    pub(crate) comm: Option<&'a str>,
+}
+
 /// Whose container a subject is.
 enum Owner<'a> {
     Pod(&'a PodRef),
@@ -101,30 +120,34 @@ enum Owner<'a> {
     None,
 }
 
-impl<'a> Owner<'a> {
-    fn of(report: &'a Report) -> Self {
-        match (&report.pod, &report.subject.pod_uid) {
-            (Some(pod), _) => Self::Pod(pod),
-            (None, Some(uid)) => Self::UnknownPod(uid),
-            (None, None) => Self::None,
+impl<'a> Who<'a> {
+    /// Whom a report is about.
+    pub(crate) fn is(report: &'a Report) -> Self {
+        Self {
+            subject: &report.subject,
+            pod: report.pod.as_ref(),
+            comm: report.main.as_ref().map(|main| main.comm.as_str()),
         }
     }
-}
 
-fn local_workload(report: &Report) -> String {
-    let subject = &report.subject;
-    match subject.kind {
-        SubjectKind::SystemdService => without_instance(&subject.name),
-        SubjectKind::Cgroup => subject.name.clone(),
-        SubjectKind::SystemdScope
-        | SubjectKind::Docker
-        | SubjectKind::Podman
-        | SubjectKind::Containerd
-        | SubjectKind::Crio => report
-            .main
-            .as_ref()
-            .map(|main| main.comm.clone())
-            .unwrap_or_default(),
+    fn owner(&self) -> Owner<'a> {
+        match (self.pod, &self.subject.pod_uid) {
+            (Some(pod), _) => Owner::Pod(pod),
+            (None, Some(uid)) => Owner::UnknownPod(uid),
+            (None, None) => Owner::None,
+        }
+    }
+
+    fn local_workload(&self) -> String {
+        match self.subject.kind {
+            SubjectKind::SystemdService => without_instance(&self.subject.name),
+            SubjectKind::Cgroup => self.subject.name.clone(),
+            SubjectKind::SystemdScope
+            | SubjectKind::Docker
+            | SubjectKind::Podman
+            | SubjectKind::Containerd
+            | SubjectKind::Crio => self.comm.unwrap_or_default().to_owned(),
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! `pod_termination_*`: one set of gauges for each finished termination, kept for a while and bounded in number.
 
+mod connections;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use agent_core::pod::Role;
-use agent_core::report::{Outcome, Report, Start};
+use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use self::connections::Connections;
 use super::Retention;
 use super::definition as def;
 use super::label::{Labels, word};
+use super::measured::{duration, grace_after_hook, grace_used, is_completed_init, is_incomplete};
 use super::workload::with_hook;
 
 type Number = Family<Labels, Gauge<f64, AtomicU64>>;
@@ -31,6 +34,7 @@ pub(super) struct Retained {
     sigkill: State,
     incomplete: State,
     outcome: State,
+    connections: Connections,
 }
 
 /// What is shown now.
@@ -57,6 +61,7 @@ impl Retained {
         def::POD_GRACE_AFTER_HOOK.register(registry, self.grace_after_hook.clone());
         def::POD_INCOMPLETE.register(registry, self.incomplete.clone());
         def::POD_OUTCOME.register(registry, self.outcome.clone());
+        self.connections.register(registry);
     }
 
     /// Shows a finished termination in the place of the subject's last one. Gives how many others had to go for it.
@@ -132,6 +137,7 @@ impl Retained {
                 family.get_or_create(labels).set(i64::from(state));
             }
         }
+        self.connections.set(labels, report);
         Termination {
             until,
             outcome,
@@ -175,6 +181,7 @@ impl Retained {
         if let Some(labels) = &termination.hook_failed {
             self.hook_failed.remove(labels);
         }
+        self.connections.remove(labels);
     }
 }
 
@@ -185,36 +192,4 @@ impl Shown {
             .min_by_key(|(_, termination)| termination.until)
             .map(|(labels, _)| labels.clone())
     }
-}
-
-/// An init container that did its work: nothing was stopped, and there are more of them than of anything else.
-fn is_completed_init(report: &Report) -> bool {
-    let role = report.pod.as_ref().and_then(|pod| pod.role);
-    role == Some(Role::Init) && report.outcome == Outcome::Completed
-}
-
-/// How long the stop took, from its start on. What ended without being asked to has no such duration; a 0 would stand
-/// for a stop that took no time.
-pub(super) fn duration(report: &Report) -> Option<Duration> {
-    let was_asked = matches!(report.started_by, Start::Deletion | Start::Killing)
-        || report.hook.is_some()
-        || report.stop_signal.is_some();
-    report.total().filter(|_| was_asked)
-}
-
-/// What the hook left of the grace for the stop signal.
-pub(super) fn grace_after_hook(report: &Report) -> Option<Duration> {
-    report.hook.as_ref()?;
-    Some(report.grace.as_ref()?.after_hook)
-}
-
-/// That duration as a share of the configured grace.
-pub(super) fn grace_used(report: &Report) -> Option<f64> {
-    let grace = report.grace.as_ref()?.configured;
-    (!grace.is_zero()).then_some(duration(report)?.as_secs_f64() / grace.as_secs_f64())
-}
-
-/// Whether facts are missing.
-pub(super) fn is_incomplete(report: &Report) -> bool {
-    report.doubts.iter().any(|doubt| doubt.is_incomplete())
 }

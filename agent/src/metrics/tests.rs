@@ -1,5 +1,6 @@
 //! The metrics of made-up reports: values, lifetimes, bounds, formats, and the reference page.
 
+mod connections;
 mod exemplars;
 mod pods;
 
@@ -209,6 +210,8 @@ fn full() -> Metrics {
         hook.failure = Some(agent_core::report::HookFailure::Status);
         grace.floor_used = true;
     }
+    connections::put_into(&mut doubtful);
+    metrics.record(&connections::resets_of(&doubtful), at(131));
     finish(&metrics, killed(2, "db.service"), at(131));
     metrics.record(
         &Output::Tracked {
@@ -237,6 +240,10 @@ fn full() -> Metrics {
         program,
         refused: None,
     }]));
+    metrics.record_vital(&Vital::Seeing(&[(
+        crate::vital::ConnectionFact::ResetReasons,
+        true,
+    )]));
     metrics.record_vital(&Vital::ProgramsRan(&[crate::probes::RunStats {
         name: program.name,
         run_time: Duration::from_millis(1500),
@@ -280,7 +287,9 @@ fn the_table_and_the_scrape_agree() {
             })
             .unwrap_or_default();
         let labels: Vec<&str> = labels.into_iter().filter(|label| *label != "le").collect();
-        let who: &[&str] = match name.split_once("_termination_") {
+        let who: &[&str] = match name.split_once('_') {
+            // A number of the pod alone.
+            Some(("pod", _)) if sample.contains("scope=\"pod\"") => &["kind", "cgroup"],
             Some(("pod", _)) => &["kind", "container", "cgroup"],
             Some(("workload", _)) => &["workload_kind", "workload"],
             _ => &[],
@@ -293,6 +302,7 @@ fn the_table_and_the_scrape_agree() {
         page.contains("gracewatch_program_run_seconds_total{program=\"signal_generate\"} 1.5\n")
     );
     assert!(page.contains("gracewatch_records_lost_total{kind=\"exit\"} 2\n"));
+    assert!(page.contains("gracewatch_connection_fact_visible{fact=\"reset_reasons\"} 1\n"));
     assert!(page.contains("gracewatch_pods_known 7\n"));
     assert!(page.contains("gracewatch_kubernetes_events_total{result=\"sent\"} 1\n"));
     assert!(page.contains("gracewatch_kubernetes_events_total{result=\"failed\"} 0\n"));

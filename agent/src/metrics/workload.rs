@@ -1,7 +1,10 @@
 //! `workload_termination_*`: counters and histograms that outlive the subjects, bounded in the number of workloads.
 
+mod connections;
+
 use std::collections::BTreeMap;
 
+use agent_core::connection::ResetCount;
 use agent_core::report::{Hook, Report};
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as model;
 use prometheus_client::metrics::counter::Counter;
@@ -9,10 +12,14 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use prometheus_client::registry::Registry;
 
+use self::connections::Connections;
 use super::definition::{self as def, Definition};
 use super::exemplar::{Exemplars, Pointer};
-use super::label::{Labels, word};
-use super::retained::{duration, grace_after_hook, grace_used, is_incomplete};
+use super::label::{Labels, Who, word};
+use super::measured::{
+    at_stop_signal, duration, endpoint_lag, grace_after_hook, grace_used, is_completed_init,
+    is_incomplete, last_arrival, number,
+};
 
 /// Growth from one native bucket to the next: 10 % at the most, as Prometheus' own clients advise.
 const NATIVE_FACTOR: f64 = 1.1;
@@ -52,6 +59,10 @@ pub(super) struct Workload {
     duration: Distribution,
     grace_used: Distribution,
     grace_after_hook: Distribution,
+    at_stop_signal: Distribution,
+    last_arrival: Distribution,
+    endpoint_lag: Distribution,
+    connections: Connections,
     exemplars: Exemplars,
 }
 
@@ -75,6 +86,10 @@ impl Workload {
             duration: distribution(&def::WORKLOAD_DURATION),
             grace_used: distribution(&def::WORKLOAD_GRACE_USED),
             grace_after_hook: distribution(&def::WORKLOAD_GRACE_AFTER_HOOK),
+            at_stop_signal: distribution(&def::WORKLOAD_AT_STOP_SIGNAL),
+            last_arrival: distribution(&def::WORKLOAD_LAST_ARRIVAL),
+            endpoint_lag: distribution(&def::WORKLOAD_ENDPOINT_LAG),
+            connections: Connections::default(),
             exemplars: Exemplars::default(),
         }
     }
@@ -96,9 +111,13 @@ impl Workload {
             (&def::WORKLOAD_DURATION, &self.duration),
             (&def::WORKLOAD_GRACE_USED, &self.grace_used),
             (&def::WORKLOAD_GRACE_AFTER_HOOK, &self.grace_after_hook),
+            (&def::WORKLOAD_AT_STOP_SIGNAL, &self.at_stop_signal),
+            (&def::WORKLOAD_LAST_ARRIVAL, &self.last_arrival),
+            (&def::WORKLOAD_ENDPOINT_LAG, &self.endpoint_lag),
         ] {
             definition.register(registry, distribution.clone());
         }
+        self.connections.register(registry);
     }
 
     /// Puts the exemplars of the histograms into what is encoded.
@@ -108,7 +127,8 @@ impl Workload {
 
     /// Counts a finished termination. Gives whether its workload was one too many.
     pub(super) fn count(&self, known: &mut Known, report: &Report, workloads_max: usize) -> bool {
-        let (workload, evicted) = known.admit(report, workloads_max);
+        let who = Who::is(report);
+        let (workload, is_other) = known.admit(&who, workloads_max);
         let one_more = |family: &Count, labels| {
             family.get_or_create(&labels).inc();
         };
@@ -132,10 +152,30 @@ impl Workload {
         if report.grace.as_ref().is_some_and(|grace| grace.floor_used) {
             one_more(&self.floor_used, workload.clone());
         }
+        if is_completed_init(report) {
+            return is_other;
+        }
+        self.connections.count(&workload, report);
+        if let Some(advice) = report.advice.as_ref().filter(|_| !is_other) {
+            self.connections.advise(&workload, advice);
+        }
         if !is_incomplete(report) {
             self.measure(workload, report);
         }
-        evicted
+        is_other
+    }
+
+    /// Counts resets of a container. Gives whether its workload was one too many.
+    pub(super) fn count_resets(
+        &self,
+        known: &mut Known,
+        who: &Who<'_>,
+        resets: &[ResetCount],
+        workloads_max: usize,
+    ) -> bool {
+        let (workload, is_other) = known.admit(who, workloads_max);
+        self.connections.count_resets(&workload, resets);
+        is_other
     }
 
     fn measure(&self, workload: Labels, report: &Report) {
@@ -171,6 +211,21 @@ impl Workload {
                 &self.grace_after_hook,
                 grace_after_hook(report).map(seconds),
             ),
+            (
+                &def::WORKLOAD_AT_STOP_SIGNAL,
+                &self.at_stop_signal,
+                at_stop_signal(report).map(number),
+            ),
+            (
+                &def::WORKLOAD_LAST_ARRIVAL,
+                &self.last_arrival,
+                last_arrival(report).map(seconds),
+            ),
+            (
+                &def::WORKLOAD_ENDPOINT_LAG,
+                &self.endpoint_lag,
+                endpoint_lag(report).map(seconds),
+            ),
         ] {
             observe(definition, family, &workload, value);
         }
@@ -196,19 +251,18 @@ fn failed_hook(report: &Report) -> Option<(&Hook, agent_core::report::HookFailur
 
 impl Known {
     /// The labels to count under: the workload's own, or those of the rest when there is no room for another.
-    fn admit(&mut self, report: &Report, workloads_max: usize) -> (Labels, bool) {
-        let workload = Labels::of_workload(report);
+    fn admit(&mut self, who: &Who<'_>, workloads_max: usize) -> (Labels, bool) {
+        let workload = Labels::of_workload(who);
         if self.0.contains_key(&workload) {
             return (workload, false);
         }
-        let short_lived = report
+        let short_lived = who
             .pod
-            .as_ref()
             .is_some_and(|pod| SHORT_LIVED.contains(&pod.workload.kind.as_str()));
         let has_room = self.0.len() < workloads_max
             && (!short_lived || self.short_lived() < workloads_max.div_ceil(2));
         if !has_room {
-            return (Labels::of_other_workloads(report), true);
+            return (Labels::of_other_workloads(who), true);
         }
         self.0.insert(workload.clone(), short_lived);
         (workload, false)

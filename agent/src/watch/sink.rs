@@ -131,6 +131,7 @@ impl State {
             Vital::Counted(counts) => self.counts.lost = counts.lost.values().sum(),
             Vital::Scanned { .. }
             | Vital::Attached(_)
+            | Vital::Seeing(_)
             | Vital::ProgramsRan(_)
             | Vital::Undecodable(_)
             | Vital::UpdateFailed(_)

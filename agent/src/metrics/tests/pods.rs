@@ -7,8 +7,8 @@ use super::*;
 
 pub(super) const UID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 const ID: &str = "3f9c2a1b7d04e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e";
-const SUBJECT: &str = r#"namespace="shop",pod="web-7d4b9c6f5-x2x9k",container="app",role="main",container_id="3f9c2a1b7d04""#;
-const WORKLOAD: &str =
+pub(super) const SUBJECT: &str = r#"namespace="shop",pod="web-7d4b9c6f5-x2x9k",container="app",role="main",container_id="3f9c2a1b7d04""#;
+pub(super) const WORKLOAD: &str =
     r#"namespace="shop",workload_kind="Deployment",workload="web",container="app",role="main""#;
 
 /// A container of a Deployment's pod that was killed, as [`killed`] was.
@@ -44,7 +44,7 @@ fn with_id(mut report: Report, id: &str) -> Report {
     report
 }
 
-fn assert_lines(page: &str, lines: &[String]) {
+pub(super) fn assert_lines(page: &str, lines: &[String]) {
     for line in lines {
         assert!(
             page.lines().any(|found| found == line),

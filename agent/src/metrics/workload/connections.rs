@@ -1,0 +1,121 @@
+//! `workload_*` of connections: what is counted in finished terminations, what is advised, and resets in any phase.
+
+use std::sync::atomic::AtomicU64;
+
+use agent_core::connection::{Advice, Direction, ResetClass, ResetCount, Scope};
+use agent_core::report::Report;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::super::definition as def;
+use super::super::label::{Labels, UNKNOWN, word};
+use super::super::measured::{at_exit, number, signalled};
+use super::Count;
+
+type Number = Family<Labels, Gauge<f64, AtomicU64>>;
+
+/// The families. Clones share the series.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    reset: Count,
+    at_exit: Count,
+    finished: Count,
+    accepted_after: Count,
+    refused: Count,
+    advised_sleep: Number,
+    advised_grace: Number,
+    advice_from: Number,
+}
+
+impl Connections {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        def::WORKLOAD_AT_EXIT.register(registry, self.at_exit.clone());
+        def::WORKLOAD_FINISHED.register(registry, self.finished.clone());
+        def::WORKLOAD_ACCEPTED_AFTER.register(registry, self.accepted_after.clone());
+        def::WORKLOAD_REFUSED.register(registry, self.refused.clone());
+        def::WORKLOAD_ADVISED_SLEEP.register(registry, self.advised_sleep.clone());
+        def::WORKLOAD_ADVISED_GRACE.register(registry, self.advised_grace.clone());
+        def::WORKLOAD_ADVICE_FROM.register(registry, self.advice_from.clone());
+        def::WORKLOAD_RESETS.register(registry, self.reset.clone());
+    }
+
+    /// Counts those of a finished termination. What was measured is there at once, be it 0, so that the next one is seen as
+    /// a step.
+    pub(super) fn count(&self, workload: &Labels, report: &Report) {
+        let signalled = signalled(report);
+        let all = report.connections.as_ref();
+        let scoped = |scope| workload.clone().scoped(scope);
+        for (family, labels, count) in [
+            (&self.at_exit, workload.clone(), at_exit(report)),
+            (
+                &self.finished,
+                workload.clone(),
+                signalled.map(|all| all.finished),
+            ),
+            (
+                &self.accepted_after,
+                workload.clone(),
+                signalled.map(|all| all.accepted_after),
+            ),
+            (
+                &self.refused,
+                scoped(Scope::Container),
+                all.map(|all| all.refused),
+            ),
+            (
+                &self.refused,
+                scoped(Scope::Pod),
+                all.map(|all| all.refused_in_pod),
+            ),
+        ] {
+            if let Some(count) = count {
+                family.get_or_create(&labels).inc_by(count);
+            }
+        }
+    }
+
+    /// Shows the last advice.
+    pub(super) fn advise(&self, workload: &Labels, advice: &Advice) {
+        self.advised_sleep
+            .get_or_create(workload)
+            .set(advice.pre_stop_sleep.as_secs_f64());
+        self.advice_from
+            .get_or_create(workload)
+            .set(number(advice.terminations));
+        match advice.grace {
+            Some(grace) => {
+                self.advised_grace
+                    .get_or_create(workload)
+                    .set(grace.as_secs_f64());
+            }
+            // The one before does not hold any more.
+            None => {
+                self.advised_grace.remove(workload);
+            }
+        }
+    }
+
+    /// Counts further resets.
+    pub(super) fn count_resets(&self, workload: &Labels, resets: &[ResetCount]) {
+        for ResetCount { class, count } in resets {
+            self.reset
+                .get_or_create(&with_class(workload.clone(), class))
+                .inc_by(*count);
+        }
+    }
+}
+
+/// The labels of a reset. What made it and why is told only of one that the container's side sent.
+fn with_class(workload: Labels, class: &ResetClass<String>) -> Labels {
+    let labels = workload
+        .and("phase", word(class.phase))
+        .and("direction", word(class.direction));
+    let labels = match class.direction {
+        Direction::Sent => labels
+            .and("mode", word(class.mode))
+            .and("reason", class.reason.as_deref().unwrap_or(UNKNOWN)),
+        Direction::Received => labels,
+    };
+    labels.scoped(class.scope)
+}
