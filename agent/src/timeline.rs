@@ -4,26 +4,29 @@
 
 mod bar;
 mod duration;
+mod moments;
 mod name;
 mod open;
 mod paint;
 mod phase;
 mod row;
+mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod words;
 
 use agent_core::report::{Doubt, Outcome, Report};
 
 use self::bar::Scale;
-use self::phase::Phase;
 use self::row::Row;
 use crate::terminal::text::{self, Line};
 use crate::terminal::{DIM, STRONG};
 
 pub use self::duration::human;
+pub use self::moments::LEGEND;
 pub use self::name::name;
 pub use self::open::render_open;
 pub(crate) use self::words::trigger;
@@ -39,13 +42,14 @@ const NAME_MIN: usize = 20;
 const LABEL: usize = 8;
 
 /// Draws a report as a timeline: a heading, one row for each event with the phase that it began as a bar to scale,
+/// one for each kind of reset with a sign for each of them,
 /// the verdict in words, who did what, the findings and the doubts. Ends with a newline.
 ///
 /// A report in progress is drawn up to the last fact that it holds.
 pub fn render(report: &Report, style: &Style) -> String {
     let mut out = heading(report, style);
     out.push('\n');
-    for line in bars(&row::rows(report, None), style) {
+    for line in bars(&rows::rows(report, None), style) {
         out.push_str(&line);
         out.push('\n');
     }
@@ -110,7 +114,9 @@ impl Columns {
         };
         let time = widest(passed).max(8);
         let event = widest(|row, _| row.event.clone());
-        let duration = widest(|row, _| row.duration_text()).max(8);
+        let right =
+            |row: &Row, _: &Scale| row.right().map_or_else(String::new, |(number, _)| number);
+        let duration = widest(right).max(8);
         let taken = 2 + time + 2 + event + 2 + 1 + duration + 1 + NAME;
         Self {
             time,
@@ -152,14 +158,18 @@ fn bar_line(row: &Row, scale: &Scale, columns: &Columns, style: &Style) -> Strin
         line.plain(&" ".repeat(blank));
         line.painted(paint::of_phase(row.phase), &cells);
     }
-    if row.phase != Phase::Over {
-        let duration = row.duration_text();
-        line.fill_to(
-            bar_begin + columns.bar + 1 + columns.duration.saturating_sub(text::width(&duration)),
+    if let Some(moments) = &row.moments {
+        line.painted(
+            paint::of_sign(moments.sign),
+            &moments.cells(scale, columns.bar),
         );
-        line.plain(&duration);
+    }
+    if let Some((number, word)) = row.right() {
+        let blank = columns.duration.saturating_sub(text::width(&number));
+        line.fill_to(bar_begin + columns.bar + 1 + blank);
+        line.plain(&number);
         line.plain(" ");
-        line.painted(DIM, row.phase.name());
+        line.painted(DIM, word);
     }
     line.end()
 }

@@ -98,6 +98,11 @@ fn plain_ascii(text: &str) -> String {
             'µ' => 'u',
             '·' => '-',
             '…' | '≈' => '~',
+            '↑' => '^',
+            '↓' => 'v',
+            '×' => 'x',
+            '●' => 'o',
+            '◆' => '*',
             ascii if ascii.is_ascii() => ascii,
             _ => '?',
         })

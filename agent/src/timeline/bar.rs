@@ -22,6 +22,11 @@ impl Scale {
         let parts = u128::try_from(parts).unwrap_or(u128::MAX);
         usize::try_from(passed * parts / whole).unwrap_or(usize::MAX)
     }
+
+    /// In which of so many columns a time lies, the last one if it is the end.
+    pub(super) fn column(&self, at: Timestamp, columns: usize) -> usize {
+        self.place(at, columns).min(columns.saturating_sub(1))
+    }
 }
 
 /// The columns left of a bar, and the bar. It begins in the column in which the bar of the phase before ended, and
@@ -32,8 +37,7 @@ pub(super) fn span(
     columns: usize,
     style: &Style,
 ) -> (usize, String) {
-    let last = columns.saturating_sub(1);
-    let begin = scale.place(from, columns).min(last);
+    let begin = scale.column(from, columns);
     if !style.unicode {
         let end = scale.place(to, columns).max(begin + 1);
         return (begin, "#".repeat(end - begin));

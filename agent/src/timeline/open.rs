@@ -4,10 +4,13 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
 use super::bar::Scale;
+use super::moments::Sign;
 use super::name::short_name;
 use super::paint;
 use super::phase::Phase;
-use super::row::{Row, rows, scale};
+use super::row::{Row, scale};
+use super::rows::rows;
+use super::traffic::sign_of;
 use super::words;
 use crate::terminal::text::{self, Line};
 use crate::terminal::{DIM, NORMAL, STRONG, Style};
@@ -21,8 +24,8 @@ const LASTED: usize = 10;
 const NAME_MIN: usize = 18;
 const NAME_MAX: usize = 64;
 
-/// Draws an open termination in one line: whose it is, its phases so far to scale in one bar, how long it has lasted,
-/// what it waits for. No newline.
+/// Draws an open termination in one line: whose it is, its phases so far to scale in one bar with a sign where it was
+/// reset (see [`LEGEND`](super::LEGEND)), how long it has lasted, what it waits for. No newline.
 pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
     let rows = rows(report, Some(now));
     let bar = if style.width < 90 { 12 } else { 18 };
@@ -33,9 +36,14 @@ pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
     line.painted(STRONG, &short_name(report, name));
     line.fill_to(NUMBER + name + 1);
     if let Some(scale) = scale(&rows, Some(now)) {
-        for column in 0..bar {
-            let phase = phase_at(&rows, &scale, (column, bar));
-            line.painted(phase.map_or(NORMAL, paint::of_phase), texture(phase, style));
+        let resets = resets(report, &scale, bar);
+        for (column, reset) in resets.into_iter().enumerate() {
+            if let Some(sign) = reset {
+                line.painted(paint::of_sign(sign), &sign.drawn().to_string());
+            } else {
+                let phase = phase_at(&rows, &scale, (column, bar));
+                line.painted(phase.map_or(NORMAL, paint::of_phase), texture(phase, style));
+            }
         }
     }
     line.fill_to(NUMBER + name + 1 + bar);
@@ -55,6 +63,19 @@ fn tenths(report: &Report, now: Timestamp) -> String {
         .unwrap_or_else(|| now.since(report.started_at));
     let tenths = lasted.as_millis() / 100;
     format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+/// Of each column the reset that is drawn over it: of several kinds the one that tells most of the container.
+fn resets(report: &Report, scale: &Scale, columns: usize) -> Vec<Option<Sign>> {
+    let mut drawn = vec![None; columns];
+    let marks = report.connections.iter().flat_map(|one| &one.marks);
+    for mark in marks {
+        let (column, sign) = (scale.column(mark.at, columns), sign_of(mark));
+        if let Some(cell) = drawn.get_mut(column) {
+            *cell = Some(cell.map_or(sign, |before: Sign| before.min(sign)));
+        }
+    }
+    drawn
 }
 
 /// The phase in the middle of a column: the one that began last of those that had not ended.

@@ -2,10 +2,11 @@
 
 use agent_core::report::Outcome;
 
+use super::moments::Sign;
 use super::phase::Phase;
-use super::row::{Mark, Row};
+use super::row::{News, Row};
 use super::words::FactKind;
-use crate::terminal::{BAD, CALM, DIM, GOOD, NORMAL, ODD};
+use crate::terminal::{BAD, CALM, DIM, GOOD, NORMAL, ODD, STRONG};
 
 pub(super) const fn of_outcome(outcome: Outcome) -> anstyle::Style {
     match outcome {
@@ -32,10 +33,18 @@ pub(super) const fn of_phase(phase: Phase) -> anstyle::Style {
 }
 
 pub(super) const fn of_event(row: &Row) -> anstyle::Style {
-    match row.mark {
-        Mark::Good => GOOD,
-        Mark::Bad => BAD,
-        Mark::Neutral => NORMAL,
+    match row.news {
+        News::Good => GOOD,
+        News::Bad => BAD,
+        News::Neutral => NORMAL,
+    }
+}
+
+pub(super) const fn of_sign(sign: Sign) -> anstyle::Style {
+    match sign {
+        Sign::Sent | Sign::Received | Sign::Refused => BAD.bold(),
+        Sign::Arrival => STRONG,
+        Sign::Endpoint => CALM.bold(),
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use agent_core::connection::{
+    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, ResetMark, Scope,
+};
 use agent_core::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
 use agent_core::pod::{Role, Workload};
 use agent_core::report::{
-    Finding, FindingKind, Grace, Hook, HookFailure, HookKind, HookMethod, Kill, KillCause,
-    MainExit, MainProcess, Outcome, PodRef, Report, Sender, Start, StopSignal, Subject,
+    Endpoint, Finding, FindingKind, Grace, Hook, HookFailure, HookKind, HookMethod, Kill,
+    KillCause, MainExit, MainProcess, Outcome, PodRef, Report, Sender, Start, StopSignal, Subject,
     SubjectKind, Trigger,
 };
 use agent_core::signal::Signal;
@@ -211,5 +214,74 @@ pub(crate) fn ignored() -> Report {
         "The kernel discarded SIGTERM: the main process is PID 1 of its namespace and has no handler for it.",
         "Install a handler for SIGTERM, or start the program through tini or `docker run --init`.",
     )];
+    report
+}
+
+/// A reset that the kernel gives this reason for; `None` is one received.
+pub(crate) fn class(phase: Phase, reason: Option<(Mode, &str)>) -> ResetClass<String> {
+    ResetClass {
+        phase,
+        direction: reason.map_or(Direction::Received, |_reason| Direction::Sent),
+        mode: reason.map_or(Mode::Unknown, |(mode, _name)| mode),
+        scope: Scope::Container,
+        reason: reason.map(|(_mode, name)| name.to_owned()),
+    }
+}
+
+pub(crate) fn mark(micros: u64, class: ResetClass<String>, refused: bool) -> ResetMark {
+    ResetMark {
+        at: at(micros),
+        class,
+        refused,
+        local_port: 8080,
+        peer: None,
+    }
+}
+
+/// A server behind a Service that exits at once on the stop signal: some of its connections are cut, and more come until
+/// the endpoint's withdrawal has reached everybody.
+pub(crate) fn cut_off() -> Report {
+    let mut report = of_pod(report(Outcome::Graceful));
+    report.stop_signal = Some(stop(0, Delivery::Delivered, Handler::Custom));
+    report.exit = Some(exit(400_000, ExitStatus::Code(0)));
+    report.released_at = Some(at(402_000));
+    report.grace = Some(grace(30, 30, false));
+    let unread = || Some((Mode::Active, "tcp_abort_on_close"));
+    let refused = || class(Phase::Closing, Some((Mode::Passive, "no_socket")));
+    let count = |class, count| ResetCount { class, count };
+    let mut marks = vec![
+        mark(50_000, class(Phase::Stopping, None), false),
+        mark(120_000, class(Phase::Stopping, unread()), false),
+    ];
+    marks.extend((0..3).map(|one| mark(400_100 + one, class(Phase::Closing, unread()), false)));
+    marks.extend((0..11).map(|one| mark(430_000 + 40 * one * one * one, refused(), true)));
+    report.connections = Some(Connections {
+        at_stop_signal: 12,
+        at_exit: 3,
+        finished: 21,
+        accepted_in_hook: 2,
+        accepted_after: 14,
+        last_arrival_at: Some(at(730_000)),
+        unlistened_at: Some(at(400_050)),
+        refused: 57,
+        refused_in_pod: 0,
+        resets: vec![
+            count(class(Phase::Running, None), 6),
+            count(class(Phase::Stopping, unread()), 1),
+            count(class(Phase::Stopping, None), 1),
+            count(class(Phase::Closing, unread()), 3),
+            count(refused(), 57),
+        ],
+        marks,
+    });
+    report.endpoint = Some(Endpoint {
+        unready_at: Some(at(90_000)),
+        terminating_at: Some(at(90_000)),
+    });
+    report.advice = Some(Advice {
+        terminations: 40,
+        pre_stop_sleep: Duration::from_secs(2),
+        grace: Some(Duration::from_secs(6)),
+    });
     report
 }

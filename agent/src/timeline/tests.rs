@@ -5,6 +5,7 @@
 )]
 
 mod pods;
+mod traffic;
 
 use agent_core::event::{Delivery, ExitStatus, Handler};
 use agent_core::report::{Doubt, FindingKind, KillCause, Outcome, Report, SubjectKind};

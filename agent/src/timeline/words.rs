@@ -3,6 +3,9 @@
 mod doubt;
 mod fact;
 mod hook;
+mod reason;
+mod reset;
+mod traffic;
 mod trigger;
 mod verdict;
 
@@ -13,6 +16,7 @@ use crate::terminal::Style;
 
 pub(super) use self::fact::{Fact, FactKind, facts};
 pub(super) use self::hook::{has_run, hook_event};
+pub(super) use self::traffic::counted_to_the_end;
 pub(super) use self::trigger::asked;
 pub(crate) use self::trigger::trigger;
 pub(super) use self::verdict::{next_step, verdict};

@@ -68,6 +68,13 @@ impl<W: Write> Live<W> {
         if counts.lost > 0 {
             line.painted(ODD, &format!(" · {} records lost", counts.lost));
         }
+        let has_marks = |report: &Report| {
+            let connections = report.connections.as_ref();
+            connections.is_some_and(|one| !one.marks.is_empty())
+        };
+        if self.open.values().take(room).any(has_marks) {
+            line.painted(DIM, &format!(" · {}", timeline::LEGEND));
+        }
         lines.push(line.end());
         lines
     }

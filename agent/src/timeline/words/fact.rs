@@ -5,7 +5,7 @@ use agent_core::pod::Role;
 use agent_core::report::{KillCause, MainProcess, Report, Sender};
 
 use super::trigger::trigger;
-use super::{doubt, hook};
+use super::{doubt, hook, traffic};
 use crate::terminal::{Style, text};
 
 /// Columns of a command line; the report has all of it.
@@ -28,7 +28,7 @@ pub(in crate::timeline) enum FactKind {
     Doubt,
 }
 
-fn fact(kind: FactKind, label: impl Into<String>, text: String) -> Fact {
+pub(super) fn fact(kind: FactKind, label: impl Into<String>, text: String) -> Fact {
     Fact {
         kind,
         label: label.into(),
@@ -66,6 +66,7 @@ pub(in crate::timeline) fn facts(report: &Report) -> Vec<Fact> {
     );
     facts.extend(stop_signal(report));
     facts.extend(kill(report));
+    facts.extend(traffic::facts(report));
     facts.push(fact(FactKind::Fact, "cgroup", report.subject.path.clone()));
     facts
 }

@@ -1,0 +1,217 @@
+//! Connections: signs to scale, and what is said of them.
+
+use std::time::Duration;
+
+use agent_core::connection::{
+    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope,
+};
+use agent_core::report::Endpoint;
+
+use super::*;
+
+#[test]
+fn resets_and_arrivals_of_a_server_that_is_cut_off() {
+    check(
+        &sample::cut_off(),
+        expect![[r#"
+            #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                  ✔ GRACEFUL  900 ms
+                   0 s  pod deleted       █████████████                      500 ms waiting
+                500 ms  SIGTERM                        ██████████▍           400 ms stopping
+                550 ms  ↓ reset received                ↓                         1 in all
+                590 ms  ◆ not ready                      ◆
+                620 ms  ↑ resets sent                     ↑      3                4 in all
+                900 ms  exit 0                                   ▏          2.00 ms closing
+                902 ms  released
+                930 ms  × refused                                 +×             57 in all
+               1.230 s  ● last arrival                                   ●
+              Exited by itself with status 0, 400 ms after SIGTERM; its grace is 30 s.
+              pod       shop/web-7d4b9c6f5-x2x9k · container app · Deployment web
+              why       the pod was deleted
+              main      sleep 10m · pid 4711, PID 1 of its namespace
+              SIGTERM   from runc (pid 4790, child of containerd-shim) · it has a handler
+              open      12 connections at SIGTERM · until the exit 21 ended by FIN, 3 were
+                        left
+              arrivals  2 accepted before SIGTERM · 14 accepted after SIGTERM · the last
+                        connection came 1.230 s after the deletion
+              refused   57 attempts · its last listener was closed 900 ms after the deletion
+              reset     ↑ 57 sent in answer to a packet: nothing listens there, or the
+                        connection is no more (no_socket) · closing
+              reset     ↑ 4 sent by the program or its death: closed while data was unread
+                        (tcp_abort_on_close) · 1 stopping, 3 closing
+              reset     ↓ 1 received · stopping
+              reset     62 in all, of which the first 16 are in the picture · 6 before,
+                        while it was running
+              endpoint  not ready and terminating 590 ms after the deletion · connections
+                        came for 640 ms more
+              so far    99 % of 40 terminations would have been covered by a preStop sleep
+                        of 2 s; a grace period of 6 s would have sufficed
+              cgroup    /system.slice/docker-3f9c.scope
+        "#]],
+    );
+}
+
+#[test]
+fn signs_without_unicode() {
+    let style = Style {
+        unicode: false,
+        ..Style::PLAIN
+    };
+    let drawn = render(&sample::cut_off(), &style);
+    assert!(drawn.is_ascii());
+    let picture: Vec<_> = drawn.lines().take(10).collect();
+    expect![[r#"
+        #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                    GRACEFUL  900 ms
+               0 s  pod deleted       #############                      500 ms waiting
+            500 ms  SIGTERM                        ##########            400 ms stopping
+            550 ms  v reset received                v                         1 in all
+            590 ms  * not ready                      *
+            620 ms  ^ resets sent                     ^      3                4 in all
+            900 ms  exit 0                                   #          2.00 ms closing
+            902 ms  released
+            930 ms  x refused                                 +x             57 in all
+           1.230 s  o last arrival                                   o"#]]
+    .assert_eq(&picture.join("\n"));
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    let style = Style {
+        colors: true,
+        ..Style::PLAIN
+    };
+    let drawn = render(&sample::cut_off(), &style);
+    assert_eq!(
+        without_escapes(&drawn),
+        render(&sample::cut_off(), &Style::PLAIN)
+    );
+}
+
+/// What is said of connections, one fact a line.
+fn said(report: &Report) -> String {
+    let labels = ["open", "arrivals", "refused", "reset", "endpoint", "so far"];
+    let facts = words::facts(report).into_iter();
+    let of_traffic = facts.filter(|fact| labels.contains(&fact.label.as_str()));
+    let lines = of_traffic.map(|fact| format!("{}: {}\n", fact.label, fact.text));
+    lines.collect()
+}
+
+#[test]
+fn nothing_is_said_of_what_was_not_counted() {
+    assert_eq!(said(&sample::seed()), "");
+    let mut report = sample::cut_off();
+    report.doubts = vec![Doubt::ConnectionsMissing];
+    report.endpoint = None;
+    report.advice = None;
+    assert_eq!(said(&report), "");
+}
+
+#[test]
+fn a_shutdown_in_order_is_short() {
+    let mut report = sample::seed();
+    report.connections = Some(Connections::default());
+    let mut drained = report.clone();
+    if let Some(connections) = &mut drained.connections {
+        connections.at_stop_signal = 1;
+        connections.finished = 1;
+        connections.resets = vec![ResetCount {
+            class: sample::class(Phase::Running, None),
+            count: 6,
+        }];
+    }
+    expect![[r#"
+        reset: no connection was reset
+
+        open: 1 connection at SIGTERM · until the exit 1 ended by FIN, 0 were left
+        reset: no connection was reset · 6 before, while it was running
+    "#]]
+    .assert_eq(&(said(&report) + "\n" + &said(&drained)));
+}
+
+#[test]
+fn a_reset_of_the_pod_is_nobodys_and_unknown_reasons_are_told_as_they_are() {
+    let mut report = sample::report(Outcome::ForceKilled);
+    report.kill = Some(sample::kill(0, KillCause::NoStopSignal));
+    report.exit = Some(sample::exit(900, KILLED));
+    let of_pod = |reason| ResetClass {
+        scope: Scope::Pod,
+        ..sample::class(Phase::Closing, reason)
+    };
+    let count = |class, count| ResetCount { class, count };
+    let unknown = ResetClass {
+        direction: Direction::Sent,
+        ..sample::class(Phase::Stopping, None)
+    };
+    report.connections = Some(Connections {
+        at_stop_signal: 4,
+        at_exit: 4,
+        last_arrival_at: Some(at(700_000)),
+        refused_in_pod: 3,
+        resets: vec![
+            count(of_pod(Some((Mode::Passive, "no_socket"))), 3),
+            count(
+                sample::class(Phase::Closing, Some((Mode::Active, "tcp_new_reason"))),
+                2,
+            ),
+            count(unknown, 1),
+        ],
+        ..Connections::default()
+    });
+    report.endpoint = Some(Endpoint {
+        unready_at: None,
+        terminating_at: None,
+    });
+    report.advice = Some(Advice {
+        terminations: 20,
+        pre_stop_sleep: Duration::ZERO,
+        grace: None,
+    });
+    expect![[r#"
+        open: 4 connections at SIGKILL · until the exit 0 ended by FIN, 4 were left
+        arrivals: the last connection came 700 ms after SIGKILL
+        refused: 3 at other ports of its pod, of which container is not known
+        reset: ↑ 3 sent in answer to a packet: nothing listens there, or the connection is no more (no_socket) · by its pod, of which container is not known · closing
+        reset: ↑ 2 sent by the program or its death: tcp_new_reason · closing
+        reset: ↑ 1 sent · stopping
+        endpoint: it stayed ready
+        so far: 99 % of 20 terminations would have needed no preStop sleep; what grace period they need is not known, since too many were killed
+    "#]].assert_eq(&said(&report));
+}
+
+#[test]
+fn an_endpoint_that_was_out_before_is_not_drawn() {
+    let mut report = sample::cut_off();
+    let before = report.started_at.0 - 60_000_000_000;
+    report.endpoint = Some(Endpoint {
+        unready_at: Some(Timestamp(before)),
+        terminating_at: None,
+    });
+    assert!(!render(&report, &Style::PLAIN).contains("◆"));
+    assert!(said(&report).contains("not ready 1 min 00 s before the deletion"));
+}
+
+#[test]
+fn open_terminations_with_resets() {
+    let mut report = sample::cut_off();
+    report.outcome = Outcome::InProgress;
+    report.exit = None;
+    report.released_at = None;
+    let mut lines = String::new();
+    for unicode in [true, false] {
+        let style = Style {
+            unicode,
+            ..Style::PLAIN
+        };
+        lines.push_str(render_open(&report, at(900_000), &style).trim_start());
+        lines.push('\n');
+    }
+    expect![[r#"
+        #3  shop/web-7d4…5-x2x9k/app ░░░░↓↑█↑×███   1.4 s  SIGTERM, SIGKILL in 29.1 s
+        #3  shop/web-7d4~5-x2x9k/app ....v^#^x###   1.4 s  SIGTERM, SIGKILL in 29.1 s
+    "#]]
+    .assert_eq(&lines);
+    let drawn = render(&report, &Style::PLAIN);
+    assert!(
+        !drawn.contains("in all") && drawn.contains("↑ resets sent"),
+        "{drawn}"
+    );
+}

@@ -1,0 +1,130 @@
+//! Resets in words: how many of each kind, by whom, why, and in which phases.
+
+use agent_core::connection::{Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope};
+
+use super::reason::gloss;
+use super::traffic::counted;
+use crate::timeline::moments::Sign;
+
+/// Kinds of resets that are told one by one; the report has all of them.
+const KINDS_MAX: usize = 6;
+
+/// Resets of one kind, in all phases.
+struct Kind<'a> {
+    class: &'a ResetClass<String>,
+    phases: Vec<(Phase, u64)>,
+}
+
+impl Kind<'_> {
+    fn is_of(&self, other: &ResetClass<String>) -> bool {
+        let class = self.class;
+        (class.direction, class.mode, class.scope, &class.reason)
+            == (other.direction, other.mode, other.scope, &other.reason)
+    }
+
+    fn count(&self) -> u64 {
+        self.phases.iter().map(|(_phase, count)| count).sum()
+    }
+
+    /// `↑ 5 sent by its end: closed while data was unread (tcp_abort_on_close) · 2 stopping, 3 closing`
+    fn text(&self) -> String {
+        let class = self.class;
+        let (sign, what) = match (class.direction, class.mode) {
+            (Direction::Received, _) => (Sign::Received, "received"),
+            (Direction::Sent, Mode::Active) => (Sign::Sent, "sent by the program or its death"),
+            (Direction::Sent, Mode::Passive) => (Sign::Sent, "sent in answer to a packet"),
+            (Direction::Sent, Mode::Unknown) => (Sign::Sent, "sent"),
+        };
+        let reason = class.reason.as_ref().map(|name| match gloss(name) {
+            Some(gloss) => format!(": {gloss} ({name})"),
+            None => format!(": {name}"),
+        });
+        let of_pod = match class.scope {
+            Scope::Container => "",
+            Scope::Pod => " · by its pod, of which container is not known",
+        };
+        format!(
+            "{} {} {what}{}{of_pod} · {}",
+            sign.drawn(),
+            self.count(),
+            reason.unwrap_or_default(),
+            self.by_phase()
+        )
+    }
+
+    fn by_phase(&self) -> String {
+        let name = |phase| match phase {
+            Phase::Running => "running",
+            Phase::Hook => "hook",
+            Phase::Stopping => "stopping",
+            Phase::Closing => "closing",
+        };
+        match self.phases.as_slice() {
+            [(phase, _count)] => name(*phase).to_owned(),
+            several => {
+                let parts = several
+                    .iter()
+                    .map(|(phase, count)| format!("{count} {}", name(*phase)));
+                parts.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+}
+
+/// The resets of its shutdown, the most frequent kinds first.
+fn kinds(resets: &[ResetCount]) -> Vec<Kind<'_>> {
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
+    for reset in resets {
+        if reset.class.phase == Phase::Running || reset.count == 0 {
+            continue;
+        }
+        let phase = (reset.class.phase, reset.count);
+        match kinds.iter_mut().find(|kind| kind.is_of(&reset.class)) {
+            Some(kind) => kind.phases.push(phase),
+            None => kinds.push(Kind {
+                class: &reset.class,
+                phases: vec![phase],
+            }),
+        }
+    }
+    for kind in &mut kinds {
+        kind.phases.sort_unstable();
+    }
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count()));
+    kinds
+}
+
+/// What was reset in its shutdown, by whom and why; that nothing was, if so.
+pub(super) fn texts(connections: &Connections) -> Vec<String> {
+    let while_running: u64 = connections
+        .resets
+        .iter()
+        .filter(|one| one.class.phase == Phase::Running)
+        .map(|one| one.count)
+        .sum();
+    let before = counted(while_running, |count| {
+        format!(" · {count} before, while it was running")
+    })
+    .unwrap_or_default();
+    let kinds = kinds(&connections.resets);
+    if kinds.is_empty() {
+        return vec![format!("no connection was reset{before}")];
+    }
+    let total: u64 = kinds.iter().map(Kind::count).sum();
+    let (told, rest) = kinds.split_at(kinds.len().min(KINDS_MAX));
+    let mut texts: Vec<_> = told.iter().map(Kind::text).collect();
+    if !rest.is_empty() {
+        let count = rest.iter().map(Kind::count).sum::<u64>();
+        texts.push(format!("{count} of {} other kinds", rest.len()));
+    }
+    let drawn = u64::try_from(connections.marks.len()).unwrap_or(u64::MAX);
+    if (1..total).contains(&drawn) {
+        texts.push(format!(
+            "{total} in all, of which the first {drawn} are in the picture"
+        ));
+    }
+    if let Some(last) = texts.last_mut() {
+        last.push_str(&before);
+    }
+    texts
+}
