@@ -96,13 +96,43 @@ fn no_event_from_a_guess() {
         ["PreStopHookFailed"]
     );
     for doubt in Doubt::ALL {
-        if !matches!(doubt, Doubt::HookUncertain | Doubt::GraceUnknown) {
+        let harmless = [
+            Doubt::HookUncertain,
+            Doubt::GraceUnknown,
+            Doubt::ConnectionsMissing,
+        ];
+        if !harmless.contains(&doubt) {
             assert!(reasons(&report(&kinds, &[doubt])).is_empty(), "{doubt:?}");
         }
     }
     let mut no_pod = report(&kinds, &[]);
     no_pod.pod = None;
     assert!(notes(&no_pod).is_empty());
+}
+
+#[test]
+fn what_its_clients_felt_is_an_event_if_it_was_counted() {
+    let kinds = [
+        FindingKind::TooSlow,
+        FindingKind::EndpointRace,
+        FindingKind::ConnectionsReset,
+    ];
+    let seen = report(&kinds, &[]);
+    let of_connections = ["ConnectionsAfterStop", "ConnectionsReset"];
+    assert_eq!(reasons(&seen)[1..], of_connections);
+    for note in &notes(&seen)[1..] {
+        assert_eq!(note.message, "Container web: It did. Change it.");
+        assert!(matches!(note.event().type_, EventType::Warning));
+    }
+    assert_eq!(
+        reasons(&report(&kinds, &[Doubt::ConnectionsMissing])),
+        ["GracePeriodExceeded"]
+    );
+    assert_eq!(
+        reasons(&report(&kinds, &[Doubt::GraceUnknown])),
+        of_connections,
+        "what was reset does not rest on the grace period"
+    );
 }
 
 #[test]
