@@ -1,6 +1,7 @@
 //! Label sets. Free text only where a subject or a workload is named; everything else is one of a fixed set.
 //!
-//! Which labels name what: docs/decisions/0001-metric-labels-in-local-mode.md and 0011-metric-labels-of-pods.md.
+//! Which labels name what: docs/decisions/0001-metric-labels-in-local-mode.md, 0011-metric-labels-of-pods.md and
+//! 0018-metric-labels-of-connections.md.
 
 use std::fmt;
 

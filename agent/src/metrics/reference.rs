@@ -27,6 +27,9 @@ earlier pod of the same name. `role` is `main`, `init`, `sidecar` or `ephemeral`
 missing where the pod's status never named the container's id. Why:
 [decisions/0001](decisions/0001-metric-labels-in-local-mode.md), [decisions/0011](decisions/0011-metric-labels-of-pods.md).
 
+With `scope="pod"` a number is of the pod as a whole, and `container` and `role` are absent: a refused connection attempt has no
+socket, so it is not known of which container. Why: [decisions/0018](decisions/0018-metric-labels-of-connections.md).
+
 Buckets of the histograms carry exemplars (OpenMetrics and protobuf) that name the `pod`, `namespace` and `container` last
 counted in them; without Kubernetes the `container`. A name that does not fit into OpenMetrics' 128 characters is left out.
 "#;
