@@ -1,8 +1,9 @@
-//! The Kubernetes API: which pods there are on this node and what its kubelet says of them comes in, Events on pods go
-//! out. On a thread and a runtime of its own, so that a slow API server never keeps the event loop from the ring buffer.
+//! The Kubernetes API: which pods there are on this node, what its kubelet says of them, and whether they are given
+//! traffic comes in, Events on pods go out. On a thread and a runtime of its own, so that a slow API server never keeps the event loop from the ring buffer.
 
 mod access;
 mod args;
+mod endpoints;
 mod facts;
 mod failure;
 mod follow;
@@ -14,6 +15,7 @@ mod owners;
 mod pods;
 mod post;
 mod reduce;
+mod slices;
 mod survey;
 
 use std::cell::RefCell;
@@ -134,9 +136,15 @@ async fn watch(access: &Access, facts: &Facts) {
             kubelet::watch(access, &known, facts).await;
         }
     };
+    let slices = async {
+        if access.endpoint_slices {
+            slices::watch(access, facts).await;
+        }
+    };
     tokio::join!(
         pods::watch(access, &known, unsure, facts),
         owners::look_up(access, &known, asked, facts),
         kubelet,
+        slices,
     );
 }

@@ -18,11 +18,11 @@ mod listener;
 use std::time::Duration;
 
 use agent_core::input::Input;
-use agent_core::pod::KubeletEventKind;
+use agent_core::pod::{EndpointState, KubeletEventKind};
 use serde_json::json;
 
 use self::fake::{Cluster, Server};
-use self::listener::{Listener, killing, pod, terminating};
+use self::listener::{Listener, killing, pod, slice, terminating};
 
 #[tokio::test]
 async fn down_at_the_start_then_listed() {
@@ -179,10 +179,90 @@ async fn kubelet_events_of_this_node_are_told_once() {
     listener.nothing_more().await;
 }
 
+const READY: EndpointState = EndpointState {
+    ready: true,
+    serving: true,
+    terminating: false,
+};
+const DRAINING: EndpointState = EndpointState {
+    ready: false,
+    serving: true,
+    terminating: true,
+};
+const GONE: EndpointState = EndpointState {
+    ready: false,
+    serving: false,
+    terminating: true,
+};
+
+#[tokio::test]
+async fn endpoints_of_this_node_are_told_as_they_change() {
+    let cluster = Cluster::new();
+    cluster.put("endpointslices", slice("s", "node-1", "a", READY));
+    cluster.put("endpointslices", slice("t", "node-2", "b", READY));
+    let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
+    let mut listener = Listener::start(server.address);
+    listener.endpoint("a", READY).await;
+    assert_eq!(cluster.requests("list endpointslices "), 1);
+    cluster.put("endpointslices", slice("t", "node-2", "b", DRAINING));
+    cluster.put("endpointslices", slice("s", "node-1", "a", DRAINING));
+    listener.endpoint("a", DRAINING).await;
+    cluster.cut();
+    cluster.put("endpointslices", slice("s", "node-1", "c", READY));
+    listener.endpoint("a", GONE).await;
+    listener.endpoint("c", READY).await;
+    listener.nothing_more().await;
+    assert_eq!(
+        cluster.requests("list endpointslices "),
+        1,
+        "it was resumed"
+    );
+}
+
+#[tokio::test]
+async fn after_gone_only_endpoints_that_changed_are_told() {
+    let cluster = Cluster::new();
+    for pod in ["changes", "goes", "stays"] {
+        cluster.put("endpointslices", slice(pod, "node-1", pod, READY));
+    }
+    let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
+    let mut listener = Listener::start(server.address);
+    for pod in ["changes", "goes", "stays"] {
+        listener.endpoint(pod, READY).await;
+    }
+    let address = server.stop();
+    listener.until_watching("endpointslices", false).await;
+    cluster.put(
+        "endpointslices",
+        slice("changes", "node-1", "changes", DRAINING),
+    );
+    cluster.delete("endpointslices", slice("goes", "node-1", "goes", READY));
+    cluster.forget();
+    let _server = Server::start(&cluster, address);
+    listener.endpoint("changes", DRAINING).await;
+    listener.endpoint("goes", GONE).await;
+    listener.nothing_more().await;
+    listener.until_watching("endpointslices", true).await;
+    assert_eq!(cluster.requests("list endpointslices "), 2);
+}
+
+#[tokio::test]
+async fn endpoint_slices_are_not_asked_for_where_they_are_not_wanted() {
+    let cluster = Cluster::new();
+    cluster.put("pods", pod("a"));
+    cluster.put("endpointslices", slice("s", "node-1", "a", READY));
+    let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
+    let mut listener = Listener::start_with(server.address, false);
+    listener.pod("a", true).await;
+    listener.nothing_more().await;
+    assert_eq!(cluster.requests("list endpointslices"), 0);
+}
+
 #[tokio::test]
 async fn what_is_forbidden_does_not_stop_the_rest() {
     let cluster = Cluster::new();
     cluster.forbid("events");
+    cluster.forbid("endpointslices");
     cluster.forbid("replicasets");
     cluster.put("pods", owned("a"));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
@@ -194,6 +274,7 @@ async fn what_is_forbidden_does_not_stop_the_rest() {
     assert_eq!(pod.workload.kind, "ReplicaSet");
     listener.nothing_more().await;
     assert!(listener.failures("events", "forbidden") > 0);
+    assert!(listener.failures("endpointslices", "forbidden") > 0);
     assert_eq!(listener.failures("replicasets", "forbidden"), 1);
 }
 

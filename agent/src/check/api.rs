@@ -42,6 +42,13 @@ pub(super) fn judge(survey: Option<&Survey>) -> Vec<Check> {
                 "watch-events",
             ),
             right(
+                "endpoints",
+                &survey.watch_slices,
+                "EndpointSlices can be watched",
+                "no list and watch on endpointslices.discovery.k8s.io: whether connections came because the endpoints were late is not told",
+                "watch-endpoint-slices",
+            ),
+            right(
                 "Events",
                 &survey.write_events,
                 "Events on pods can be written",
@@ -159,6 +166,7 @@ mod tests {
             node_exists: Answer::Forbidden("no".to_owned()),
             watch_pods: Answer::Yes(true),
             watch_events: Answer::Yes(true),
+            watch_slices: Answer::Yes(true),
             write_events: Answer::Yes(true),
             get_owners: Answer::Yes(true),
         }
@@ -179,6 +187,7 @@ mod tests {
             ok    node           node-1, by its pods
             ok    owners         ReplicaSets and Jobs can be got
             ok    kubelet says   the kubelet's Events can be watched
+            ok    endpoints      EndpointSlices can be watched
             ok    Events         Events on pods can be written
         "#]]
         .assert_eq(&text(Some(&allowed())));
@@ -199,6 +208,7 @@ mod tests {
             pods: Answer::Yes(0),
             node_exists: Answer::Yes(false),
             watch_events: Answer::Yes(false),
+            watch_slices: Answer::Yes(false),
             write_events: Answer::Yes(false),
             get_owners: Answer::Yes(false),
             ..allowed()
@@ -219,6 +229,12 @@ mod tests {
                                  often unknown
                                → grant it as deploy/kustomize/components/watch-events does,
                                  if it is wanted
+            warn  endpoints      no list and watch on endpointslices.discovery.k8s.io:
+                                 whether connections came because the endpoints were late is
+                                 not told
+                               → grant it as
+                                 deploy/kustomize/components/watch-endpoint-slices does, if
+                                 it is wanted
             warn  Events         no create and patch on events.events.k8s.io: `kubectl
                                  describe pod` shows no findings
                                → grant it as deploy/kustomize/components/report-events does,
@@ -263,6 +279,7 @@ mod tests {
                                  by --node-name
             ok    owners         ReplicaSets and Jobs can be got
             ok    kubelet says   the kubelet's Events can be watched
+            ok    endpoints      EndpointSlices can be watched
             ok    Events         Events on pods can be written
         "#]]
         .assert_eq(&all.join("\n"));

@@ -29,6 +29,8 @@ pub struct Access {
     pub node: String,
     /// Whether the kubelet's Events are to be watched.
     pub kubelet_events: bool,
+    /// Whether the cluster's EndpointSlices are to be watched.
+    pub endpoint_slices: bool,
 }
 
 /// Where address and credentials come from.

@@ -30,6 +30,12 @@ pub struct KubernetesArgs {
     /// Do not read the kubelet's Events, which tell why a container is stopped; the trigger is then often `unknown`
     #[arg(long, env = "GRACEWATCH_NO_WATCH_KUBELET_EVENTS")]
     no_watch_kubelet_events: bool,
+    /// Do not watch the cluster's EndpointSlices, which tell when a pod is taken out of the traffic
+    ///
+    /// They cannot be selected by node, so those of the whole cluster come, as to kube-proxy. Without them a report does not
+    /// say whether connections still came because the endpoints were late.
+    #[arg(long, env = "GRACEWATCH_NO_WATCH_ENDPOINT_SLICES")]
+    no_watch_endpoint_slices: bool,
 }
 
 /// When to use Kubernetes.
@@ -78,6 +84,7 @@ impl KubernetesArgs {
             origin,
             node,
             kubelet_events: !self.no_watch_kubelet_events,
+            endpoint_slices: !self.no_watch_endpoint_slices,
         };
         access.origin.check()?;
         Ok(Some(access))
@@ -109,6 +116,7 @@ mod tests {
             context: None,
             node_name: Some("node-1".to_owned()),
             no_watch_kubelet_events: false,
+            no_watch_endpoint_slices: false,
         }
     }
 

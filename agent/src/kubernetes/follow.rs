@@ -18,6 +18,9 @@ use super::facts::Facts;
 use super::failure::{Failure, Reason};
 use super::outage::Outage;
 
+/// Objects of a page of a list, where they are not large.
+pub(super) const PAGE: u32 = 500;
+
 /// Seconds that a watch lasts before the API server ends it and it is resumed. The library's own limit of silence is
 /// built on it: a connection that died without a word is noticed that late.
 const WATCH_SECONDS: u32 = 120;
@@ -36,8 +39,10 @@ const SETTLED: Duration = Duration::from_secs(5);
 pub(super) struct Followed {
     /// The resource's plural, for people and metrics.
     pub(super) resource: &'static str,
-    /// Which objects.
-    pub(super) fields: String,
+    /// Which objects, by their fields; all if none.
+    pub(super) fields: Option<String>,
+    /// How many of them come at once in a list.
+    pub(super) page: u32,
 }
 
 /// Follows; never ends. `each` is called for one event after the other.
@@ -92,9 +97,12 @@ impl Run<'_> {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let config = watcher::Config::default()
-            .fields(&self.followed.fields)
-            .timeout(WATCH_SECONDS);
+        let config = watcher::Config {
+            field_selector: self.followed.fields.clone(),
+            ..watcher::Config::default()
+                .page_size(self.followed.page)
+                .timeout(WATCH_SECONDS)
+        };
         let mut stream = pin!(watcher(Api::<K>::all(client), config));
         loop {
             tokio::select! {

@@ -16,7 +16,7 @@ use kube::runtime::watcher::Event;
 use self::words::{Said, said};
 use super::access::Access;
 use super::facts::Facts;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, PAGE, follow};
 use super::known::{Known, Moment};
 use super::pods::now;
 use super::reduce::boot_time;
@@ -34,7 +34,8 @@ const HEARD_MAX: usize = 4096;
 pub(super) async fn watch(access: &Access, known: &RefCell<Known>, facts: &Facts) {
     let followed = Followed {
         resource: "events",
-        fields: FIELDS.to_owned(),
+        fields: Some(FIELDS.to_owned()),
+        page: PAGE,
     };
     let mut heard = Heard::new(now().seen_at);
     follow(

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::access::Access;
 use super::facts::Facts;
-use super::follow::{Followed, follow};
+use super::follow::{Followed, PAGE, follow};
 use super::known::{Known, Moment};
 use super::owners::Unsure;
 use crate::clock;
@@ -23,7 +23,8 @@ pub(super) async fn watch(
 ) {
     let followed = Followed {
         resource: "pods",
-        fields: format!("spec.nodeName={}", access.node),
+        fields: Some(format!("spec.nodeName={}", access.node)),
+        page: PAGE,
     };
     let mut was_empty = false;
     follow(access, &followed, facts, async |event: Event<api::Pod>| {

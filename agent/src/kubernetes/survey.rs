@@ -36,6 +36,8 @@ pub struct Survey {
     pub watch_pods: Answer<bool>,
     /// Whether Events can be listed and watched.
     pub watch_events: Answer<bool>,
+    /// Whether EndpointSlices can be listed and watched.
+    pub watch_slices: Answer<bool>,
     /// Whether Events can be written.
     pub write_events: Answer<bool>,
     /// Whether ReplicaSets and Jobs can be got.
@@ -66,6 +68,7 @@ pub async fn survey(access: &Access) -> Survey {
         node_exists: unasked(),
         watch_pods: unasked(),
         watch_events: unasked(),
+        watch_slices: unasked(),
         write_events: unasked(),
         get_owners: unasked(),
     };
@@ -95,6 +98,15 @@ pub async fn survey(access: &Access) -> Survey {
     .await;
     survey.watch_pods = all(&client, &[("", "pods", "list"), ("", "pods", "watch")]).await;
     survey.watch_events = all(&client, &[("", "events", "list"), ("", "events", "watch")]).await;
+    let group = "discovery.k8s.io";
+    survey.watch_slices = all(
+        &client,
+        &[
+            (group, "endpointslices", "list"),
+            (group, "endpointslices", "watch"),
+        ],
+    )
+    .await;
     survey.write_events = all(
         &client,
         &[

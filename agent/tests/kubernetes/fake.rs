@@ -28,6 +28,7 @@ struct Inner {
     version: u64,
     pods: Vec<Value>,
     events: Vec<Value>,
+    endpointslices: Vec<Value>,
     history: Vec<Step>,
     /// Watches from a version below are told that it is gone.
     remembered_from: u64,
@@ -56,6 +57,7 @@ impl Cluster {
                 version: 100,
                 pods: Vec::new(),
                 events: Vec::new(),
+                endpointslices: Vec::new(),
                 history: Vec::new(),
                 remembered_from: 0,
                 cuts: 0,
@@ -135,10 +137,11 @@ impl Inner {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let uid = object["metadata"]["uid"].clone();
-        let objects = if resource == "pods" {
-            &mut self.pods
-        } else {
-            &mut self.events
+        let objects = match resource {
+            "pods" => &mut self.pods,
+            "events" => &mut self.events,
+            "endpointslices" => &mut self.endpointslices,
+            _ => panic!("no {resource} here"),
         };
         let known = objects.iter().position(|one| one["metadata"]["uid"] == uid);
         let kind = match (known, delete) {
@@ -250,6 +253,7 @@ impl Server {
 fn router(cluster: Arc<Cluster>) -> Router {
     Router::new()
         .route("/api/v1/{resource}", get(collection))
+        .route("/apis/discovery.k8s.io/v1/{resource}", get(collection))
         .route(
             "/apis/{group}/v1/namespaces/{namespace}/{resource}/{name}",
             get(owner),
@@ -279,7 +283,10 @@ async fn collection(
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Response {
-    let resource = if resource == "pods" { "pods" } else { "events" };
+    let known = ["pods", "events", "endpointslices"];
+    let Some(resource) = known.into_iter().find(|known| *known == resource) else {
+        return status(404, "NotFound", "no such resource");
+    };
     let delay = cluster.inner.lock().unwrap().delay;
     tokio::time::sleep(delay).await;
     let watch = wanted.watch == Some(true);
@@ -297,7 +304,8 @@ async fn collection(
     }
     let (kind, items) = match resource {
         "pods" => ("PodList", &inner.pods),
-        _ => ("EventList", &inner.events),
+        "events" => ("EventList", &inner.events),
+        _ => ("EndpointSliceList", &inner.endpointslices),
     };
     Json(json!({
         "kind": kind,

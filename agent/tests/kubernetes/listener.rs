@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use agent_core::input::Input;
+use agent_core::pod::EndpointState;
 use agent_core::report::Report;
 use gracewatch::kubernetes::{Access, Ends, Fact, Kubernetes, Origin};
 use gracewatch::vital::Vital;
@@ -29,6 +30,11 @@ pub struct Listener {
 impl Listener {
     /// Starts the thread with a kubeconfig for this server, and the token `first`.
     pub fn start(server: SocketAddr) -> Self {
+        Self::start_with(server, true)
+    }
+
+    /// The same, with or without the watch of EndpointSlices.
+    pub fn start_with(server: SocketAddr, endpoint_slices: bool) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder =
@@ -52,6 +58,7 @@ impl Listener {
             },
             node: "node-1".to_owned(),
             kubelet_events: true,
+            endpoint_slices,
         };
         let (kubernetes, ends) = Kubernetes::start(access, true).unwrap();
         Self {
@@ -93,6 +100,15 @@ impl Listener {
             "{name} was to come, listed: {was_listed}; but {told:?}"
         );
         told
+    }
+
+    /// The next input, which must be how this pod's endpoints stand.
+    pub async fn endpoint(&mut self, pod: &str, state: EndpointState) {
+        let told = self.next().await;
+        assert!(
+            matches!(&told, Input::Endpoint { uid, state: is, .. } if uid == pod && *is == state),
+            "{pod} was to be {state:?}; but {told:?}"
+        );
     }
 
     /// Waits until the watch of this stands like this.
@@ -169,6 +185,26 @@ pub fn terminating(name: &str) -> Value {
     pod["metadata"]["deletionTimestamp"] = json!("2030-01-01T00:00:30Z");
     pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
     pod
+}
+
+/// An EndpointSlice with one endpoint: a pod's, on this node.
+pub fn slice(name: &str, node: &str, pod: &str, state: EndpointState) -> Value {
+    json!({
+        "kind": "EndpointSlice",
+        "apiVersion": "discovery.k8s.io/v1",
+        "metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "resourceVersion": "1"},
+        "addressType": "IPv4",
+        "endpoints": [{
+            "addresses": ["10.0.0.1"],
+            "nodeName": node,
+            "targetRef": {"kind": "Pod", "namespace": "shop", "name": pod, "uid": pod},
+            "conditions": {
+                "ready": state.ready,
+                "serving": state.serving,
+                "terminating": state.terminating,
+            },
+        }],
+    })
 }
 
 /// An Event of a kubelet on the pod `a`, of now.
