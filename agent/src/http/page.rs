@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use agent_core::connection::Direction;
 use agent_core::report::{HookMethod, Report};
 use agent_core::time::Timestamp;
 
@@ -18,7 +19,7 @@ border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular
 <a href=\"/metrics\">metrics</a> · <a href=\"/api/v1/terminations\">terminations as JSON</a> · \
 <a href=\"/readyz\">ready?</a> · <a href=\"/livez\">alive?</a></p>";
 
-const COLUMNS: &str = "<table><tr><th>ended<th>container<th>outcome<th>hook<th>stop signal to exit<th>in total<th>findings</tr>";
+const COLUMNS: &str = "<table><tr><th>ended<th>container<th>outcome<th>hook<th>stop signal to exit<th>in total<th>connections<th>findings</tr>";
 
 /// The page as it stands.
 pub(super) fn render(snapshot: &Snapshot, now: Timestamp) -> String {
@@ -60,10 +61,11 @@ fn write_row(page: &mut String, report: &Report, now: Timestamp) -> fmt::Result 
     let hook = hook(report);
     let after_signal = seconds(report.stop_signal_to_exit());
     let total = seconds(report.total());
+    let connections = connections(report);
     write!(
         page,
         "<tr><td>{ended}<td>{name}<br><small>{about}</small><td>{outcome}<br><small>{why}</small><td class=n>{hook}\
-         <td class=n>{after_signal}<td class=n>{total}<td>"
+         <td class=n>{after_signal}<td class=n>{total}<td>{connections}<td>"
     )?;
     for finding in &report.findings {
         let evidence = escape(&finding.evidence);
@@ -104,6 +106,30 @@ fn hook(report: &Report) -> String {
     format!("{sign}{time}{failed}")
 }
 
+/// What was reset in the shutdown, and what still came; nothing where it is not counted.
+fn connections(report: &Report) -> String {
+    let Some(connections) = &report.connections else {
+        return String::new();
+    };
+    let sent = connections.resets_in_shutdown(Direction::Sent);
+    let received = connections.resets_in_shutdown(Direction::Received);
+    let resets = match (sent, received) {
+        (0, 0) => "none reset".to_owned(),
+        (sent, 0) => format!("{sent} resets sent"),
+        (0, received) => format!("{received} resets received"),
+        (sent, received) => format!("{sent} resets sent, {received} received"),
+    };
+    let refused = match connections.refused {
+        0 => String::new(),
+        refused => format!("<br><small>{refused} attempts refused</small>"),
+    };
+    let last = connections.last_arrival_at.map_or_else(String::new, |at| {
+        let after = at.since(report.started_at).as_secs_f64();
+        format!("<br><small>last arrival at {after:.3} s</small>")
+    });
+    format!("{resets}{refused}{last}")
+}
+
 /// Names come from whoever makes a cgroup.
 fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
@@ -140,6 +166,19 @@ mod tests {
         ] {
             assert!(row.contains(part), "no {part} in {row}");
         }
+    }
+
+    #[test]
+    fn a_row_says_what_was_reset_if_it_was_counted() {
+        assert_eq!(connections(&timeline::sample::seed()), "");
+        assert_eq!(
+            connections(&timeline::sample::cut_off()),
+            "61 resets sent, 1 received<br><small>57 attempts refused</small>\
+             <br><small>last arrival at 1.230 s</small>"
+        );
+        let mut report = timeline::sample::seed();
+        report.connections = Some(agent_core::connection::Connections::default());
+        assert_eq!(connections(&report), "none reset");
     }
 
     #[test]
