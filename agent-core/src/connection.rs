@@ -128,7 +128,8 @@ pub struct ResetSeen {
     pub peer: Option<SocketAddr>,
 }
 
-/// What a report says of the connections of a container.
+/// What a report says of the connections of a container. In one in progress the numbers are those of the last look, and
+/// `at_stop_signal` and `at_exit` are only known at the end, when all connections have ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connections {
     /// Established when the stop signal came; without one at SIGKILL, else at the exit.
@@ -149,7 +150,11 @@ pub struct Connections {
     pub refused: u64,
     /// Attempts refused since T0 at another port of its pod, which belong to no container for sure.
     pub refused_in_pod: u64,
-    /// Resets by class, all phases.
+    /// Accepted or refused since T0 from an address of the node, and left out of the arrivals above: the pod has probes, which
+    /// go on while it terminates, and these are most likely theirs.
+    #[serde(default)]
+    pub from_node: u64,
+    /// Resets by class; in the phases of this termination, and while it ran since it is tracked.
     pub resets: Vec<ResetCount>,
     /// The first resets since T0, each with its time.
     pub marks: Vec<ResetMark>,

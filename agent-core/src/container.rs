@@ -12,6 +12,7 @@ use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
+use crate::sockets::Sockets;
 use crate::spec::Spec;
 use crate::time::Timestamp;
 
@@ -55,6 +56,8 @@ pub(crate) struct Container {
     pub(crate) removed: bool,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
+    /// Its connections.
+    pub(crate) sockets: Sockets,
 }
 
 /// What the container wants done after it took in a fact.
@@ -92,6 +95,7 @@ impl Container {
             removed: false,
             signals_inside: 0,
             signals_outside: 0,
+            sockets: Sockets::default(),
         }
     }
 
@@ -165,7 +169,8 @@ impl Container {
                     self.connects.push(event.at);
                 }
             }
-            EventKind::CgroupMade { .. } | EventKind::Reset(_) => {}
+            EventKind::Reset(reset) => self.sockets.mark(event.at, reset),
+            EventKind::CgroupMade { .. } => {}
         }
         wishes
     }
@@ -339,6 +344,7 @@ impl Container {
             && !self.removed
         {
             self.released_at = None;
+            self.sockets.settle();
         }
         self.processes.insert(process.tgid, process);
         true

@@ -10,6 +10,7 @@ use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
 use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
+use crate::sockets::Reasons;
 use crate::time::Timestamp;
 
 mod kubernetes;
@@ -45,6 +46,8 @@ struct Shared {
     lost: Option<Timestamp>,
     /// Number of the next report.
     next_id: u64,
+    /// The kernel's reasons for a reset, where connections are counted.
+    reasons: Option<Reasons>,
 }
 
 /// A scan of the tree that is under way.
@@ -72,6 +75,7 @@ impl Engine {
                 limits: config.limits,
                 lost: None,
                 next_id: 1,
+                reasons: config.reset_reasons.map(Reasons),
             },
             outputs: VecDeque::new(),
         })
@@ -120,8 +124,14 @@ impl Engine {
                 self.take_pod_gone(&uid, seen, now);
             }
             Input::Kubelet { event, seen_at } => self.take_word(event, seen_at, now),
+            Input::Sockets { container, counts } => {
+                self.with(container, now, |tracked, context| {
+                    tracked.take_sockets(*counts, context);
+                    Wishes::default()
+                });
+            }
             // Taken in by the commits that follow.
-            Input::Sockets { .. } | Input::Endpoint { .. } => {}
+            Input::Endpoint { .. } => {}
             Input::Lost { records: _ } => self.take_lost(now),
             Input::Shutdown => self.shut_down(now),
         }
@@ -168,9 +178,8 @@ impl Engine {
                 let awaiting = event.container;
                 self.pass_or_drop(awaiting, event, now);
             }
-            // Taken in by the commits that follow.
-            EventKind::Reset(_) => {}
-            EventKind::Signal(_)
+            EventKind::Reset(_)
+            | EventKind::Signal(_)
             | EventKind::Exec(_)
             | EventKind::Exit(_)
             | EventKind::Attach(_) => self.pass_or_drop(self.owner(event), event, now),
@@ -335,6 +344,7 @@ impl Engine {
             limits: &self.shared.limits,
             lost: self.shared.lost,
             next_id: &mut self.shared.next_id,
+            reasons: self.shared.reasons.as_ref(),
             outputs: &mut self.outputs,
         };
         let wishes = act(tracked, &mut context);

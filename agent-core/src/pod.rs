@@ -144,10 +144,6 @@ pub enum PreStop {
 }
 
 /// How a pod stands in the EndpointSlices: the conditions of its endpoint.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent conditions, as the API has them"
-)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointState {
     /// Whether new connections are to go there.

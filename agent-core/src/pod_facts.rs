@@ -124,6 +124,12 @@ impl PodFacts {
         self.pod.cgroup_uid.is_some()
     }
 
+    /// Whether the kubelet connects to it for probes.
+    pub(crate) fn has_network_probes(&self) -> bool {
+        let mut all = self.pod.containers.iter();
+        all.any(|one| !one.probe_ports.is_empty())
+    }
+
     /// Whether the order in which its containers are stopped matters.
     pub(crate) fn has_sidecars(&self) -> bool {
         let mut all = self.pod.containers.iter();

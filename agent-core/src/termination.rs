@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::connection::Phase;
 use crate::container::Container;
 use crate::event::ExitStatus;
 use crate::grace::{self, Graces, Killed, Spent};
@@ -140,6 +141,17 @@ impl<'a> Termination<'a> {
         ]
         .into_iter()
         .find_map(|(at, by)| Some((at?, by)))
+    }
+
+    /// How far it has come.
+    pub(crate) const fn phase(&self) -> Phase {
+        if self.exit.is_some() || self.released_at.is_some() || self.main.vanished_at.is_some() {
+            Phase::Closing
+        } else if self.stop.is_some() || self.kill.is_some() {
+            Phase::Stopping
+        } else {
+            Phase::Hook
+        }
     }
 
     /// Whether only a process that looks like the hook says that the container is being terminated.

@@ -4,10 +4,12 @@
     reason = "a test picks one variant and fails on all others"
 )]
 
+mod connections;
 mod exclusions;
 mod findings;
 mod following;
 mod hooks;
+mod network;
 mod outcomes;
 mod plot;
 mod pod_plot;

@@ -5,18 +5,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::Limits;
+use crate::connection::Phase;
 use crate::container::{Container, Wishes};
+use crate::event::Tgid;
 use crate::output::{Output, Wish};
 use crate::pod_facts::PodFacts;
 use crate::signal::Signal;
+use crate::sockets::Reasons;
 use crate::spec;
 use crate::stop_signals;
 use crate::termination::Termination;
 use crate::time::Timestamp;
 
+mod course;
 mod open;
 
-use open::{Occasion, Open, Steps, gives_up_at, hook_expires_at};
+use open::{LastCounts, Occasion, Open, Steps, gives_up_at, hook_expires_at};
 
 /// What a container is given to act with.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
     pub(super) lost: Option<Timestamp>,
     pub(super) next_id: &'a mut u64,
+    /// The kernel's reasons for a reset, where connections are counted.
+    pub(super) reasons: Option<&'a Reasons>,
     pub(super) outputs: &'a mut VecDeque<Output>,
 }
 
@@ -37,7 +43,8 @@ pub(super) struct Tracked {
     /// Whether it was looked at what the main process left behind.
     pub(super) looked_at: bool,
     open: Option<Open>,
-    untracked: bool,
+    /// What the kernel side was told of it last: its main process and its phase.
+    course: (Option<Tgid>, Phase),
     /// The stop signal for which signals are recorded.
     recorded: Option<Signal>,
     /// Address and port of its hook, connections to which were asked for.
@@ -50,7 +57,7 @@ impl Tracked {
             deadline: None,
             looked_at: false,
             open: None,
-            untracked: false,
+            course: (None, Phase::Running),
             recorded: container.spec.stop_signal,
             awaited: None,
             container,
@@ -74,7 +81,7 @@ impl Tracked {
     /// Its pod has become known, or has changed.
     pub(super) fn set_pod(&mut self, pod: Arc<PodFacts>, context: &mut Context<'_>) {
         self.container.set_pod(pod);
-        if self.untracked {
+        if self.container.removed {
             return;
         }
         if self.recorded != self.container.spec.stop_signal {
@@ -139,24 +146,25 @@ impl Tracked {
     /// Says what is new, and sets the deadline.
     pub(super) fn update(&mut self, context: &mut Context<'_>) {
         let container = self.container.id();
-        if self.container.removed && !self.untracked {
-            self.untracked = true;
-            context
-                .outputs
-                .push_back(Output::Wish(Wish::Untrack { container }));
-        }
+        self.tell_course(context);
         let termination =
             Termination::of(&self.container).filter(|_open| !self.container.is_sandbox());
         let Some(termination) = termination else {
             withdraw(self.open.take(), &self.container, context);
             self.deadline = None;
+            if self.container.removed {
+                self.tell_resets(context);
+                context
+                    .outputs
+                    .push_back(Output::Wish(Wish::Untrack { container }));
+            }
             return;
         };
         let open = self.open.get_or_insert_default();
         let ended_before = open.ended();
         open.notice(&termination, context.now);
-        // At the exit and at the release, so that the last count is complete; a removed one is counted as it is untracked.
-        if open.ended() != ended_before && !self.untracked {
+        // At the exit and at the release, so that the last count is complete.
+        if open.ended() != ended_before {
             context
                 .outputs
                 .push_back(Output::Wish(Wish::Count { container }));
@@ -190,25 +198,27 @@ impl Tracked {
         let Some(open) = &mut self.open else {
             return;
         };
-        if open
-            .closes_at(&termination, self.looked_at, context.limits)
-            .is_some_and(|at| at <= context.now)
-        {
-            let was_stage = termination.is_stage();
-            if was_stage || (termination.may_go_on() && self.container.has_successor()) {
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= context.now);
+        if is_due(open.closes_at(&termination, self.looked_at, context.limits)) {
+            let goes_on = termination.may_go_on() && self.container.has_successor();
+            if termination.is_stage() || goes_on {
                 withdraw(self.open.take(), &self.container, context);
                 self.container.forget_main();
+            } else if context.reasons.is_some() && open.last_counts == LastCounts::Later {
+                open.last_counts = LastCounts::Asked(context.now);
+                let container = self.container.id();
+                context
+                    .outputs
+                    .push_back(Output::Wish(Wish::Count { container }));
             } else {
+                open.last_counts = LastCounts::Missing;
                 self.finish(Occasion::End, context);
             }
-        } else if hook_expires_at(&termination).is_some_and(|at| at <= context.now) {
+        } else if is_due(hook_expires_at(&termination)) {
             self.container.forget_hooks();
-        } else if open
-            .stuck_at(&termination, context.limits)
-            .is_some_and(|at| at <= context.now)
-        {
+        } else if is_due(open.stuck_at(&termination, context.limits)) {
             open.stuck = true;
-        } else if gives_up_at(&termination).is_some_and(|at| at <= context.now) {
+        } else if is_due(gives_up_at(&termination)) {
             self.container.forget_stop_signals();
         }
     }
@@ -221,6 +231,7 @@ impl Tracked {
         } else {
             self.finish(Occasion::AgentStops, context);
         }
+        self.tell_resets(context);
     }
 
     fn finish(&mut self, occasion: Occasion, context: &mut Context<'_>) {
@@ -234,6 +245,7 @@ impl Tracked {
                 .outputs
                 .push_back(Output::Finished(Box::new(report)));
         }
+        self.tell_resets(context);
         self.container.close_termination();
     }
 }

@@ -113,6 +113,8 @@ fn the_counts_are_read_by_phase_and_class() {
         cut: first + 3,
         refused: first + 4,
         refused_in_pod: first + 5,
+        accepted_from_node: first + 6,
+        refused_from_node: first + 7,
     };
     let read_phase = |first: u64| PhaseCounts {
         accepted: first,
@@ -121,11 +123,14 @@ fn the_counts_are_read_by_phase_and_class() {
         cut: first + 3,
         refused: first + 4,
         refused_in_pod: first + 5,
+        accepted_from_node: first + 6,
+        refused_from_node: first + 7,
     };
     let connections = socket::Connections {
-        marks: 3,
+        reset_changes: 3,
         accepted_at: 5,
         refused_at: 0,
+        from_node_at: 6,
         unlistened_at: 7,
         phases: [phase(10), phase(20), phase(30), phase(40)],
     };
@@ -148,6 +153,7 @@ fn the_counts_are_read_by_phase_and_class() {
             ],
             accepted_at: Some(Timestamp(5)),
             refused_at: None,
+            from_node_at: Some(Timestamp(6)),
             unlistened_at: Some(Timestamp(7)),
             resets: vec![
                 (class(Phase::Running, Direction::Sent, Some(1)), 9),

@@ -7,8 +7,10 @@ use crate::config::Limits;
 use crate::container::Container;
 use crate::findings;
 use crate::report::{Doubt, MainExit, Outcome, PodRef, Report, StopSignal, Trigger};
+use crate::sockets::Reasons;
 use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, Termination};
 use crate::time::Timestamp;
+use crate::traffic::Traffic;
 use crate::{trigger, verdict};
 
 /// How long after the end of the grace a main process that got the stop signal and lives on keeps its termination open.
@@ -20,6 +22,9 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// The grace to count with where none is known: systemd's `DefaultTimeoutStopSec`.
 const GRACE_DEFAULT: Duration = Duration::from_secs(90);
+
+/// How long the last counts of its connections are waited for; the agent reads them at once.
+pub(super) const COUNT_MAX: Duration = Duration::from_millis(200);
 
 /// A termination that is not finished.
 #[derive(Debug, Default)]
@@ -38,6 +43,20 @@ pub(super) struct Open {
     pub(super) inspected: bool,
     /// Whether it ended without an answer to that.
     pub(super) left_unknown: bool,
+    /// The last counts of its connections.
+    pub(super) last_counts: LastCounts,
+}
+
+/// The last counts of a termination's connections, which its report waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LastCounts {
+    /// Everything else is waited for.
+    #[default]
+    Later,
+    /// They were asked for at this time.
+    Asked(Timestamp),
+    /// They did not come.
+    Missing,
 }
 
 /// The steps of a termination, as far as they are done, and what is known of it by others.
@@ -54,6 +73,7 @@ pub(super) struct Steps {
     reason: Option<Trigger>,
     pod_known: bool,
     name_known: bool,
+    resets: usize,
 }
 
 /// Why a report is given out.
@@ -80,13 +100,21 @@ impl Open {
     }
 
     pub(super) fn deadline(
-        &self,
+        &mut self,
         termination: &Termination<'_>,
         looked_at: bool,
         limits: &Limits,
     ) -> Option<Timestamp> {
+        let closes_at = self.closes_at(termination, looked_at, limits);
+        // What came late may have moved the end.
+        if let LastCounts::Asked(asked_at) = self.last_counts {
+            if closes_at.is_some_and(|at| at <= asked_at) {
+                return Some(asked_at.after(COUNT_MAX));
+            }
+            self.last_counts = LastCounts::Later;
+        }
         [
-            self.closes_at(termination, looked_at, limits),
+            closes_at,
             hook_expires_at(termination),
             self.stuck_at(termination, limits),
             gives_up_at(termination),
@@ -148,6 +176,7 @@ impl Open {
             (Occasion::End | Occasion::AgentStops, outcome) => outcome.unwrap_or(Outcome::Unknown),
         };
         let container = termination.container;
+        let traffic = self.traffic(termination, context.reasons);
         Report {
             id,
             subject: container.subject.clone(),
@@ -174,21 +203,28 @@ impl Open {
             grace: termination.grace(),
             signals_inside: container.signals_inside,
             signals_outside: container.signals_outside,
-            connections: None,
+            connections: traffic.map(|traffic| traffic.connections),
             endpoint: None,
             advice: None,
             findings: findings::findings(termination, outcome, context.limits, context.now),
-            doubts: self.doubts(termination, occasion, context.lost),
+            doubts: self.doubts(termination, occasion, context),
         }
+    }
+
+    /// What is known of its connections; the last word where they were counted at its end.
+    fn traffic(&self, termination: &Termination<'_>, reasons: Option<&Reasons>) -> Option<Traffic> {
+        let known = Traffic::of(termination, reasons?);
+        known.filter(|_| self.last_counts != LastCounts::Missing)
     }
 
     fn doubts(
         &self,
         termination: &Termination<'_>,
         occasion: Occasion,
-        lost: Option<Timestamp>,
+        context: &Context<'_>,
     ) -> Vec<Doubt> {
-        let mut doubts = termination.doubts(lost);
+        let mut doubts = termination.doubts(context.lost);
+        let counts = termination.container.sockets.of_termination();
         let exit: Option<&MainExit> = termination.exit;
         let others = [
             (
@@ -200,6 +236,12 @@ impl Open {
             (
                 Doubt::PodUnknown,
                 occasion != Occasion::Step && !termination.container.is_settled(),
+            ),
+            (
+                Doubt::ConnectionsMissing,
+                occasion != Occasion::Step
+                    && context.reasons.is_some()
+                    && (self.last_counts == LastCounts::Missing || counts.is_none()),
             ),
         ];
         for (doubt, holds) in others {
@@ -214,6 +256,7 @@ impl Open {
 
 impl Steps {
     pub(super) fn of(termination: &Termination<'_>, stuck: bool) -> Self {
+        let resets = termination.container.sockets.marks();
         let hook = termination.hook.as_ref();
         Self {
             hook_started: hook.and_then(|hook| hook.started_at),
@@ -227,6 +270,7 @@ impl Steps {
             reason: termination.reason,
             pod_known: termination.container.pod.is_some(),
             name_known: termination.container.spec.name.is_some(),
+            resets: resets.len(),
         }
     }
 }
@@ -240,7 +284,7 @@ pub(super) fn hook_expires_at(termination: &Termination<'_>) -> Option<Timestamp
 }
 
 /// The container of Kubernetes that it is, as far as that is known.
-fn pod_ref(container: &Container) -> Option<PodRef> {
+pub(super) fn pod_ref(container: &Container) -> Option<PodRef> {
     let pod = &container.pod.as_ref()?.pod;
     Some(PodRef {
         namespace: pod.namespace.clone(),

@@ -1,0 +1,137 @@
+//! Connections for scenarios: what the kernel side counted, and how it is told.
+
+use std::collections::BTreeMap;
+
+use super::scene::{CONTAINER, DOCKER, Scene, config, made};
+use crate::connection::{
+    Direction, Mode, Phase, PhaseCounts, ResetClass, ResetSeen, Scope, SocketCounts,
+};
+use crate::event::EventKind;
+use crate::input::Input;
+use crate::output::{Output, Wish};
+use crate::time::Timestamp;
+
+/// Numbers of reasons as no kernel has them: names count, not numbers.
+pub(super) const ABORT_ON_CLOSE: u32 = 101;
+pub(super) const STATE: u32 = 102;
+pub(super) const ABORT_ON_DATA: u32 = 103;
+pub(super) const NO_SOCKET: u32 = 104;
+
+pub(super) fn reasons() -> Option<BTreeMap<u32, String>> {
+    let names = [
+        (ABORT_ON_CLOSE, "tcp_abort_on_close"),
+        (STATE, "tcp_state"),
+        (ABORT_ON_DATA, "tcp_abort_on_data"),
+        (NO_SOCKET, "no_socket"),
+    ];
+    Some(names.map(|(number, name)| (number, name.to_owned())).into())
+}
+
+pub(super) fn class(phase: Phase, mode: Mode, reason: u32) -> ResetClass<u32> {
+    ResetClass {
+        phase,
+        direction: Direction::Sent,
+        mode,
+        scope: Scope::Container,
+        reason: Some(reason),
+    }
+}
+
+pub(super) fn received(phase: Phase) -> ResetClass<u32> {
+    ResetClass {
+        direction: Direction::Received,
+        reason: None,
+        ..class(phase, Mode::Unknown, 0)
+    }
+}
+
+/// Counts in the making.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts(pub(super) SocketCounts);
+
+impl Counts {
+    pub(super) fn phase(mut self, phase: Phase, change: impl Fn(&mut PhaseCounts)) -> Self {
+        let all = Phase::ALL.into_iter().zip(&mut self.0.phases);
+        for (_, counts) in all.filter(|(other, _)| *other == phase) {
+            change(counts);
+        }
+        self
+    }
+
+    pub(super) fn accepted_at(mut self, at: f64) -> Self {
+        self.0.accepted_at = Some(seconds(at));
+        self
+    }
+
+    pub(super) fn refused_at(mut self, at: f64) -> Self {
+        self.0.refused_at = Some(seconds(at));
+        self
+    }
+
+    pub(super) fn from_node_at(mut self, at: f64) -> Self {
+        self.0.from_node_at = Some(seconds(at));
+        self
+    }
+
+    pub(super) fn unlistened_at(mut self, at: f64) -> Self {
+        self.0.unlistened_at = Some(seconds(at));
+        self
+    }
+
+    pub(super) fn resets(mut self, class: ResetClass<u32>, count: u64) -> Self {
+        self.0.resets.push((class, count));
+        self
+    }
+
+    pub(super) fn input(self) -> Input {
+        Input::Sockets {
+            container: CONTAINER,
+            counts: Box::new(self.0),
+        }
+    }
+}
+
+pub(super) fn seconds(at: f64) -> Timestamp {
+    super::stage::seconds(at)
+}
+
+impl Scene {
+    /// A container whose connections are counted.
+    pub(super) fn counted() -> Self {
+        let mut config = config(Vec::new());
+        config.reset_reasons = reasons();
+        Self::of(config).tells(made(CONTAINER, DOCKER))
+    }
+
+    /// The kernel side is asked, or tells by itself.
+    pub(super) fn counts(self, counts: Counts) -> Self {
+        self.tells(counts.input())
+    }
+
+    /// One reset is recorded, by a peer that is always the same.
+    pub(super) fn resets(self, class: ResetClass<u32>, port: u16) -> Self {
+        self.happens(EventKind::Reset(ResetSeen {
+            class,
+            refused: false,
+            local_port: 8080,
+            peer: Some(([10, 0, 0, 7], port).into()),
+        }))
+    }
+
+    /// What the kernel side was told of the course, as `main phase`.
+    pub(super) fn courses(&self) -> Vec<(Option<u32>, Phase)> {
+        let course = |output: &Output| match output {
+            Output::Wish(Wish::Phase { main, phase, .. }) => {
+                Some((main.map(|main| main.0), *phase))
+            }
+            _ => None,
+        };
+        self.said.iter().filter_map(course).collect()
+    }
+
+    /// How often it was asked for counts.
+    pub(super) fn times_counted(&self) -> usize {
+        let counts = |output: &&Output| matches!(output, Output::Wish(Wish::Count { .. }));
+        self.said.iter().filter(counts).count()
+    }
+}
