@@ -6,8 +6,6 @@
 mod oci;
 mod rig;
 
-pub(crate) use rig::write as rig;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufWriter;
@@ -73,6 +71,13 @@ pub(crate) fn agent(name: &str, path: &Path) -> Result<String> {
     let object = build_ebpf::build()?;
     let programs = cargo::build_static(&object, &["gracewatch"])?;
     save(&with_agent(name, &programs.join("gracewatch"))?, path)
+}
+
+/// Writes an archive for each image of the tests' own pods into the folder `out`; `tools` holds the static programs.
+pub(crate) fn rig(tools: &Path, out: &Path) -> Result<()> {
+    let object = build_ebpf::build()?;
+    let peer = cargo::build_static(&object, &["peer"])?.join("peer");
+    rig::write(tools, &peer, out)
 }
 
 /// Root without capabilities is what the manifests make of it: the capabilities that Kubernetes adds reach only root.

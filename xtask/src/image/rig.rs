@@ -1,5 +1,5 @@
-//! The images of the pods that the tests make: a shell with everything small, the same with a stop signal of its own, and
-//! the sandbox. Out of two static programs, so that no registry is needed.
+//! The images of the pods that the tests make: a shell with everything small and our own server and clients, the same with a
+//! stop signal of its own, and the sandbox. Out of three static programs, so that no registry is needed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,9 +13,12 @@ use crate::process;
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
 
 /// Writes an archive for each image of the tests into the folder `out`. `tools` holds the static programs `busybox` and
-/// `pause`.
-pub(crate) fn write(tools: &Path, out: &Path) -> Result<()> {
-    let shell = busybox(&tools.join("busybox"))?;
+/// `pause`; `peer` is our own.
+pub(crate) fn write(tools: &Path, peer: &Path, out: &Path) -> Result<()> {
+    let mut shell = busybox(&tools.join("busybox"))?;
+    shell
+        .files
+        .insert("bin/peer".to_owned(), super::program(peer)?);
     let mut quit = Image {
         name: "localhost/gracewatch-test-quit:1".to_owned(),
         ..shell.clone()

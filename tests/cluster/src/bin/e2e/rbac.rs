@@ -39,7 +39,7 @@ const BEYOND: [(&str, &str); 7] = [
 pub(crate) const ALL: [Scenario; 1] = [Scenario {
     name: "each_right_is_needed",
     needs: Needs::Cluster,
-    // Nine more agents would slow the others down.
+    // Eleven more agents would slow the others down.
     alone: true,
     run: each_right_is_needed,
 }];

@@ -3,6 +3,7 @@
 mod anew;
 mod counted;
 mod pod;
+mod service;
 mod told;
 mod witness;
 

@@ -255,6 +255,10 @@ fn shown(report: &Report, namespace: &str) -> Vec<Ability> {
     if report.trigger == Trigger::Liveness {
         shown.push(Ability::TellTrigger);
     }
+    let endpoint = report.endpoint.as_ref();
+    if endpoint.is_some_and(|endpoint| endpoint.unready_at.is_some()) {
+        shown.push(Ability::TellEndpoint);
+    }
     if workload == ("CronJob", pods::CRON_JOB) {
         shown.push(Ability::NameCronJob);
     }

@@ -1,5 +1,5 @@
-//! The pods that the agents watch: of a Job of a CronJob, of a ReplicaSet that something else controls, and one whose
-//! liveness probe fails again and again.
+//! The pods that the agents watch: of a Job of a CronJob, of a ReplicaSet that something else controls and that is behind a
+//! Service, and one whose liveness probe fails again and again.
 
 use anyhow::Result;
 use k8s_openapi::api::events::v1::Event;
@@ -29,6 +29,7 @@ pub(super) fn play(stage: &Stage<'_>) -> Result<()> {
             stage.kubectl(&["wait", "pod", condition, "--timeout=60s", "-l", label])?;
         }
     }
+    stage.until_endpoints(OWNER, 1)?;
     stage.kubectl(&["delete", "replicaset", "team-set"])?;
     stage.kubectl(&["delete", "job", "nightly-1"]).map(drop)
 }
@@ -63,6 +64,11 @@ spec:
   template:
     metadata: {{labels: {{app: team}}}}
     spec: {of_set}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {OWNER}}}
+spec: {{selector: {{app: team}}, ports: [{{port: 80}}]}}
 ---
 apiVersion: batch/v1
 kind: CronJob

@@ -10,6 +10,8 @@ pub(super) enum Ability {
     NamePod,
     /// Tells that the liveness probe failed.
     TellTrigger,
+    /// Tells when the pod was taken out of the EndpointSlices.
+    TellEndpoint,
     /// Names a Job's CronJob.
     NameCronJob,
     /// Names what controls a ReplicaSet.
@@ -25,6 +27,7 @@ impl Ability {
         BTreeSet::from([
             Self::NamePod,
             Self::TellTrigger,
+            Self::TellEndpoint,
             Self::NameCronJob,
             Self::NameOwner,
             Self::WriteEvents,
@@ -74,7 +77,7 @@ pub(super) fn all() -> BTreeSet<String> {
     RIGHTS.iter().map(Right::to_string).collect()
 }
 
-pub(super) const RIGHTS: [Right; 8] = [
+pub(super) const RIGHTS: [Right; 10] = [
     Right {
         role: "gracewatch",
         rule: 0,
@@ -111,6 +114,25 @@ pub(super) const RIGHTS: [Right; 8] = [
         verb: "watch",
         place: Some(1),
         loses: &[Ability::TellTrigger],
+    },
+    Right {
+        role: "gracewatch-watch-endpoint-slices",
+        rule: 0,
+        group: "discovery.k8s.io",
+        resource: "endpointslices",
+        verb: "list",
+        place: Some(0),
+        loses: &[Ability::TellEndpoint],
+    },
+    Right {
+        role: "gracewatch-watch-endpoint-slices",
+        rule: 0,
+        group: "discovery.k8s.io",
+        resource: "endpointslices",
+        verb: "watch",
+        place: Some(1),
+        // The slice of the trial is younger than the agents.
+        loses: &[Ability::TellEndpoint],
     },
     Right {
         role: "gracewatch-report-events",

@@ -1,0 +1,56 @@
+//! A client that connects again and again. It prints a line for each attempt: `BEGAN ENDED ok NAME`, with the name that the
+//! server answered, or `BEGAN ENDED FATE -`; and `stopped` in the end.
+
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use gracewatch_tests::rig::clock;
+use signal_hook::consts::SIGTERM;
+
+use crate::fate;
+
+/// For as long it waits for an answer, to connecting and to the request.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// To where.
+    #[arg(long)]
+    to: SocketAddr,
+    /// Milliseconds between an end and the next beginning.
+    #[arg(long, default_value_t = 20)]
+    pause: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).context("cannot install a handler")?;
+    let mut log = io::stdout().lock();
+    while !stop.load(Ordering::Relaxed) {
+        let began_at = clock::now();
+        let (fate, name) = match attempt(args.to) {
+            Ok(name) => ("ok", name),
+            Err(error) => (fate::of(&error), "-".to_owned()),
+        };
+        writeln!(log, "{} {} {fate} {name}", began_at.0, clock::now().0)?;
+        thread::sleep(Duration::from_millis(args.pause));
+    }
+    writeln!(log, "stopped").context("cannot write")
+}
+
+/// One request on a connection of its own; the server's name.
+fn attempt(to: SocketAddr) -> io::Result<String> {
+    let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    (&stream).write_all(b"who\n")?;
+    let mut name = String::new();
+    if BufReader::new(&stream).read_line(&mut name)? == 0 {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(name.trim_end().to_owned())
+}
