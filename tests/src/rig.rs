@@ -6,6 +6,8 @@
 //! * [`toolbox`]: this program under its other names, and the logs that its programs write.
 //! * [`stage`]: what those names do on the way into a container: `shim`, `enter`, `send`.
 //! * [`app`]: what runs inside: programs that handle, ignore, fetch or outlive their stop signal.
+//! * [`puppet`]: a server that is told every step.
+//! * [`network`]: network namespaces, and the pair of devices between two of them.
 //! * [`launch`]: a process put into a container: its main process or a hook.
 //! * [`kubelet`]: hook, stop signal, grace, SIGKILL, with the time of each act.
 //! * [`trace`]: the kernel's own trace, a second clock.
@@ -17,6 +19,8 @@ pub mod cgroup;
 pub mod clock;
 pub mod kubelet;
 pub mod launch;
+pub mod network;
+pub mod puppet;
 pub mod stage;
 pub mod toolbox;
 pub mod trace;

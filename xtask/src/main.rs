@@ -9,6 +9,7 @@ mod bench;
 mod build_ebpf;
 mod cache;
 mod cargo;
+mod connections;
 mod cri;
 mod demo;
 mod docs;
@@ -44,6 +45,8 @@ enum Command {
     Docs(docs::Args),
     /// Measure what the agent costs (needs root).
     Bench(bench::Args),
+    /// Compare what the agent says of connections with a capture and with the clients (needs root).
+    Connections(connections::Args),
     /// Stop containers of real runtimes by the calls that a kubelet makes, and check what the agent says (needs root).
     Cri(cri::Args),
     /// Bring up a real Kubernetes on this machine, terminate pods on it, and check what the agent says (needs root).
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Docs(args) => docs::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Connections(args) => connections::run(&args),
         Command::Cri(args) => cri::run(&args),
         Command::E2e(args) => e2e::run(&args),
         Command::Tools(args) => tools::run(&args),

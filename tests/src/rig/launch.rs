@@ -24,6 +24,7 @@ pub struct Launch {
     argv: Vec<OsString>,
     cgroups: Vec<PathBuf>,
     pids: Pids,
+    network: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ impl Launch {
             argv,
             cgroups: vec![cgroup.directory()],
             pids: Pids::Own,
+            network: None,
         }
     }
 
@@ -65,11 +67,21 @@ impl Launch {
         self
     }
 
+    /// Puts it into the network namespace with this path.
+    #[must_use]
+    pub fn in_network(mut self, path: PathBuf) -> Self {
+        self.network = Some(path);
+        self
+    }
+
     /// Starts it.
     pub fn start(&self, toolbox: &Toolbox) -> Result<Launched> {
         let mut command = Command::new(toolbox.program("shim"));
         for cgroup in &self.cgroups {
             command.arg("--cgroup").arg(cgroup);
+        }
+        if let Some(network) = &self.network {
+            command.arg("--network").arg(network);
         }
         match self.pids {
             Pids::Own => drop(command.arg("--unshare")),

@@ -26,6 +26,9 @@ struct Shim {
     /// Put it into the pid namespace of this process.
     #[arg(long)]
     join: Option<u32>,
+    /// A network namespace that it enters.
+    #[arg(long)]
+    network: Option<PathBuf>,
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
 }
@@ -48,6 +51,9 @@ pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
     for cgroup in &shim.cgroups {
         enter.arg("--cgroup").arg(cgroup);
     }
+    if let Some(network) = &shim.network {
+        enter.arg("--network").arg(network);
+    }
     enter
         .arg("--")
         .args(&shim.argv)
@@ -69,17 +75,25 @@ pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
 struct Enter {
     #[arg(long = "cgroup")]
     cgroups: Vec<PathBuf>,
+    #[arg(long)]
+    network: Option<PathBuf>,
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
 }
 
-/// Moves itself into the container's cgroup and becomes the container's program.
+/// Moves itself into the container's cgroup and network, and becomes the container's program.
 pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
     die_with_parent()?;
     let enter = Enter::parse_from(args);
     for cgroup in &enter.cgroups {
         std::fs::write(cgroup.join("cgroup.procs"), "0")
             .with_context(|| format!("cannot enter cgroup {}", cgroup.display()))?;
+    }
+    if let Some(path) = &enter.network {
+        let namespace =
+            File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        setns(namespace, CloneFlags::CLONE_NEWNET)
+            .context("cannot join the pod's network namespace")?;
     }
     let (program, args) = enter.argv.split_first().context("no program")?;
     let error = Command::new(program).args(args).exec();

@@ -1,0 +1,192 @@
+//! Runs the cases: small ones beside each other, then those with a load one by one, on one agent.
+
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::rig::cgroup::Folder;
+use gracewatch_tests::rig::toolbox::Toolbox;
+use gracewatch_tests::whole::Whole;
+
+use crate::case::{Case, Rig, Stage};
+use crate::verdict::Verdict;
+use crate::{Args, cases, table};
+
+/// Small cases at a time: most of them only wait.
+const AT_ONCE: usize = 6;
+
+/// How one case ended.
+pub(crate) struct Outcome {
+    pub(crate) case: Case,
+    pub(crate) verdict: Verdict,
+    took: Duration,
+}
+
+/// Runs what `args` ask for; whether all passed.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let wanted = |case: &Case| {
+        args.filter
+            .as_ref()
+            .is_none_or(|part| case.name.contains(part.as_str()))
+    };
+    let small: Vec<_> = cases::small().into_iter().filter(wanted).collect();
+    let alone: Vec<_> = cases::alone().into_iter().filter(wanted).collect();
+    if args.list {
+        for case in small.iter().chain(&alone) {
+            println!("{}", case.name);
+        }
+        return Ok(true);
+    }
+    ensure!(
+        !small.is_empty() || !alone.is_empty(),
+        "no case has `{}` in its name",
+        args.filter.as_deref().unwrap_or_default()
+    );
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "the connection tier loads probes and makes cgroups and network namespaces: run it as root"
+    );
+    let tools = args.tools.clone().context("--tools is missing")?;
+    let rig = start(tools)?;
+    println!("running {} cases", small.len() + alone.len());
+    let started = Instant::now();
+    let mut outcomes = run_beside(&rig, &small);
+    outcomes.extend(alone.iter().map(|case| run_one(&rig, case)));
+    let passed = summary(&outcomes, started.elapsed());
+    if let Some(folder) = &args.keep {
+        keep(&rig, folder)?;
+    }
+    let Rig { agent, .. } = rig;
+    let words = agent.words();
+    let (status, _) = agent.stop()?;
+    ensure!(
+        status.success(),
+        "the agent ended badly ({status}): {words}"
+    );
+    Ok(passed)
+}
+
+fn start(tools: std::path::PathBuf) -> Result<Rig> {
+    let toolbox = Toolbox::new()?;
+    let folder = Folder::new("connections")?;
+    let journal = toolbox.folder().join("journal.jsonl");
+    let agent = Whole::start(
+        &format!("{}/*", folder.path()),
+        &["--journal", &journal.to_string_lossy()],
+        &toolbox.folder().join("agent.log"),
+    )?;
+    Ok(Rig {
+        agent,
+        folder,
+        toolbox,
+        tools,
+    })
+}
+
+/// Several at a time, in order of the list.
+fn run_beside(rig: &Rig, cases: &[Case]) -> Vec<Outcome> {
+    let queue = Mutex::new(cases.iter().collect::<VecDeque<_>>());
+    let outcomes = Mutex::new(Vec::new());
+    let next = || {
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.pop_front()
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    let outcome = run_one(rig, case);
+                    outcomes
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(outcome);
+                }
+            });
+        }
+    });
+    outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run_one(rig: &Rig, case: &Case) -> Outcome {
+    let started = Instant::now();
+    let mut verdict = Verdict::default();
+    let stage = Stage {
+        name: case.name,
+        rig,
+    };
+    match catch_unwind(AssertUnwindSafe(|| (case.run)(&stage, &mut verdict))) {
+        Ok(Ok(())) => verdict.disagreements(),
+        Ok(Err(error)) => verdict.wrong.push(format!("{error:#}")),
+        Err(_panic) => verdict
+            .wrong
+            .push("it panicked; the message is above".to_owned()),
+    }
+    let outcome = Outcome {
+        case: *case,
+        verdict,
+        took: started.elapsed(),
+    };
+    outcome.tell();
+    outcome
+}
+
+impl Outcome {
+    fn passed(&self) -> bool {
+        self.verdict.wrong.is_empty()
+    }
+
+    /// Written whole, so that cases that run beside each other do not mix.
+    fn tell(&self) {
+        let result = if self.passed() { "ok" } else { "FAILED" };
+        let mut text = format!(
+            "\ncase {} ... {result} {:.1} s: {}\n{}",
+            self.case.name,
+            self.took.as_secs_f32(),
+            self.case.what,
+            table::of_case(&self.verdict)
+        );
+        for wrong in &self.verdict.wrong {
+            text.push_str(&format!("    WRONG: {wrong}\n"));
+        }
+        std::io::stdout().lock().write_all(text.as_bytes()).ok();
+    }
+}
+
+fn summary(outcomes: &[Outcome], took: Duration) -> bool {
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.passed())
+        .map(|outcome| outcome.case.name)
+        .collect();
+    if !failed.is_empty() {
+        println!("\nfailed: {}", failed.join(", "));
+    }
+    println!(
+        "\n{} passed, {} failed in {:.1} s",
+        outcomes.len() - failed.len(),
+        failed.len(),
+        took.as_secs_f32()
+    );
+    failed.is_empty()
+}
+
+/// Copies what helps to understand a failure.
+fn keep(rig: &Rig, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for entry in std::fs::read_dir(rig.toolbox.folder())? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let to = folder.join(entry.file_name());
+            std::fs::copy(entry.path(), &to)
+                .with_context(|| format!("cannot write {}", to.display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The numbers as tables: one of each case for the terminal, and one of all for the page.
+
+use std::fmt::{Display, Write as _};
+use std::time::Duration;
+
+use crate::verdict::{Verdict, words};
+
+/// What one case says, for the terminal.
+pub(crate) fn of_case(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    if !verdict.rows.is_empty() {
+        line(
+            &mut text,
+            ["", "expected", "report", "metrics", "capture", "clients"],
+        );
+    }
+    for row in &verdict.rows {
+        let mark = if row.agrees() { "" } else { "  ◀ differs" };
+        let cells = [
+            row.what.to_owned(),
+            or_dash(row.expected),
+            row.report.to_string(),
+            or_dash(row.metrics),
+            or_dash(row.capture),
+            or_dash(row.clients),
+        ];
+        line(&mut text, cells.each_ref().map(String::as_str));
+        if !mark.is_empty() {
+            text.truncate(text.trim_end().len());
+            text.push_str(mark);
+            text.push('\n');
+        }
+    }
+    for (class, count) in &verdict.classes {
+        writeln!(text, "    {count} × {}", words(class)).ok();
+    }
+    if let Some(error) = verdict.arrival_error {
+        writeln!(
+            text,
+            "    last arrival: {} from the capture's",
+            millis(error)
+        )
+        .ok();
+    }
+    for note in &verdict.notes {
+        writeln!(text, "    {note}").ok();
+    }
+    text
+}
+
+fn line(text: &mut String, cells: [&str; 6]) {
+    let [first, rest @ ..] = cells;
+    write!(text, "    {first:<18}").ok();
+    for cell in rest {
+        write!(text, "{cell:>12}").ok();
+    }
+    text.push('\n');
+}
+
+fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
+pub(crate) fn millis(time: Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1e3)
+}
