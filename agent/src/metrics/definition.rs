@@ -141,13 +141,16 @@ definitions! {
         "A FIN does not tell whether the answer was complete";
     POD_ACCEPTED_AFTER = "pod_termination_connections_accepted_after_stop_signal", None, Kind::Gauge, &[],
         "Connections that were accepted after the stop signal",
-        "Accepted by the kernel, whether or not the program took them. Where the pod has probes, what comes from the node itself is left out; scrapes count like any other";
+        "Accepted by the kernel, whether or not the program took them. Without those of pod_termination_connections_from_node; scrapes count like any other";
     POD_REFUSED = "pod_termination_connections_refused", None, Kind::Gauge, &["scope"],
         "Connection attempts (SYN) that were refused from the start of the termination on",
-        "An attempt that is made again counts again. scope=\"container\": at a port that the container had listened on; scope=\"pod\": at a port on which no container of the pod was seen to listen, so that container and role are absent. Probes as in the one before. 0 where gracewatch_connection_fact_visible{fact=\"refusals\"} is 0";
+        "An attempt that is made again counts again. scope=\"container\": at a port that the container had listened on; scope=\"pod\": at a port on which no container of the pod was seen to listen, so that container and role are absent. Without those of pod_termination_connections_from_node. 0 where gracewatch_connection_fact_visible{fact=\"refusals\"} is 0";
+    POD_FROM_NODE = "pod_termination_connections_from_node", None, Kind::Gauge, &[],
+        "Connections that came from an address of the node from the start of the termination on, accepted or refused, and are in no other number of arrivals: the pod has probes, which go on meanwhile, and these are most likely theirs",
+        "0 for a pod without probes, where such a connection counts like any other";
     POD_LAST_ARRIVAL = "pod_termination_last_arrival", Seconds, Kind::Gauge, &[],
         "Time from the start of the termination to the last connection that came, accepted or refused: a preStop sleep of this length would have served it",
-        "Absent if none came. Probes and scrapes as in pod_termination_connections_accepted_after_stop_signal";
+        "Absent if none came. Without those of pod_termination_connections_from_node; scrapes count like any other";
     POD_ENDPOINT_LAG = "pod_termination_endpoint_lag", Seconds, Kind::Gauge, &[],
         "Time from the start of the termination until the EndpointSlices did not show the pod as ready any more, as this agent saw it",
         "Rules of kube-proxy and of load balancers follow later. 0 if it was not ready before. Absent if it stayed ready or is in no EndpointSlice";

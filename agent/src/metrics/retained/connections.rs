@@ -23,6 +23,7 @@ pub(super) struct Connections {
     at_exit: Number,
     finished: Number,
     accepted_after: Number,
+    from_node: Number,
     last_arrival: Number,
     endpoint_lag: Number,
 }
@@ -35,12 +36,14 @@ impl Connections {
         def::POD_FINISHED.register(registry, self.finished.clone());
         def::POD_ACCEPTED_AFTER.register(registry, self.accepted_after.clone());
         def::POD_REFUSED.register(registry, self.refused.clone());
+        def::POD_FROM_NODE.register(registry, self.from_node.clone());
         def::POD_LAST_ARRIVAL.register(registry, self.last_arrival.clone());
         def::POD_ENDPOINT_LAG.register(registry, self.endpoint_lag.clone());
     }
 
     /// Shows what a report has of them, under the labels of its subject.
     pub(super) fn set(&self, labels: &Labels, report: &Report) {
+        let all = report.connections.as_ref();
         let signalled = signalled(report);
         for (family, value) in [
             (&self.at_stop_signal, at_stop_signal(report).map(number)),
@@ -50,6 +53,7 @@ impl Connections {
                 &self.accepted_after,
                 signalled.map(|all| number(all.accepted_after)),
             ),
+            (&self.from_node, all.map(|all| number(all.from_node))),
             (
                 &self.last_arrival,
                 last_arrival(report).map(|time| time.as_secs_f64()),
@@ -63,7 +67,7 @@ impl Connections {
                 family.get_or_create(labels).set(value);
             }
         }
-        let Some(all) = &report.connections else {
+        let Some(all) = all else {
             return;
         };
         for direction in DIRECTIONS {
@@ -85,6 +89,7 @@ impl Connections {
             &self.at_exit,
             &self.finished,
             &self.accepted_after,
+            &self.from_node,
             &self.last_arrival,
             &self.endpoint_lag,
         ] {

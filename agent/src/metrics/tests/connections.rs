@@ -51,6 +51,7 @@ pub(super) fn put_into(report: &mut Report) {
         unlistened_at: Some(at(130)),
         refused: 5,
         refused_in_pod: 8,
+        from_node: 3,
         resets: resets(),
         marks: Vec::new(),
     });
@@ -108,6 +109,7 @@ fn a_termination_tells_its_connections() {
             pod("connections_accepted_after_stop_signal", "", "4"),
             pod("connections_refused", ",scope=\"container\"", "5"),
             format!("pod_termination_connections_refused{{{OF_POD},scope=\"pod\"}} 8"),
+            pod("connections_from_node", "", "3"),
             pod("last_arrival_seconds", "", "12.5"),
             pod("endpoint_lag_seconds", "", "1.25"),
         ],
