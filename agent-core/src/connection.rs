@@ -150,10 +150,13 @@ pub struct Connections {
     pub refused: u64,
     /// Attempts refused since T0 at another port of its pod, which belong to no container for sure.
     pub refused_in_pod: u64,
-    /// Accepted or refused since T0 from an address of the node, and left out of the arrivals above: the pod has probes, which
-    /// go on while it terminates, and these are most likely theirs.
+    /// Accepted since T0 from an address of the node, and left out of the arrivals above: the pod has probes, which go on while
+    /// it terminates, and these are most likely theirs. 0 for a pod without.
     #[serde(default)]
-    pub from_node: u64,
+    pub accepted_from_node: u64,
+    /// Refused since T0, likewise.
+    #[serde(default)]
+    pub refused_from_node: u64,
     /// Resets by class; in the phases of this termination, and while it ran since it is tracked.
     pub resets: Vec<ResetCount>,
     /// The first resets since T0, each with its time.
@@ -161,6 +164,12 @@ pub struct Connections {
 }
 
 impl Connections {
+    /// Arrivals since T0 that are left out as those of probes.
+    pub const fn from_node(&self) -> u64 {
+        self.accepted_from_node
+            .saturating_add(self.refused_from_node)
+    }
+
     /// Resets of the container itself since T0.
     pub fn resets_in_shutdown(&self, direction: Direction) -> u64 {
         let counts = self.resets.iter().filter(|one| {

@@ -130,8 +130,11 @@ impl Engine {
                     Wishes::default()
                 });
             }
-            // Taken in by the commits that follow.
-            Input::Endpoint { .. } => {}
+            Input::Endpoint {
+                uid,
+                state,
+                seen_at,
+            } => self.take_endpoint(uid, state, seen_at, now),
             Input::Lost { records: _ } => self.take_lost(now),
             Input::Shutdown => self.shut_down(now),
         }

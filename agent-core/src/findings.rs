@@ -9,7 +9,10 @@ use crate::report::{Finding, FindingKind, KillCause, Outcome};
 use crate::termination::Termination;
 use crate::time::Timestamp;
 
+mod connections;
 mod hooks;
+
+pub(crate) use connections::Network;
 
 /// Up to this age a program may not have come to install its handlers.
 const START_UP: Duration = Duration::from_secs(1);
@@ -18,6 +21,7 @@ const START_UP: Duration = Duration::from_secs(1);
 pub(crate) fn findings(
     termination: &Termination<'_>,
     outcome: Outcome,
+    network: &Network,
     limits: &Limits,
     now: Timestamp,
 ) -> Vec<Finding> {
@@ -32,6 +36,8 @@ pub(crate) fn findings(
         oom_killed(outcome),
         stuck_after_kill(termination, limits, now),
         killed_by_other(termination, outcome),
+        connections::race(termination, outcome, network),
+        connections::reset(termination, outcome, network),
     ]
     .into_iter()
     .flatten()
@@ -39,10 +45,14 @@ pub(crate) fn findings(
 }
 
 fn finding(kind: FindingKind, evidence: String, advice: &str) -> Finding {
+    finding_of(kind, evidence, advice.to_owned())
+}
+
+const fn finding_of(kind: FindingKind, evidence: String, advice: String) -> Finding {
     Finding {
         kind,
         evidence,
-        advice: advice.to_owned(),
+        advice,
     }
 }
 

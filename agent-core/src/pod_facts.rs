@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::pod::{Deletion, KubeletEvent, Pod, PodContainer, Role};
+use crate::pod::{Deletion, EndpointState, KubeletEvent, Pod, PodContainer, Role};
+use crate::report::Endpoint;
 use crate::time::Timestamp;
 
 /// Deletions of one pod that are kept: the first says when, later ones with which other grace.
@@ -10,6 +11,9 @@ const DELETIONS_MAX: usize = 4;
 
 /// Words of the kubelet that are kept of one pod; a restart says about three.
 const EVENTS_MAX: usize = 32;
+
+/// States of a pod's endpoints that are kept: the last ones. Readiness may come and go for as long as it lives.
+const ENDPOINTS_MAX: usize = 16;
 
 /// Containers of one pod whose name, and whose exit, is remembered.
 const CONTAINERS_MAX: usize = 256;
@@ -29,6 +33,8 @@ pub(crate) struct PodFacts {
     pub(crate) disrupted_at: Option<Timestamp>,
     /// What the kubelet said, in the order in which it came.
     pub(crate) events: Vec<(KubeletEvent, Timestamp)>,
+    /// How it stood in the EndpointSlices, and from when on it was seen so, by time.
+    endpoints: Vec<(Timestamp, EndpointState)>,
     /// Names of its containers by id; a status names the last two only.
     names: BTreeMap<String, String>,
     /// Exits of its containers' main processes, by id.
@@ -58,6 +64,7 @@ impl PodFacts {
             gone: None,
             disrupted_at: None,
             events: Vec::new(),
+            endpoints: Vec::new(),
             names: BTreeMap::new(),
             exits: BTreeMap::new(),
         };
@@ -71,6 +78,7 @@ impl PodFacts {
         if pod.uid != self.pod.uid {
             self.deletions.clear();
             self.disrupted_at = None;
+            self.endpoints.clear();
         }
         if let Some(deletion) = &pod.deletion {
             let known = self.deletions.last();
@@ -104,6 +112,43 @@ impl PodFacts {
             self.events.remove(0);
         }
         self.events.push((event, seen_at));
+    }
+
+    /// It stands like this in the EndpointSlices.
+    pub(crate) fn note_endpoint(&mut self, state: EndpointState, seen_at: Timestamp) {
+        let place = self.endpoints.partition_point(|(at, _)| *at <= seen_at);
+        self.endpoints.insert(place, (seen_at, state));
+        if self.endpoints.len() > ENDPOINTS_MAX {
+            self.endpoints.remove(0);
+        }
+    }
+
+    /// When it was taken out of the EndpointSlices for a termination that began then at the earliest; none if it was in
+    /// none that was seen.
+    pub(crate) fn endpoint(&self, earliest: Timestamp) -> Option<Endpoint> {
+        if self.endpoints.is_empty() {
+            return None;
+        }
+        Some(Endpoint {
+            unready_at: self.endpoint_since(earliest, |state| !state.ready),
+            terminating_at: self.endpoint_since(earliest, |state| state.terminating),
+        })
+    }
+
+    /// Since when its endpoints were like this at `earliest`; else when they first became so after it.
+    fn endpoint_since(
+        &self,
+        earliest: Timestamp,
+        is_so: impl Fn(&EndpointState) -> bool,
+    ) -> Option<Timestamp> {
+        let mut since = None;
+        for (at, state) in &self.endpoints {
+            if *at > earliest && since.is_some() {
+                break;
+            }
+            since = is_so(state).then(|| since.unwrap_or(*at));
+        }
+        since
     }
 
     /// The main process of one of its containers exited.

@@ -9,7 +9,9 @@ use crate::event::ExitStatus;
 use crate::grace::{self, Graces, Killed, Spent};
 use crate::pod::PreStop;
 use crate::process::{Origin, Process, SignalFact};
-use crate::report::{Doubt, Grace, Hook, Kill, KillCause, MainExit, Outcome, Start, Trigger};
+use crate::report::{
+    Doubt, Endpoint, Grace, Hook, Kill, KillCause, MainExit, Outcome, Start, Trigger,
+};
 use crate::time::Timestamp;
 use crate::{trigger, verdict};
 
@@ -152,6 +154,15 @@ impl<'a> Termination<'a> {
         } else {
             Phase::Hook
         }
+    }
+
+    /// When its pod was taken out of the EndpointSlices; none if it is in none.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        let pod = self.container.pod.as_ref()?;
+        // The slices may be seen to change before the pod is seen to be deleted.
+        let started_at = self.started_at();
+        let earliest = self.asked.map_or(started_at, |asked| asked.earliest);
+        pod.endpoint(started_at.min(earliest))
     }
 
     /// Whether only a process that looks like the hook says that the container is being terminated.

@@ -39,7 +39,8 @@ impl Traffic {
             unlistened_at: since(counts.unlistened_at),
             refused: origin.refused(&shutdown),
             refused_in_pod: sum(&shutdown, |one| one.refused_in_pod),
-            from_node: origin.left_out(&shutdown),
+            accepted_from_node: origin.left_out(&shutdown, |one| one.accepted_from_node),
+            refused_from_node: origin.left_out(&shutdown, |one| one.refused_from_node),
             resets: resets(&counts, reasons),
             marks: marks(sockets, started_at, reasons),
         };
@@ -98,12 +99,10 @@ impl Origin {
         }
     }
 
-    fn left_out(self, phases: &[PhaseCounts]) -> u64 {
+    fn left_out(self, phases: &[PhaseCounts], number: impl Fn(&PhaseCounts) -> u64) -> u64 {
         match self {
             Self::Anywhere => 0,
-            Self::NotTheNode => sum(phases, |one| {
-                one.accepted_from_node.saturating_add(one.refused_from_node)
-            }),
+            Self::NotTheNode => sum(phases, number),
         }
     }
 

@@ -5,7 +5,7 @@ use super::tracked::Tracked;
 use crate::container::Wishes;
 use crate::event::CgroupId;
 use crate::output::{DropReason, Output};
-use crate::pod::{KubeletEvent, Pod};
+use crate::pod::{EndpointState, KubeletEvent, Pod};
 use crate::pod_facts::Seen;
 use crate::time::Timestamp;
 
@@ -36,6 +36,18 @@ impl Engine {
 
     pub(super) fn take_word(&mut self, event: KubeletEvent, seen_at: Timestamp, now: Timestamp) {
         if let Some(key) = self.pods.hear(event, seen_at) {
+            self.refresh(&key, now);
+        }
+    }
+
+    pub(super) fn take_endpoint(
+        &mut self,
+        uid: String,
+        state: EndpointState,
+        seen_at: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Some(key) = self.pods.note_endpoint(uid, state, seen_at) {
             self.refresh(&key, now);
         }
     }

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::pod::{KubeletEvent, Pod};
+use crate::pod::{EndpointState, KubeletEvent, Pod};
 use crate::pod_facts::{PodFacts, Seen};
 use crate::time::Timestamp;
 
 /// Words of the kubelet on pods that are not known yet. The watches of pods and of Events are two connections, of which
 /// the second may be ahead by moments.
 const EARLY_MAX: usize = 64;
+
+/// Endpoints of pods that are not known yet: at the start those of all may come before the pods.
+const EARLY_ENDPOINTS_MAX: usize = 1024;
 
 /// The pods.
 #[derive(Debug, Default)]
@@ -18,6 +21,7 @@ pub(super) struct Pods {
     /// From a UID in the API to the one in cgroup paths, where that is another.
     aliases: BTreeMap<String, String>,
     early: VecDeque<(KubeletEvent, Timestamp)>,
+    early_endpoints: VecDeque<(String, EndpointState, Timestamp)>,
 }
 
 /// What came of a pod that was told.
@@ -109,10 +113,36 @@ impl Pods {
         Some(key)
     }
 
+    /// The EndpointSlices changed. Returns the UID in paths of the pod it is about, if that is known.
+    pub(super) fn note_endpoint(
+        &mut self,
+        uid: String,
+        state: EndpointState,
+        seen_at: Timestamp,
+    ) -> Option<String> {
+        let key = self.aliases.get(&uid).unwrap_or(&uid).clone();
+        let Some(facts) = self.known.get_mut(&key) else {
+            if self.early_endpoints.len() == EARLY_ENDPOINTS_MAX {
+                self.early_endpoints.pop_front();
+            }
+            self.early_endpoints.push_back((uid, state, seen_at));
+            return None;
+        };
+        Arc::make_mut(facts).note_endpoint(state, seen_at);
+        Some(key)
+    }
+
     fn hear_early(&mut self, key: &str) {
         let Some(facts) = self.known.get_mut(key) else {
             return;
         };
+        let (its, others) = std::mem::take(&mut self.early_endpoints)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|(uid, ..)| *uid == facts.pod.uid);
+        self.early_endpoints = others;
+        for (_, state, seen_at) in its {
+            Arc::make_mut(facts).note_endpoint(state, seen_at);
+        }
         let is_its = |event: &KubeletEvent| event.pod_uid == facts.pod.uid || event.pod_uid == key;
         let (its, others) = std::mem::take(&mut self.early)
             .into_iter()

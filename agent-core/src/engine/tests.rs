@@ -4,6 +4,7 @@
     reason = "a test picks one variant and fails on all others"
 )]
 
+mod arrivals;
 mod connections;
 mod exclusions;
 mod findings;

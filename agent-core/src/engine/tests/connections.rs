@@ -1,12 +1,12 @@
 //! Connections: phases, counts, and the report that waits for them.
 
-use super::network::{ABORT_ON_CLOSE, ABORT_ON_DATA, Counts, class, received, seconds};
+use super::network::{ABORT_ON_CLOSE, ABORT_ON_DATA, Counts, class, counting, received, seconds};
 use super::scene::{
-    CONTAINER, FATAL, HANDLED, SERVICE, Scene, Who, config, doubts, exec, made, reports,
-    signal_sent,
+    CONTAINER, FATAL, HANDLED, SERVICE, Scene, Who, doubts, exec, made, reports, signal_sent,
 };
 use super::stage::{self, deleted, pod};
-use crate::connection::{Connections, Direction, Mode, Phase, ResetCount, Scope};
+use crate::config::Selector;
+use crate::connection::{Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope};
 use crate::event::{EventKind, Exit, ExitStatus, Process, Tgid};
 use crate::input::Input;
 use crate::output::{Output, Wish};
@@ -63,14 +63,7 @@ fn the_kernel_side_is_told_of_main_process_and_phase() {
 
 #[test]
 fn a_deletion_begins_the_phase_of_the_hook() {
-    let mut config = config(Vec::new());
-    config.reset_reasons = super::network::reasons();
-    config.pods = true;
-    let scene = Scene::of(config)
-        .tells(made(CONTAINER, &stage::path(0)))
-        .at(0.5)
-        .sees(&pod(30))
-        .running()
+    let scene = Scene::counted_in(&pod(30))
         .at(10.0)
         .sees(&deleted(&pod(30), 10.0, 30));
     assert_eq!(
@@ -82,15 +75,13 @@ fn a_deletion_begins_the_phase_of_the_hook() {
 /// A probe that is written like the hook, and a stop signal of which nothing came.
 #[test]
 fn what_was_no_termination_is_taken_back() {
-    let probe = Scene::with(4, Some("flush"));
-    assert_eq!(probe.courses(), []);
-    let mut config = config(vec![crate::config::Selector {
+    let mut config = counting();
+    config.selectors = vec![Selector {
         cgroup: "/system.slice/*".to_owned(),
         grace: None,
         stop_signal: None,
         pre_stop: Some(vec!["flush".to_owned()]),
-    }]);
-    config.reset_reasons = super::network::reasons();
+    }];
     let scene = Scene::of(config)
         .tells(made(CONTAINER, SERVICE))
         .running()
@@ -306,8 +297,7 @@ fn counts_that_begin_anew_are_taken_as_they_are() {
 
 #[test]
 fn resets_wait_for_the_pod_and_are_told_with_the_report_at_the_latest() {
-    let mut config = config(Vec::new());
-    config.reset_reasons = super::network::reasons();
+    let mut config = counting();
     config.pods = true;
     let scene = || {
         let count = Counts::default().resets(received(Phase::Running), 3);
@@ -390,7 +380,7 @@ fn a_reset_that_answers_data_is_no_reset_received() {
 
 #[test]
 fn a_reset_of_the_pod_says_so() {
-    let of_pod = crate::connection::ResetClass {
+    let of_pod = ResetClass {
         scope: Scope::Pod,
         ..class(Phase::Stopping, Mode::Passive, ABORT_ON_DATA)
     };
@@ -412,15 +402,13 @@ fn a_reset_of_the_pod_says_so() {
 /// A service that systemd starts again in the same cgroup.
 #[test]
 fn what_is_counted_of_the_next_process_is_no_part_of_the_report() {
-    let mut config = config(Vec::new());
-    config.reset_reasons = super::network::reasons();
     let closing = |finished, accepted| {
         Counts::default().phase(Phase::Closing, |counts| {
             counts.finished = finished;
             counts.accepted = accepted;
         })
     };
-    let scene = Scene::of(config)
+    let scene = Scene::of(counting())
         .tells(made(CONTAINER, SERVICE))
         .at(1.0)
         .execs(Who::Plain, "/app")

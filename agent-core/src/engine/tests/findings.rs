@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::arrivals;
 use super::hooks::missing;
 use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, kinds};
 use crate::event::EventKind;
 use crate::report::{FindingKind, Report};
 
-fn evidence(report: &Report, kind: FindingKind) -> &str {
+pub(super) fn evidence(report: &Report, kind: FindingKind) -> &str {
     let finding = report.findings.iter().find(|one| one.kind == kind);
     &finding.expect("the finding is there").evidence
 }
@@ -172,6 +173,8 @@ fn every_diagnosis_has_a_scenario() {
         oom(),
         stuck(),
         by_other(),
+        arrivals::race(),
+        arrivals::reset(),
     ];
     let seen: BTreeSet<FindingKind> = all.iter().flat_map(kinds).collect();
     assert_eq!(seen, BTreeSet::from(FindingKind::ALL));

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::scene::{CONTAINER, DOCKER, Scene, config, made};
+use super::stage;
+use crate::config::Config;
 use crate::connection::{
     Direction, Mode, Phase, PhaseCounts, ResetClass, ResetSeen, Scope, SocketCounts,
 };
 use crate::event::EventKind;
 use crate::input::Input;
 use crate::output::{Output, Wish};
+use crate::pod::{EndpointState, Pod};
 use crate::time::Timestamp;
 
 /// Numbers of reasons as no kernel has them: names count, not numbers.
@@ -17,14 +20,14 @@ pub(super) const STATE: u32 = 102;
 pub(super) const ABORT_ON_DATA: u32 = 103;
 pub(super) const NO_SOCKET: u32 = 104;
 
-pub(super) fn reasons() -> Option<BTreeMap<u32, String>> {
+pub(super) fn reasons() -> BTreeMap<u32, String> {
     let names = [
         (ABORT_ON_CLOSE, "tcp_abort_on_close"),
         (STATE, "tcp_state"),
         (ABORT_ON_DATA, "tcp_abort_on_data"),
         (NO_SOCKET, "no_socket"),
     ];
-    Some(names.map(|(number, name)| (number, name.to_owned())).into())
+    names.map(|(number, name)| (number, name.to_owned())).into()
 }
 
 pub(super) fn class(phase: Phase, mode: Mode, reason: u32) -> ResetClass<u32> {
@@ -68,7 +71,7 @@ impl Counts {
         self
     }
 
-    pub(super) fn from_node_at(mut self, at: f64) -> Self {
+    pub(super) fn node_at(mut self, at: f64) -> Self {
         self.0.from_node_at = Some(seconds(at));
         self
     }
@@ -92,15 +95,46 @@ impl Counts {
 }
 
 pub(super) fn seconds(at: f64) -> Timestamp {
-    super::stage::seconds(at)
+    stage::seconds(at)
+}
+
+/// With connections counted.
+pub(super) fn counting() -> Config {
+    Config {
+        reset_reasons: Some(reasons()),
+        ..config(Vec::new())
+    }
 }
 
 impl Scene {
     /// A container whose connections are counted.
     pub(super) fn counted() -> Self {
-        let mut config = config(Vec::new());
-        config.reset_reasons = reasons();
-        Self::of(config).tells(made(CONTAINER, DOCKER))
+        Self::of(counting()).tells(made(CONTAINER, DOCKER))
+    }
+
+    /// The container of a pod whose connections are counted, with the pod known and the main process running.
+    pub(super) fn counted_in(pod: &Pod) -> Self {
+        let mut config = counting();
+        config.pods = true;
+        Self::of(config)
+            .tells(made(CONTAINER, &stage::path(0)))
+            .at(0.5)
+            .sees(pod)
+            .running()
+    }
+
+    /// The EndpointSlices have the pod like this.
+    pub(super) fn endpoint(self, ready: bool, terminating: bool) -> Self {
+        let seen_at = self.now;
+        self.tells(Input::Endpoint {
+            uid: stage::UID.to_owned(),
+            state: EndpointState {
+                ready,
+                serving: ready,
+                terminating,
+            },
+            seen_at,
+        })
     }
 
     /// The kernel side is asked, or tells by itself.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Context;
 use crate::config::Limits;
 use crate::container::Container;
-use crate::findings;
-use crate::report::{Doubt, MainExit, Outcome, PodRef, Report, StopSignal, Trigger};
+use crate::findings::{self, Network};
+use crate::report::{Doubt, Endpoint, MainExit, Outcome, PodRef, Report, StopSignal, Trigger};
 use crate::sockets::Reasons;
 use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, Termination};
 use crate::time::Timestamp;
@@ -74,6 +74,7 @@ pub(super) struct Steps {
     pod_known: bool,
     name_known: bool,
     resets: usize,
+    endpoint: (Option<Timestamp>, Option<Timestamp>),
 }
 
 /// Why a report is given out.
@@ -176,7 +177,12 @@ impl Open {
             (Occasion::End | Occasion::AgentStops, outcome) => outcome.unwrap_or(Outcome::Unknown),
         };
         let container = termination.container;
-        let traffic = self.traffic(termination, context.reasons);
+        let network = Network {
+            traffic: self.traffic(termination, context.reasons),
+            endpoint: termination.endpoint(),
+        };
+        let findings =
+            findings::findings(termination, outcome, &network, context.limits, context.now);
         Report {
             id,
             subject: container.subject.clone(),
@@ -203,10 +209,10 @@ impl Open {
             grace: termination.grace(),
             signals_inside: container.signals_inside,
             signals_outside: container.signals_outside,
-            connections: traffic.map(|traffic| traffic.connections),
-            endpoint: None,
+            connections: network.traffic.map(|traffic| traffic.connections),
+            endpoint: network.endpoint,
             advice: None,
-            findings: findings::findings(termination, outcome, context.limits, context.now),
+            findings,
             doubts: self.doubts(termination, occasion, context),
         }
     }
@@ -257,6 +263,7 @@ impl Open {
 impl Steps {
     pub(super) fn of(termination: &Termination<'_>, stuck: bool) -> Self {
         let resets = termination.container.sockets.marks();
+        let times = |endpoint: Endpoint| (endpoint.unready_at, endpoint.terminating_at);
         let hook = termination.hook.as_ref();
         Self {
             hook_started: hook.and_then(|hook| hook.started_at),
@@ -271,6 +278,7 @@ impl Steps {
             pod_known: termination.container.pod.is_some(),
             name_known: termination.container.spec.name.is_some(),
             resets: resets.len(),
+            endpoint: termination.endpoint().map_or((None, None), times),
         }
     }
 }
