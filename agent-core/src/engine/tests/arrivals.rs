@@ -242,15 +242,16 @@ fn probes_are_no_arrivals() {
     assert_eq!(kinds(&report), []);
     let said = report.connections.unwrap();
     assert_eq!(
-        (said.accepted_after, said.refused, said.from_node),
+        (said.accepted_after, said.refused, said.from_node()),
         (1, 0, 6)
     );
+    assert_eq!((said.accepted_from_node, said.refused_from_node), (2, 4));
     assert_eq!(said.last_arrival_at, Some(seconds(10.4)));
 
     let report = stopped_pod(counts());
     let said = report.connections.clone().unwrap();
     assert_eq!(
-        (said.accepted_after, said.refused, said.from_node),
+        (said.accepted_after, said.refused, said.from_node()),
         (3, 4, 0)
     );
     assert_eq!(said.last_arrival_at, Some(seconds(12.0)));
