@@ -74,6 +74,31 @@ pub const MEMBERS: &[Member] = &[
     member("SOCK_ADDRESS", "sock", &["__sk_common", "skc_daddr"]),
 ];
 
+/// What is read of sockets, packets and network namespaces, beside [`MEMBERS`]. A kernel may be built without
+/// some of these; then all are 0, [`COUNTS_SOCKETS`] too, and connections are not counted.
+pub const SOCKET_MEMBERS: &[Member] = &[
+    member("SOCK_STATE", "sock", &["__sk_common", "skc_state"]),
+    member("SOCK_NET", "sock", &["__sk_common", "skc_net", "net"]),
+    member("SOCK_PROTOCOL", "sock", &["sk_protocol"]),
+    member("SOCK_CGROUP", "sock", &["sk_cgrp_data"]),
+    member("INET_PORT", "inet_sock", &["inet_sport"]),
+    member("NET_INUM", "net", &["ns", "inum"]),
+    member("TASK_NSPROXY", "task_struct", &["nsproxy"]),
+    member("NSPROXY_NET", "nsproxy", &["net_ns"]),
+    member("SKB_HEAD", "sk_buff", &["head"]),
+    member("SKB_TRANSPORT", "sk_buff", &["transport_header"]),
+    member("SKB_NETWORK", "sk_buff", &["network_header"]),
+    member("SKB_DEVICE", "sk_buff", &["dev"]),
+    member("DEVICE_NET", "net_device", &["nd_net", "net"]),
+];
+
+/// `u32` global: 1 if the kernel has all of [`SOCKET_MEMBERS`], else 0.
+pub const COUNTS_SOCKETS: &str = "COUNTS_SOCKETS";
+/// `u32` global: 1 if the pointer in `sock.sk_cgrp_data` shares its place with other data and is told from it by
+/// its lowest bits (before 5.16), else 0.
+pub const SOCK_CGROUP_IS_TAGGED: &str = "SOCK_CGROUP_IS_TAGGED";
+/// `u32` global: 1 if `tcp_send_reset` passes a reason, and so sees resets without a socket (6.10 and later), else 0.
+pub const HAS_RESET_REASON: &str = "HAS_RESET_REASON";
 /// Size of `struct upid` in bytes: `u32` global, the stride of `pid.numbers`.
 pub const UPID_SIZE: &str = "UPID_SIZE";
 /// Size of `struct k_sigaction` in bytes: `u32` global, the stride of `sighand_struct.action`.
@@ -87,85 +112,132 @@ pub const SIGNALS: &str = "SIGNALS";
 /// `u32` global that holds [`crate::record::ABI_VERSION`] as the object was compiled.
 pub const ABI: &str = "ABI";
 
+/// Where a program is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A BTF-typed raw tracepoint (`tp_btf`), as in `btf_trace_<name>`.
+    Tracepoint(&'static str),
+    /// The entry of a kernel function (`fentry`).
+    Function(&'static str),
+}
+
+impl Hook {
+    /// Its name in the kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoint(name) | Self::Function(name) => name,
+        }
+    }
+}
+
 /// A program of the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
     /// Its symbol.
     pub name: &'static str,
-    /// The tracepoint it attaches to, as in `btf_trace_<tracepoint>`.
-    pub tracepoint: &'static str,
+    /// What it attaches to.
+    pub hook: Hook,
     /// Without it the agent refuses to start; an optional one is reported and left out.
     pub required: bool,
     /// What is not measured without it.
     pub purpose: &'static str,
 }
 
-const fn program(
-    name: &'static str,
-    tracepoint: &'static str,
-    required: bool,
-    purpose: &'static str,
-) -> Program {
+const fn program(name: &'static str, hook: Hook, required: bool, purpose: &'static str) -> Program {
     Program {
         name,
-        tracepoint,
+        hook,
         required,
         purpose,
     }
 }
 
-/// Every program. All are BTF-typed raw tracepoints (`tp_btf`). Of the two `mark_victim` programs
-/// the loader takes the one that fits the hook's signature in BTF (a pid before 6.9, a task since,
-/// and in stable kernels to which that was carried back).
+/// Every program. Of the two `mark_victim` programs the loader takes the one that fits the hook's signature in
+/// BTF (a pid before 6.9, a task since, and in stable kernels to which that was carried back); the two functions are
+/// for kernels whose `tcp_send_reset` does not see resets without a socket.
 pub const PROGRAMS: &[Program] = &[
     program(
         "signal_generate",
-        "signal_generate",
+        Hook::Tracepoint("signal_generate"),
         true,
         "stop signals, SIGKILL, who sent them",
     ),
     program(
         "sched_process_exec",
-        "sched_process_exec",
+        Hook::Tracepoint("sched_process_exec"),
         true,
         "hooks and the start of main processes",
     ),
     program(
         "sched_process_exit",
-        "sched_process_exit",
+        Hook::Tracepoint("sched_process_exit"),
         true,
         "exits of main processes and hooks",
     ),
     program(
         "cgroup_mkdir",
-        "cgroup_mkdir",
+        Hook::Tracepoint("cgroup_mkdir"),
         true,
         "containers as they appear",
     ),
     program(
         "cgroup_rmdir",
-        "cgroup_rmdir",
+        Hook::Tracepoint("cgroup_rmdir"),
         true,
         "containers as they vanish",
     ),
     program(
         "cgroup_attach_task",
-        "cgroup_attach_task",
+        Hook::Tracepoint("cgroup_attach_task"),
         true,
         "processes moved into a container",
     ),
     program(
         "cgroup_notify_populated",
-        "cgroup_notify_populated",
+        Hook::Tracepoint("cgroup_notify_populated"),
         true,
         "the last process of a container gone",
     ),
     program(
         "inet_sock_set_state",
-        "inet_sock_set_state",
+        Hook::Tracepoint("inet_sock_set_state"),
         false,
-        "the start of httpGet hooks",
+        "connections, and the start of httpGet hooks",
     ),
-    program("mark_victim_pid", "mark_victim", false, "OOM kills"),
-    program("mark_victim_task", "mark_victim", false, "OOM kills"),
+    program(
+        "tcp_send_reset",
+        Hook::Tracepoint("tcp_send_reset"),
+        false,
+        "TCP resets sent",
+    ),
+    program(
+        "tcp_receive_reset",
+        Hook::Tracepoint("tcp_receive_reset"),
+        false,
+        "TCP resets received",
+    ),
+    program(
+        "tcp_v4_send_reset",
+        Hook::Function("tcp_v4_send_reset"),
+        false,
+        "connections refused over IPv4",
+    ),
+    program(
+        "tcp_v6_send_reset",
+        Hook::Function("tcp_v6_send_reset"),
+        false,
+        "connections refused over IPv6",
+    ),
+    program(
+        "mark_victim_pid",
+        Hook::Tracepoint("mark_victim"),
+        false,
+        "OOM kills",
+    ),
+    program(
+        "mark_victim_task",
+        Hook::Tracepoint("mark_victim"),
+        false,
+        "OOM kills",
+    ),
 ];

@@ -5,14 +5,13 @@ use core::cell::UnsafeCell;
 use agent_common::map::ENDPOINTS_MAX;
 use agent_common::record::{ConnectRecord, Endpoint, Kind};
 use aya_ebpf::helpers::bpf_get_current_task;
-use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::globals::{SOCK_ADDRESS, SOCK_ADDRESS6, SOCK_FAMILY, SOCK_PORT};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::process;
+use crate::{process, socket};
 
 #[map]
 static ENDPOINTS: HashMap<Endpoint, u64> = HashMap::with_max_entries(ENDPOINTS_MAX, 0);
@@ -28,39 +27,23 @@ struct Count(UnsafeCell<u64>);
 // SAFETY: every access is a volatile read of the whole number.
 unsafe impl Sync for Count {}
 
-/// `TCP_CLOSE` and `TCP_SYN_SENT` of the states.
-///
-/// <https://github.com/torvalds/linux/blob/v6.12/include/net/tcp_states.h>
-const CLOSE: i32 = 7;
-const SYN_SENT: i32 = 2;
-/// Address families.
-///
-/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/socket.h>
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for ConnectRecord {}
 
-/// Runs for every change of state of every TCP connection of the machine. In the one that is looked
-/// at, the current task is inside connect(2), and the socket has its destination already.
-///
-/// Arguments: `const struct sock *sk, const int oldstate, const int newstate`
-/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/sock.h>, and
-/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_ipv4.c>: `tcp_v4_connect`
-#[btf_tracepoint(function = "inet_sock_set_state")]
-pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) {
+/// Whether any endpoint is waited for: most of the time there is none.
+#[inline(always)]
+pub(crate) fn is_any_awaited() -> bool {
     // SAFETY: valid memory; see the promise of `Sync`.
-    let awaited = unsafe { ENDPOINT_COUNT.0.get().read_volatile() };
-    if awaited != 0 && ctx.arg::<i32>(1) == CLOSE && ctx.arg::<i32>(2) == SYN_SENT {
-        look(ctx);
-    }
+    unsafe { ENDPOINT_COUNT.0.get().read_volatile() != 0 }
 }
 
-/// The way of the few; see `signal`.
+/// The way of the few; see `signal`. The current task is inside connect(2), and the socket has its destination
+/// already.
+///
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_ipv4.c>: `tcp_v4_connect`
 #[inline(never)]
-fn look(ctx: BtfTracePointContext) {
-    let Some(endpoint) = destination(Typed::argument(&ctx, 0)) else {
+pub(crate) fn look(ctx: BtfTracePointContext) {
+    let Some(endpoint) = socket::peer(Typed::argument(&ctx, 0)) else {
         return;
     };
     // SAFETY: the value is copied at once. An endpoint that is removed in that instant may yield
@@ -81,30 +64,4 @@ fn look(ctx: BtfTracePointContext) {
             (&raw mut (*to).reserved).write(0);
         }
     });
-}
-
-/// Where a `struct sock` connects to.
-#[inline(always)]
-fn destination(sock: Typed) -> Option<Endpoint> {
-    let mut endpoint = Endpoint {
-        address: [0; _],
-        port: u32::from(u16::from_be(sock.load(&SOCK_PORT))),
-    };
-    match sock.load::<u16>(&SOCK_FAMILY) {
-        AF_INET => {
-            // As an IPv6 address: `::ffff:a.b.c.d`.
-            let [a, b, c, d] = sock.load::<u32>(&SOCK_ADDRESS).to_ne_bytes();
-            endpoint.address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d];
-        }
-        // A socket of this family may be on its way to a mapped IPv4 address.
-        AF_INET6 if SOCK_ADDRESS6.load() != 0 => {
-            // SAFETY: the field has these 16 bytes.
-            unsafe {
-                sock.address()
-                    .copy(&SOCK_ADDRESS6, &raw mut endpoint.address);
-            }
-        }
-        _ => return None,
-    }
-    Some(endpoint)
 }

@@ -27,6 +27,15 @@ fn cgroup_attach_task(_ctx: BtfTracePointContext) {}
 #[btf_tracepoint(function = "cgroup_notify_populated")]
 fn cgroup_notify_populated(_ctx: BtfTracePointContext) {}
 
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn inet_sock_set_state(_ctx: BtfTracePointContext) {}
+
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tcp_send_reset(_ctx: BtfTracePointContext) {}
+
+#[btf_tracepoint(function = "tcp_receive_reset")]
+fn tcp_receive_reset(_ctx: BtfTracePointContext) {}
+
 /// The same as the others', so that the kernel treats them alike.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

@@ -2,6 +2,7 @@
 //! outside and never called exec: nothing else tells of that one.
 
 use agent_common::record::{ExitRecord, Kind};
+use agent_common::socket::Phase;
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::LruHashMap;
@@ -13,7 +14,7 @@ use crate::globals::{
 };
 use crate::kernel::Typed;
 use crate::output::{About, Record, record};
-use crate::{filter, process};
+use crate::{filter, phase, process};
 
 /// `SIGNAL_GROUP_EXIT` of `signal_struct.flags`.
 ///
@@ -61,9 +62,11 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
         return;
     };
     let task = Typed::argument(&ctx, 0);
+    let tgid = task.load(&TASK_TGID);
+    phase::begin(subject.container, tgid, Phase::Closing);
     // On old kernels several last threads that exit at once may all find the group dead; only one
     // of them finds the process watched.
-    let watched = filter::unwatch(task.load(&TASK_TGID), subject.container);
+    let watched = filter::unwatch(tgid, subject.container);
     let executed = has_executed(task);
     let is_told = if executed {
         watched

@@ -10,6 +10,7 @@ use aya_ebpf::maps::{HashMap, PerCpuArray};
 use crate::counter;
 use crate::globals::{TASK_REAL_PARENT, TASK_TGID};
 use crate::kernel::Typed;
+use crate::network;
 
 #[map]
 static SUBJECTS: HashMap<u64, Subject> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
@@ -52,7 +53,7 @@ impl<T: Copy> Slots<T> {
 }
 
 /// The kernel's `E2BIG`: the hash has no room.
-const NO_ROOM: i32 = -7;
+pub(crate) const NO_ROOM: i32 = -7;
 
 /// Whether a cgroup may be tracked: false for nearly every cgroup of a machine, at the cost of two
 /// loads and without a call. It is the first question of every program.
@@ -88,7 +89,7 @@ pub(crate) fn adopt(cgroup: u64, parent: Subject) {
     match SUBJECTS.insert(cgroup, child, u64::from(BPF_NOEXIST)) {
         // SAFETY: a `u64` in the value of the section's map.
         Ok(()) => unsafe { counter::add(CHILD_SLOTS.of(cgroup), 1) },
-        Err(NO_ROOM) => counter::count(&MAP_FULL, Full::Subjects as u32),
+        Err(NO_ROOM) => count_full(Full::Subjects),
         Err(_already_there) => {}
     }
 }
@@ -121,19 +122,23 @@ pub(crate) fn is_from_outside(task: Typed, container: u64) -> bool {
 #[inline(always)]
 pub(crate) fn watch_if_from_outside(task: Typed, container: u64) -> bool {
     let tgid = task.load(&TASK_TGID);
-    if is_watched(tgid, container) {
-        return true;
-    }
-    if !is_from_outside(task, container) {
-        return false;
-    }
-    match WATCHED.insert(tgid, container, 0) {
-        Err(NO_ROOM) => {
-            counter::count(&MAP_FULL, Full::Watched as u32);
-            false
+    if !is_watched(tgid, container) {
+        if !is_from_outside(task, container) {
+            return false;
         }
-        Ok(()) | Err(_) => true,
+        if WATCHED.insert(tgid, container, 0) == Err(NO_ROOM) {
+            count_full(Full::Watched);
+            return false;
+        }
     }
+    network::remember(task, container);
+    true
+}
+
+/// Counts an insertion that found a hash full.
+#[inline(always)]
+pub(crate) fn count_full(full: Full) {
+    counter::count(&MAP_FULL, full as u32);
 }
 
 /// Forgets a process, whichever container it was watched in. Says whether it was this one; of

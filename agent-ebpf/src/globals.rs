@@ -1,7 +1,7 @@
 //! The read-only globals that the loader sets: offsets in the kernel's structures, the shape of its
 //! hooks, the filter on signals. The verifier knows them as constants.
 
-use agent_common::global::MEMBERS;
+use agent_common::global::{MEMBERS, SOCKET_MEMBERS};
 use agent_common::record::ABI_VERSION;
 use aya_ebpf::Global;
 
@@ -9,7 +9,7 @@ use aya_ebpf::Global;
 pub(crate) type Offset = Global<u32>;
 
 macro_rules! offsets {
-    (hot: $($hot:ident)+; cold: $($name:ident)+) => {
+    ($members:expr; hot: $($hot:ident)+; cold: $($name:ident)+) => {
         $(
             #[unsafe(no_mangle)]
             #[unsafe(link_section = ".rodata.hot")]
@@ -21,12 +21,13 @@ macro_rules! offsets {
         )+
         /// The loader refuses an object that lacks a member's global; that there is no global
         /// which it does not set is said here.
-        const _: () = assert!([$(stringify!($hot)),+, $(stringify!($name)),+].len() == MEMBERS.len());
+        const _: () = assert!([$(stringify!($hot)),+, $(stringify!($name)),+].len() == $members.len());
     };
 }
 
 // What every event needs lies together, in one line of the cache.
 offsets! {
+    MEMBERS;
     hot:
     TASK_CGROUPS
     CSS_SET_CGROUP
@@ -70,6 +71,26 @@ offsets! {
     SOCK_ADDRESS
 }
 
+// All 0 if the kernel lacks one of them: see `COUNTS_SOCKETS`.
+offsets! {
+    SOCKET_MEMBERS;
+    hot:
+    SOCK_STATE
+    SOCK_CGROUP;
+    cold:
+    SOCK_NET
+    SOCK_PROTOCOL
+    INET_PORT
+    NET_INUM
+    TASK_NSPROXY
+    NSPROXY_NET
+    SKB_HEAD
+    SKB_TRANSPORT
+    SKB_NETWORK
+    SKB_DEVICE
+    DEVICE_NET
+}
+
 /// Size of `struct upid`.
 #[unsafe(no_mangle)]
 pub(crate) static UPID_SIZE: Offset = Global::new(0);
@@ -79,6 +100,17 @@ pub(crate) static ACTION_SIZE: Offset = Global::new(0);
 /// Offset of a `struct sock`'s IPv6 address; 0 if the kernel has none.
 #[unsafe(no_mangle)]
 pub(crate) static SOCK_ADDRESS6: Offset = Global::new(0);
+/// 1 if the kernel has all of `SOCKET_MEMBERS`.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.hot")]
+pub(crate) static COUNTS_SOCKETS: Global<u32> = Global::new(0);
+/// 1 if the lowest bits of `sock.sk_cgrp_data` tell whether it is a pointer.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".rodata.hot")]
+pub(crate) static SOCK_CGROUP_IS_TAGGED: Global<u32> = Global::new(0);
+/// 1 if `tcp_send_reset` passes a reason.
+#[unsafe(no_mangle)]
+pub(crate) static HAS_RESET_REASON: Global<u32> = Global::new(0);
 /// 1 if `sched_process_exit` passes `group_dead`.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".rodata.hot")]

@@ -11,7 +11,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel as copy_kernel;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::programs::{BtfTracePointContext, FEntryContext};
 
 use crate::globals::{
     CGROUP_KN, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, CSS_SET_CGROUP, KERNFS_ID, Offset, TASK_CGROUPS,
@@ -26,6 +26,18 @@ impl Typed {
     #[inline(always)]
     pub(crate) fn argument(ctx: &BtfTracePointContext, n: usize) -> Self {
         Self(ctx.arg(n))
+    }
+
+    /// The same of a kernel function that is traced at its entry.
+    #[inline(always)]
+    pub(crate) fn parameter(ctx: &FEntryContext, n: usize) -> Self {
+        Self(ctx.arg(n))
+    }
+
+    /// Whether there is nothing. Before a load the verifier wants this asked of an argument that may be missing.
+    #[inline(always)]
+    pub(crate) fn is_null(self) -> bool {
+        self.0.is_null()
     }
 
     /// Loads a member.
@@ -84,9 +96,14 @@ impl Address {
     /// Reads a member; zero if it cannot be read.
     #[inline(always)]
     pub(crate) fn read<T: Copy + Default>(self, member: &Offset) -> T {
+        self.plus(u64::from(member.load())).get()
+    }
+
+    /// Reads what stands at the address; zero if it cannot be read.
+    #[inline(always)]
+    pub(crate) fn get<T: Copy + Default>(self) -> T {
         // SAFETY: the helper checks the address and reports a fault.
-        unsafe { bpf_probe_read_kernel(self.plus(u64::from(member.load())).0 as *const T) }
-            .unwrap_or_default()
+        unsafe { bpf_probe_read_kernel(self.0 as *const T) }.unwrap_or_default()
     }
 
     /// Follows a member that is a pointer.

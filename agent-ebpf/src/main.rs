@@ -1,8 +1,8 @@
 //! The kernel side of Gracewatch: programs on BTF-typed tracepoints that filter, copy facts and
 //! count. They make no decision.
 //!
-//! One file per subject of hooks ([`signal`], [`exec`], [`exit`], [`cgroup`], [`oom`], [`connect`]); the rest is
-//! what these share. The layout of the records and the meaning of the maps stand in `agent-common`.
+//! One file per subject of hooks ([`signal`], [`exec`], [`exit`], [`cgroup`], [`oom`], [`connections`] with [`connect`],
+//! [`reset`]); the rest is what these share. The layout of the records and the meaning of the maps stand in `agent-common`.
 #![no_std]
 #![no_main]
 // For the atomic add of `counter`: the target has no atomics of the language.
@@ -19,16 +19,22 @@
 
 mod cgroup;
 mod connect;
+mod connections;
 mod counter;
 mod exec;
 mod exit;
 mod filter;
 mod globals;
 mod kernel;
+mod network;
 mod oom;
 mod output;
+mod packet;
+mod phase;
 mod process;
+mod reset;
 mod signal;
+mod socket;
 
 /// The helpers that read the kernel's memory are for GPL-compatible programs only.
 #[unsafe(link_section = "license")]

@@ -2,6 +2,7 @@
 
 use agent_common::map::{SUBJECTS_MAX, SignalCounts};
 use agent_common::record::{Kind, SignalRecord};
+use agent_common::socket::Phase;
 use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::HashMap;
@@ -9,11 +10,11 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{
     ACTION_HANDLER, ACTION_SIZE, SIGHAND_ACTION, SIGINFO_CODE, SIGNAL_FLAGS, SIGNALS, TASK_BLOCKED,
-    TASK_PTRACE, TASK_REAL_BLOCKED, TASK_SIGHAND, TASK_SIGNAL,
+    TASK_PTRACE, TASK_REAL_BLOCKED, TASK_SIGHAND, TASK_SIGNAL, TASK_TGID,
 };
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::{counter, filter, process};
+use crate::{counter, filter, phase, process};
 
 #[map]
 static SIGNAL_COUNTS: HashMap<u64, SignalCounts> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
@@ -70,6 +71,9 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     if (from_inside && number != SIGKILL) || !filter::watch_if_from_outside(target, container) {
         count(container, from_inside);
         return;
+    }
+    if !from_inside {
+        phase::begin(container, target.load(&TASK_TGID), Phase::Stopping);
     }
     let about = About {
         kind: Kind::Signal,

@@ -65,11 +65,19 @@ impl Driver {
 
     /// Calls the timeouts that are due at `now`, each at its own time.
     pub fn run_timeouts(&mut self, now: Timestamp, sink: &mut impl Sink) {
-        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= now) {
-            self.engine.handle_timeout(due);
-            self.last = self.last.max(due);
-            self.hand_out(sink, due);
-        }
+        while self.run_timeout(now, sink) {}
+    }
+
+    /// Calls the first timeout that is due at `now`, at its own time; says whether there was one. What the engine then
+    /// wishes can be answered before the next: however late both are, the second does not come too early.
+    pub fn run_timeout(&mut self, now: Timestamp, sink: &mut impl Sink) -> bool {
+        let Some(due) = self.engine.poll_timeout().filter(|due| *due <= now) else {
+            return false;
+        };
+        self.engine.handle_timeout(due);
+        self.last = self.last.max(due);
+        self.hand_out(sink, due);
+        true
     }
 
     /// When to call [`Self::run_timeouts`], if nothing is told before.

@@ -26,6 +26,7 @@ pub mod http;
 pub mod journal;
 pub mod kubernetes;
 pub mod metrics;
+pub mod node_addresses;
 pub mod pipeline;
 pub mod probes;
 pub mod processes;

@@ -30,7 +30,7 @@ use crate::vital::Vital;
 
 /// How often the kernel's counters are looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Every how many ticks the kernel's accounting of the programs is looked at.
+/// Every how many ticks the kernel's accounting of the programs is looked at, and what it counted of connections.
 const TICKS_PER_ACCOUNTING: u32 = 5;
 
 /// What a pipeline is started with.
@@ -66,7 +66,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Looks at the machine, opens the journal, loads and attaches the probes. From here on the kernel records, so that
+    /// Looks at the machine, loads and attaches the probes, opens the journal. From here on the kernel records, so that
     /// nothing happens unseen between this and the first scan in [`Self::run`].
     ///
     /// # Errors
@@ -78,15 +78,15 @@ impl Pipeline {
         processes::check_namespace()?;
         let tree = Tree::find(options.cgroup_root.as_deref())?;
         let signals = wishes::mask(&options.config.signals());
-        // The engine judges the configuration before the journal overwrites an older file.
-        let mut driver = Driver::new(options.config.clone())
-            .map_err(|error| UsageError::new(error.to_string()))?;
-        if let Some(journal) = &options.journal {
-            driver.record_into(Journal::create(journal, &options.config)?);
-        }
+        // The engine judges the configuration before anything is loaded, and before the journal overwrites an older file.
+        let judged = |config: &Config| {
+            Driver::new(config.clone()).map_err(|error| UsageError::new(error.to_string()))
+        };
+        judged(&options.config)?;
         let Probes {
             programs,
             tracker,
+            sockets,
             counters,
             ring,
             log,
@@ -95,9 +95,19 @@ impl Pipeline {
             signals,
             log: options.probe_log,
         })?;
+        // Only now is known what this kernel tells of connections, which is part of what the journal says first.
+        let config = Config {
+            reset_reasons: programs.reset_reasons(),
+            ..options.config
+        };
+        let mut driver = judged(&config)?;
+        if let Some(journal) = &options.journal {
+            driver.record_into(Journal::create(journal, &config)?);
+        }
+        let sockets = config.reset_reasons.is_some().then_some(sockets);
         Ok(Self {
             driver,
-            hands: Hands::new(tree, tracker),
+            hands: Hands::new(tree, tracker, sockets, config.pods),
             ring,
             counters,
             programs,
@@ -128,6 +138,7 @@ impl Pipeline {
             tokio::spawn(log.forward());
         }
         sink.vital(&Vital::Attached(self.programs.states()));
+        sink.vital(&Vital::Seeing(&self.programs.sight()));
         self.hands.ask_for_scan();
         self.scan_if_asked(sink);
         let mut shutdown = pin!(shutdown);
@@ -162,7 +173,9 @@ impl Pipeline {
                     let at = event.at;
                     if self.driver.timeout().is_some_and(|due| due <= at) {
                         self.tell_losses(sink);
+                        self.run_due(at, sink);
                     }
+                    self.hands.look_at(&event);
                     self.driver.tell(Input::Event(event), at, sink);
                     self.hands.carry_out(&mut self.driver, sink);
                 }
@@ -210,8 +223,14 @@ impl Pipeline {
         let now = clock::now();
         self.drain(sink);
         self.tell_losses(sink);
-        self.driver.run_timeouts(now, sink);
-        self.hands.carry_out(&mut self.driver, sink);
+        self.run_due(now, sink);
+    }
+
+    /// Runs the timeouts that are due, and carries out what the engine wishes at each.
+    fn run_due(&mut self, now: Timestamp, sink: &mut impl Sink) {
+        while self.driver.run_timeout(now, sink) {
+            self.hands.carry_out(&mut self.driver, sink);
+        }
     }
 
     fn tell_losses(&mut self, sink: &mut impl Sink) {
@@ -240,7 +259,9 @@ impl Pipeline {
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
         self.hands.sweep(sink);
+        self.hands.tell_node_addresses(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
+            self.hands.tell_sockets(&mut self.driver, sink);
             sink.vital(&Vital::ProgramsRan(&self.programs.run_stats()));
         }
         self.ticks = self.ticks.wrapping_add(1);
@@ -295,6 +316,7 @@ impl Pipeline {
     fn finish(&mut self, sink: &mut impl Sink) {
         self.drain(sink);
         self.tell_losses(sink);
+        self.hands.tell_sockets(&mut self.driver, sink);
         self.driver.tell(Input::Shutdown, clock::now(), sink);
         self.hands.carry_out(&mut self.driver, sink);
         self.flush_journal(sink);

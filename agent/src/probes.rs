@@ -1,20 +1,26 @@
 //! The kernel side as the agent sees it: loaded, attached, and its maps and ring buffer in parts
 //! that can be given to different owners.
 //!
-//! * `btf`: where the running kernel keeps what the probes read. `object`: the embedded probes.
-//! * `load`: puts both together and attaches. `failure`: why it could not, and the way out.
-//! * [`Tracker`] tells the kernel side whom to look at; [`Counters`] tells what it counted;
+//! * `btf`: where the running kernel keeps what the probes read; `layout`: that, for the globals and hooks that there
+//!   are. `object`: the embedded probes.
+//! * `load`: puts both together and attaches. `failure`: why it could not, and the way out. `sight`: what that leaves
+//!   to be seen of connections.
+//! * [`Tracker`] tells the kernel side whom to look at; [`Sockets`] where in its life a container is, and hands out what
+//!   was counted of its connections; [`Counters`] tells what the kernel side counted of itself;
 //!   [`Ring`] hands out its records; [`Programs`] keeps it attached.
 
 mod btf;
 mod endpoints;
 mod failure;
+mod layout;
 mod load;
 mod log;
 mod maps;
 mod memory;
 mod object;
 mod ring;
+mod sight;
+mod sockets;
 mod survey;
 
 pub use btf::BtfError;
@@ -23,4 +29,6 @@ pub use load::{Options, Probes, ProgramState, Programs, RunStats};
 pub use log::ProbeLog;
 pub use maps::{Counters, Counts, TrackError, Tracker};
 pub use ring::Ring;
+pub use sight::ConnectionFact;
+pub use sockets::Sockets;
 pub use survey::{Survey, built, survey};

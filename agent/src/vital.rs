@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::probes::{Counts, ProgramState, RunStats};
+use crate::probes::{ConnectionFact, Counts, ProgramState, RunStats};
 
 /// One fact about the agent.
 #[derive(Debug)]
@@ -53,43 +53,6 @@ pub enum Vital<'a> {
     EventWritten(EventFate),
 }
 
-/// A fact of TCP connections that not every kernel tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionFact {
-    /// That they were accepted, made and ended.
-    States,
-    /// Resets sent.
-    ResetsSent,
-    /// Resets received.
-    ResetsReceived,
-    /// Why a reset was sent, and whether the program's end or a packet made it.
-    ResetReasons,
-    /// Resets without a socket: attempts refused at a port where nobody listens any more.
-    Refusals,
-}
-
-impl ConnectionFact {
-    /// Every fact.
-    pub const ALL: [Self; 5] = [
-        Self::States,
-        Self::ResetsSent,
-        Self::ResetsReceived,
-        Self::ResetReasons,
-        Self::Refusals,
-    ];
-
-    /// Its name in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::States => "states",
-            Self::ResetsSent => "resets_sent",
-            Self::ResetsReceived => "resets_received",
-            Self::ResetReasons => "reset_reasons",
-            Self::Refusals => "refusals",
-        }
-    }
-}
-
 /// What became of a Kubernetes Event that was to be put on a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventFate {
@@ -126,6 +89,10 @@ pub enum Update {
     Watch,
     /// To look at connections to an address.
     AwaitConnect,
+    /// Where a container is in its life.
+    Phase,
+    /// Which addresses are the node's own.
+    NodeAddress,
 }
 
 impl Update {
@@ -136,6 +103,8 @@ impl Update {
             Self::Untrack => "untrack",
             Self::Watch => "watch",
             Self::AwaitConnect => "await_connect",
+            Self::Phase => "phase",
+            Self::NodeAddress => "node_address",
         }
     }
 }

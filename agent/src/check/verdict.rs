@@ -141,7 +141,7 @@ fn hooks(survey: &Survey) -> Check {
             .iter()
             .filter(|program| program.required == required);
         let mut names: Vec<_> = missing
-            .map(|program| format!("{} ({})", program.tracepoint, program.purpose))
+            .map(|program| format!("{} ({})", program.hook.name(), program.purpose))
             .collect();
         // Two programs, for two forms of one hook.
         names.dedup();

@@ -241,7 +241,7 @@ fn full() -> Metrics {
         refused: None,
     }]));
     metrics.record_vital(&Vital::Seeing(&[(
-        crate::vital::ConnectionFact::ResetReasons,
+        crate::probes::ConnectionFact::ResetReasons,
         true,
     )]));
     metrics.record_vital(&Vital::ProgramsRan(&[crate::probes::RunStats {

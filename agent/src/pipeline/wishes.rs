@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use agent_common::map::SignalCounts;
-use agent_core::event::{CgroupId, Tgid};
+use agent_core::connection::Phase;
+use agent_core::event::{CgroupId, Event, EventKind, Tgid};
 use agent_core::input::Input;
 use agent_core::output::Wish;
 use agent_core::signal::Signal;
@@ -11,7 +12,8 @@ use agent_core::signal::Signal;
 use crate::cgroups::Tree;
 use crate::clock;
 use crate::driver::Driver;
-use crate::probes::{TrackError, Tracker};
+use crate::node_addresses::NodeAddresses;
+use crate::probes::{Sockets, TrackError, Tracker};
 use crate::processes;
 use crate::sink::Sink;
 use crate::vital::{Update, Vital};
@@ -21,16 +23,23 @@ use crate::vital::{Update, Vital};
 pub(super) struct Hands {
     tree: Tree,
     tracker: Tracker,
+    /// Not there if connections are not counted.
+    sockets: Option<Sockets>,
+    /// Not there without pods, and so without a kubelet that connects to them.
+    node_addresses: Option<NodeAddresses>,
     /// Where the tracked containers are in the tree.
     paths: BTreeMap<CgroupId, String>,
     scan_asked: bool,
 }
 
 impl Hands {
-    pub(super) const fn new(tree: Tree, tracker: Tracker) -> Self {
+    pub(super) fn new(tree: Tree, tracker: Tracker, sockets: Option<Sockets>, pods: bool) -> Self {
+        let counts_from_node = pods && sockets.is_some();
         Self {
             tree,
             tracker,
+            sockets,
+            node_addresses: counts_from_node.then(NodeAddresses::default),
             paths: BTreeMap::new(),
             scan_asked: false,
         }
@@ -54,24 +63,25 @@ impl Hands {
         let mut any = false;
         while let Some(wish) = driver.next_wish() {
             any = true;
-            if let Some(answer) = self.answer(wish, sink) {
+            for answer in self.answer(wish, sink) {
                 driver.tell_found(answer, clock::now(), sink);
             }
         }
         any
     }
 
-    fn answer(&mut self, wish: Wish, sink: &mut impl Sink) -> Option<Input> {
+    fn answer(&mut self, wish: Wish, sink: &mut impl Sink) -> Vec<Input> {
         match wish {
             Wish::Track {
                 container,
                 path,
                 signals,
-            } => Some(self.track(container, path, mask(&signals), sink)),
-            Wish::Inspect { container } => self.inspect(container),
+            } => vec![self.track(container, path, mask(&signals), sink)],
+            Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
             Wish::Watch { container, tgid } => {
-                self.watch(container, tgid, sink);
-                None
+                let watched = self.tracker.watch(tgid.0, container.0);
+                note(watched, Update::Watch, container, sink);
+                Vec::new()
             }
             Wish::AwaitConnect {
                 container,
@@ -79,19 +89,23 @@ impl Hands {
                 port,
             } => {
                 let awaited = self.tracker.await_connect(container.0, address, port);
-                if let Err(error) = awaited {
-                    failed(Update::AwaitConnect, &error, container, sink);
-                }
-                None
+                note(awaited, Update::AwaitConnect, container, sink);
+                Vec::new()
             }
-            Wish::Count { container } => answer_counts(container, self.tracker.counts(container.0)),
-            Wish::Untrack { container } => self.untrack(container, sink),
+            Wish::Phase {
+                container,
+                main,
+                phase,
+            } => {
+                self.set_course(container, main, phase, sink);
+                Vec::new()
+            }
+            Wish::Count { container } => self.count(container),
+            Wish::Untrack { container } => self.untrack(container, sink).into_iter().collect(),
             Wish::Rescan => {
                 self.scan_asked = true;
-                None
+                Vec::new()
             }
-            // Told to the kernel side by the commits that follow.
-            Wish::Phase { .. } => None,
         }
     }
 
@@ -104,6 +118,10 @@ impl Hands {
     ) -> Input {
         // Twice: a cgroup made between the look and the first call is found by the second look; one made later is added
         // by the kernel side.
+        if let Some(sockets) = &mut self.sockets {
+            // Before there can be any.
+            note(sockets.add(container.0), Update::Track, container, sink);
+        }
         for _look in 0..2 {
             let below: Vec<u64> = self
                 .tree
@@ -112,8 +130,8 @@ impl Hands {
                 .iter()
                 .map(|cgroup| cgroup.id.0)
                 .collect();
-            if let Err(error) = self.tracker.track(container.0, &below, signals) {
-                failed(Update::Track, &error, container, sink);
+            let tracked = self.tracker.track(container.0, &below, signals);
+            if note(tracked, Update::Track, container, sink).is_none() {
                 break;
             }
         }
@@ -122,34 +140,101 @@ impl Hands {
         answer
     }
 
-    fn inspect(&self, container: CgroupId) -> Option<Input> {
-        let path = self.paths.get(&container)?;
-        Some(self.processes(container, path))
+    fn inspect(&mut self, container: CgroupId) -> Option<Input> {
+        let path = self.paths.get(&container)?.clone();
+        Some(self.processes(container, &path))
     }
 
-    fn processes(&self, container: CgroupId, path: &str) -> Input {
+    fn processes(&mut self, container: CgroupId, path: &str) -> Input {
         let below = self.tree.scan_below(container, path).cgroups;
         let paths = std::iter::once(path).chain(below.iter().map(|cgroup| cgroup.path.as_str()));
+        let processes = processes::of_container(&self.tree, paths);
+        let from_outside = processes.iter().find(|process| process.parent_outside);
+        if let (Some(addresses), Some(process)) = (&mut self.node_addresses, from_outside) {
+            addresses.note(process.parent_tgid);
+        }
         Input::Processes {
             container,
-            processes: processes::of_container(&self.tree, paths),
+            processes,
         }
     }
 
-    fn watch(&mut self, container: CgroupId, tgid: Tgid, sink: &mut impl Sink) {
-        if let Err(error) = self.tracker.watch(tgid.0, container.0) {
-            failed(Update::Watch, &error, container, sink);
+    fn set_course(
+        &mut self,
+        container: CgroupId,
+        main: Option<Tgid>,
+        phase: Phase,
+        sink: &mut impl Sink,
+    ) {
+        if let Some(sockets) = &mut self.sockets {
+            let told = sockets.set_course(container.0, main.map(|main| main.0), phase);
+            note(told, Update::Phase, container, sink);
         }
+    }
+
+    fn count(&mut self, container: CgroupId) -> Vec<Input> {
+        let signals = answer_counts(container, self.tracker.counts(container.0));
+        let sockets = self.sockets.as_mut().and_then(|sockets| {
+            let read = sockets.read(container.0);
+            read.inspect_err(cannot_read).ok().flatten()
+        });
+        let sockets = sockets.map(|counts| Input::Sockets {
+            container,
+            counts: Box::new(counts),
+        });
+        signals.into_iter().chain(sockets).collect()
+    }
+
+    /// Tells the engine what was counted of connections since the last time, of the containers that had any.
+    pub(super) fn tell_sockets(&mut self, driver: &mut Driver, sink: &mut impl Sink) {
+        let Some(sockets) = &mut self.sockets else {
+            return;
+        };
+        let changed = sockets.changed();
+        let changed = changed.inspect_err(cannot_read).unwrap_or_default();
+        for (container, counts) in changed {
+            let input = Input::Sockets {
+                container: CgroupId(container),
+                counts: Box::new(counts),
+            };
+            driver.tell_found(input, clock::now(), sink);
+        }
+        self.carry_out(driver, sink);
     }
 
     fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) -> Option<Input> {
         self.paths.remove(&container);
-        match self.tracker.untrack(container.0) {
-            Ok(counts) => answer_counts(container, counts),
-            Err(error) => {
-                failed(Update::Untrack, &error, container, sink);
-                None
-            }
+        if let Some(sockets) = &mut self.sockets {
+            let removed = sockets.remove(container.0);
+            note(removed, Update::Untrack, container, sink);
+        }
+        let untracked = self.tracker.untrack(container.0);
+        let counts = note(untracked, Update::Untrack, container, sink)?;
+        answer_counts(container, counts)
+    }
+
+    /// Takes note of who starts containers: that is a process in the node's own network.
+    pub(super) fn look_at(&mut self, event: &Event) {
+        if let Some(addresses) = &mut self.node_addresses
+            && let EventKind::Exec(exec) = &event.kind
+            && exec.process.parent_outside
+        {
+            addresses.note(exec.process.parent_tgid);
+        }
+    }
+
+    /// Tells the kernel side which addresses are the node's own, if it is time to look.
+    pub(super) fn tell_node_addresses(&mut self, sink: &mut impl Sink) {
+        let (Some(addresses), Some(sockets)) = (&mut self.node_addresses, &mut self.sockets) else {
+            return;
+        };
+        let Some(changes) = addresses.refresh(clock::now()) else {
+            return;
+        };
+        let told = sockets.set_node_addresses(&changes.added, &changes.removed);
+        if let Err(error) = told {
+            tracing::warn!(%error, "the kernel side does not know all addresses of this node, so probes count as connections of others");
+            sink.vital(&Vital::UpdateFailed(Update::NodeAddress));
         }
     }
 
@@ -171,9 +256,22 @@ fn answer_counts(container: CgroupId, counts: SignalCounts) -> Option<Input> {
     })
 }
 
-fn failed(update: Update, error: &TrackError, container: CgroupId, sink: &mut impl Sink) {
-    tracing::warn!(%error, container = container.0, update = update.name(), "the kernel side could not be told");
-    sink.vital(&Vital::UpdateFailed(update));
+/// What came of it; a failure is said and counted.
+fn note<T>(
+    result: Result<T, TrackError>,
+    update: Update,
+    container: CgroupId,
+    sink: &mut impl Sink,
+) -> Option<T> {
+    let result = result.inspect_err(|error| {
+        tracing::warn!(%error, container = container.0, update = update.name(), "the kernel side could not be told");
+        sink.vital(&Vital::UpdateFailed(update));
+    });
+    result.ok()
+}
+
+fn cannot_read(error: &TrackError) {
+    tracing::warn!(%error, "what the kernel side counted of connections cannot be read");
 }
 
 /// The signals as a mask, bit n-1 for signal n.

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use agent_common::global::Hook;
+
 /// Where the kernel shows its own BTF.
 pub(super) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
@@ -49,6 +51,9 @@ pub enum BtfError {
     /// The kernel has no such tracepoint.
     #[error("this kernel has no tracepoint {0}")]
     NoTracepoint(String),
+    /// The kernel has no such function that could be traced.
+    #[error("this kernel has no function {0} of its own that can be traced")]
+    NoFunction(String),
 }
 
 type Result<T> = std::result::Result<T, BtfError>;
@@ -60,7 +65,9 @@ enum Kind {
     Pointer = 2,
     Structure = 4,
     Union = 5,
+    Enumeration = 6,
     Typedef = 8,
+    Function = 12,
     Prototype = 13,
 }
 
@@ -219,16 +226,42 @@ impl Btf {
             .collect()
     }
 
-    /// BTF with the same numbers of types, in which only these tracepoints have a name: all that is
-    /// needed to attach to them. Whoever parses it needs a fraction of the memory.
-    pub(super) fn only_tracepoints(&self, names: &[&str]) -> Result<Vec<u8>> {
+    /// Whether the kernel itself, and not one of its modules, has a function that programs can be attached to.
+    pub(super) fn function(&self, name: &str) -> Result<()> {
+        self.find(Kind::Function, name)?
+            .map(drop)
+            .ok_or_else(|| BtfError::NoFunction(name.to_owned()))
+    }
+
+    /// The names and numbers of an enumeration; none if the kernel has no such enumeration.
+    pub(super) fn enumeration(&self, name: &str) -> Result<Option<Vec<(String, u32)>>> {
+        let Some(id) = self.find(Kind::Enumeration, name)? else {
+            return Ok(None);
+        };
+        let head = self.head(id)?;
+        (0..head.count())
+            .map(|n| {
+                let at = head.rest + 8 * n;
+                Ok((self.text(self.word(at)?)?, self.word(at + 4)?))
+            })
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    /// BTF with the same numbers of types, in which only these hooks have a name: all that is needed to attach to
+    /// them. Whoever parses it needs a fraction of the memory.
+    pub(super) fn only_hooks(&self, hooks: impl IntoIterator<Item = Hook>) -> Result<Vec<u8>> {
         const FORWARD: u32 = 7 << 24;
         let mut named = BTreeMap::new();
         let mut strings = vec![0];
-        for name in names {
-            let name = format!("btf_trace_{name}");
-            if let Some(id) = self.find(Kind::Typedef, &name)? {
-                named.insert(id.0, u32::try_from(strings.len()).map_err(too_large)?);
+        for hook in hooks {
+            let (kind, name) = match hook {
+                Hook::Tracepoint(name) => (Kind::Typedef, format!("btf_trace_{name}")),
+                Hook::Function(name) => (Kind::Function, name.to_owned()),
+            };
+            if let Some(id) = self.find(kind, &name)? {
+                let at = u32::try_from(strings.len()).map_err(too_large)?;
+                named.insert(id.0, [at, (kind as u32) << 24, 0]);
                 strings.extend(name.as_bytes());
                 strings.push(0);
             }
@@ -242,10 +275,7 @@ impl Btf {
             bytes.extend(word.to_ne_bytes());
         }
         for id in (1..).take(self.types.len()) {
-            let words = match named.get(&id) {
-                Some(name) => [*name, (Kind::Typedef as u32) << 24, 0],
-                None => [0, FORWARD, 0],
-            };
+            let words = named.get(&id).copied().unwrap_or([0, FORWARD, 0]);
             bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
         }
         bytes.extend(strings);
@@ -344,6 +374,14 @@ impl Btf {
         bytes
             .and_then(|bytes| bytes.strip_prefix(name.as_bytes()))
             .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    fn text(&self, offset: u32) -> Result<String> {
+        let bytes = self.bytes.get(self.strings + offset as usize..);
+        bytes
+            .and_then(|bytes| bytes.split(|byte| *byte == 0).next())
+            .map(|text| String::from_utf8_lossy(text).into_owned())
+            .ok_or(BtfError::Malformed("a name that is not there"))
     }
 
     fn word(&self, at: usize) -> Result<u32> {

@@ -72,13 +72,17 @@ impl Endpoints {
 
 /// As the kernel side has it.
 fn endpoint(address: IpAddr, port: u16) -> Endpoint {
-    let address = match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped(),
-        IpAddr::V6(address) => address,
-    };
     Endpoint {
-        address: address.octets(),
+        address: octets(address),
         port: u32::from(port),
+    }
+}
+
+/// An address as the kernel side has it.
+pub(super) fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
     }
 }
 

@@ -1,23 +1,24 @@
 //! Loads the embedded probes for the running kernel and attaches them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use agent_common::global::{
-    ACTION_SIZE, HAS_GROUP_DEAD, MEMBERS, PROGRAMS, Program, SIGNALS, SOCK_ADDRESS6, UPID_SIZE,
-};
+use agent_common::global::{Hook, Program, SIGNALS};
 use agent_common::map::EVENTS;
-use aya::programs::BtfTracePoint;
+use aya::programs::{BtfTracePoint, FEntry, ProgramError};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Endianness};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::btf::{Argument, Btf, BtfError};
 use super::failure::{self, LoadError};
+use super::layout::Layout;
 use super::log::{self, ProbeLog};
 use super::maps::{Counters, Tracker};
 use super::memory;
 use super::object;
 use super::ring::Ring;
+use super::sight::{ConnectionFact, Sight};
+use super::sockets::Sockets;
 
 /// How to load the probes.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,8 @@ pub struct Probes {
     pub programs: Programs,
     /// Whom the kernel side looks at.
     pub tracker: Tracker,
+    /// The connections that the kernel side counts.
+    pub sockets: Sockets,
     /// What the kernel side counted of itself.
     pub counters: Counters,
     /// The records.
@@ -71,6 +74,7 @@ pub struct RunStats {
 pub struct Programs {
     ebpf: Ebpf,
     states: Vec<ProgramState>,
+    sight: Sight,
 }
 
 impl fmt::Debug for Programs {
@@ -85,6 +89,17 @@ impl Programs {
     /// Every program of the object that this kernel has a hook for, attached or not.
     pub fn states(&self) -> &[ProgramState] {
         &self.states
+    }
+
+    /// What can be seen of connections on this kernel, and what cannot.
+    pub fn sight(&self) -> Vec<(ConnectionFact, bool)> {
+        self.sight.facts(&self.states)
+    }
+
+    /// The kernel's reasons for a reset by number, for [`agent_core::config::Config::reset_reasons`]: empty if it has none, and
+    /// `None` if connections and resets are not counted.
+    pub fn reset_reasons(&self) -> Option<BTreeMap<u32, String>> {
+        self.sight.reasons(&self.states)
     }
 
     /// What the kernel accounts for the attached programs.
@@ -111,19 +126,24 @@ impl Probes {
     ///
     /// Outside of a tokio runtime that has I/O enabled.
     pub fn load(options: &Options) -> Result<Self, LoadError> {
-        let (mut ebpf, states) = load_and_attach(options)?;
+        let (mut ebpf, states, sight) = load_and_attach(options)?;
         memory::give_back();
         Ok(Self {
             tracker: Tracker::take(&mut ebpf)?,
+            sockets: Sockets::take(&mut ebpf)?,
             counters: Counters::take(&mut ebpf)?,
             ring: Ring::take(&mut ebpf)?,
             log: options.log.then(|| ProbeLog::take(&mut ebpf)).transpose()?,
-            programs: Programs { ebpf, states },
+            programs: Programs {
+                ebpf,
+                states,
+                sight,
+            },
         })
     }
 }
 
-fn load_and_attach(options: &Options) -> Result<(Ebpf, Vec<ProgramState>), LoadError> {
+fn load_and_attach(options: &Options) -> Result<(Ebpf, Vec<ProgramState>, Sight), LoadError> {
     let object = object::embedded()?;
     check_ring_size(options.ring_bytes)?;
     let log_level = log::level(options.log);
@@ -146,7 +166,7 @@ fn load_and_attach(options: &Options) -> Result<(Ebpf, Vec<ProgramState>), LoadE
     }
     let mut ebpf = loader.load(object).map_err(LoadError::from_object)?;
     let states = attach_all(&mut ebpf, &layout)?;
-    Ok((ebpf, states))
+    Ok((ebpf, states, layout.sight))
 }
 
 fn check_ring_size(bytes: u32) -> Result<(), LoadError> {
@@ -156,68 +176,6 @@ fn check_ring_size(bytes: u32) -> Result<(), LoadError> {
         Ok(())
     } else {
         Err(LoadError::RingSize(bytes))
-    }
-}
-
-/// What the running kernel looks like.
-struct Layout {
-    globals: Vec<(&'static str, u32)>,
-    /// Programs whose hook exists in the form that they were written for.
-    programs: Vec<(Program, Result<(), String>)>,
-    /// BTF with nothing but the hooks.
-    tracepoints: Vec<u8>,
-}
-
-impl Layout {
-    fn of_kernel() -> Result<Self, LoadError> {
-        let btf = Btf::of_kernel()?;
-        let mut globals = vec![
-            (UPID_SIZE, btf.size("upid")?),
-            (ACTION_SIZE, btf.size("k_sigaction")?),
-        ];
-        for member in MEMBERS {
-            globals.push((member.global, btf.offset(member.structure, member.path)?));
-        }
-        let address6 = btf.offset("sock", &["__sk_common", "skc_v6_daddr"]);
-        globals.push((SOCK_ADDRESS6, address6.or_else(absent)?));
-        let exit = btf.tracepoint("sched_process_exit")?;
-        globals.push((HAS_GROUP_DEAD, u32::from(exit.len() > 1)));
-
-        let mut programs = Vec::new();
-        for program in PROGRAMS {
-            match btf.tracepoint(program.tracepoint) {
-                Ok(arguments) if is_other_variant(program.name, &arguments) => {}
-                Ok(_) => programs.push((*program, Ok(()))),
-                Err(error) if program.required => return Err(error.into()),
-                Err(error) => programs.push((*program, Err(error.to_string()))),
-            }
-        }
-        let names: Vec<&str> = PROGRAMS.iter().map(|program| program.tracepoint).collect();
-        Ok(Self {
-            globals,
-            programs,
-            tracepoints: btf.only_tracepoints(&names)?,
-        })
-    }
-}
-
-/// 0 for a member that kernels may be built without.
-fn absent(error: BtfError) -> Result<u32, BtfError> {
-    match error {
-        BtfError::NoMember { .. } => Ok(0),
-        BtfError::Unreadable { .. }
-        | BtfError::Malformed(_)
-        | BtfError::NoStructure(_)
-        | BtfError::NoTracepoint(_) => Err(error),
-    }
-}
-
-/// Whether the program was written for another form of its hook, and a second one for this form.
-fn is_other_variant(name: &str, arguments: &[Argument]) -> bool {
-    match name {
-        "mark_victim_pid" => arguments.first() != Some(&Argument::Scalar),
-        "mark_victim_task" => arguments.first() != Some(&Argument::Pointer),
-        _ => false,
     }
 }
 
@@ -235,14 +193,12 @@ fn raise_memory_limit() {
 
 /// Has the kernel check all programs before the first is attached.
 fn attach_all(ebpf: &mut Ebpf, layout: &Layout) -> Result<Vec<ProgramState>, LoadError> {
-    let btf = AyaBtf::parse(&layout.tracepoints, Endianness::default())
+    let btf = AyaBtf::parse(&layout.hooks, Endianness::default())
         .map_err(|error| LoadError::Object(Box::new(error)))?;
     let mut states = Vec::new();
     for (program, has_hook) in &layout.programs {
         let refused = match has_hook {
-            Ok(()) => step(ebpf, program, |loaded| {
-                loaded.load(program.tracepoint, &btf)
-            })?,
+            Ok(()) => step(ebpf, program, |loaded| loaded.load(program.hook, &btf))?,
             Err(reason) => Some(reason.clone()),
         };
         states.push(ProgramState {
@@ -253,25 +209,52 @@ fn attach_all(ebpf: &mut Ebpf, layout: &Layout) -> Result<Vec<ProgramState>, Loa
     drop(btf);
     for state in &mut states {
         if state.refused.is_none() {
-            state.refused = step(ebpf, &state.program, |loaded| loaded.attach().map(drop))?;
+            state.refused = step(ebpf, &state.program, |loaded| loaded.attach())?;
         }
     }
     Ok(states)
+}
+
+/// A program of one of the kinds that there are.
+enum Attachable<'a> {
+    Tracepoint(&'a mut BtfTracePoint),
+    Function(&'a mut FEntry),
+}
+
+impl<'a> Attachable<'a> {
+    fn find(ebpf: &'a mut Ebpf, program: &Program) -> Result<Self, LoadError> {
+        let missing = || LoadError::Missing(program.name);
+        let found = ebpf.program_mut(program.name).ok_or_else(missing)?;
+        match program.hook {
+            Hook::Tracepoint(_) => found.try_into().map(Self::Tracepoint),
+            Hook::Function(_) => found.try_into().map(Self::Function),
+        }
+        .map_err(|_other_type| missing())
+    }
+
+    fn load(&mut self, hook: Hook, btf: &AyaBtf) -> Result<(), ProgramError> {
+        match self {
+            Self::Tracepoint(program) => program.load(hook.name(), btf),
+            Self::Function(program) => program.load(hook.name(), btf),
+        }
+    }
+
+    fn attach(&mut self) -> Result<(), ProgramError> {
+        match self {
+            Self::Tracepoint(program) => program.attach().map(drop),
+            Self::Function(program) => program.attach().map(drop),
+        }
+    }
 }
 
 /// One step with a program; the reason if an optional one fails.
 fn step(
     ebpf: &mut Ebpf,
     program: &Program,
-    action: impl FnOnce(&mut BtfTracePoint) -> Result<(), aya::programs::ProgramError>,
+    action: impl FnOnce(&mut Attachable<'_>) -> Result<(), ProgramError>,
 ) -> Result<Option<String>, LoadError> {
-    let loaded = ebpf
-        .program_mut(program.name)
-        .ok_or(LoadError::Missing(program.name))?;
-    let loaded: &mut BtfTracePoint = loaded
-        .try_into()
-        .map_err(|_other_type| LoadError::Missing(program.name))?;
-    let Err(error) = action(loaded) else {
+    let mut found = Attachable::find(ebpf, program)?;
+    let Err(error) = action(&mut found) else {
         return Ok(None);
     };
     if let Some(refused) = LoadError::refused(program.name, &error) {

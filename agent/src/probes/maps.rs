@@ -216,7 +216,7 @@ impl Tracker {
 }
 
 /// Every entry, as far as it can be read while the kernel side changes the map.
-fn entries<K, V>(map: &HashMap<MapData, K, V>, max: u32) -> Vec<(K, V)>
+pub(super) fn entries<K, V>(map: &HashMap<MapData, K, V>, max: u32) -> Vec<(K, V)>
 where
     K: aya::Pod,
     V: aya::Pod,

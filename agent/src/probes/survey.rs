@@ -1,9 +1,10 @@
 //! What the running kernel offers of what the probes need, looked up without loading anything.
 
-use agent_common::global::{MEMBERS, PROGRAMS, Program};
+use agent_common::global::{MEMBERS, Program};
 
 use super::btf::{Btf, BtfError};
 use super::failure::LoadError;
+use super::layout;
 use super::object;
 
 /// What a kernel offers of what the probes need.
@@ -30,12 +31,11 @@ pub fn survey() -> Result<Survey, BtfError> {
     let found: Vec<_> = offsets
         .chain(sizes.iter().map(|structure| btf.size(structure)))
         .collect();
-    let hooks_missing = PROGRAMS
-        .iter()
-        .filter(|program| btf.tracepoint(program.tracepoint).is_err());
+    let hooks_missing =
+        layout::programs_of(&btf).filter_map(|(program, hook)| hook.is_err().then_some(program));
     Ok(Survey {
         members: found.len(),
-        hooks_missing: hooks_missing.copied().collect(),
+        hooks_missing: hooks_missing.collect(),
         members_missing: found
             .into_iter()
             .filter_map(|found| found.err().map(|error| error.to_string()))

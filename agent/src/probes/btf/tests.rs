@@ -78,6 +78,9 @@ fn example() -> Vec<u8> {
     btf.kind(13, "", (3, 0), &[0, 0, 0, 7, 0, 1]); // 8: void f(void, pointer, int)
     btf.kind(2, "", (0, 8), &[]); // 9: pointer to 8
     btf.kind(8, "btf_trace_hook", (0, 9), &[]); // 10
+    btf.kind(12, "f", (0, 8), &[]); // 11: the function f
+    let (first, other) = (btf.string("FIRST"), btf.string("OTHER"));
+    btf.kind(6, "number", (2, 4), &[first, 0, other, 7]); // 12
     btf.bytes()
 }
 
@@ -89,6 +92,35 @@ fn members_are_found_inside_others_and_through_anonymous_ones() {
     assert_eq!(btf.offset("outer", &["wrapped"]).unwrap(), 16);
     assert_eq!(btf.offset("outer", &["wrapped", "second"]).unwrap(), 20);
     assert_eq!(btf.size("outer").unwrap(), 24);
+}
+
+#[test]
+fn functions_and_names_of_numbers_are_found() {
+    let btf = Btf::from_bytes(example()).unwrap();
+    assert!(btf.function("f").is_ok());
+    let text = btf.function("hook").unwrap_err().to_string();
+    assert!(text.contains("no function hook"), "{text}");
+    let names = [("FIRST".to_owned(), 0), ("OTHER".to_owned(), 7)];
+    assert_eq!(btf.enumeration("number").unwrap(), Some(names.to_vec()));
+    assert_eq!(btf.enumeration("f").unwrap(), None);
+}
+
+#[test]
+fn hooks_alone_keep_their_numbers() {
+    let btf = Btf::from_bytes(example()).unwrap();
+    let hooks = [
+        Hook::Tracepoint("hook"),
+        Hook::Function("f"),
+        Hook::Function("none"),
+    ];
+    let alone = Btf::from_bytes(btf.only_hooks(hooks).unwrap()).unwrap();
+    let find = |btf: &Btf, kind, name| btf.find(kind, name).unwrap();
+    for (kind, name) in [(Kind::Typedef, "btf_trace_hook"), (Kind::Function, "f")] {
+        assert_eq!(find(&alone, kind, name), find(&btf, kind, name));
+        assert!(find(&alone, kind, name).is_some());
+    }
+    assert_eq!(find(&alone, Kind::Structure, "outer"), None);
+    assert_eq!(alone.types.len(), btf.types.len());
 }
 
 #[test]

@@ -1,0 +1,183 @@
+//! `inet_sock_set_state`: connections of tracked containers, counted by phase, and who listens where.
+
+use agent_common::record::Endpoint;
+use agent_common::socket::{
+    CONTAINERS_MAX, Connections, Listener, NODE_ADDRESSES_MAX, Phase, PhaseCounts,
+};
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::HashMap;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::globals::COUNTS_SOCKETS;
+use crate::kernel::Typed;
+use crate::socket::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, LISTEN, SYN_RECV, SYN_SENT};
+use crate::{connect, counter, filter, network, phase, reset, socket};
+
+#[map]
+static CONNECTIONS: HashMap<u64, Connections> = HashMap::with_max_entries(CONTAINERS_MAX, 0);
+#[map]
+static NODE_ADDRESSES: HashMap<[u8; 16], u8> = HashMap::with_max_entries(NODE_ADDRESSES_MAX, 0);
+
+/// Runs for every change of state of every TCP connection of the machine, and of some other protocols.
+///
+/// Arguments: `const struct sock *sk, const int oldstate, const int newstate`
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/sock.h>
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) {
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if old == CLOSE && new == SYN_SENT {
+        if connect::is_any_awaited() {
+            connect::look(ctx);
+        }
+    } else if COUNTS_SOCKETS.load() == 0 {
+        // The verifier knows the global as a constant and never sees what follows.
+    } else if old == ESTABLISHED || new == ESTABLISHED {
+        let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
+        if filter::may_be_tracked(cgroup) {
+            look(ctx, cgroup);
+        }
+    } else if old == LISTEN || new == LISTEN {
+        look_at_listener(ctx);
+    }
+}
+
+/// The way of the few; see `signal`.
+#[inline(never)]
+fn look(ctx: BtfTracePointContext, cgroup: u64) {
+    let Some(subject) = filter::subject(cgroup) else {
+        return;
+    };
+    let container = subject.container;
+    let sock = Typed::argument(&ctx, 0);
+    let Some(connections) = of(container) else {
+        return;
+    };
+    if !socket::is_tcp(sock) {
+        return;
+    }
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    let counts = in_phase(connections, phase::of(container));
+    // SAFETY: both are pointers into the map's value.
+    unsafe {
+        match (old, new) {
+            (SYN_RECV, ESTABLISHED) => {
+                accepted(connections, counts, socket::peer(sock));
+                reset::is_new(sock);
+            }
+            (SYN_SENT, ESTABLISHED) => {
+                counter::add(&raw mut (*counts).connected, 1);
+                reset::is_new(sock);
+            }
+            (ESTABLISHED, FIN_WAIT1 | CLOSE_WAIT) => {
+                counter::add(&raw mut (*counts).finished, 1);
+            }
+            (ESTABLISHED, CLOSE) => counter::add(&raw mut (*counts).cut, 1),
+            _ => {}
+        }
+    }
+}
+
+/// # Safety
+///
+/// Both must point into the map's value.
+#[inline(always)]
+unsafe fn accepted(
+    connections: *mut Connections,
+    counts: *mut PhaseCounts,
+    peer: Option<Endpoint>,
+) {
+    let from_node = peer.is_some_and(is_of_node);
+    // SAFETY: pointers into the map's value, as the caller promises.
+    unsafe {
+        counter::add(&raw mut (*counts).accepted, 1);
+        if from_node {
+            counter::add(&raw mut (*counts).accepted_from_node, 1);
+            (&raw mut (*connections).from_node_at).write_volatile(now());
+        } else {
+            (&raw mut (*connections).accepted_at).write_volatile(now());
+        }
+    }
+}
+
+/// A connection attempt was answered with a reset, at a port of the container or else one of its pod.
+#[inline(always)]
+pub(crate) fn refused(connections: *mut Connections, phase: u32, in_pod: bool, peer: Endpoint) {
+    let counts = in_phase(connections, phase);
+    // SAFETY: both are pointers into the map's value.
+    unsafe {
+        if in_pod {
+            counter::add(&raw mut (*counts).refused_in_pod, 1);
+            return;
+        }
+        counter::add(&raw mut (*counts).refused, 1);
+        if is_of_node(peer) {
+            counter::add(&raw mut (*counts).refused_from_node, 1);
+            (&raw mut (*connections).from_node_at).write_volatile(now());
+        } else {
+            (&raw mut (*connections).refused_at).write_volatile(now());
+        }
+    }
+}
+
+/// Rare on any machine, so it is looked at whoever listens: an untracked one may take the port of a container that is
+/// gone.
+///
+/// When it begins to listen, the kernel may not yet have chosen the port; when it ends, it is known.
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_connection_sock.c>: `inet_csk_listen_start`
+#[inline(never)]
+fn look_at_listener(ctx: BtfTracePointContext) {
+    let sock = Typed::argument(&ctx, 0);
+    if !socket::is_tcp(sock) {
+        return;
+    }
+    let begins = ctx.arg::<i32>(2) == LISTEN;
+    let listener = Listener {
+        network: socket::network(sock),
+        port: socket::local_port(sock),
+    };
+    let subject = filter::subject(socket::cgroup_id(sock));
+    let found = subject.and_then(|subject| Some((subject.container, of(subject.container)?)));
+    let Some((container, connections)) = found else {
+        if begins {
+            network::is_taken(listener);
+        }
+        return;
+    };
+    if listener.port != 0 {
+        network::listens(listener, container);
+    }
+    if !begins {
+        // SAFETY: the map handed out this pointer to its value.
+        unsafe { (&raw mut (*connections).unlistened_at).write_volatile(now()) }
+    }
+}
+
+/// What is counted of a container, if it is.
+#[inline(always)]
+pub(crate) fn of(container: u64) -> Option<*mut Connections> {
+    CONNECTIONS.get_ptr_mut(container)
+}
+
+#[inline(always)]
+fn in_phase(connections: *mut Connections, phase: u32) -> *mut PhaseCounts {
+    const MASK: u32 = Phase::ALL.len() as u32 - 1;
+    const { assert!(Phase::ALL.len().is_power_of_two()) };
+    // SAFETY: an element of the array in the map's value; the verifier sees the mask.
+    unsafe {
+        let phases = &raw mut (*connections).phases;
+        phases.cast::<PhaseCounts>().add((phase & MASK) as usize)
+    }
+}
+
+/// Whether it is an address of the node itself.
+#[inline(always)]
+fn is_of_node(peer: Endpoint) -> bool {
+    NODE_ADDRESSES.get_ptr(peer.address).is_some()
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper has no precondition.
+    unsafe { bpf_ktime_get_boot_ns() }
+}

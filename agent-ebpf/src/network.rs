@@ -1,0 +1,63 @@
+//! Whose is what has no socket: known by the port that was listened on, or by the network namespace alone.
+
+use agent_common::socket::{Connections, LISTENERS_MAX, Listener, NETWORKS_MAX, Scope};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::LruHashMap;
+
+use crate::connections;
+use crate::globals::{COUNTS_SOCKETS, NET_INUM, NSPROXY_NET, TASK_NSPROXY, TASK_REAL_PARENT};
+use crate::kernel::Typed;
+
+#[map]
+static LISTENERS: LruHashMap<Listener, u64> = LruHashMap::with_max_entries(LISTENERS_MAX, 0);
+#[map]
+static NETWORKS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(NETWORKS_MAX, 0);
+
+/// Takes note of the network namespace of a process that came from outside, unless it came with the one of its
+/// parent: then it is the machine's, or another one that says nothing of the container.
+#[inline(always)]
+pub(crate) fn remember(task: Typed, container: u64) {
+    if COUNTS_SOCKETS.load() == 0 {
+        return;
+    }
+    let network = of_task(task);
+    if network != 0 && network != of_task(task.follow(&TASK_REAL_PARENT)) {
+        // The oldest entry gives way, so there is always room.
+        let _inserted = NETWORKS.insert(network, container, 0);
+    }
+}
+
+#[inline(always)]
+fn of_task(task: Typed) -> u32 {
+    task.follow(&TASK_NSPROXY)
+        .follow(&NSPROXY_NET)
+        .load(&NET_INUM)
+}
+
+/// Takes note of who listens on a port, or did until now.
+#[inline(always)]
+pub(crate) fn listens(listener: Listener, container: u64) {
+    let _inserted = LISTENERS.insert(listener, container, 0);
+}
+
+/// Somebody else listens on a port.
+#[inline(always)]
+pub(crate) fn is_taken(listener: Listener) {
+    let _removed = LISTENERS.remove(listener);
+}
+
+/// The container that a port belongs to, what tells so, and what is counted of it.
+#[inline(always)]
+pub(crate) fn owner(listener: Listener) -> Option<(u64, Scope, *mut Connections)> {
+    // SAFETY: the value is copied at once.
+    let listened = unsafe { LISTENERS.get(listener) }.copied();
+    // Who is not counted any more is not the owner either.
+    if let Some(container) = listened
+        && let Some(connections) = connections::of(container)
+    {
+        return Some((container, Scope::Container, connections));
+    }
+    // SAFETY: the same.
+    let container = unsafe { NETWORKS.get(listener.network) }.copied()?;
+    Some((container, Scope::Pod, connections::of(container)?))
+}

@@ -1,0 +1,299 @@
+//! `tcp_send_reset`, `tcp_receive_reset`: TCP resets of tracked containers, counted by phase, kind and reason; the
+//! first ones of a termination are recorded too.
+
+use agent_common::map::Full;
+use agent_common::record::{Endpoint, Kind, ResetRecord};
+use agent_common::socket::{
+    Connections, NO_REASON, RESETS_MAX, RESETTING_MAX, ResetKey, ResetKind, Scope,
+};
+use aya_ebpf::EbpfContext;
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::macros::{btf_tracepoint, fentry, map};
+use aya_ebpf::maps::{HashMap, LruHashMap};
+use aya_ebpf::programs::{BtfTracePointContext, FEntryContext};
+
+use crate::filter::NO_ROOM;
+use crate::globals::HAS_RESET_REASON;
+use crate::kernel::Typed;
+use crate::output::{About, Record, record};
+use crate::packet::Segment;
+use crate::socket::{CLOSE, ESTABLISHED, SYN_RECV, SYN_SENT};
+use crate::{connections, counter, filter, network, phase, socket};
+
+#[map]
+static RESETS: HashMap<ResetKey, u64> = HashMap::with_max_entries(RESETS_MAX, 0);
+#[map]
+static RESETTING: LruHashMap<u64, ResetKey> = LruHashMap::with_max_entries(RESETTING_MAX, 0);
+
+// SAFETY: see the assertions on its layout in `agent-common`.
+unsafe impl Record for ResetRecord {}
+
+/// A reset of a container.
+#[derive(Clone, Copy)]
+struct Reset {
+    cgroup: u64,
+    key: ResetKey,
+    /// Whether it answered a connection attempt.
+    refused: bool,
+    local_port: u32,
+    peer: Endpoint,
+}
+
+/// Runs for every reset that is sent: by the closing of a socket, in the task that closes it, or in answer to a
+/// packet, and then in whatever task was interrupted. Before 6.10 it does not run where there is no full socket.
+///
+/// Arguments: `const struct sock *sk, const struct sk_buff *skb`, and since 6.10
+/// `const enum sk_rst_reason reason`. There is no packet if nothing is answered.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/tcp.h>, and
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_output.c>: `tcp_send_active_reset`
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub(crate) fn tcp_send_reset(ctx: BtfTracePointContext) {
+    let sock = Typed::argument(&ctx, 0);
+    if socket::is_full(sock) {
+        let cgroup = socket::cgroup_id(sock);
+        if filter::may_be_tracked(cgroup) {
+            look_at_sent(ctx, cgroup);
+        }
+    } else if HAS_RESET_REASON.load() != 0 {
+        look_at_orphan(ctx);
+    }
+}
+
+/// The way of the few; see `signal`.
+#[inline(never)]
+fn look_at_sent(ctx: BtfTracePointContext, cgroup: u64) {
+    let Some(subject) = filter::subject(cgroup) else {
+        return;
+    };
+    let container = subject.container;
+    let Some(connections) = connections::of(container) else {
+        return;
+    };
+    let (sock, packet) = (Typed::argument(&ctx, 0), Typed::argument(&ctx, 1));
+    // It is there, but the verifier wants to see it asked in every function.
+    if sock.is_null() {
+        return;
+    }
+    let peer = socket::peer(sock).unwrap_or(NOBODY);
+    let (kind, refused, local_port) = if packet.is_null() {
+        (ResetKind::SentActive, false, socket::local_port(sock))
+    } else {
+        if socket::state(sock) == CLOSE {
+            take_back(sock, connections);
+        }
+        let segment = Segment::of(packet);
+        let is_attempt = segment.is_attempt();
+        (ResetKind::SentPassive, is_attempt, segment.local_port())
+    };
+    let key = key(container, kind, Scope::Container, reason(&ctx));
+    let reset = Reset {
+        cgroup,
+        key,
+        refused,
+        local_port,
+        peer,
+    };
+    happened(&ctx, connections, &reset);
+}
+
+/// A reset without a full socket.
+#[inline(never)]
+fn look_at_orphan(ctx: BtfTracePointContext) {
+    let packet = Typed::argument(&ctx, 1);
+    if !packet.is_null() {
+        answered(&ctx, packet, reason(&ctx));
+    }
+}
+
+/// The same on kernels whose tracepoint does not tell of it.
+///
+/// Arguments: `const struct sock *sk, struct sk_buff *skb`
+/// <https://github.com/torvalds/linux/blob/v6.6/net/ipv4/tcp_ipv4.c>: `tcp_v4_send_reset`
+#[fentry(function = "tcp_v4_send_reset")]
+pub(crate) fn tcp_v4_send_reset(ctx: FEntryContext) {
+    look_at_answer(ctx);
+}
+
+/// The same for IPv6.
+///
+/// <https://github.com/torvalds/linux/blob/v6.6/net/ipv6/tcp_ipv6.c>: `tcp_v6_send_reset`
+#[fentry(function = "tcp_v6_send_reset")]
+pub(crate) fn tcp_v6_send_reset(ctx: FEntryContext) {
+    look_at_answer(ctx);
+}
+
+#[inline(always)]
+fn look_at_answer(ctx: FEntryContext) {
+    let (sock, packet) = (Typed::parameter(&ctx, 0), Typed::parameter(&ctx, 1));
+    // The first thing that the function does is to look whether it is to answer a reset, which it never does.
+    if !socket::is_full(sock) && !Segment::of(packet).is_reset() {
+        answered(&ctx, packet, NO_REASON);
+    }
+}
+
+/// A packet was answered for which there is no full socket: none, or one in TIME_WAIT, or one that is not yet
+/// connected. Whose it is tells the port, or at least the network namespace.
+#[inline(always)]
+fn answered(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
+    let segment = Segment::of(packet);
+    let Some((container, scope, connections)) = network::owner(segment.listener(packet)) else {
+        return;
+    };
+    let reset = Reset {
+        cgroup: container,
+        key: key(container, ResetKind::SentPassive, scope, reason),
+        refused: segment.is_attempt(),
+        local_port: segment.local_port(),
+        peer: segment.peer(packet),
+    };
+    happened(ctx, connections, &reset);
+}
+
+/// Runs for every reset that is received for a full socket, and where data arrives for one that was closed: that is
+/// answered with a reset, of which `tcp_send_reset` tells next.
+///
+/// Arguments: `struct sock *sk`
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>: `tcp_reset` and who calls it
+#[btf_tracepoint(function = "tcp_receive_reset")]
+pub(crate) fn tcp_receive_reset(ctx: BtfTracePointContext) {
+    let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
+    if filter::may_be_tracked(cgroup) {
+        look_at_received(ctx, cgroup);
+    }
+}
+
+/// The way of the few; see `signal`.
+#[inline(never)]
+fn look_at_received(ctx: BtfTracePointContext, cgroup: u64) {
+    let Some(subject) = filter::subject(cgroup) else {
+        return;
+    };
+    let container = subject.container;
+    let Some(connections) = connections::of(container) else {
+        return;
+    };
+    let sock = Typed::argument(&ctx, 0);
+    let key = key(container, ResetKind::Received, Scope::Container, NO_REASON);
+    let reset = Reset {
+        cgroup,
+        key,
+        refused: false,
+        local_port: socket::local_port(sock),
+        peer: socket::peer(sock).unwrap_or(NOBODY),
+    };
+    happened(&ctx, connections, &reset);
+    // Only what was closed on this side is answered.
+    if !matches!(socket::state(sock), ESTABLISHED | SYN_SENT | SYN_RECV) {
+        let _inserted = RESETTING.insert(sock.address().0, key, 0);
+    }
+}
+
+/// Takes back that a reset was received, if it was counted for the packet that is answered now.
+#[inline(always)]
+fn take_back(sock: Typed, connections: *mut Connections) {
+    let sock = sock.address().0;
+    // SAFETY: the value is copied at once.
+    let Some(key) = unsafe { RESETTING.get(sock) }.copied() else {
+        return;
+    };
+    let _removed = RESETTING.remove(sock);
+    if let Some(count) = RESETS.get_ptr_mut(key) {
+        // SAFETY: the maps handed out these pointers to their values.
+        unsafe {
+            counter::add(count, u64::MAX);
+            counter::add(&raw mut (*connections).reset_changes, 1);
+        }
+    }
+}
+
+/// The memory of a socket belongs to another connection now.
+#[inline(always)]
+pub(crate) fn is_new(sock: Typed) {
+    let _removed = RESETTING.remove(sock.address().0);
+}
+
+/// Counts a reset, and records it if it is one of the first of its termination.
+#[inline(always)]
+fn happened(ctx: &impl EbpfContext, connections: *mut Connections, reset: &Reset) {
+    count(reset.key);
+    // SAFETY: a pointer into the map's value.
+    unsafe { counter::add(&raw mut (*connections).reset_changes, 1) }
+    let phase = u32::from(reset.key.phase);
+    if reset.refused {
+        let in_pod = reset.key.scope == Scope::Pod as u8;
+        connections::refused(connections, phase, in_pod, reset.peer);
+    }
+    if phase::is_marked(reset.key.container, phase) {
+        mark(ctx, reset);
+    }
+}
+
+#[inline(always)]
+fn count(key: ResetKey) {
+    if let Some(count) = RESETS.get_ptr_mut(key) {
+        // SAFETY: the map handed out this pointer to its value.
+        return unsafe { counter::add(count, 1) };
+    }
+    match RESETS.insert(key, 1, u64::from(BPF_NOEXIST)) {
+        Ok(()) => {}
+        Err(NO_ROOM) => filter::count_full(Full::Resets),
+        // Another CPU was faster.
+        Err(_) => {
+            if let Some(count) = RESETS.get_ptr_mut(key) {
+                // SAFETY: the same.
+                unsafe { counter::add(count, 1) }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn mark(ctx: &impl EbpfContext, reset: &Reset) {
+    let about = About {
+        kind: Kind::Reset,
+        container: reset.key.container,
+        cgroup: reset.cgroup,
+    };
+    record(ctx, about, |to: *mut ResetRecord| {
+        // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
+        unsafe {
+            (&raw mut (*to).phase).write(u32::from(reset.key.phase));
+            (&raw mut (*to).reset).write(u32::from(reset.key.kind));
+            (&raw mut (*to).scope).write(u32::from(reset.key.scope));
+            (&raw mut (*to).reason).write(reset.key.reason);
+            (&raw mut (*to).refused).write(u32::from(reset.refused));
+            (&raw mut (*to).local_port).write(reset.local_port);
+            (&raw mut (*to).peer).write(reset.peer);
+            (&raw mut (*to).reserved).write(0);
+        }
+    });
+}
+
+#[inline(always)]
+fn key(container: u64, kind: ResetKind, scope: Scope, reason: u32) -> ResetKey {
+    ResetKey {
+        container,
+        phase: phase::of(container) as u8,
+        kind: kind as u8,
+        scope: scope as u8,
+        reserved: 0,
+        reason,
+    }
+}
+
+/// The reason that the hook passes, if it does: see `HAS_RESET_REASON`.
+#[inline(always)]
+fn reason(ctx: &BtfTracePointContext) -> u32 {
+    // The verifier knows the global as a constant and never sees the branch not taken.
+    if HAS_RESET_REASON.load() == 0 {
+        NO_REASON
+    } else {
+        ctx.arg(2)
+    }
+}
+
+/// An endpoint that could not be read.
+const NOBODY: Endpoint = Endpoint {
+    address: [0; 16],
+    port: 0,
+};

@@ -1,0 +1,232 @@
+//! Connections of tracked containers: where each is in its life is told to the kernel side, and what was counted
+//! is read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use agent_common::socket::{
+    CONNECTIONS, CONTAINERS_MAX, COURSES, Connections, Course, NODE_ADDRESSES, NODE_ADDRESSES_MAX,
+    PHASES, Passage, Phase as PhaseId, RESETS, RESETS_MAX, ResetKey,
+};
+use agent_core::connection::{Phase, SocketCounts};
+use agent_core::decode;
+use aya::Ebpf;
+use aya::maps::{HashMap, MapData, MapError};
+
+use super::endpoints::octets;
+use super::failure::LoadError;
+use super::maps::{TrackError, entries, refused, remove, take};
+
+/// The connections that the kernel side counts.
+pub struct Sockets {
+    connections: HashMap<MapData, u64, Connections>,
+    phases: HashMap<MapData, u64, Passage>,
+    courses: HashMap<MapData, u64, Course>,
+    resets: HashMap<MapData, ResetKey, u64>,
+    node_addresses: HashMap<MapData, [u8; 16], u8>,
+    /// What was read last of each container.
+    last: BTreeMap<u64, Read>,
+}
+
+/// What was read of a container.
+#[derive(Default)]
+struct Read {
+    connections: Connections,
+    /// Its entries among the resets, as they were when `connections` was read or later.
+    resets: Vec<(ResetKey, u64)>,
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sockets")
+            .field("containers", &self.last.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sockets {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        Ok(Self {
+            connections: take(ebpf, CONNECTIONS)?,
+            phases: take(ebpf, PHASES)?,
+            courses: take(ebpf, COURSES)?,
+            resets: take(ebpf, RESETS)?,
+            node_addresses: take(ebpf, NODE_ADDRESSES)?,
+            last: BTreeMap::new(),
+        })
+    }
+
+    /// Has the connections of a container counted, from its tracked cgroups on. Calling it again changes nothing.
+    ///
+    /// # Errors
+    /// If a map is full or cannot be written.
+    pub fn add(&mut self, container: u64) -> Result<(), TrackError> {
+        if self.last.contains_key(&container) {
+            return Ok(());
+        }
+        // The one that lets the kernel side count comes last.
+        put(&mut self.phases, PHASES, container, Passage::default())?;
+        put(&mut self.courses, COURSES, container, Course::default())?;
+        let none = Connections::default();
+        put(&mut self.connections, CONNECTIONS, container, none)?;
+        self.last.insert(container, Read::default());
+        Ok(())
+    }
+
+    /// Forgets a container.
+    ///
+    /// # Errors
+    /// If a map cannot be written.
+    pub fn remove(&mut self, container: u64) -> Result<(), TrackError> {
+        let Some(last) = self.last.remove(&container) else {
+            return Ok(());
+        };
+        let now = self.connections.get(&container, 0).unwrap_or_default();
+        remove(&mut self.connections, CONNECTIONS, &container)?;
+        remove(&mut self.phases, PHASES, &container)?;
+        remove(&mut self.courses, COURSES, &container)?;
+        let resets = if now.reset_changes == last.connections.reset_changes {
+            last.resets
+        } else {
+            self.resets_of(container)
+        };
+        for (key, _count) in resets {
+            remove(&mut self.resets, RESETS, &key)?;
+        }
+        Ok(())
+    }
+
+    /// Says where a container is in its life, and which its main process is, if that is known. The kernel side goes on by
+    /// itself at the stop signal and at the exit of the main process; [`Phase::Running`] takes that back.
+    ///
+    /// # Errors
+    /// If a map is full or cannot be written.
+    pub fn set_course(
+        &mut self,
+        container: u64,
+        main: Option<u32>,
+        phase: Phase,
+    ) -> Result<(), TrackError> {
+        let course = Course {
+            main: main.unwrap_or(0),
+            phase: id(phase) as u32,
+        };
+        put(&mut self.courses, COURSES, container, course)?;
+        if phase == Phase::Running {
+            put(&mut self.phases, PHASES, container, Passage::default())?;
+        }
+        Ok(())
+    }
+
+    /// What was counted of a container so far; `None` if it was never added.
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn read(&mut self, container: u64) -> Result<Option<SocketCounts>, TrackError> {
+        self.look(container)?;
+        Ok(self.last.get(&container).and_then(Read::decoded))
+    }
+
+    /// The containers of which something was counted since they were read last, each with what was counted.
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn changed(&mut self) -> Result<Vec<(u64, SocketCounts)>, TrackError> {
+        let containers: Vec<u64> = self.last.keys().copied().collect();
+        let mut changed = Vec::new();
+        for container in containers {
+            if self.look(container)? {
+                let read = self.last.get(&container).and_then(Read::decoded);
+                changed.extend(read.map(|counts| (container, counts)));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Has connections from these addresses counted as ones from the node itself, or no more so.
+    ///
+    /// # Errors
+    /// If the map is full or cannot be written.
+    pub fn set_node_addresses(
+        &mut self,
+        added: &[IpAddr],
+        removed: &[IpAddr],
+    ) -> Result<(), TrackError> {
+        for address in removed {
+            remove(&mut self.node_addresses, NODE_ADDRESSES, &octets(*address))?;
+        }
+        for address in added {
+            self.node_addresses
+                .insert(octets(*address), 1, 0)
+                .map_err(|source| refused(NODE_ADDRESSES, NODE_ADDRESSES_MAX, 0, source))?;
+        }
+        Ok(())
+    }
+
+    /// Reads a container anew; says whether it differs from what was read last.
+    fn look(&mut self, container: u64) -> Result<bool, TrackError> {
+        let Some(last) = self.last.get(&container).map(|last| last.connections) else {
+            return Ok(false);
+        };
+        // First the number of changes and then what was changed: what falls in between is read again.
+        let connections =
+            self.connections
+                .get(&container, 0)
+                .map_err(|source| TrackError::Refused {
+                    map: CONNECTIONS,
+                    source,
+                })?;
+        if connections == last {
+            return Ok(false);
+        }
+        let resets =
+            (connections.reset_changes != last.reset_changes).then(|| self.resets_of(container));
+        if let Some(read) = self.last.get_mut(&container) {
+            read.connections = connections;
+            if let Some(resets) = resets {
+                read.resets = resets;
+            }
+        }
+        Ok(true)
+    }
+
+    fn resets_of(&self, container: u64) -> Vec<(ResetKey, u64)> {
+        let mut entries = entries(&self.resets, RESETS_MAX);
+        entries.retain(|(key, _count)| key.container == container);
+        // A walk that starts again meets some twice.
+        entries.sort_unstable();
+        entries.dedup_by_key(|(key, _count)| *key);
+        entries
+    }
+}
+
+impl Read {
+    fn decoded(&self) -> Option<SocketCounts> {
+        // One that was taken back is none.
+        let resets = self.resets.iter().filter(|(_key, count)| *count != 0);
+        decode::counts(&self.connections, resets.copied())
+            .inspect_err(|error| tracing::error!(%error, "connections cannot be read"))
+            .ok()
+    }
+}
+
+/// As the kernel side has it.
+const fn id(phase: Phase) -> PhaseId {
+    match phase {
+        Phase::Running => PhaseId::Running,
+        Phase::Hook => PhaseId::Hook,
+        Phase::Stopping => PhaseId::Stopping,
+        Phase::Closing => PhaseId::Closing,
+    }
+}
+
+fn put<V: aya::Pod>(
+    map: &mut HashMap<MapData, u64, V>,
+    name: &'static str,
+    container: u64,
+    value: V,
+) -> Result<(), TrackError> {
+    map.insert(container, value, 0)
+        .map_err(|source: MapError| refused(name, CONTAINERS_MAX, container, source))
+}
