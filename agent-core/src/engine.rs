@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::advice::Advisor;
 use crate::attribution::Selectors;
 use crate::config::{Config, ConfigError, Limits};
 use crate::container::{Container, Wishes};
@@ -48,6 +49,8 @@ struct Shared {
     next_id: u64,
     /// The kernel's reasons for a reset, where connections are counted.
     reasons: Option<Reasons>,
+    /// What the terminations of the workloads advise.
+    advisor: Advisor,
 }
 
 /// A scan of the tree that is under way.
@@ -76,6 +79,7 @@ impl Engine {
                 lost: None,
                 next_id: 1,
                 reasons: config.reset_reasons.map(Reasons),
+                advisor: Advisor::default(),
             },
             outputs: VecDeque::new(),
         })
@@ -348,6 +352,7 @@ impl Engine {
             lost: self.shared.lost,
             next_id: &mut self.shared.next_id,
             reasons: self.shared.reasons.as_ref(),
+            advisor: &mut self.shared.advisor,
             outputs: &mut self.outputs,
         };
         let wishes = act(tracked, &mut context);

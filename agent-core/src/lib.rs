@@ -15,7 +15,8 @@
 //! * [`attribution`]: which cgroups are subjects.
 //! * [`engine`]: the owner of all state. Inside: `container`, `process` and `pod_facts` keep the facts, `spec` says what
 //!   a container is to be stopped with, `termination` reads one termination from them, `grace`, `trigger`, `verdict` and
-//!   `findings` say what it was, `hook` knows the preStop command again.
+//!   `findings` say what it was, `hook` knows the preStop command again; `sockets` keeps what was counted of connections,
+//!   `traffic` says what of it belongs to the termination, `advice` what all those of a workload advise.
 //! * [`journal`]: inputs as lines of JSON, and back.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -34,6 +35,7 @@ pub mod report;
 pub mod signal;
 pub mod time;
 
+mod advice;
 mod container;
 mod findings;
 mod grace;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::advice::Advisor;
 use crate::config::Limits;
 use crate::connection::Phase;
 use crate::container::{Container, Wishes};
@@ -31,6 +32,7 @@ pub(super) struct Context<'a> {
     pub(super) next_id: &'a mut u64,
     /// The kernel's reasons for a reset, where connections are counted.
     pub(super) reasons: Option<&'a Reasons>,
+    pub(super) advisor: &'a mut Advisor,
     pub(super) outputs: &'a mut VecDeque<Output>,
 }
 
@@ -240,7 +242,8 @@ impl Tracked {
         };
         if let Some(termination) = Termination::of(&self.container) {
             open.left_unknown = termination.may_go_on() && !self.looked_at;
-            let report = open.report(&termination, occasion, context);
+            let mut report = open.report(&termination, occasion, context);
+            report.advice = context.advisor.learn(&report);
             context
                 .outputs
                 .push_back(Output::Finished(Box::new(report)));

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::{finding_of, span};
+use crate::advice::whole;
 use crate::connection::{Connections, Direction, Mode, Phase, ResetClass, Scope};
 use crate::pod::PreStop;
 use crate::report::{Endpoint, Finding, FindingKind, Outcome};
@@ -298,17 +299,6 @@ const UNTOLD: &str = "Look for connections that it closes before it has read eve
 
 fn number(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
-}
-
-/// Rounded up to whole seconds.
-fn whole(duration: Duration) -> Duration {
-    let rest = Duration::from_nanos(u64::from(duration.subsec_nanos()));
-    let seconds = duration.as_secs();
-    Duration::from_secs(if rest.is_zero() {
-        seconds
-    } else {
-        seconds.saturating_add(1)
-    })
 }
 
 /// With a capital as the first letter.
