@@ -264,7 +264,6 @@ pub(crate) fn cut_off() -> Report {
         last_arrival_at: Some(at(730_000)),
         unlistened_at: Some(at(400_050)),
         refused: 57,
-        refused_in_pod: 0,
         resets: vec![
             count(class(Phase::Running, None), 6),
             count(class(Phase::Stopping, unread()), 1),
@@ -273,6 +272,7 @@ pub(crate) fn cut_off() -> Report {
             count(refused(), 57),
         ],
         marks,
+        ..Connections::default()
     });
     report.endpoint = Some(Endpoint {
         unready_at: Some(at(90_000)),

@@ -76,7 +76,8 @@ pub(super) const fn sign_of(mark: &ResetMark) -> Sign {
 }
 
 fn counted(connections: &Connections, sign: Sign) -> u64 {
-    let refused = connections.refused + connections.refused_in_pod;
+    let of_probes = connections.refused_from_node;
+    let refused = connections.refused + connections.refused_in_pod + of_probes;
     match sign {
         Sign::Refused => refused,
         Sign::Sent => resets(connections, Direction::Sent).saturating_sub(refused),

@@ -178,6 +178,21 @@ fn a_reset_of_the_pod_is_nobodys_and_unknown_reasons_are_told_as_they_are() {
 }
 
 #[test]
+fn probes_are_no_arrivals_and_their_refusals_no_resets_of_connections() {
+    let mut report = sample::cut_off();
+    if let Some(connections) = &mut report.connections {
+        connections.refused = 50;
+        connections.refused_from_node = 7;
+        connections.accepted_from_node = 2;
+    }
+    let drawn = render(&report, &Style::PLAIN);
+    let row = |name: &str| drawn.lines().find(|line| line.contains(name)).unwrap();
+    assert!(row("× refused").ends_with("57 in all"), "{drawn}");
+    assert!(row("↑ resets sent").ends_with("4 in all"), "{drawn}");
+    assert!(said(&report).contains("9 from the node itself, most likely probes"));
+}
+
+#[test]
 fn an_endpoint_that_was_out_before_is_not_drawn() {
     let mut report = sample::cut_off();
     let before = report.started_at.0 - 60_000_000_000;

@@ -106,7 +106,10 @@ fn arrivals(report: &Report, connections: &Connections) -> Option<String> {
     let after = counted(connections.accepted_after, |count| {
         format!("{count} accepted after {edge}")
     });
-    joined([before, after, last])
+    let of_probes = counted(connections.from_node(), |count| {
+        format!("{count} from the node itself, most likely probes, are not in this")
+    });
+    joined([before, after, last, of_probes])
 }
 
 /// What came and found nobody.
