@@ -12,12 +12,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// The pod's addresses and its client's; each pair of namespaces has a network of its own, so all have the same.
+/// The pod's addresses, of either family; each pair of namespaces has a network of its own, so all have the same.
 pub const SERVER: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2)),
 ];
-const CLIENT: [IpAddr; 2] = [
+/// Its client's.
+pub const CLIENT: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
 ];

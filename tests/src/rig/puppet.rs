@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub enum Order {
     Abort,
     /// Close all listeners.
     StopListening,
-    /// Hand the first listener to the puppet that [`Order::Take`]s it there, and close it here.
+    /// Hand the first listener to the puppet that [`Order::Take`]s it there, and close it here then.
     Give(PathBuf),
     /// Take over a listener.
     Take(PathBuf),
@@ -137,7 +137,9 @@ impl Held {
             Order::StopListening => self.listeners.clear(),
             Order::Give(path) => {
                 ensure!(!self.listeners.is_empty(), "no listener");
-                give(&self.listeners.remove(0), &path)?;
+                let listener = self.listeners.remove(0);
+                let door = UnixListener::bind(path)?;
+                thread::spawn(move || give(&listener, &door));
             }
             Order::Take(path) => self.listeners.push(take(&path)?),
             Order::Exit => {}
@@ -186,8 +188,7 @@ fn stuff(mut connection: &TcpStream) -> Result<()> {
     Ok(())
 }
 
-fn give(listener: &TcpListener, path: &PathBuf) -> Result<()> {
-    let door = UnixListener::bind(path)?;
+fn give(listener: &TcpListener, door: &UnixListener) -> Result<()> {
     let (peer, _) = door.accept()?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -205,7 +206,7 @@ fn give(listener: &TcpListener, path: &PathBuf) -> Result<()> {
     Ok(())
 }
 
-fn take(path: &PathBuf) -> Result<TcpListener> {
+fn take(path: &Path) -> Result<TcpListener> {
     let peer = UnixStream::connect(path)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

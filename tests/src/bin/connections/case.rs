@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gracewatch_tests::rig::cgroup::Folder;
+use gracewatch_tests::rig::network::Namespace;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::Whole;
 
+use crate::capture::Capture;
 use crate::verdict::Verdict;
 
 /// How long the agent may take to say what it must say.
@@ -46,5 +48,15 @@ impl Stage<'_> {
         } else {
             format!("{}-{suffix}", self.name)
         }
+    }
+
+    /// Captures what passes a device of this namespace, and a filter.
+    pub(crate) fn capture(&self, namespace: &Namespace, what: (&str, &str)) -> Result<Capture> {
+        let file = self
+            .rig
+            .toolbox
+            .folder()
+            .join(format!("{}.pcap", self.name));
+        Capture::start(&self.rig.tools, namespace, what, file)
     }
 }

@@ -1,15 +1,29 @@
 //! Every case, in the order of the output.
 
 mod ends;
+mod flood;
+mod hook;
+mod loads;
+mod peers;
+mod places;
+
+use agent_core::config::Selector;
+use anyhow::Result;
+use gracewatch_tests::rig::toolbox::Toolbox;
 
 use crate::case::Case;
 
 /// Cases that run beside each other.
 pub(crate) fn small() -> Vec<Case> {
-    [ends::ALL].concat()
+    [ends::ALL, peers::ALL, hook::ALL, places::ALL].concat()
 }
 
 /// Cases with a load, which have the machine for themselves.
 pub(crate) fn alone() -> Vec<Case> {
-    Vec::new()
+    [loads::ALL, flood::ALL].concat()
+}
+
+/// What the agent is told of containers whose cgroups are made below this path.
+pub(crate) fn known(toolbox: &Toolbox, path: &str) -> Result<Vec<Selector>> {
+    Ok(vec![loads::known(path)?, hook::known(toolbox, path)])
 }

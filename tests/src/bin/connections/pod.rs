@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use agent_core::signal::Signal;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::clock::Span;
 use gracewatch_tests::rig::kubelet::send;
@@ -22,10 +22,10 @@ use crate::case::Stage;
 /// The port that servers listen on.
 pub(crate) const PORT: u16 = 8080;
 /// More than any case has connections waiting.
-const BACKLOG: i32 = 64;
+pub(crate) const BACKLOG: i32 = 64;
 /// Until the agent follows a new container and its main process. Nothing tells so from outside; it is a matter of
 /// milliseconds, which a busy machine makes longer.
-const FOLLOWED: Duration = Duration::from_millis(700);
+pub(crate) const FOLLOWED: Duration = Duration::from_millis(700);
 /// Between an edge of the termination and what comes before and after it, so that the capture tells on which side of it
 /// each segment is.
 const APART: Duration = Duration::from_millis(10);
@@ -45,73 +45,66 @@ enum Net {
 pub(crate) struct Pod<'a> {
     stage: Stage<'a>,
     net: Net,
-    capture: Capture,
+    capture: Option<Capture>,
 }
 
 impl<'a> Pod<'a> {
     /// A pod with a network of its own.
     pub(crate) fn new(stage: &Stage<'a>) -> Result<Self> {
-        let tools = &stage.rig.tools;
-        let pair = Pair::new(&tools.join("ip"))?;
-        let file = stage
-            .rig
-            .toolbox
-            .folder()
-            .join(format!("{}.pcap", stage.name));
-        let capture = Capture::start(tools, &pair.client, (DEVICE, "tcp"), file)?;
+        let mut pod = Self::without_capture(stage)?;
+        let capture = stage.capture(pod.outside(), (DEVICE, "tcp"))?;
+        pod.capture = Some(capture);
+        Ok(pod)
+    }
+
+    /// The same, with more traffic than a capture could follow.
+    pub(crate) fn without_capture(stage: &Stage<'a>) -> Result<Self> {
         Ok(Self {
             stage: *stage,
-            net: Net::Pair(pair),
-            capture,
+            net: Net::Pair(Pair::new(&stage.rig.tools.join("ip"))?),
+            capture: None,
         })
     }
 
     /// A pod with the machine's network, which serves this port.
     pub(crate) fn of_the_machine(stage: &Stage<'a>, port: u16) -> Result<Self> {
         let here = Namespace::here()?;
-        let file = stage
-            .rig
-            .toolbox
-            .folder()
-            .join(format!("{}.pcap", stage.name));
-        let filter = format!("tcp port {port}");
-        let capture = Capture::start(&stage.rig.tools, &here, ("lo", &filter), file)?;
+        let capture = stage.capture(&here, ("lo", &format!("tcp port {port}")))?;
         Ok(Self {
             stage: *stage,
             net: Net::Machine(here, port),
-            capture,
+            capture: Some(capture),
         })
     }
 
-    /// The container of the case, with a puppet that listens at [`PORT`], for both families.
-    pub(crate) fn server(&self) -> Result<Server<'_>> {
+    /// The container of the case, with a puppet that listens for both families.
+    pub(crate) fn server(&self) -> Result<Server<'a>> {
         let mut server = self.puppet("")?;
-        server.listen(PORT, BACKLOG)?;
+        server.listen(self.address().port(), BACKLOG)?;
         Ok(server)
     }
 
     /// A container with a puppet.
-    pub(crate) fn puppet(&self, suffix: &str) -> Result<Server<'_>> {
-        let name = self.stage.key(suffix);
-        let toolbox = &self.stage.rig.toolbox;
-        let cgroup = self.stage.rig.folder.make(&name)?;
-        let launch = self.launch(&cgroup, Puppet::argv(toolbox, &name));
-        let (main, puppet) = Puppet::start(toolbox, &name, &launch)?;
-        sleep(FOLLOWED);
-        let container = Container::new(toolbox, cgroup, main);
-        Ok(Server { container, puppet })
+    pub(crate) fn puppet(&self, suffix: &str) -> Result<Server<'a>> {
+        puppet_in(&self.stage, suffix, |launch| self.place(launch))
     }
 
     /// A container with another program, which is not ready yet.
-    pub(crate) fn container(&self, argv: &[OsString]) -> Result<Container<'_>> {
+    pub(crate) fn container(&self, argv: &[OsString]) -> Result<Container<'a>> {
         let cgroup = self.stage.rig.folder.make(self.stage.name)?;
-        let main = self.launch(&cgroup, argv).start(&self.stage.rig.toolbox)?;
+        let launch = self.place(Launch::new(&cgroup, argv));
+        let main = launch.start(&self.stage.rig.toolbox)?;
         Ok(Container::new(&self.stage.rig.toolbox, cgroup, main))
     }
 
-    /// A process in a container of this pod.
-    fn launch(&self, cgroup: &Cgroup, argv: impl AsRef<[OsString]>) -> Launch {
-        let launch = Launch::new(cgroup, argv.as_ref());
+    /// Starts a hook in a container of this pod.
+    pub(crate) fn hook(&self, container: &Container<'_>, argv: &[String]) -> Result<Launched> {
+        let launch = Launch::new(&container.cgroup, argv).joining(container.main.pid());
+        self.place(launch).start(container.toolbox)
+    }
+
+    /// Puts a process into the pod's network.
+    fn place(&self, launch: Launch) -> Launch {
         match &self.net {
             Net::Pair(pair) => launch.in_network(pair.pod.path()),
             Net::Machine(..) => launch,
@@ -126,9 +119,17 @@ impl<'a> Pod<'a> {
         }
     }
 
+    /// Where the containers are.
+    pub(crate) fn inside(&self) -> &Namespace {
+        match &self.net {
+            Net::Pair(pair) => &pair.pod,
+            Net::Machine(here, _) => here,
+        }
+    }
+
     /// Ends the capture.
     pub(crate) fn packets(self) -> Result<Vec<Packet>> {
-        self.capture.stop()
+        self.capture.context("nothing was captured")?.stop()
     }
 
     /// Connects a client.
@@ -136,7 +137,7 @@ impl<'a> Pod<'a> {
         self.outside().connect(to)
     }
 
-    /// Where clients reach [`PORT`], by IPv4.
+    /// Where clients reach the server, by IPv4.
     pub(crate) fn address(&self) -> SocketAddr {
         match self.net {
             Net::Pair(_) => (SERVER[0], PORT).into(),
@@ -157,6 +158,29 @@ impl<'a> Pod<'a> {
             )
         }
     }
+}
+
+/// A puppet in a network namespace of its own, in which there is nothing.
+pub(crate) fn without_network<'a>(stage: &Stage<'a>) -> Result<(Namespace, Server<'a>)> {
+    let namespace = Namespace::new()?;
+    let server = puppet_in(stage, "", |launch| launch.in_network(namespace.path()))?;
+    Ok((namespace, server))
+}
+
+/// A container with a puppet, in the place where `place` puts it.
+fn puppet_in<'a>(
+    stage: &Stage<'a>,
+    suffix: &str,
+    place: impl Fn(Launch) -> Launch,
+) -> Result<Server<'a>> {
+    let name = stage.key(suffix);
+    let toolbox = &stage.rig.toolbox;
+    let cgroup = stage.rig.folder.make(&name)?;
+    let launch = place(Launch::new(&cgroup, Puppet::argv(toolbox, &name)));
+    let (main, puppet) = Puppet::start(toolbox, &name, &launch)?;
+    sleep(FOLLOWED);
+    let container = Container::new(toolbox, cgroup, main);
+    Ok(Server { container, puppet })
 }
 
 /// A container of a pod.
@@ -227,6 +251,13 @@ impl Server<'_> {
     pub(crate) fn terminate(&mut self) -> Result<()> {
         self.container.stop(Signal::TERM)?;
         self.puppet.log.wait_for("signal", EXIT_LIMIT)?;
+        Ok(())
+    }
+
+    /// Sends SIGTERM, waits until it knows, and lets it exit.
+    pub(crate) fn terminate_and_exit(&mut self) -> Result<()> {
+        self.terminate()?;
+        self.exit()?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Runs the cases: small ones beside each other, then those with a load one by one, on one agent.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::Toolbox;
-use gracewatch_tests::whole::Whole;
+use gracewatch_tests::whole::{Whole, subjects_file};
 
 use crate::case::{Case, Rig, Stage};
 use crate::verdict::Verdict;
@@ -75,9 +76,17 @@ fn start(tools: std::path::PathBuf) -> Result<Rig> {
     let toolbox = Toolbox::new()?;
     let folder = Folder::new("connections")?;
     let journal = toolbox.folder().join("journal.jsonl");
+    let subjects = toolbox.folder().join("subjects.json");
+    let known = cases::known(&toolbox, folder.path())?;
+    fs::write(&subjects, subjects_file(&known)?)?;
     let agent = Whole::start(
         &format!("{}/*", folder.path()),
-        &["--journal", &journal.to_string_lossy()],
+        &[
+            "--journal",
+            &journal.to_string_lossy(),
+            "--subjects",
+            &subjects.to_string_lossy(),
+        ],
         &toolbox.folder().join("agent.log"),
     )?;
     Ok(Rig {
@@ -179,12 +188,12 @@ fn summary(outcomes: &[Outcome], took: Duration) -> bool {
 
 /// Copies what helps to understand a failure.
 fn keep(rig: &Rig, folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for entry in std::fs::read_dir(rig.toolbox.folder())? {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for entry in fs::read_dir(rig.toolbox.folder())? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             let to = folder.join(entry.file_name());
-            std::fs::copy(entry.path(), &to)
+            fs::copy(entry.path(), &to)
                 .with_context(|| format!("cannot write {}", to.display()))?;
         }
     }

@@ -2,7 +2,6 @@
 
 use agent_core::connection::{Connections, Direction, ResetClass};
 use agent_core::report::Report;
-use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
@@ -23,6 +22,35 @@ pub(crate) struct Numbers<N> {
     pub(crate) at_stop_signal: N,
     pub(crate) at_exit: N,
     pub(crate) finished: N,
+}
+
+impl<N: Copy> Numbers<N> {
+    fn with(&self, other: &Self, add: impl Fn(N, N) -> N) -> Self {
+        Self {
+            sent: add(self.sent, other.sent),
+            received: add(self.received, other.received),
+            refused: add(self.refused, other.refused),
+            refused_in_pod: add(self.refused_in_pod, other.refused_in_pod),
+            accepted_after: add(self.accepted_after, other.accepted_after),
+            at_stop_signal: add(self.at_stop_signal, other.at_stop_signal),
+            at_exit: add(self.at_exit, other.at_exit),
+            finished: add(self.finished, other.finished),
+        }
+    }
+}
+
+impl Numbers<u64> {
+    /// Those of two containers together.
+    pub(crate) fn sum(&self, other: &Self) -> Self {
+        self.with(other, |one, other| one + other)
+    }
+}
+
+impl Numbers<Option<f64>> {
+    /// Those of two containers together, as far as both are known.
+    pub(crate) fn sum_of_known(&self, other: &Self) -> Self {
+        self.with(other, |one, other| Some(one? + other?))
+    }
 }
 
 /// What was told of one termination.
@@ -60,8 +88,10 @@ impl Told {
         let closing = report.exit.as_ref().context("the report has no exit")?.at;
         let kill = report.kill.as_ref().map(|kill| kill.at);
         let stop = report.stop_signal.as_ref().map(|stop| stop.at);
+        let stopping = stop.or(kill).unwrap_or(closing);
         Ok(Edges {
-            stopping: stop.or(kill).unwrap_or(closing),
+            hook: report.started_at.min(stopping),
+            stopping,
             closing,
         })
     }
@@ -186,12 +216,4 @@ fn whole(value: f64) -> Option<u64> {
     #[expect(clippy::cast_precision_loss, reason = "this is the check")]
     let same = number as f64 - value;
     (same.abs() < f64::EPSILON).then_some(number)
-}
-
-/// The time of an act after another one, for notes.
-pub(crate) fn after(at: Option<Timestamp>, since: Timestamp) -> String {
-    at.map_or_else(
-        || "never".to_owned(),
-        |at| format!("{:.1} ms", at.since(since).as_secs_f64() * 1e3),
-    )
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use agent_core::connection::{Direction, Mode, Phase, ResetClass, Scope};
 use agent_core::report::Report;
+use anyhow::Result;
 
-use crate::capture::{Observed, Range};
+use crate::capture::{Flows, Observed, Range};
+use crate::case::Stage;
 use crate::clients::Met;
+use crate::pod::{Container, Pod};
 use crate::told::{Numbers, Told};
 
 /// How far the time of the last arrival may be from the capture's: a busy machine makes a segment wait on its way from
@@ -38,6 +41,16 @@ pub(crate) const fn sent(phase: Phase, mode: Mode, reason: &'static str, count: 
         mode,
         scope: Scope::Container,
         reason: Some(reason),
+    };
+    (class, count)
+}
+
+/// Resets of attempts at a port at which nobody in the pod had listened.
+pub(crate) const fn refused_in_pod(phase: Phase, count: u64) -> Counted {
+    let (class, count) = refused(phase, count);
+    let class = ResetClass {
+        scope: Scope::Pod,
+        ..class
     };
     (class, count)
 }
@@ -138,6 +151,21 @@ impl Verdict {
         self.arrival(told, observed);
     }
 
+    /// Takes down the server's container, ends the capture and compares everything.
+    pub(crate) fn judge(
+        &mut self,
+        stage: &Stage<'_>,
+        (pod, container): (Pod<'_>, &Container<'_>),
+        expected: &Expected,
+        met: &Met,
+    ) -> Result<Told> {
+        let told = Told::of(stage, container)?;
+        let ours = pod.side();
+        let observed = Flows::of(&pod.packets()?, ours).observed(told.edges()?);
+        self.compare(&told, &observed, Some(expected), Some(met));
+        Ok(told)
+    }
+
     /// Compares the numbers, each a row of the table.
     pub(crate) fn numbers(
         &mut self,
@@ -219,7 +247,7 @@ impl Verdict {
     }
 
     /// A report that is not sure is no proof.
-    fn complete(&mut self, report: &Report) {
+    pub(crate) fn complete(&mut self, report: &Report) {
         self.that(
             format!("it has no doubts, found {:?}", report.doubts),
             report.doubts.is_empty(),
@@ -227,7 +255,7 @@ impl Verdict {
     }
 
     /// Every class of resets, exactly.
-    fn classes(&mut self, told: &Told, expected: Option<&Expected>) {
+    pub(crate) fn classes(&mut self, told: &Told, expected: Option<&Expected>) {
         let classes = told.classes();
         if let Some(expected) = expected {
             let mut wanted: Vec<_> = expected

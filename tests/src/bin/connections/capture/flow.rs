@@ -47,6 +47,8 @@ impl fmt::Display for Range {
 /// When the termination went from one phase to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Edges {
+    /// T0.
+    pub(crate) hook: Timestamp,
     /// The stop signal; SIGKILL if there was none.
     pub(crate) stopping: Timestamp,
     pub(crate) closing: Timestamp,
@@ -202,7 +204,7 @@ impl Flows {
                 },
                 edges,
             ),
-            last_arrival_at: self.last_arrival(edges.stopping),
+            last_arrival_at: self.last_arrival(edges.hook),
             by_phase: Phase::ALL.map(|phase| {
                 [Direction::Sent, Direction::Received]
                     .map(|direction| self.resets_in(phase, direction, edges))
@@ -231,28 +233,25 @@ impl Flows {
     }
 
     fn resets_in(&self, phase: Phase, direction: Direction, edges: Edges) -> Range {
-        let span = |slack: Duration, inner: bool| {
-            let [stop_first, _, stop_last] = around_by(edges.stopping, slack);
-            let [exit_first, _, exit_last] = around_by(edges.closing, slack);
-            match (phase, inner) {
-                (Phase::Running, true) => (Timestamp(0), stop_first),
-                (Phase::Running, false) => (Timestamp(0), stop_last),
-                (Phase::Hook, _) => (Timestamp(0), Timestamp(0)),
-                (Phase::Stopping, true) => (stop_last, exit_first),
-                (Phase::Stopping, false) => (stop_first, exit_last),
-                (Phase::Closing, true) => (exit_last, Timestamp(u64::MAX)),
-                (Phase::Closing, false) => (exit_first, Timestamp(u64::MAX)),
-            }
+        let (from, to) = match phase {
+            Phase::Running => (Timestamp(0), edges.hook),
+            Phase::Hook => (edges.hook, edges.stopping),
+            Phase::Stopping => (edges.stopping, edges.closing),
+            Phase::Closing => (edges.closing, Timestamp(u64::MAX)),
         };
-        let count = |(from, to): (Timestamp, Timestamp)| {
+        let count = |from: Timestamp, to: Timestamp| {
             let resets = self.resets.iter();
             resets
                 .filter(|(at, one)| *one == direction && from < *at && *at <= to)
                 .count() as u64
         };
+        let ([from_first, _, from_last], [to_first, _, to_last]) = (around(from), around(to));
+        if from == to {
+            return Range::default();
+        }
         Range {
-            least: count(span(SLACK, true)),
-            most: count(span(SLACK, false)),
+            least: count(from_last, to_first),
+            most: count(from_first, to_last),
         }
     }
 
@@ -276,15 +275,11 @@ impl Flow {
     }
 }
 
+/// The ends of time are where they are.
 fn around(at: Timestamp) -> [Timestamp; 3] {
-    around_by(at, SLACK)
-}
-
-fn around_by(at: Timestamp, slack: Duration) -> [Timestamp; 3] {
-    let slack = u64::try_from(slack.as_nanos()).unwrap_or_default();
-    [
-        Timestamp(at.0.saturating_sub(slack)),
-        at,
-        Timestamp(at.0.saturating_add(slack)),
-    ]
+    let slack = match at.0 {
+        0 | u64::MAX => 0,
+        _ => u64::try_from(SLACK.as_nanos()).unwrap_or_default(),
+    };
+    [Timestamp(at.0 - slack), at, Timestamp(at.0 + slack)]
 }

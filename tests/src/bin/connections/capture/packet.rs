@@ -7,9 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use gracewatch_tests::rig::clock;
+use pcap_file::TsResolution;
 use pcap_file::pcap::PcapReader;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -31,12 +32,18 @@ pub(crate) struct Packet {
 pub(super) fn read(path: &Path) -> Result<Vec<Packet>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut reader = PcapReader::new(BufReader::new(file)).context("not a capture")?;
+    ensure!(
+        reader.header().ts_resolution == TsResolution::NanoSecond,
+        "the capture's times are not in nanoseconds"
+    );
     let since_boot = wall_clock_at_boot();
     let mut packets = Vec::new();
-    while let Some(packet) = reader.next_packet() {
+    // Raw, since the library takes a packet that is longer than the snapshot of it for an error.
+    while let Some(packet) = reader.next_raw_packet() {
         let packet = packet.context("the capture is broken")?;
-        let nanos = i128::try_from(packet.timestamp.as_nanos())? - since_boot;
-        packets.push(parse(&packet.data, Timestamp(u64::try_from(nanos)?))?);
+        let wall = i128::from(packet.ts_sec) * 1_000_000_000 + i128::from(packet.ts_frac);
+        let at = Timestamp(u64::try_from(wall - since_boot)?);
+        packets.push(parse(&packet.data, at)?);
     }
     Ok(packets)
 }
