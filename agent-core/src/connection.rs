@@ -170,6 +170,18 @@ impl Connections {
             .saturating_add(self.refused_from_node)
     }
 
+    /// Resets of the container's own connections since T0: without those that answered an attempt, which was refused and
+    /// never became a connection.
+    pub fn connections_reset(&self, direction: Direction) -> u64 {
+        let all = self.resets_in_shutdown(direction);
+        match direction {
+            Direction::Sent => all
+                .saturating_sub(self.refused)
+                .saturating_sub(self.refused_from_node),
+            Direction::Received => all,
+        }
+    }
+
     /// Resets of the container itself since T0.
     pub fn resets_in_shutdown(&self, direction: Direction) -> u64 {
         let counts = self.resets.iter().filter(|one| {
@@ -213,8 +225,9 @@ pub struct ResetMark {
 pub struct Advice {
     /// Terminations that it stands on.
     pub terminations: u64,
-    /// The preStop sleep that would have covered the last arrival of 99 % of them, in whole seconds. Connections are seen to
-    /// arrive for as long as the pod has its network, so where they came to the very end it is the least that helps.
+    /// The preStop sleep that would have covered the last arrival of 99 % of them, and where any came the withdrawal of the
+    /// endpoints, in whole seconds. Connections are seen to arrive for as long as the pod has its network, so where they
+    /// came to the very end it is the least that helps.
     pub pre_stop_sleep: Duration,
     /// The grace period that would have sufficed: the 99th percentile of what a termination with that sleep takes up to
     /// the exit, and a margin, in whole seconds. None if so many were killed before they exited that it is not known.

@@ -129,7 +129,7 @@ definitions! {
         "trigger=\"unknown\" where nothing tells: without the right to watch Events a liveness kill is such a one";
     POD_RESETS = "pod_termination_connections_reset", None, Kind::Gauge, &["direction"],
         "TCP resets of the container's connections from the start of the termination until it was released, by who reset",
-        "Counts resets, not connections: a peer that goes on sending to a closed one gets another for each packet. Those that are only known to be the pod's are not in it: see scope in workload_connections_reset_total. Absent where connections are not counted";
+        "Resets, not connections: a peer that goes on sending to a closed one gets another for each packet. Without the answers to attempts, which are in pod_termination_connections_refused, and without what is only known to be the pod's: see scope in workload_connections_reset_total";
     POD_AT_STOP_SIGNAL = "pod_termination_connections_at_stop_signal", None, Kind::Gauge, &[],
         "Connections that were established when the stop signal came, or SIGKILL if that came alone",
         "With connections that the container itself made, such as to a database. Concluded from what became of them: those that outlive the container's cgroup are missing";
@@ -216,7 +216,7 @@ definitions! {
         "Terminations that the advice stands on";
     WORKLOAD_RESETS = "workload_connections_reset", None, Kind::Counter, &["phase", "direction", "mode", "reason", "scope"],
         "TCP resets by when (phase), by who reset (direction), and for those sent by what made them (mode: active if the program or its death ended the connection, passive if a packet was answered) and by the kernel's reason",
-        "A series begins with its first reset, which increase() does not see. scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. mode and reason are unknown where gracewatch_connection_fact_visible{fact=\"reset_reasons\"} is 0. Told every few seconds";
+        "With the answers to attempts that were refused (reason no_socket). A series begins with its first reset, which increase() does not see. scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. mode and reason are unknown where gracewatch_connection_fact_visible{fact=\"reset_reasons\"} is 0. Told every few seconds";
     // The agent itself.
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version";

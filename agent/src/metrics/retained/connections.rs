@@ -53,7 +53,7 @@ impl Connections {
                 &self.accepted_after,
                 signalled.map(|all| number(all.accepted_after)),
             ),
-            (&self.from_node, all.map(|all| number(all.from_node))),
+            (&self.from_node, all.map(|all| number(all.from_node()))),
             (
                 &self.last_arrival,
                 last_arrival(report).map(|time| time.as_secs_f64()),
@@ -73,7 +73,7 @@ impl Connections {
         for direction in DIRECTIONS {
             self.reset
                 .get_or_create(&with_direction(labels, direction))
-                .set(number(all.resets_in_shutdown(direction)));
+                .set(number(all.connections_reset(direction)));
         }
         for (scope, count) in SCOPES.into_iter().zip([all.refused, all.refused_in_pod]) {
             self.refused

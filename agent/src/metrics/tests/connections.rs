@@ -33,7 +33,8 @@ fn resets() -> Vec<ResetCount> {
     vec![
         reset(Phase::Running, Direction::Sent, Scope::Container, 7),
         reset(Phase::Stopping, Direction::Sent, Scope::Container, 2),
-        reset(Phase::Closing, Direction::Sent, Scope::Container, 3),
+        // Among them the answers to the attempts that were refused, of probes and of others.
+        reset(Phase::Closing, Direction::Sent, Scope::Container, 9),
         reset(Phase::Closing, Direction::Sent, Scope::Pod, 11),
         reset(Phase::Hook, Direction::Received, Scope::Container, 1),
     ]
@@ -51,7 +52,8 @@ pub(super) fn put_into(report: &mut Report) {
         unlistened_at: Some(at(130)),
         refused: 5,
         refused_in_pod: 8,
-        from_node: 3,
+        accepted_from_node: 2,
+        refused_from_node: 1,
         resets: resets(),
         marks: Vec::new(),
     });
@@ -223,7 +225,7 @@ fn resets_are_counted_by_phase_direction_mode_and_reason() {
             line(
                 WORKLOAD,
                 format!("phase=\"closing\",{sent},scope=\"container\""),
-                6,
+                18,
             ),
             line(
                 OF_WORKLOAD,
