@@ -144,9 +144,11 @@ impl Stop {
             return None;
         }
         let connections = report.connections.as_ref()?;
-        let arrival = connections
-            .last_arrival_at
-            .map(|at| at.since(report.started_at));
+        // Where connections come at all, they may until the endpoints are withdrawn.
+        let unready_at = report.endpoint.as_ref().and_then(|one| one.unready_at);
+        let last = connections.last_arrival_at;
+        let arrival = last.map(|last| unready_at.map_or(last, |at| at.max(last)));
+        let arrival = arrival.map(|at| at.since(report.started_at));
         let hook = report.hook.as_ref();
         let hook = hook.filter(|hook| hook.kind != HookKind::Sleep);
         let took = report.stop_signal_to_exit()?;

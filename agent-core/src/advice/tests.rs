@@ -9,7 +9,7 @@ use crate::connection::{Advice, Connections};
 use crate::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
 use crate::pod::{Role, Workload};
 use crate::report::{
-    Doubt, Hook, HookKind, HookMethod, MainExit, Outcome, PodRef, Report, Sender, Start,
+    Doubt, Endpoint, Hook, HookKind, HookMethod, MainExit, Outcome, PodRef, Report, Sender, Start,
     StopSignal, Subject, SubjectKind, Trigger,
 };
 use crate::signal::Signal;
@@ -129,6 +129,21 @@ fn one_of_a_hundred_does_not_count_and_two_do() {
     };
     assert_eq!(with_long(1), Some(advice(100, 1, Some(3))));
     assert_eq!(with_long(2), Some(advice(100, 9, Some(13))));
+}
+
+#[test]
+fn a_sleep_covers_the_withdrawal_of_the_endpoints() {
+    let slow = |arrival| Report {
+        endpoint: Some(Endpoint {
+            unready_at: Some(Timestamp(104_200_000_000)),
+            terminating_at: None,
+        }),
+        ..report(arrival, ms(1000))
+    };
+    let with = (0..20).map(|_| slow(Some(ms(500))));
+    assert_eq!(last(with), Some(advice(20, 5, Some(8))));
+    let without = (0..20).map(|_| slow(None));
+    assert_eq!(last(without), Some(advice(20, 0, Some(2))));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::network::{
     ABORT_ON_CLOSE, ABORT_ON_DATA, Counts, NO_SOCKET, STATE, class, received, seconds,
 };
 use super::scene::{HANDLED, Scene, Who, kinds, reports};
-use super::stage::{deleted, pod, sleep_hook, with_hook};
+use super::stage::{deleted, exec_hook, pod, sleep_hook, with_hook};
 use crate::connection::{Mode, Phase, ResetClass, Scope};
 use crate::pod::Pod;
 use crate::report::{Endpoint, FindingKind, Report};
@@ -96,7 +96,7 @@ fn refused_connections_are_a_race_with_the_endpoints() {
     );
     assert_eq!(
         advice(&report, FindingKind::EndpointRace),
-        "Add a preStop sleep of 4 s, so that it goes on listening until no connections are sent to it any more."
+        "Add a preStop sleep of at least 4 s, so that it goes on listening until no connections are sent to it any more."
     );
     assert_eq!(
         report.endpoint,
@@ -125,10 +125,61 @@ fn the_advice_knows_hook_and_grace() {
     let report = reports(&scene(&own).counts(counts).said).remove(0);
     assert_eq!(
         advice(&report, FindingKind::EndpointRace),
-        "Lengthen the preStop sleep to 5 s, so that it goes on listening until no connections are sent to it any more, and raise the grace period to 7 s, since it covers the sleep and the exit together."
+        "Lengthen the preStop sleep to at least 5 s, so that it goes on listening until no connections are sent to it any more, and raise the grace period to 7 s, since it covers the sleep and the exit together."
     );
     assert!(
         evidence(&report, FindingKind::EndpointRace).contains("; its preStop hook took 2.010 s; ")
+    );
+}
+
+/// It listened for the whole second of its exit, and nobody came in the end: no more would have come.
+#[test]
+fn the_sleep_covers_the_endpoints_and_says_when_it_is_the_least() {
+    let counts = || {
+        Counts::default()
+            .phase(Phase::Stopping, |counts| counts.refused = 2)
+            .unlistened_at(10.4)
+            .refused_at(10.5)
+    };
+    let exact = stopped_pod(counts());
+    assert!(advice(&exact, FindingKind::EndpointRace).starts_with("Add a preStop sleep of 2 s, "));
+    let cut_off = stopped_pod(counts().refused_at(10.7));
+    assert!(
+        advice(&cut_off, FindingKind::EndpointRace)
+            .starts_with("Add a preStop sleep of at least 2 s, ")
+    );
+    let slow = report_of(
+        deleted_pod(&pod(30)).at(11.5).endpoint(false, true),
+        counts(),
+    );
+    assert!(advice(&slow, FindingKind::EndpointRace).starts_with("Add a preStop sleep of 3 s, "));
+}
+
+/// `nginx -s quit; sleep 15` as a hook.
+#[test]
+fn a_hook_that_closes_the_listener_is_too_long_already() {
+    let own = with_hook(30, exec_hook("quit"));
+    let scene = Scene::counted_in(&own)
+        .at(10.0)
+        .sees(&deleted(&own, 10.0, 30))
+        .at(10.1)
+        .execs(Who::Hook, "quit")
+        .at(25.0)
+        .exits(Who::Hook, 0)
+        .stop(HANDLED)
+        .at(25.1)
+        .exits(Who::Main, 0)
+        .removed()
+        .at(26.15);
+    let counts = Counts::default()
+        .phase(Phase::Hook, |counts| counts.refused = 8)
+        .unlistened_at(10.2)
+        .refused_at(12.5);
+    let report = reports(&scene.counts(counts).said).remove(0);
+    assert!(
+        advice(&report, FindingKind::EndpointRace).starts_with(
+            "It stops listening before the stop signal: have it wait 4 s before that, "
+        )
     );
 }
 
@@ -145,7 +196,7 @@ fn without_kubernetes_the_advice_speaks_of_no_hook() {
     let report = reports(&scene.counts(refused()).said).remove(0);
     assert_eq!(
         advice(&report, FindingKind::EndpointRace),
-        "Let it go on listening for 4 s after it is told to stop, or take it out of the load balancer that long before."
+        "Let it go on listening for at least 4 s after it is told to stop, or take it out of the load balancer that long before."
     );
     assert!(!evidence(&report, FindingKind::EndpointRace).contains("hook"));
 }
