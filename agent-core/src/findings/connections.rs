@@ -3,7 +3,6 @@
 //! neither.
 
 use crate::report::{Endpoint, Outcome};
-use crate::termination::Termination;
 use crate::traffic::Traffic;
 
 mod race;
@@ -20,10 +19,14 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// The numbers of a stop that is over: before they are not complete, and who ends by himself asks for no advice.
-    fn of_stop(&self, termination: &Termination<'_>, outcome: Outcome) -> Option<&Traffic> {
-        let is_over = outcome != Outcome::InProgress && termination.is_stop(outcome);
-        self.traffic.as_ref().filter(|_| is_over)
+    /// The numbers of a stop that is over (before they are not complete) and that left the program a choice: whoever was
+    /// killed without having been told, or ended by himself, is helped by no advice on how to stop.
+    fn of_stop(&self, outcome: Outcome) -> Option<&Traffic> {
+        let had_choice = matches!(
+            outcome,
+            Outcome::Graceful | Outcome::GraceExceeded | Outcome::ExitedEarly
+        );
+        self.traffic.as_ref().filter(|_| had_choice)
     }
 }
 

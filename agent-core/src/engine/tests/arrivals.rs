@@ -4,7 +4,7 @@ use super::findings::evidence;
 use super::network::{
     ABORT_ON_CLOSE, ABORT_ON_DATA, Counts, NO_SOCKET, STATE, class, received, seconds,
 };
-use super::scene::{HANDLED, Scene, Who, kinds, reports};
+use super::scene::{HANDLED, IGNORED, Scene, Who, kinds, reports};
 use super::stage::{deleted, exec_hook, pod, sleep_hook, with_hook};
 use crate::connection::{Mode, Phase, ResetClass, Scope};
 use crate::pod::Pod;
@@ -354,6 +354,61 @@ fn who_was_not_stopped_gets_no_advice_on_stopping() {
         .resets(class(Phase::Closing, Mode::Active, ABORT_ON_CLOSE), 7);
     let report = reports(&scene.at(12.0).counts(counts).said).remove(0);
     assert_eq!(kinds(&report), []);
+}
+
+#[test]
+fn who_was_killed_without_a_word_gets_no_advice_on_stopping() {
+    let counts = || {
+        refused()
+            .phase(Phase::Closing, |counts| counts.cut = 9)
+            .resets(class(Phase::Closing, Mode::Active, ABORT_ON_CLOSE), 7)
+    };
+    let kinds = |scene: Scene, counts| {
+        let report = reports(
+            &scene
+                .dies(Who::Main, 9)
+                .removed()
+                .at(14.0)
+                .counts(counts)
+                .said,
+        );
+        kinds(&report[0])
+    };
+    let untold = || Scene::counted().running().at(10.0).kill();
+    assert_eq!(
+        kinds(untold(), counts()),
+        [FindingKind::KilledWithoutStopSignal]
+    );
+    let deaf = || {
+        Scene::counted()
+            .running()
+            .at(10.0)
+            .stop(IGNORED)
+            .at(13.0)
+            .kill()
+    };
+    assert_eq!(kinds(deaf(), counts()), [FindingKind::SignalIgnored]);
+    let slow = || {
+        Scene::counted()
+            .running()
+            .at(10.0)
+            .stop(HANDLED)
+            .at(13.0)
+            .kill()
+    };
+    assert_eq!(
+        kinds(slow(), counts()),
+        [
+            FindingKind::TooSlow,
+            FindingKind::EndpointRace,
+            FindingKind::ConnectionsReset
+        ]
+    );
+    assert_eq!(
+        kinds(slow(), counts().unlistened_at(13.01)),
+        [FindingKind::TooSlow, FindingKind::ConnectionsReset],
+        "it listened until it was killed"
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(in crate::findings) fn race(
     outcome: Outcome,
     network: &Network,
 ) -> Option<Finding> {
-    let traffic = network.of_stop(termination, outcome)?;
+    let traffic = network.of_stop(outcome)?;
     let connections = &traffic.connections;
     let last = connections.last_arrival_at?;
     let began = termination.started_at();
@@ -33,6 +33,7 @@ pub(in crate::findings) fn race(
     // Where attempts at a closed port are usual, those of the termination need not come of it.
     if connections.refused > traffic.refused_running()
         && let Some(closed_at) = connections.unlistened_at
+        && termination.kill.is_none_or(|(kill, _)| closed_at < kill.at)
     {
         facts.push(format!(
             "{} refused, with a listener closed {} after the beginning of the termination",

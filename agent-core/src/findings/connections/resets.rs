@@ -83,7 +83,7 @@ pub(in crate::findings) fn reset(
     outcome: Outcome,
     network: &Network,
 ) -> Option<Finding> {
-    let traffic = network.of_stop(termination, outcome)?;
+    let traffic = network.of_stop(outcome)?;
     let connections = &traffic.connections;
     let resets = Resets::of(traffic);
     let has_closed = connections.unlistened_at.is_some();
