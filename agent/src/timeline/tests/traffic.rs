@@ -121,7 +121,7 @@ fn a_shutdown_in_order_is_short() {
     expect![[r#"
         reset: no connection was reset
 
-        open: 1 connection at SIGTERM · until the exit 1 ended by FIN, 0 were left
+        open: 1 connection at SIGTERM · until the exit 1 ended by FIN, none was left
         reset: no connection was reset · 6 before, while it was running
     "#]]
     .assert_eq(&(said(&report) + "\n" + &said(&drained)));
@@ -166,7 +166,7 @@ fn a_reset_of_the_pod_is_nobodys_and_unknown_reasons_are_told_as_they_are() {
         grace: None,
     });
     expect![[r#"
-        open: 4 connections at SIGKILL · until the exit 0 ended by FIN, 4 were left
+        open: 4 connections at SIGKILL · until the exit none ended by FIN, 4 were left
         arrivals: the last connection came 700 ms after SIGKILL
         refused: 3 at other ports of its pod, of which container is not known
         reset: ↑ 3 sent in answer to a packet: nothing listens there, or the connection is no more (no_socket) · by its pod, of which container is not known · closing

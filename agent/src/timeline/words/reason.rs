@@ -2,8 +2,9 @@
 
 /// What a reason means to whoever runs the program; none for one that says nothing in itself or is not known here.
 ///
-/// <https://github.com/torvalds/linux/blob/v6.18/include/net/rstreason.h> and, for `tcp_state`, `tcp_disconnect()` in
-/// <https://github.com/torvalds/linux/blob/v6.18/net/ipv4/tcp.c>: it covers all that is disconnected at once.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/net/rstreason.h>. `tcp_state` is of all that is disconnected at once:
+/// `tcp_disconnect` in <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp.c>. `tcp_flags` is that of a packet that nothing
+/// but the listener takes: `tcp_rcv_state_process` in <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>.
 pub(super) fn gloss(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "no_socket" => "nothing listens there, or the connection is no more",
@@ -20,8 +21,8 @@ pub(super) fn gloss(reason: &str) -> Option<&'static str> {
         | "tcp_too_old_ack"
         | "tcp_ack_unsent_data"
         | "tcp_old_ack"
-        | "tcp_rfc7323_paws"
-        | "tcp_flags" => "a packet that does not fit the connection",
+        | "tcp_rfc7323_paws" => "a packet that does not fit the connection",
+        "tcp_flags" => "the connection is no more, while something listens there",
         "not_specified" => "the kernel gives no reason",
         _ => return None,
     })

@@ -82,8 +82,11 @@ fn open(report: &Report, connections: &Connections) -> Option<String> {
     }
     let signalled = report.stop_signal.is_some() || report.kill.is_some();
     let became = if signalled && report.exit.is_some() {
-        let finished = connections.finished;
-        format!(" · until the exit {finished} ended by FIN, {left} were left")
+        format!(
+            " · until the exit {} ended by FIN, {} left",
+            none_or(connections.finished),
+            was_or_were(left)
+        )
     } else {
         String::new()
     };
@@ -92,6 +95,19 @@ fn open(report: &Report, connections: &Connections) -> Option<String> {
         many(before, "connection"),
         edge(report)
     ))
+}
+
+fn none_or(count: u64) -> String {
+    if count == 0 {
+        "none".to_owned()
+    } else {
+        count.to_string()
+    }
+}
+
+fn was_or_were(count: u64) -> String {
+    let verb = if count <= 1 { "was" } else { "were" };
+    format!("{} {verb}", none_or(count))
 }
 
 /// What still came after it was asked to stop, and until when.
