@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod connections;
+mod counting;
 mod exclusions;
 mod findings;
 mod following;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::{Strategy, any};
+use proptest::sample::select;
+
 use super::scene::{CONTAINER, DOCKER, Scene, config, made};
 use super::stage;
 use crate::config::Config;
@@ -168,4 +171,77 @@ impl Scene {
         let counts = |output: &&Output| matches!(output, Output::Wish(Wish::Count { .. }));
         self.said.iter().filter(counts).count()
     }
+}
+
+/// A reset from this port of the peer.
+pub(super) fn a_reset(port: u16) -> ResetSeen {
+    ResetSeen {
+        class: class(Phase::Closing, Mode::Active, STATE),
+        refused: false,
+        local_port: 8080,
+        peer: Some(([10, 0, 0, 7], port).into()),
+    }
+}
+
+fn any_class() -> impl Strategy<Value = ResetClass<u32>> {
+    let phase = select(Phase::ALL.to_vec());
+    let direction = select(vec![Direction::Sent, Direction::Received]);
+    let mode = select(vec![Mode::Active, Mode::Passive, Mode::Unknown]);
+    let scope = select(vec![Scope::Container, Scope::Pod]);
+    let reason = select(vec![None, Some(STATE), Some(ABORT_ON_CLOSE), Some(7)]);
+    (phase, direction, mode, scope, reason).prop_map(|(phase, direction, mode, scope, reason)| {
+        ResetClass {
+            phase,
+            direction,
+            mode,
+            scope,
+            reason,
+        }
+    })
+}
+
+pub(super) fn any_reset() -> impl Strategy<Value = ResetSeen> {
+    (any_class(), any::<bool>(), 1_u16..4).prop_map(|(class, refused, port)| ResetSeen {
+        class,
+        refused,
+        ..a_reset(port)
+    })
+}
+
+/// Counts as they may be, not only as they can come one after the other.
+pub(super) fn any_counts() -> impl Strategy<Value = SocketCounts> {
+    let phase = any::<[u8; 8]>().prop_map(|numbers| {
+        let [
+            accepted,
+            connected,
+            finished,
+            cut,
+            refused,
+            in_pod,
+            of_node,
+            refused_of_node,
+        ] = numbers.map(u64::from);
+        PhaseCounts {
+            accepted,
+            connected,
+            finished,
+            cut,
+            refused,
+            refused_in_pod: in_pod,
+            accepted_from_node: of_node,
+            refused_from_node: refused_of_node,
+        }
+    });
+    let at = || proptest::option::of((0_u64..60_000).prop_map(|at| Timestamp(at * 1_000_000)));
+    let times = (at(), at(), at(), at());
+    let resets = proptest::collection::btree_map(any_class(), 0_u64..9, 0..6);
+    let phases = (phase.clone(), phase.clone(), phase.clone(), phase);
+    (phases, times, resets).prop_map(|(phases, times, resets)| SocketCounts {
+        phases: phases.into(),
+        accepted_at: times.0,
+        refused_at: times.1,
+        from_node_at: times.2,
+        unlistened_at: times.3,
+        resets: resets.into_iter().collect(),
+    })
 }

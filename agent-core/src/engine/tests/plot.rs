@@ -5,8 +5,10 @@ use std::time::Duration;
 use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
 
+use super::network::{self, Counts};
 use super::properties::{a_status, found, path, process};
 use super::scene::{self, BY_KERNEL, FATAL, HANDLED, IGNORED, Sent, Who};
+use crate::connection::Phase;
 use crate::event::{CgroupId, Event, EventKind, Exit, ExitStatus, Process};
 use crate::input::Input;
 use crate::journal::Entry;
@@ -95,10 +97,13 @@ impl Plot {
         }
         let last = self.ending(&main, ended);
         push(&mut entries, ended.after(MOMENT * 4), &last, end);
+        // The answer for which the report waits, unless it waits for another one.
+        let asked = ended.after(MOMENT * 4).after(Duration::from_millis(1100));
+        push(&mut entries, asked, &[sockets(7)], &[0]);
         entries
     }
 
-    fn ending(&self, main: &Process, ended: Timestamp) -> [Input; 6] {
+    fn ending(&self, main: &Process, ended: Timestamp) -> [Input; 9] {
         let exit = Exit {
             process: main.clone(),
             status: self.exit,
@@ -121,6 +126,9 @@ impl Plot {
                 inside: 3,
                 outside: 4,
             },
+            sockets(1),
+            event(ended.after(MOMENT), EventKind::Reset(network::a_reset(1))),
+            event(ended.after(MOMENT), EventKind::Reset(network::a_reset(2))),
         ]
     }
 
@@ -130,6 +138,14 @@ impl Plot {
             signal.target = main.clone();
         }
         event(at, kind)
+    }
+}
+
+fn sockets(finished: u64) -> Input {
+    let counts = Counts::default().phase(Phase::Closing, |counts| counts.finished = finished);
+    Input::Sockets {
+        container: CgroupId(1),
+        counts: Box::new(counts.0),
     }
 }
 

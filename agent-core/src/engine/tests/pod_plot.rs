@@ -11,7 +11,8 @@ use crate::event::{Event, EventKind, Exit, ExitStatus, Process};
 use crate::input::Input;
 use crate::journal::Entry;
 use crate::pod::{
-    Deletion, Disruption, KubeletEvent, KubeletEventKind, Pod, PodContainer, PreStop, Role,
+    Deletion, Disruption, EndpointState, KubeletEvent, KubeletEventKind, Pod, PodContainer,
+    PreStop, Role,
 };
 use crate::time::Timestamp;
 
@@ -111,7 +112,23 @@ pub(super) fn anything() -> impl Strategy<Value = Input> {
         listed,
     });
     let word = (a_word(), seen_at()).prop_map(|(event, seen_at)| Input::Kubelet { event, seen_at });
-    prop_oneof![3 => pod, 1 => gone, 2 => word]
+    let uid = select(vec![UIDS[0], UIDS[1], "mirror"]);
+    let endpoint = (uid, any::<bool>(), seen_at())
+        .prop_map(|(uid, ready, seen_at)| endpoint(uid, ready, seen_at));
+    prop_oneof![3 => pod, 1 => gone, 2 => word, 1 => endpoint]
+}
+
+/// An endpoint that is ready, or terminating.
+fn endpoint(uid: &str, ready: bool, seen_at: Timestamp) -> Input {
+    Input::Endpoint {
+        uid: uid.to_owned(),
+        state: EndpointState {
+            ready,
+            serving: ready,
+            terminating: !ready,
+        },
+        seen_at,
+    }
 }
 
 /// The termination of a pod's container, of which API and kernel tell at the same moments.
@@ -148,7 +165,7 @@ pub(super) fn a_pod_plot() -> impl Strategy<Value = PodPlot> {
 }
 
 /// How many of the facts of a stop come from the API.
-const FROM_API: usize = 2;
+const FROM_API: usize = 4;
 
 impl PodPlot {
     /// All that is told of the stop comes at its end, in this order, in which the kernel's facts keep their own.
@@ -188,7 +205,7 @@ impl PodPlot {
         entries
     }
 
-    fn end(&self, main: &Process) -> [Input; 7] {
+    fn end(&self, main: &Process) -> [Input; 9] {
         let at = stage::seconds;
         let event = |when, kind| scene::event(at(when), kind);
         let exit = |process: &Process, status| {
@@ -216,6 +233,8 @@ impl PodPlot {
                 },
                 seen_at: at(10.3),
             },
+            endpoint(UIDS[0], false, at(10.35)),
+            endpoint(UIDS[0], true, at(9.0)),
             event(10.4, scene::exec(hook.clone(), "flush")),
             event(12.4, exit(&hook, ExitStatus::Code(0))),
             event(

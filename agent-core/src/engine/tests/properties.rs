@@ -11,6 +11,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_o
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
+use super::network;
 use super::plot::a_plot;
 use super::pod_plot::{self, a_pod_plot};
 use super::scene::{self, BY_KERNEL, FATAL, HANDLED, IGNORED, Sent, Who};
@@ -24,7 +25,8 @@ use crate::report::Report;
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
-fn config() -> Config {
+/// With connections counted or not.
+pub(super) fn config(counted: bool) -> Config {
     Config {
         systemd: true,
         containers: true,
@@ -35,7 +37,7 @@ fn config() -> Config {
             pre_stop: Some(scene::words("flush")),
         }],
         pods: true,
-        reset_reasons: None,
+        reset_reasons: counted.then(network::reasons),
         limits: Limits {
             containers_max: 3,
             processes_max: 4,
@@ -128,6 +130,7 @@ fn an_event(container: u64) -> impl Strategy<Value = EventKind> {
         1 => (0_u32..6).prop_map(move |number| EventKind::OomVictim {
             pid: u32::try_from(container).unwrap() * 1000 + number
         }),
+        2 => network::any_reset().prop_map(EventKind::Reset),
     ]
 }
 
@@ -163,7 +166,13 @@ fn about(container: u64) -> impl Strategy<Value = Told> {
         inside: 1,
         outside: 2,
     }));
-    prop_oneof![12 => event, 2 => processes, 1 => counts]
+    let sockets = network::any_counts().prop_map(move |counts| {
+        Told::Input(Input::Sockets {
+            container: id,
+            counts: Box::new(counts),
+        })
+    });
+    prop_oneof![12 => event, 2 => processes, 1 => counts, 3 => sockets]
 }
 
 /// An input whose event has no time yet.
@@ -240,6 +249,7 @@ fn run(config: Config, entries: &[Entry]) -> Result<Vec<Output>, TestCaseError> 
         prop_assert!(engine.pods.len() <= limits.pods_max);
         for tracked in engine.containers.values() {
             prop_assert!(tracked.container.processes.len() <= limits.processes_max);
+            prop_assert!(tracked.container.sockets.marks().len() <= 32);
         }
     }
     for _round in 0..10_000 {
@@ -273,13 +283,16 @@ fn is_ordered(report: &Report) -> bool {
 
 proptest! {
     #[test]
-    fn anything_is_taken_within_bounds_and_told_at_most_once(mut entries in anything()) {
+    fn anything_is_taken_within_bounds_and_told_at_most_once(
+        mut entries in anything(),
+        counted: bool,
+    ) {
         let end = entries.last().map_or(Timestamp(0), |last| last.at);
         entries.push(Entry {
             at: end,
             input: Input::Shutdown,
         });
-        let said = run(config(), &entries)?;
+        let said = run(config(counted), &entries)?;
         let mut over = BTreeSet::new();
         for output in &said {
             match output {
@@ -303,9 +316,9 @@ proptest! {
 
     #[test]
     fn a_journal_replays_to_the_same_bytes(entries in anything()) {
-        let said = run(config(), &entries)?;
+        let said = run(config(true), &entries)?;
         let mut reader = Reader::new();
-        let header: Header = reader.header(&header_line(&config()).unwrap()).unwrap();
+        let header: Header = reader.header(&header_line(&config(true)).unwrap()).unwrap();
         let mut replay = Replay::new(header).unwrap();
         let mut replayed = Vec::new();
         for Entry { at, input } in &entries {
@@ -323,7 +336,7 @@ proptest! {
     fn what_happens_to_others_changes_no_report(
         told in proptest::collection::vec((a_pause(), about(0), any::<bool>(), about(2)), 0..60),
     ) {
-        let mut config = config();
+        let mut config = config(true);
         config.limits.containers_max = 5;
         let with_others = told.iter().flat_map(|(pause, own, other_too, other)| {
             let own = (*pause, own.clone());
@@ -342,11 +355,11 @@ proptest! {
     #[test]
     fn the_order_in_which_kernel_and_api_tell_does_not_matter(
         plot in a_pod_plot(),
-        order in Just((0..7).collect::<Vec<usize>>()).prop_shuffle(),
+        order in Just((0..9).collect::<Vec<usize>>()).prop_shuffle(),
     ) {
-        let mut config = config();
+        let mut config = config(true);
         config.limits = Limits::default();
-        let straight = (0..7).collect::<Vec<_>>();
+        let straight = (0..9).collect::<Vec<_>>();
         let expected = run(config.clone(), &plot.entries(&straight))?;
         let shuffled = run(config, &plot.entries(&order))?;
         prop_assert_eq!(scene::reports(&expected).len(), 1);
@@ -361,11 +374,11 @@ proptest! {
     fn the_order_of_what_is_simultaneous_does_not_matter(
         plot in a_plot(),
         beginning in Just((0..4).collect::<Vec<usize>>()).prop_shuffle(),
-        end in Just((0..6).collect::<Vec<usize>>()).prop_shuffle(),
+        end in Just((0..9).collect::<Vec<usize>>()).prop_shuffle(),
     ) {
         let straight = |length: usize| (0..length).collect::<Vec<_>>();
-        let expected = run(config(), &plot.entries(&straight(4), &straight(6)))?;
-        let shuffled = run(config(), &plot.entries(&beginning, &end))?;
+        let expected = run(config(true), &plot.entries(&straight(4), &straight(9)))?;
+        let shuffled = run(config(true), &plot.entries(&beginning, &end))?;
         prop_assert_eq!(scene::reports(&expected).len(), 1);
         prop_assert_eq!(
             about_one(&expected, CgroupId(1)),
