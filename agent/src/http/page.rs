@@ -111,8 +111,8 @@ fn connections(report: &Report) -> String {
     let Some(connections) = &report.connections else {
         return String::new();
     };
-    let sent = connections.resets_in_shutdown(Direction::Sent);
-    let received = connections.resets_in_shutdown(Direction::Received);
+    let sent = connections.connections_reset(Direction::Sent);
+    let received = connections.connections_reset(Direction::Received);
     let resets = match (sent, received) {
         (0, 0) => "none reset".to_owned(),
         (sent, 0) => format!("{sent} resets sent"),
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(connections(&timeline::sample::seed()), "");
         assert_eq!(
             connections(&timeline::sample::cut_off()),
-            "61 resets sent, 1 received<br><small>57 attempts refused</small>\
+            "4 resets sent, 1 received<br><small>57 attempts refused</small>\
              <br><small>last arrival at 1.230 s</small>"
         );
         let mut report = timeline::sample::seed();
