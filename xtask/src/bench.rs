@@ -12,7 +12,7 @@ use crate::{build_ebpf, cache, cargo};
 ///   per event   each program against an empty one on the same hook, by the kernel's own accounting
 ///   storms      fork, exec and exit, and signals: with the agent and without it
 ///   footprint   the agent's CPU time and memory, idle, and when 500 containers end at once
-///   losses      events lost at full speed
+///   losses      events lost at full speed, and a flood of resets
 ///
 /// Takes some minutes, on a machine that does nothing else, and leaves nothing behind. While it runs, it switches the
 /// kernel's accounting of eBPF programs on and off.

@@ -25,7 +25,13 @@ struct Verdict {
 
 /// The table, in Markdown, and what is to be said of what was missed.
 pub(crate) fn table(page: &Page) -> String {
-    let verdicts = [untracked(page), storm(page), memory(page), losses(page)];
+    let verdicts = [
+        untracked(page),
+        storm(page),
+        memory(page),
+        losses(page),
+        resets(page),
+    ];
     let rows = verdicts.map(|verdict| {
         let reached = if verdict.reached { "yes" } else { "**no**" };
         vec![verdict.aim, verdict.found, reached.to_owned()]
@@ -53,12 +59,19 @@ fn missed(page: &Page) -> impl Iterator<Item = &Row> {
 
 /// Why an untracked event costs more, and what it would take.
 fn reason(page: &Page, row: &Row) -> String {
-    if row.treatment == Treatment::Recorded {
-        return "* A new cgroup is recorded although nobody tracks it yet, because only the agent can tell from its path whether it\n  \
+    match row.treatment {
+        Treatment::Recorded => "* A new cgroup is recorded although nobody tracks it yet, because only the agent can tell from its path whether it\n  \
             is a container. Most of that time goes into waking the agent. A filter of paths in the kernel would spare it; it\n  \
             would have to know every pattern of every runtime.\n"
-            .to_owned();
+            .to_owned(),
+        Treatment::LookedUp => "* A refused connection has no socket, and so no cgroup to filter by: its port and its network namespace are read from\n  \
+            the packet and looked up. On a machine that refuses none it costs nothing.\n"
+            .to_owned(),
+        Treatment::PassedOver | Treatment::Counted => filter(page),
     }
+}
+
+fn filter(page: &Page) -> String {
     let mut rows = page.cost.rows.iter();
     let hot = rows.find(|row| !row.tracked && row.event == "SIGTERM");
     format!(
@@ -153,5 +166,17 @@ fn losses(page: &Page) -> Verdict {
             flood.records
         ),
         reached: flood.lost < 0.5 && flood.per_second() >= 10_000.0,
+    }
+}
+
+fn resets(page: &Page) -> Verdict {
+    let resets = &page.resets;
+    Verdict {
+        aim: "a flood of resets: counted exactly, nothing lost".to_owned(),
+        found: format!(
+            "{} sent and {} received of {}; {} records lost",
+            resets.sent, resets.received, resets.connections, resets.lost
+        ),
+        reached: resets.is_exact() && resets.lost < 0.5,
     }
 }

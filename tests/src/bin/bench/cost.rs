@@ -135,9 +135,17 @@ fn half(stage: &mut Stage, empty: &[u8], btf: &Btf, side: Side, quick: bool) -> 
         }
         Side::Ours => {
             let mut ours = Ours::attach()?;
-            ours.track(stage.held.cgroup.id()?.0, stage.held.target())?;
+            let held = stage.held.cgroup.id()?.0;
+            ours.track(held, stage.held.target())?;
             let mut half = storms(stage, quick, || Ok(ours.accounts()))?;
             half.lost = ours.lost()?;
+            let works = CASES.iter().filter(|case| case.tracked);
+            let resets: u64 = works.map(|case| case.work(stage, quick).resets()).sum();
+            let counted = ours.resets(held)?;
+            ensure!(
+                counted == resets,
+                "{counted} resets of the tracked storms were counted, and there were {resets}"
+            );
             Ok(half)
         }
     }

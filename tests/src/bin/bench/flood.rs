@@ -76,7 +76,7 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<F
 }
 
 /// Everything that may be lost on the way.
-fn lost(agent: &Whole) -> Result<f64> {
+pub(crate) fn lost(agent: &Whole) -> Result<f64> {
     let places = [
         "gracewatch_records_lost_total",
         "gracewatch_map_full_total",

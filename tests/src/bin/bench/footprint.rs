@@ -126,7 +126,7 @@ fn kibibytes(status: &str, field: &str) -> Result<u64> {
 }
 
 /// CPU time of all threads of a process, to the nanosecond.
-fn cpu_time(pid: u32) -> Result<Duration> {
+pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let mut sum = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let path = thread?.path().join("schedstat");

@@ -15,6 +15,7 @@ mod page;
 mod probes;
 mod quiet;
 mod ratio;
+mod resets;
 mod slowdown;
 mod stage;
 mod table;
@@ -79,6 +80,7 @@ fn measure(args: &Args) -> Result<()> {
         slowdown: slowdown::measure(&mut stage, &mut quiet, &empty, args.quick)?,
         footprint: footprint::measure(&stage, &mut quiet, args.quick)?,
         flood: flood::measure(&stage, &mut quiet, args.quick)?,
+        resets: resets::measure(&stage, &mut quiet, args.quick)?,
         disturbed: quiet.disturbed,
     };
     drop(stage);

@@ -7,6 +7,7 @@ use crate::aims;
 use crate::cost::Cost;
 use crate::flood::Flood;
 use crate::footprint::{self, Footprint};
+use crate::resets::Resets;
 use crate::slowdown::Slowdown;
 
 /// Everything that was measured.
@@ -16,6 +17,7 @@ pub(crate) struct Page {
     pub(crate) slowdown: Slowdown,
     pub(crate) footprint: Vec<Footprint>,
     pub(crate) flood: Flood,
+    pub(crate) resets: Resets,
     /// Rounds that began although others used the machine.
     pub(crate) disturbed: u32,
 }
@@ -56,6 +58,7 @@ impl Page {
                 footprint::table(&self.footprint)
             ),
             self.losses(),
+            self.resets(),
         ]
         .join("\n")
     }
@@ -72,7 +75,8 @@ impl Page {
              Run time by the kernel's own accounting (`bpf_stats`) against an empty program on the same hook, the same work done\n\
              with either in turn; {} rounds. The accounting itself is most of the empty program's time, in both.\n\n\
              * *passed over*: nothing of it is looked up. This is what the rest of the machine pays.\n\
-             * *looked up*, *counted*: in a tracked container, but nothing to tell one by one.\n\
+             * *looked up*, *counted*: in a tracked container, but nothing to tell one by one. A refused connection has no socket to\n  \
+               tell whose it is, so its port is looked up wherever it is.\n\
              * *recorded*: a record for the agent, with the facts of the processes. Every new cgroup is recorded: only the\n  \
                agent can tell which is a container. Cgroups are made and removed a few times a second at the most.\n\n\
              {}{lost}\n\
@@ -116,6 +120,24 @@ impl Page {
             flood.reported,
             flood.records,
             flood.lost
+        )
+    }
+
+    fn resets(&self) -> String {
+        let resets = &self.resets;
+        format!(
+            "## A flood of resets\n\n\
+             {} connections of a tracked container over the loopback interface were reset in {:.1} s, both ends its own: {:.0} resets\n\
+             a second, sent and received. Counted were {} sent and {} received; {} records were lost. The agent took {:.0} ms of CPU\n\
+             time for it, which is {:.2} % of one CPU.\n",
+            resets.connections,
+            resets.took.as_secs_f64(),
+            resets.per_second(),
+            resets.sent,
+            resets.received,
+            resets.lost,
+            resets.cpu.as_secs_f64() * 1e3,
+            resets.share() * 100.0
         )
     }
 }

@@ -11,7 +11,7 @@ use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, anyhow};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
-use gracewatch::probes::{Counters, Options, Probes, Programs, Ring, Tracker};
+use gracewatch::probes::{Counters, Options, Probes, Programs, Ring, Sockets, Tracker};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -96,6 +96,7 @@ impl Empty {
 pub(crate) struct Ours {
     programs: Programs,
     pub(crate) tracker: Tracker,
+    sockets: Sockets,
     counters: Counters,
     reader: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
@@ -115,6 +116,7 @@ impl Ours {
         Ok(Self {
             programs: probes.programs,
             tracker: probes.tracker,
+            sockets: probes.sockets,
             counters: probes.counters,
             reader: Some(read_on(runtime, probes.ring)?),
         })
@@ -123,7 +125,15 @@ impl Ours {
     /// Tracks a container with a main process.
     pub(crate) fn track(&mut self, container: u64, main: u32) -> Result<()> {
         self.tracker.track(container, &[], signals())?;
+        self.sockets.add(container)?;
         Ok(self.tracker.watch(main, container)?)
+    }
+
+    /// Resets that were counted of a container.
+    pub(crate) fn resets(&mut self, container: u64) -> Result<u64> {
+        let counts = self.sockets.read(container)?;
+        let counts = counts.context("connections are not counted")?;
+        Ok(counts.resets.iter().map(|(_, count)| count).sum())
     }
 
     pub(crate) fn accounts(&self) -> Accounts {

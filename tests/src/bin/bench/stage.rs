@@ -14,6 +14,9 @@ use crate::worker::Worker;
 /// A process that ignores the signals of the storms: so nothing is measured of how they are handled.
 const TARGET: &str = "trap '' TERM URG; echo ready; read -r end";
 
+/// The name of the smallest program.
+const TINY: &str = "tiny";
+
 /// One of the two.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -64,7 +67,7 @@ impl Stage {
     pub(crate) fn set() -> Result<Self> {
         let toolbox = Toolbox::new()?;
         let folder = Folder::new("bench")?;
-        let tiny = toolbox.folder().join("tiny");
+        let tiny = toolbox.folder().join(TINY);
         tiny::write(&tiny)?;
         Ok(Self {
             free: Place::new(folder.make("free")?, &tiny)?,
@@ -81,6 +84,11 @@ impl Stage {
         } else {
             &mut self.free
         }
+    }
+
+    /// The smallest program.
+    pub(crate) fn tiny(&self) -> PathBuf {
+        self.toolbox.folder().join(TINY)
     }
 
     /// Where the agent may write its log.

@@ -1,6 +1,8 @@
 //! What the storms consist of, and the process that makes them: this very program under another first argument. It
 //! reads one work per line and answers how many nanoseconds that took.
 
+mod connections;
+
 use std::fmt;
 use std::fs;
 use std::io::Write as _;
@@ -29,14 +31,33 @@ pub(crate) enum Work {
     },
     /// So many cgroups inside the worker's own: made, entered, left, removed.
     Cgroups(u32),
+    /// So many TCP connections over the loopback interface, one after another, of which the worker has both ends:
+    /// closed on both.
+    Connections(u32),
+    /// The same, reset by one end.
+    Resets(u32),
+    /// So many attempts to connect to a port on which the worker listened before.
+    Refusals(u32),
 }
 
 impl Work {
     /// How much of it there is.
     pub(crate) const fn amount(self) -> u32 {
         match self {
-            Self::Spawn(amount) | Self::Cgroups(amount) => amount,
+            Self::Spawn(amount)
+            | Self::Cgroups(amount)
+            | Self::Connections(amount)
+            | Self::Resets(amount)
+            | Self::Refusals(amount) => amount,
             Self::Signal { times, .. } => times,
+        }
+    }
+
+    /// How many resets it makes, each sent by one end and received by the other.
+    pub(crate) const fn resets(self) -> u64 {
+        match self {
+            Self::Resets(amount) | Self::Refusals(amount) => 2 * amount as u64,
+            Self::Spawn(_) | Self::Signal { .. } | Self::Cgroups(_) | Self::Connections(_) => 0,
         }
     }
 }
@@ -51,6 +72,9 @@ impl fmt::Display for Work {
                 times,
             } => write!(f, "signal {number} {target} {times}"),
             Self::Cgroups(cgroups) => write!(f, "cgroups {cgroups}"),
+            Self::Connections(connections) => write!(f, "connections {connections}"),
+            Self::Resets(connections) => write!(f, "resets {connections}"),
+            Self::Refusals(attempts) => write!(f, "refusals {attempts}"),
         }
     }
 }
@@ -68,6 +92,9 @@ impl FromStr for Work {
                 times: times.parse()?,
             },
             ["cgroups", cgroups] => Self::Cgroups(cgroups.parse()?),
+            ["connections", connections] => Self::Connections(connections.parse()?),
+            ["resets", connections] => Self::Resets(connections.parse()?),
+            ["refusals", attempts] => Self::Refusals(attempts.parse()?),
             _ => bail!("no such work: {line}"),
         })
     }
@@ -96,6 +123,9 @@ fn serve(cgroup: &Path, tiny: &Path) -> Result<()> {
                 times,
             } => send(number, target, times),
             Work::Cgroups(cgroups) => make_and_remove(cgroup, cgroups),
+            Work::Connections(amount) => connections::close(amount),
+            Work::Resets(amount) => connections::reset(amount),
+            Work::Refusals(amount) => connections::refuse(amount),
         }
         .with_context(|| format!("`{work}` went wrong"))?;
         println!("{}", started.elapsed().as_nanos());

@@ -6,6 +6,9 @@ use crate::work::Work;
 const URG: i32 = 23;
 const TERM: i32 = 15;
 const SIGNAL: &str = "signal_generate";
+const STATE: &str = "inet_sock_set_state";
+const SENT: &str = "tcp_send_reset";
+const RECEIVED: &str = "tcp_receive_reset";
 
 /// What is done in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,9 @@ pub(super) enum Storm {
     /// As before, but from outside of the container to its main process.
     TermFromOutside,
     Cgroups,
+    Connections,
+    Resets,
+    Refusals,
 }
 
 /// A storm in one place, and the programs that it is to be measured for.
@@ -63,7 +69,7 @@ const fn case(storm: Storm, tracked: bool, programs: &'static [Measured]) -> Cas
     }
 }
 
-pub(super) const CASES: [Case; 9] = [
+pub(super) const CASES: [Case; 15] = [
     case(
         Storm::Spawn,
         false,
@@ -92,6 +98,24 @@ pub(super) const CASES: [Case; 9] = [
             ),
             ("cgroup_rmdir", "cgroup removed", PassedOver),
         ],
+    ),
+    case(
+        Storm::Connections,
+        false,
+        &[(STATE, "connection's change of state", PassedOver)],
+    ),
+    case(
+        Storm::Resets,
+        false,
+        &[
+            (SENT, "reset sent", PassedOver),
+            (RECEIVED, "reset received", PassedOver),
+        ],
+    ),
+    case(
+        Storm::Refusals,
+        false,
+        &[(SENT, "connection refused", LookedUp)],
     ),
     case(
         Storm::Spawn,
@@ -131,6 +155,24 @@ pub(super) const CASES: [Case; 9] = [
             ("cgroup_rmdir", "cgroup removed", Recorded),
         ],
     ),
+    case(
+        Storm::Connections,
+        true,
+        &[(STATE, "connection's change of state", Counted)],
+    ),
+    case(
+        Storm::Resets,
+        true,
+        &[
+            (SENT, "reset sent", Counted),
+            (RECEIVED, "reset received", Counted),
+        ],
+    ),
+    case(
+        Storm::Refusals,
+        true,
+        &[(SENT, "connection refused", Counted)],
+    ),
 ];
 
 impl Case {
@@ -152,6 +194,10 @@ impl Case {
             Storm::Term => signal(TERM, 100_000 / less),
             Storm::TermFromOutside => signal(TERM, 10_000 / less),
             Storm::Cgroups => Work::Cgroups(100 / less),
+            // Each leaves a socket in TIME_WAIT for a minute.
+            Storm::Connections => Work::Connections(1_000 / less),
+            Storm::Resets => Work::Resets(5_000 / less),
+            Storm::Refusals => Work::Refusals(5_000 / less),
         }
     }
 }
