@@ -175,15 +175,17 @@ impl Whole {
 
     /// The finished reports of the cgroup with this path, newest first.
     pub fn reports(&self, path: &str) -> Result<Vec<Report>> {
+        let all = self.all_reports()?.into_iter();
+        Ok(all.filter(|report| report.subject.path == path).collect())
+    }
+
+    /// All finished reports that it remembers, newest first.
+    pub fn all_reports(&self) -> Result<Vec<Report>> {
         let (status, text) = self.get("/api/v1/terminations")?;
         ensure!(status == 200, "/api/v1/terminations answers {status}");
         let all: Terminations =
             serde_json::from_str(&text).context("/api/v1/terminations is not as expected")?;
-        Ok(all
-            .finished
-            .into_iter()
-            .filter(|report| report.subject.path == path)
-            .collect())
+        Ok(all.finished)
     }
 
     /// Waits for a finished report of the cgroup with this path.

@@ -15,6 +15,10 @@ use crate::pod::Pod;
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// Until a client's kernel has acknowledged the server's FIN, which it may delay (200 ms at the most). Only then nothing but
+/// TIME_WAIT is left of a socket that the server closed.
+pub(crate) const ACKNOWLEDGED: Duration = Duration::from_millis(300);
+
 /// What clients met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Met {

@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::Toolbox;
-use gracewatch_tests::whole::{Whole, subjects_file};
+use gracewatch_tests::whole::{Whole, binary, subjects_file};
 
 use crate::case::{Case, Rig, Stage};
 use crate::verdict::Verdict;
@@ -20,6 +22,8 @@ use crate::{Args, cases, table};
 
 /// Small cases at a time: most of them only wait.
 const AT_ONCE: usize = 6;
+
+const JOURNAL: &str = "journal.jsonl";
 
 /// How one case ended.
 pub(crate) struct Outcome {
@@ -59,23 +63,63 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut outcomes = run_beside(&rig, &small);
     outcomes.extend(alone.iter().map(|case| run_one(&rig, case)));
     let passed = summary(&outcomes, started.elapsed());
-    if let Some(folder) = &args.keep {
-        keep(&rig, folder)?;
+    if let (Some(path), true) = (&args.table_out, passed) {
+        fs::write(path, table::of_all(&outcomes))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let Rig { agent, .. } = rig;
-    let words = agent.words();
-    let (status, _) = agent.stop()?;
+    end(rig, args.keep.as_deref())?;
+    Ok(passed)
+}
+
+/// Ends the agent. Nothing was lost, and its journal tells the same again.
+fn end(rig: Rig, kept: Option<&Path>) -> Result<()> {
+    let live = rig.agent.all_reports()?;
+    let lost = rig.agent.metric("gracewatch_records_lost_total", "")?;
+    let words = rig.agent.words();
+    let (status, _) = rig.agent.stop()?;
+    if let Some(folder) = kept {
+        keep(&rig.toolbox, folder)?;
+    }
     ensure!(
         status.success(),
         "the agent ended badly ({status}): {words}"
     );
-    Ok(passed)
+    ensure!(lost == 0.0, "{lost} records were lost");
+    let replayed = replay(&rig.toolbox.folder().join(JOURNAL))?;
+    for report in &live {
+        ensure!(
+            replayed.contains(report),
+            "the replayed journal does not give the report of {}",
+            report.subject.path
+        );
+    }
+    println!(
+        "the journal gives all {} reports again; no record was lost",
+        live.len()
+    );
+    Ok(())
 }
 
-fn start(tools: std::path::PathBuf) -> Result<Rig> {
+/// The reports that a journal gives.
+fn replay(journal: &Path) -> Result<Vec<Report>> {
+    let mut command = Command::new(binary()?);
+    let output = command.args(["replay", "--json"]).arg(journal).output()?;
+    ensure!(
+        output.status.success(),
+        "replay failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
+}
+
+fn start(tools: PathBuf) -> Result<Rig> {
     let toolbox = Toolbox::new()?;
     let folder = Folder::new("connections")?;
-    let journal = toolbox.folder().join("journal.jsonl");
+    let journal = toolbox.folder().join(JOURNAL);
     let subjects = toolbox.folder().join("subjects.json");
     let known = cases::known(&toolbox, folder.path())?;
     fs::write(&subjects, subjects_file(&known)?)?;
@@ -187,9 +231,9 @@ fn summary(outcomes: &[Outcome], took: Duration) -> bool {
 }
 
 /// Copies what helps to understand a failure.
-fn keep(rig: &Rig, folder: &Path) -> Result<()> {
+fn keep(toolbox: &Toolbox, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for entry in fs::read_dir(rig.toolbox.folder())? {
+    for entry in fs::read_dir(toolbox.folder())? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             let to = folder.join(entry.file_name());

@@ -3,7 +3,8 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use crate::verdict::{Verdict, words};
+use crate::runner::Outcome;
+use crate::verdict::{Row, Verdict, words};
 
 /// What one case says, for the terminal.
 pub(crate) fn of_case(verdict: &Verdict) -> String {
@@ -61,6 +62,50 @@ fn or_dash(value: Option<impl Display>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| value.to_string())
 }
 
-pub(crate) fn millis(time: Duration) -> String {
+/// All cases in one table, for the page.
+pub(crate) fn of_all(outcomes: &[Outcome]) -> String {
+    let mut text = String::from("| case |");
+    let names = outcomes
+        .iter()
+        .map(|outcome| &outcome.verdict.rows)
+        .find(|rows| !rows.is_empty());
+    let shown = |row: &&Row| row.capture.is_some();
+    let names: Vec<_> = names
+        .into_iter()
+        .flatten()
+        .filter(shown)
+        .map(|row| row.what)
+        .collect();
+    for name in &names {
+        write!(text, " {name} |").ok();
+    }
+    text.push_str(" resets | last arrival |\n| --- |");
+    text.push_str(&" ---: |".repeat(names.len()));
+    text.push_str(" --- | ---: |\n");
+    for outcome in outcomes {
+        let verdict = &outcome.verdict;
+        write!(text, "| `{}`: {} |", outcome.case.name, outcome.case.what).ok();
+        for row in verdict.rows.iter().filter(shown) {
+            write!(
+                text,
+                " {} · {} · {} |",
+                row.report,
+                or_dash(row.capture),
+                or_dash(row.clients)
+            )
+            .ok();
+        }
+        let classes: Vec<_> = verdict
+            .classes
+            .iter()
+            .map(|(class, count)| format!("{count} {}", words(class)))
+            .collect();
+        let error = verdict.arrival_error.map(millis);
+        writeln!(text, " {} | {} |", classes.join("<br>"), or_dash(error)).ok();
+    }
+    text
+}
+
+fn millis(time: Duration) -> String {
     format!("{:.3} ms", time.as_secs_f64() * 1e3)
 }

@@ -1,5 +1,7 @@
 //! What the agent tells of one container's connections: in its report, and in its metrics.
 
+use std::time::Duration;
+
 use agent_core::connection::{Connections, Direction, ResetClass};
 use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
@@ -93,6 +95,7 @@ impl Told {
             hook: report.started_at.min(stopping),
             stopping,
             closing,
+            slack: Duration::ZERO,
         })
     }
 

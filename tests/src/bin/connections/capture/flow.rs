@@ -10,11 +10,7 @@ use agent_core::time::Timestamp;
 
 use super::Packet;
 
-/// How far the moment in which the server's kernel handles a segment may be from its time in the capture.
-const SLACK: Duration = Duration::from_millis(3);
-
-/// A number that the capture tells, or between which two it lies: what happened within [`SLACK`] of an edge may count on
-/// either side.
+/// A number that the capture tells, or between which two it lies: what happened near an edge may count on either side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) least: u64,
@@ -52,6 +48,20 @@ pub(crate) struct Edges {
     /// The stop signal; SIGKILL if there was none.
     pub(crate) stopping: Timestamp,
     pub(crate) closing: Timestamp,
+    /// How far the moment in which the server's kernel handles a segment may be from its time in the capture. 0 where
+    /// nothing happens just before an edge or after it, but what the exit itself causes.
+    pub(crate) slack: Duration,
+}
+
+impl Edges {
+    /// The moments between which an edge may lie in the capture. The ends of time are where they are.
+    fn around(&self, at: Timestamp) -> [Timestamp; 3] {
+        let slack = match at.0 {
+            0 | u64::MAX => 0,
+            _ => u64::try_from(self.slack.as_nanos()).unwrap_or_default(),
+        };
+        [Timestamp(at.0 - slack), at, Timestamp(at.0 + slack)]
+    }
 }
 
 /// What the capture says.
@@ -59,8 +69,12 @@ pub(crate) struct Edges {
 pub(crate) struct Observed {
     /// Segments with RST from the server's side.
     pub(crate) sent: u64,
-    /// And from the client's.
+    /// And from the client's, for a connection.
     pub(crate) received: u64,
+    /// Those from the client's for no connection: it used a port again, and its SYN met the server's memory of the
+    /// connection before (TIME_WAIT), which answers as that one would (RFC 9293, 3.10.7.4); the client resets that, and its
+    /// SYN comes again. Nothing is reset, and the kernel does not take it for a reset of a connection either.
+    pub(crate) of_old: u64,
     /// SYNs that were answered by one.
     pub(crate) refused: u64,
     /// Handshakes completed after the stop signal.
@@ -108,6 +122,7 @@ pub(crate) struct Flows {
     flows: Vec<Flow>,
     resets: Vec<(Timestamp, Direction)>,
     refused: Vec<Timestamp>,
+    of_old: u64,
 }
 
 impl Flows {
@@ -145,6 +160,13 @@ impl Flows {
     }
 
     fn follow(&mut self, packet: &Packet, outward: bool, flow: Option<&mut Flow>) {
+        let is_attempt = flow
+            .as_ref()
+            .is_some_and(|flow| !flow.answered && !flow.outgoing);
+        if packet.rst && !outward && is_attempt {
+            self.of_old += 1;
+            return;
+        }
         if packet.rst {
             let direction = if outward {
                 Direction::Sent
@@ -154,7 +176,7 @@ impl Flows {
             self.resets.push((packet.at, direction));
         }
         let Some(flow) = flow else { return };
-        if packet.rst && outward && !flow.answered && !flow.outgoing {
+        if packet.rst && outward && is_attempt {
             self.refused.push(packet.at);
             return;
         }
@@ -187,6 +209,7 @@ impl Flows {
         Observed {
             sent: count(Direction::Sent),
             received: count(Direction::Received),
+            of_old: self.of_old,
             refused: self.refused.len() as u64,
             accepted_after: self.ranged(
                 |flow, [before, _]| {
@@ -218,8 +241,8 @@ impl Flows {
             least: u64::MAX,
             most: 0,
         };
-        for stop in around(edges.stopping) {
-            for exit in around(edges.closing) {
+        for stop in edges.around(edges.stopping) {
+            for exit in edges.around(edges.closing) {
                 let count = self
                     .flows
                     .iter()
@@ -245,7 +268,8 @@ impl Flows {
                 .filter(|(at, one)| *one == direction && from < *at && *at <= to)
                 .count() as u64
         };
-        let ([from_first, _, from_last], [to_first, _, to_last]) = (around(from), around(to));
+        let ([from_first, _, from_last], [to_first, _, to_last]) =
+            (edges.around(from), edges.around(to));
         if from == to {
             return Range::default();
         }
@@ -273,13 +297,4 @@ impl Flow {
         self.established_at.is_some_and(|since| since <= at)
             && self.ended_at.is_none_or(|ended| ended > at)
     }
-}
-
-/// The ends of time are where they are.
-fn around(at: Timestamp) -> [Timestamp; 3] {
-    let slack = match at.0 {
-        0 | u64::MAX => 0,
-        _ => u64::try_from(SLACK.as_nanos()).unwrap_or_default(),
-    };
-    [Timestamp(at.0 - slack), at, Timestamp(at.0 + slack)]
 }

@@ -48,10 +48,17 @@ pub(super) fn read(path: &Path) -> Result<Vec<Packet>> {
     Ok(packets)
 }
 
-/// What the wall clock showed when the boot clock was 0: the kernel stamps packets with the wall clock.
+/// What the wall clock showed when the boot clock was 0: the kernel stamps packets with the wall clock. Read between two
+/// readings of the boot clock, the nearest of several, since this process may have to wait in between.
 fn wall_clock_at_boot() -> i128 {
-    let wall = clock_gettime(ClockId::Realtime);
-    i128::from(wall.tv_sec) * 1_000_000_000 + i128::from(wall.tv_nsec) - i128::from(clock::now().0)
+    let readings = (0..20).map(|_| {
+        let before = clock::now().0;
+        let wall = clock_gettime(ClockId::Realtime);
+        let width = clock::now().0 - before;
+        let wall = i128::from(wall.tv_sec) * 1_000_000_000 + i128::from(wall.tv_nsec);
+        (width, wall - i128::from(before + width / 2))
+    });
+    readings.min().unwrap_or_default().1
 }
 
 fn parse(bytes: &[u8], at: Timestamp) -> Result<Packet> {

@@ -1,11 +1,13 @@
 //! How a server can end: what it leaves open is reset or finished by the kernel.
 
+use std::thread::sleep;
+
 use agent_core::connection::{Mode, Phase};
 use anyhow::Result;
 use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
-use crate::clients::{self, Met};
+use crate::clients::{self, ACKNOWLEDGED, Met};
 use crate::pod::{PORT, Pod};
 use crate::verdict::{Expected, Verdict, received, refused, sent};
 
@@ -94,7 +96,7 @@ fn accept_queue(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     Ok(())
 }
 
-/// The exit ends them by a FIN. Who sends a request nevertheless gets a reset, of a socket that is hardly one any more.
+/// The exit ends them by a FIN. Who sends a request nevertheless gets a reset, by what is left of the socket.
 fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
@@ -106,6 +108,7 @@ fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     server.terminate_and_exit()?;
     clients::hear_end(&clients)?;
     clients.truncate(3);
+    sleep(ACKNOWLEDGED);
     clients::say(&clients, "too late\n")?;
     let met = Met {
         reset: clients::resets(&clients)?,

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use agent_common::socket::MARKS_MAX;
 use agent_core::connection::Phase;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use gracewatch_tests::rig::network::Namespace;
 use gracewatch_tests::rig::puppet::Order;
-use rustix::param::clock_ticks_per_second;
 
 use crate::capture::{Observed, Range};
 use crate::case::{Case, Stage};
@@ -132,15 +131,16 @@ fn resets_sent(namespace: &Namespace) -> Result<u64> {
     Ok(value.parse()?)
 }
 
-/// The processor time that a process has used.
+/// The processor time that all threads of a process have used.
 fn processor_time(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("no agent")?;
-    let (_, rest) = stat.rsplit_once(')').context("not a stat")?;
-    // User and system time are fields 14 and 15; the rest begins with field 3.
-    let ticks = rest.split_whitespace().skip(11).take(2);
-    let ticks: u64 = ticks.map(str::parse::<u64>).sum::<Result<_, _>>()?;
-    ensure!(clock_ticks_per_second() > 0, "no clock");
-    Ok(Duration::from_millis(
-        ticks * 1000 / clock_ticks_per_second(),
-    ))
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).context("no agent")? {
+        let stat = fs::read_to_string(task?.path().join("schedstat"))?;
+        let first = stat
+            .split_whitespace()
+            .next()
+            .context("an empty schedstat")?;
+        sum += first.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(sum))
 }

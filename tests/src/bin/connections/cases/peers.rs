@@ -1,6 +1,7 @@
 //! What clients and other peers do, and when.
 
 use std::net::TcpListener;
+use std::thread::sleep;
 
 use agent_core::connection::{Mode, Phase};
 use anyhow::{Context as _, Result};
@@ -9,7 +10,7 @@ use gracewatch_tests::rig::network::CLIENT;
 use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
-use crate::clients::{self, Met};
+use crate::clients::{self, ACKNOWLEDGED, Met};
 use crate::pod::Pod;
 use crate::verdict::{Expected, Verdict, received, refused, sent};
 
@@ -132,6 +133,7 @@ fn time_wait(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     server.obey(Order::Accept(3))?;
     server.obey(Order::Close)?;
     clients::hear_end(&clients)?;
+    sleep(ACKNOWLEDGED);
     clients::say(&clients, "too late\n")?;
     let met = Met {
         reset: clients::resets(&clients)?,
