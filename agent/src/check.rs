@@ -1,6 +1,7 @@
 //! `gracewatch check`: can this machine be measured, and if not, what has to be changed?
 
 mod api;
+mod connections;
 mod facts;
 mod show;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use procfs::process::{LimitValue, Process};
 
 use crate::cgroups::Tree;
-use crate::probes::{self, LoadError, Options, ProgramState, Survey};
+use crate::probes::{self, ConnectionFact, LoadError, Options, ProgramState, Survey};
 use crate::processes;
 
 /// The facts.
@@ -70,7 +70,11 @@ pub(super) enum Load {
     /// It refused, and why.
     Refused(String),
     /// It attached those that have no reason to be refused.
-    Attached(Vec<ProgramState>),
+    Attached {
+        states: Vec<ProgramState>,
+        /// What can be seen of connections with them.
+        sight: Vec<(ConnectionFact, bool)>,
+    },
 }
 
 pub(super) const CAP_SYS_PTRACE: u32 = 19;
@@ -212,12 +216,15 @@ fn try_to_load() -> Load {
     let loaded = match &runtime {
         Ok(runtime) => {
             let _entered = runtime.enter();
-            probes::Probes::load(&options).map(|probes| probes.programs.states().to_vec())
+            probes::Probes::load(&options).map(|probes| Load::Attached {
+                states: probes.programs.states().to_vec(),
+                sight: probes.programs.sight(),
+            })
         }
         Err(error) => return Load::Refused(sentence(error)),
     };
     match loaded {
-        Ok(states) => Load::Attached(states),
+        Ok(attached) => attached,
         Err(error @ LoadError::Program { .. }) => Load::Refused(first_line(&sentence(&error))),
         Err(error) => Load::Refused(sentence(&error)),
     }

@@ -13,7 +13,7 @@ use super::facts::{
 };
 use super::verdict::{Check, judge};
 use super::*;
-use crate::probes::{ProgramState, Survey};
+use crate::probes::{ConnectionFact, ProgramState, Survey};
 use crate::terminal::Style;
 
 /// A machine on which everything is fine.
@@ -37,7 +37,18 @@ fn fine() -> Facts {
         tracefs: None,
         jit: Some(true),
         run_stats: Some(false),
-        load: Load::Attached(states(|_| None)),
+        load: attached(|_| None, |_| true),
+    }
+}
+
+fn attached(
+    refused: impl Fn(&str) -> Option<String>,
+    sees: impl Fn(ConnectionFact) -> bool,
+) -> Load {
+    let facts = ConnectionFact::ALL.into_iter();
+    Load::Attached {
+        states: states(refused),
+        sight: facts.map(|fact| (fact, sees(fact))).collect(),
     }
 }
 
@@ -73,7 +84,12 @@ fn a_machine_on_which_everything_is_fine() {
         ok    hooks          all tracepoints are there
         ok    lockdown       none
         ok    capabilities   CAP_BPF and CAP_PERFMON
-        ok    loading        the kernel took all 10 probes and attached them
+        ok    loading        the kernel took all 14 probes and attached them
+        ok    connections    seen as they are accepted, made and ended
+        ok    resets         seen as they are sent and received
+        ok    reset reasons  told by the kernel for each reset that is sent
+        ok    refusals       seen: attempts refused where nobody listens any more, and
+                             packets for connections in TIME_WAIT
         ok    cgroup tree    v2, 42 cgroups
         ok    pid namespace  the machine's own
         ok    /proc          shows all processes
@@ -159,7 +175,8 @@ fn members_and_hooks_that_a_kernel_lacks() {
     "#]].assert_eq(&complaints(&lacking(true)));
     expect![[r#"
         FAIL  BTF            struct task_struct of this kernel has no member comm
-        warn  hooks          this kernel lacks inet_sock_set_state (the start of httpGet hooks)
+        warn  hooks          this kernel lacks inet_sock_set_state (connections, and the start of httpGet
+                             hooks)
                            → nothing has to be done; this is not measured here
     "#]]
     .assert_eq(&complaints(&lacking(false)));
@@ -232,7 +249,7 @@ fn hidden_processes_matter_without_ptrace() {
 #[test]
 fn an_optional_probe_that_is_refused_is_no_failure() {
     let refused = |name: &str| (name == "mark_victim_pid").then(|| "no such hook".to_owned());
-    let load = Load::Attached(states(refused));
+    let load = attached(refused, |_| true);
     expect![[r#"
         warn  loading        mark_victim_pid (OOM kills): no such hook
                            → the rest is measured
@@ -240,6 +257,44 @@ fn an_optional_probe_that_is_refused_is_no_failure() {
         The agent can run here: `gracewatch watch` shows terminations as they happen.
     "#]]
     .assert_eq(&complaints(&Facts { load, ..fine() }));
+}
+
+#[test]
+fn what_an_old_kernel_tells_of_resets() {
+    let load = attached(
+        |_| None,
+        |fact| {
+            !matches!(
+                fact,
+                ConnectionFact::ResetReasons | ConnectionFact::Refusals
+            )
+        },
+    );
+    expect![[r#"
+        warn  reset reasons  not told by this kernel, as by none before 6.10
+                           → nothing has to be done; resets are counted without a reason
+        warn  refusals       not seen: attempts refused where nobody listens any more, and packets for
+                             connections in TIME_WAIT
+                           → reports do not say what came after the listener was closed; kernels from 6.10
+                             on tell it
+
+        The agent can run here: `gracewatch watch` shows terminations as they happen.
+    "#]].assert_eq(&complaints(&Facts { load, ..fine() }));
+}
+
+#[test]
+fn a_probe_of_connections_that_is_refused_leaves_them_out() {
+    let refused = |name: &str| (name == "tcp_receive_reset").then(|| "no such hook".to_owned());
+    let load = attached(refused, |fact| fact != ConnectionFact::ResetsReceived);
+    expect![[r#"
+        warn  loading        tcp_receive_reset (TCP resets received): no such hook
+                           → the rest is measured
+        warn  connections    not counted, since resets are seen only as they are sent
+                           → reports say nothing of connections and resets here; see the probes refused
+                             above
+
+        The agent can run here: `gracewatch watch` shows terminations as they happen.
+    "#]].assert_eq(&complaints(&Facts { load, ..fine() }));
 }
 
 #[test]

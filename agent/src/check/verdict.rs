@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::connections;
 use super::facts::{
     CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, Facts, Load, Lockdown,
 };
@@ -69,8 +70,11 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     checks.extend(facts.survey.as_ref().ok().map(hooks));
     checks.extend([lockdown(facts), capabilities(facts)]);
     checks.extend(memory(facts));
+    checks.extend([loading(facts)]);
+    if let Load::Attached { sight, .. } = &facts.load {
+        checks.extend(connections::judge(sight));
+    }
     checks.extend([
-        loading(facts),
         cgroups(facts),
         told("pid namespace", &facts.pid_namespace, "the machine's own"),
         proc(facts),
@@ -247,7 +251,7 @@ fn loading(facts: &Facts) -> Check {
             };
             bad("loading", Verdict::Fail, found, "")
         }
-        Load::Attached(states) => {
+        Load::Attached { states, .. } => {
             let refused: Vec<_> = states
                 .iter()
                 .filter_map(|state| {

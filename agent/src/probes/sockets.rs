@@ -108,15 +108,18 @@ impl Sockets {
         main: Option<u32>,
         phase: Phase,
     ) -> Result<(), TrackError> {
+        if !self.last.contains_key(&container) {
+            return Ok(());
+        }
+        // In this order nothing is taken back that begins from now on.
+        if phase == Phase::Running {
+            put(&mut self.phases, PHASES, container, Passage::default())?;
+        }
         let course = Course {
             main: main.unwrap_or(0),
             phase: id(phase) as u32,
         };
-        put(&mut self.courses, COURSES, container, course)?;
-        if phase == Phase::Running {
-            put(&mut self.phases, PHASES, container, Passage::default())?;
-        }
-        Ok(())
+        put(&mut self.courses, COURSES, container, course)
     }
 
     /// What was counted of a container so far; `None` if it was never added.

@@ -1,0 +1,59 @@
+//! What this kernel lets the agent see of TCP connections, a line for each kind of fact.
+
+use super::verdict::{Check, Verdict, bad, ok};
+use crate::probes::ConnectionFact;
+
+/// The lines; none if the probes were not loaded, so that it is not known.
+pub(super) fn judge(sight: &[(ConnectionFact, bool)]) -> Vec<Check> {
+    if sight.is_empty() {
+        return Vec::new();
+    }
+    let seen = |fact| sight.contains(&(fact, true));
+    let (sent, received) = (
+        seen(ConnectionFact::ResetsSent),
+        seen(ConnectionFact::ResetsReceived),
+    );
+    if !(seen(ConnectionFact::States) && sent && received) {
+        let unseen = match (sent, received) {
+            (true, true) => "not counted, since connections are not seen",
+            (true, false) => "not counted, since resets are seen only as they are sent",
+            (false, true) => "not counted, since resets are seen only as they are received",
+            (false, false) => "not counted, since resets are not seen",
+        };
+        return vec![bad(
+            "connections",
+            Verdict::Warn,
+            unseen,
+            "reports say nothing of connections and resets here; see the probes refused above",
+        )];
+    }
+    vec![
+        ok(
+            "connections",
+            "seen as they are accepted, made and ended".to_owned(),
+        ),
+        ok("resets", "seen as they are sent and received".to_owned()),
+        line(
+            "reset reasons",
+            seen(ConnectionFact::ResetReasons),
+            "told by the kernel for each reset that is sent",
+            "not told by this kernel, as by none before 6.10",
+            "nothing has to be done; resets are counted without a reason",
+        ),
+        line(
+            "refusals",
+            seen(ConnectionFact::Refusals),
+            "seen: attempts refused where nobody listens any more, and packets for connections in TIME_WAIT",
+            "not seen: attempts refused where nobody listens any more, and packets for connections in TIME_WAIT",
+            "reports do not say what came after the listener was closed; kernels from 6.10 on tell it",
+        ),
+    ]
+}
+
+fn line(name: &'static str, fine: bool, seen: &str, unseen: &str, so: &str) -> Check {
+    if fine {
+        ok(name, seen.to_owned())
+    } else {
+        bad(name, Verdict::Warn, unseen, so)
+    }
+}
