@@ -173,7 +173,7 @@ fn a_reset_of_the_pod_is_nobodys_and_unknown_reasons_are_told_as_they_are() {
         reset: ↑ 2 sent by the program or its death: tcp_new_reason · closing
         reset: ↑ 1 sent · stopping
         endpoint: it stayed ready
-        so far: 99 % of 20 terminations would have needed no preStop sleep; what grace period they need is not known, since too many were killed
+        so far: 99 % of 20 terminations would have lost nothing by closing the listener at once; what grace period they need is not known, since too many were killed
     "#]].assert_eq(&said(&report));
 }
 

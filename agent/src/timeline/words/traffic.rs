@@ -34,7 +34,7 @@ pub(super) fn facts(report: &Report) -> Vec<Fact> {
         tell("endpoint", self::endpoint(report, endpoint));
     }
     if let Some(advice) = &report.advice {
-        tell("so far", so_far(advice));
+        tell("so far", so_far(report, advice));
     }
     facts
 }
@@ -173,15 +173,14 @@ fn endpoint(report: &Report, endpoint: &Endpoint) -> String {
     joined([unready, terminating, lag]).unwrap_or_else(|| "it stayed ready".to_owned())
 }
 
-/// What the terminations of its workload so far advise.
-fn so_far(advice: &Advice) -> String {
-    let sleep = if advice.pre_stop_sleep.is_zero() {
-        "needed no preStop sleep".to_owned()
-    } else {
-        format!(
-            "been covered by a preStop sleep of {}",
-            configured(advice.pre_stop_sleep)
-        )
+/// What the terminations of its workload so far advise. Only pods have preStop hooks.
+fn so_far(report: &Report, advice: &Advice) -> String {
+    let sleep = configured(advice.pre_stop_sleep);
+    let sleep = match (advice.pre_stop_sleep.is_zero(), &report.pod) {
+        (true, Some(_)) => "needed no preStop sleep".to_owned(),
+        (false, Some(_)) => format!("been covered by a preStop sleep of {sleep}"),
+        (true, None) => "lost nothing by closing the listener at once".to_owned(),
+        (false, None) => format!("been covered by going on listening for {sleep}"),
     };
     let grace = advice.grace.map_or_else(
         || "what grace period they need is not known, since too many were killed".to_owned(),
