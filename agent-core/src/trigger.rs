@@ -53,6 +53,24 @@ fn was_gone(course: &Course<'_>, pod: &PodFacts) -> bool {
     pod.deletions.is_empty() && begun.is_none_or(|begun| gone.at <= begun.after(SKEW))
 }
 
+/// Whether nobody is to connect any more, as opposed to a container that is started again in its place.
+pub(crate) const fn takes_out(trigger: Trigger) -> bool {
+    match trigger {
+        Trigger::Stopped
+        | Trigger::Deleted
+        | Trigger::Evicted
+        | Trigger::Preempted
+        | Trigger::NodeShutdown => true,
+        Trigger::Liveness
+        | Trigger::StartupProbe
+        | Trigger::PostStart
+        | Trigger::Restarted
+        | Trigger::Crashed
+        | Trigger::Completed
+        | Trigger::Unknown => false,
+    }
+}
+
 /// Why it was stopped.
 pub(crate) fn trigger(termination: &Termination<'_>, outcome: Outcome) -> Trigger {
     if termination.is_stop(outcome) {

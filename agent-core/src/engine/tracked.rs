@@ -207,7 +207,7 @@ impl Tracked {
                 withdraw(self.open.take(), &self.container, context);
                 self.container.forget_main();
             } else if context.reasons.is_some() && open.last_counts == LastCounts::Later {
-                open.last_counts = LastCounts::Asked(context.now);
+                open.last_counts = LastCounts::Asked(context.now.max(open.noticed_at));
                 let container = self.container.id();
                 context
                     .outputs

@@ -7,8 +7,8 @@ use super::network::{
 use super::scene::{HANDLED, IGNORED, Scene, Who, kinds, reports};
 use super::stage::{deleted, exec_hook, pod, sleep_hook, with_hook};
 use crate::connection::{Mode, Phase, ResetClass, Scope};
-use crate::pod::Pod;
-use crate::report::{Endpoint, FindingKind, Report};
+use crate::pod::{KubeletEventKind, Pod};
+use crate::report::{Endpoint, FindingKind, Report, Trigger};
 
 fn last(scene: Scene, counts: Counts) -> Report {
     reports(&scene.at(30.0).counts(counts).said).remove(0)
@@ -353,6 +353,23 @@ fn who_was_not_stopped_gets_no_advice_on_stopping() {
         .phase(Phase::Closing, |counts| counts.cut = 9)
         .resets(class(Phase::Closing, Mode::Active, ABORT_ON_CLOSE), 7);
     let report = reports(&scene.at(12.0).counts(counts).said).remove(0);
+    assert_eq!(kinds(&report), []);
+}
+
+/// The endpoints go on to send connections to a container that is to come back.
+#[test]
+fn a_restart_is_no_race_with_the_endpoints() {
+    let scene = Scene::counted_in(&pod(30))
+        .at(10.0)
+        .hears(KubeletEventKind::LivenessFailed, 10.0)
+        .at(10.3)
+        .stop(HANDLED)
+        .at(10.9)
+        .exits(Who::Main, 0)
+        .at(11.0)
+        .removed();
+    let report = report_of(scene, refused());
+    assert_eq!(report.trigger, Trigger::Liveness);
     assert_eq!(kinds(&report), []);
 }
 

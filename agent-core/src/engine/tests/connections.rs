@@ -134,6 +134,29 @@ fn a_report_does_not_wait_for_long() {
     assert_eq!(doubts(&given[0]), [Doubt::ConnectionsMissing]);
 }
 
+/// The kubelet's word comes when all else was over for long.
+#[test]
+fn a_wait_that_ends_late_leaves_time_for_the_last_counts() {
+    let own = deleted(&pod(30), 10.0, 30);
+    let mut config = counting();
+    config.pods = true;
+    let scene = Scene::of(config)
+        .tells(made(CONTAINER, &stage::path(0)))
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(10.5)
+        .exits(Who::Main, 0)
+        .removed()
+        .at(15.0)
+        .sees(&own);
+    assert_eq!(reports(&scene.said), [], "it waits for its pod");
+    let scene = scene.at(15.1);
+    assert_eq!(reports(&scene.said), [], "and then for the counts");
+    let scene = scene.counts(Counts::default());
+    assert_eq!(doubts(&reports(&scene.said)[0]), []);
+}
+
 #[test]
 fn a_release_that_comes_while_it_waits_is_waited_for_again() {
     let scene = Scene::counted()
@@ -319,7 +342,11 @@ fn resets_wait_for_the_pod_and_are_told_with_the_report_at_the_latest() {
         _ => false,
     };
     assert!(known.said.iter().any(named));
-    let gone = scene().at(10.0).exits(Who::Main, 1).removed().at(60.0);
+    // Its cgroup lives on, and the report gives up on the pod.
+    let over = scene().at(10.0).exits(Who::Main, 1).empty().at(60.0);
+    let with_comm = |output: &Output| matches!(output, Output::Resets { pod: None, comm: Some(comm), .. } if comm == "app");
+    assert!(over.said.iter().any(with_comm));
+    let gone = scene().at(10.0).removed().at(60.0);
     assert_eq!(told(&gone.said).len(), 1);
     let stopped = scene().tells(Input::Shutdown);
     assert_eq!(told(&stopped.said).len(), 1);

@@ -77,6 +77,9 @@ fn play(steps: &[Step]) -> (Vec<Output>, BTreeMap<u32, u64>) {
     let mut now = 1.0;
     scene = scene.at(now);
     for step in steps {
+        // What is due is over before the next step.
+        now += 1e-6;
+        scene = scene.at(now);
         let is_tracked = !is_untracked(&scene.said);
         scene = match step {
             Step::Resets(number, count) => {

@@ -11,10 +11,13 @@ use crate::termination::Termination;
 impl Tracked {
     /// Has the kernel side told of its main process and its phase, where they are other ones now.
     pub(super) fn tell_course(&mut self, context: &mut Context<'_>) {
+        if context.reasons.is_none() {
+            return;
+        }
         let (main, phase) = self.present_course();
         let (_, before) = self.course;
         let is_over = self.container.removed && phase == Phase::Running;
-        if context.reasons.is_none() || is_over || self.course == (main, phase) {
+        if is_over || self.course == (main, phase) {
             return;
         }
         self.course = (main, phase);

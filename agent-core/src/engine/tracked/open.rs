@@ -45,6 +45,8 @@ pub(super) struct Open {
     pub(super) left_unknown: bool,
     /// The last counts of its connections.
     pub(super) last_counts: LastCounts,
+    /// When something was learned of it last. Where that ended a wait, the end may lie before it.
+    pub(super) noticed_at: Timestamp,
 }
 
 /// The last counts of a termination's connections, which its report waits for.
@@ -92,6 +94,7 @@ impl Open {
     }
 
     pub(super) fn notice(&mut self, termination: &Termination<'_>, now: Timestamp) {
+        self.noticed_at = self.noticed_at.max(now);
         let ended = termination.exit.is_some() || termination.main.vanished_at.is_some();
         self.exit_noticed = ended.then(|| self.exit_noticed.unwrap_or(now));
         self.release_noticed = termination

@@ -11,6 +11,7 @@ use crate::pod::PreStop;
 use crate::report::{Endpoint, Finding, FindingKind, Outcome};
 use crate::termination::Termination;
 use crate::time::Timestamp;
+use crate::trigger;
 
 /// What is added to a sleep that would have covered the last arrival.
 const SLEEP_MARGIN: Duration = Duration::from_secs(1);
@@ -25,7 +26,8 @@ pub(in crate::findings) fn race(
     outcome: Outcome,
     network: &Network,
 ) -> Option<Finding> {
-    let traffic = network.of_stop(outcome)?;
+    let takes_out = trigger::takes_out(trigger::trigger(termination, outcome));
+    let traffic = network.of_stop(outcome).filter(|_| takes_out)?;
     let connections = &traffic.connections;
     let last = connections.last_arrival_at?;
     let began = termination.started_at();
