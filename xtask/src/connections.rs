@@ -1,11 +1,13 @@
 //! `cargo xtask connections`: builds the probes, the agent and the connection tier, and becomes that program.
 
+use std::fs;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{build_ebpf, cargo, tools};
+use crate::{build_ebpf, cache, cargo, process, tools};
 
 /// Compare what the agent says of connections with a capture and with the clients. Needs root.
 ///
@@ -42,4 +44,67 @@ pub(crate) fn build() -> Result<Command> {
     let mut command = Command::new(cargo::build_with_agent("connections")?);
     command.arg("--tools").arg(tools);
     Ok(command)
+}
+
+/// Runs all of it; with `write_docs` the table of this run goes into the page.
+pub(crate) fn test(write_docs: bool) -> Result<()> {
+    let mut command = build()?;
+    if !write_docs {
+        return process::run(&mut command);
+    }
+    let table = cache::workspace().join("target/connections.md");
+    process::run(command.arg("--table-out").arg(&table))?;
+    write(&table)
+}
+
+const PAGE: &str = "docs/connections.md";
+const BEGIN: &str = "<!-- proof: begin -->";
+const END: &str = "<!-- proof: end -->";
+const WORDS: &str = "\
+Written by `cargo xtask test --only connections --write-docs`; do not edit between these lines.
+
+Three numbers stand in each cell: what the agent reported, what tcpdump captured at the client's end of the veth pair (as a
+range where the capture cannot tell on which side of a signal or an exit something was), and what the clients met or did (`–`
+where they do not know). The first is the same in the metrics. Resets by phase and reason are the agent's. The last column is
+how far its time of the last arrival is from the capture's.
+";
+
+fn write(table: &Path) -> Result<()> {
+    let table = fs::read_to_string(table)
+        .with_context(|| format!("the table is missing: {}", table.display()))?;
+    let path = cache::workspace().join(PAGE);
+    let page = fs::read_to_string(&path).with_context(|| format!("{PAGE} is missing"))?;
+    let page = with(&page, &table)
+        .with_context(|| format!("{PAGE} has no lines `{BEGIN}` and `{END}` for the table"))?;
+    fs::write(&path, page).with_context(|| format!("cannot write {PAGE}"))?;
+    eprintln!("wrote {PAGE}");
+    Ok(())
+}
+
+/// The page with another table.
+fn with(page: &str, table: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!(
+        "{before}{BEGIN}\n\n{WORDS}\n{}\n\n{END}{after}",
+        table.trim()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_the_place_of_the_one_before() {
+        let page = format!("before\n{BEGIN}\n{END}\nafter\n");
+        let once = with(&page, "| a |\n").unwrap();
+        assert!(once.starts_with("before\n") && once.ends_with("\nafter\n"));
+        assert!(once.contains("\n| a |\n"));
+        assert_eq!(
+            with(&once, "| b |").unwrap(),
+            once.replace("| a |", "| b |")
+        );
+        assert_eq!(with("no lines", "| a |"), None);
+    }
 }

@@ -22,6 +22,9 @@ use summary::{Done, Outcome};
 ///            that needs no kernel
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
+///   connections
+///            servers that are stopped, and their clients; each count of connections and resets is compared with a
+///            capture by tcpdump and with what the clients met: `cargo xtask connections`. Needs root
 ///   demo     the demo runs to its end. Needs root
 ///   cri      containers of containerd with runc and crun, stopped by the calls of a kubelet, compared in the same way:
 ///            `cargo xtask cri`. Needs root
@@ -48,7 +51,7 @@ pub(crate) struct Args {
         conflicts_with = "only"
     )]
     without: Vec<Step>,
-    /// Write the generated pages from what the steps find: docs/accuracy.md (kernel), runtimes.md (cri, guest), kernels.md
+    /// Write the generated pages from what the steps find: docs/accuracy.md (kernel), connections.md (connections), runtimes.md (cri, guest), kernels.md
     /// (vm), kubernetes.md (e2e), metrics.md and timeline.svg (docs).
     #[arg(long)]
     write_docs: bool,

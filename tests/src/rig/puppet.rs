@@ -176,9 +176,10 @@ fn read_line(mut connection: &TcpStream) -> Result<()> {
 }
 
 fn stuff(mut connection: &TcpStream) -> Result<()> {
+    let block = vec![0; 1 << 16];
     connection.set_nonblocking(true)?;
     loop {
-        match connection.write(&[0; 65536]) {
+        match connection.write(&block) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => return Err(error.into()),
@@ -217,10 +218,12 @@ fn take(path: &Path) -> Result<TcpListener> {
         &mut control,
         RecvFlags::CMSG_CLOEXEC,
     )?;
-    let fd: Option<OwnedFd> = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
+    let mut fd: Option<OwnedFd> = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut fds) = message {
+            fd = fds.next();
+        }
+    }
     Ok(fd.context("no file descriptor came")?.into())
 }
 

@@ -7,7 +7,7 @@ use clap::{Parser as _, ValueEnum};
 
 use crate::cargo::{self, USER_SIDE, cargo};
 use crate::test::runtimes::{self, Part};
-use crate::{build_ebpf, cache, cri, demo, docs, e2e, process, vm};
+use crate::{build_ebpf, cache, connections, cri, demo, docs, e2e, process, vm};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Unit,
     /// This machine's kernel.
     Kernel,
+    /// Connections, with a capture beside.
+    Connections,
     /// The demo.
     Demo,
     /// Real container runtimes.
@@ -39,12 +41,13 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
         Self::Unit,
         Self::Kernel,
+        Self::Connections,
         Self::Demo,
         Self::Cri,
         Self::Vm,
@@ -60,6 +63,7 @@ impl Step {
             Self::Probes => "probes",
             Self::Unit => "unit",
             Self::Kernel => "kernel",
+            Self::Connections => "connections",
             Self::Demo => "demo",
             Self::Cri => "cri",
             Self::Vm => "vm",
@@ -82,6 +86,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
             process::run(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
         Step::Kernel => kernel(write_docs),
+        Step::Connections => connections::test(write_docs),
         Step::Demo => demo_to_its_end(),
         Step::Cri => runtimes(write_docs),
         Step::Vm => other_kernels(write_docs),
@@ -112,7 +117,7 @@ fn kernel(write_docs: bool) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "the probes and cgroups of this kernel need root: run `cargo xtask test` as root, or leave this out with \
-         `--without kernel,demo,cri,e2e`"
+         `--without kernel,connections,demo,cri,e2e`"
     );
     build_ebpf::build()?;
     let mut tests = Command::new(cargo::build_with_agent("kernel")?);

@@ -43,17 +43,17 @@ pub(crate) fn print(done: &[Done]) -> usize {
         match &one.outcome {
             Outcome::Passed(took) => {
                 passed += 1;
-                println!("  {name:<8} passed   {:>7.1} s", took.as_secs_f32());
+                println!("  {name:<11} passed   {:>7.1} s", took.as_secs_f32());
             }
             Outcome::Failed(took, why) => {
                 failed += 1;
                 println!(
-                    "  {name:<8} FAILED   {:>7.1} s  {}",
+                    "  {name:<11} FAILED   {:>7.1} s  {}",
                     took.as_secs_f32(),
                     first_line(why)
                 );
             }
-            Outcome::NotRun => println!("  {name:<8} not run, as the command line asked"),
+            Outcome::NotRun => println!("  {name:<11} not run, as the command line asked"),
         }
     }
     println!("\n{passed} passed, {failed} failed");

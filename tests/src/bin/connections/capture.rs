@@ -2,6 +2,7 @@
 //! of the agent and sees what was on the wire.
 
 mod flow;
+mod observed;
 mod packet;
 
 use std::fs::{self, File};
@@ -14,7 +15,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use gracewatch_tests::rig::network::Namespace;
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(crate) use flow::{Edges, Flows, Observed, Range};
+pub(crate) use flow::Flows;
+pub(crate) use observed::{Edges, Observed, Range};
 pub(crate) use packet::Packet;
 
 /// How long tcpdump may take to begin or to end.

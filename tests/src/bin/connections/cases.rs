@@ -3,6 +3,7 @@
 mod ends;
 mod flood;
 mod hook;
+mod late;
 mod loads;
 mod peers;
 mod places;
@@ -15,7 +16,7 @@ use crate::case::Case;
 
 /// Cases that run beside each other.
 pub(crate) fn small() -> Vec<Case> {
-    [ends::ALL, peers::ALL, hook::ALL, places::ALL].concat()
+    [ends::ALL, peers::ALL, hook::ALL, late::ALL, places::ALL].concat()
 }
 
 /// Cases with a load, which have the machine for themselves.

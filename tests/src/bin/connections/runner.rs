@@ -1,6 +1,7 @@
 //! Runs the cases: small ones beside each other, then those with a load one by one, on one agent.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -206,7 +207,7 @@ impl Outcome {
             table::of_case(&self.verdict)
         );
         for wrong in &self.verdict.wrong {
-            text.push_str(&format!("    WRONG: {wrong}\n"));
+            writeln!(text, "    WRONG: {wrong}").ok();
         }
         std::io::stdout().lock().write_all(text.as_bytes()).ok();
     }

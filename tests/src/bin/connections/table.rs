@@ -3,8 +3,10 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
+use crate::expected::words;
+use crate::row::Row;
 use crate::runner::Outcome;
-use crate::verdict::{Row, Verdict, words};
+use crate::verdict::Verdict;
 
 /// What one case says, for the terminal.
 pub(crate) fn of_case(verdict: &Verdict) -> String {
@@ -51,7 +53,7 @@ pub(crate) fn of_case(verdict: &Verdict) -> String {
 
 fn line(text: &mut String, cells: [&str; 6]) {
     let [first, rest @ ..] = cells;
-    write!(text, "    {first:<18}").ok();
+    write!(text, "    {first:<28}").ok();
     for cell in rest {
         write!(text, "{cell:>12}").ok();
     }

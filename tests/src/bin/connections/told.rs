@@ -5,6 +5,7 @@ use std::time::Duration;
 use agent_core::connection::{Connections, Direction, ResetClass};
 use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::whole::Whole;
 use serde::Serialize;
 
 use crate::capture::Edges;
@@ -16,6 +17,8 @@ use crate::series::Series;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers<N> {
     pub(crate) sent: N,
+    /// Of those sent, the ones since T0 that did not answer an attempt.
+    pub(crate) connections_reset: N,
     pub(crate) received: N,
     /// Of either scope.
     pub(crate) refused: N,
@@ -30,6 +33,7 @@ impl<N: Copy> Numbers<N> {
     fn with(&self, other: &Self, add: impl Fn(N, N) -> N) -> Self {
         Self {
             sent: add(self.sent, other.sent),
+            connections_reset: add(self.connections_reset, other.connections_reset),
             received: add(self.received, other.received),
             refused: add(self.refused, other.refused),
             refused_in_pod: add(self.refused_in_pod, other.refused_in_pod),
@@ -69,7 +73,11 @@ impl Told {
     /// Removes the container's cgroup, as a runtime does, and waits for its report.
     pub(crate) fn of(stage: &Stage<'_>, container: &Container<'_>) -> Result<Self> {
         container.cgroup.remove()?;
-        let agent = &stage.rig.agent;
+        Self::by(&stage.rig.agent, container)
+    }
+
+    /// Waits for the report of a container whose cgroup was removed.
+    pub(crate) fn by(agent: &Whole, container: &Container<'_>) -> Result<Self> {
         let report = agent.wait_report(container.cgroup.path(), REPORT_LIMIT)?;
         let series = Series::scrape(agent)?;
         let connections = report.connections.clone();
@@ -167,6 +175,7 @@ fn of_report(connections: &Connections) -> Numbers<u64> {
     };
     Numbers {
         sent: resets(Direction::Sent),
+        connections_reset: connections.connections_reset(Direction::Sent),
         received: resets(Direction::Received),
         refused: connections.refused + connections.refused_in_pod,
         refused_in_pod: connections.refused_in_pod,
@@ -191,6 +200,7 @@ fn of_metrics(series: &Series, report: &Report) -> Numbers<Option<f64>> {
     };
     Numbers {
         sent: resets("sent"),
+        connections_reset: pod("reset", &[("direction", "sent")]),
         received: resets("received"),
         refused: pod("refused", &[]),
         refused_in_pod: pod("refused", &[("scope", "pod")]),

@@ -1,106 +1,13 @@
-//! Connections, put together from segments, and what is to be known of them at the moments of a termination.
+//! Connections, put together from segments.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use agent_core::connection::{Direction, Phase};
 use agent_core::time::Timestamp;
 
 use super::Packet;
-
-/// A number that the capture tells, or between which two it lies: what happened near an edge may count on either side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Range {
-    pub(crate) least: u64,
-    pub(crate) most: u64,
-}
-
-impl Range {
-    pub(crate) const fn exactly(number: u64) -> Self {
-        Self {
-            least: number,
-            most: number,
-        }
-    }
-
-    pub(crate) const fn contains(self, number: u64) -> bool {
-        self.least <= number && number <= self.most
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.least == self.most {
-            write!(f, "{}", self.least)
-        } else {
-            write!(f, "{} to {}", self.least, self.most)
-        }
-    }
-}
-
-/// When the termination went from one phase to the next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Edges {
-    /// T0.
-    pub(crate) hook: Timestamp,
-    /// The stop signal; SIGKILL if there was none.
-    pub(crate) stopping: Timestamp,
-    pub(crate) closing: Timestamp,
-    /// How far the moment in which the server's kernel handles a segment may be from its time in the capture. 0 where
-    /// nothing happens just before an edge or after it, but what the exit itself causes.
-    pub(crate) slack: Duration,
-}
-
-impl Edges {
-    /// The moments between which an edge may lie in the capture. The ends of time are where they are.
-    fn around(&self, at: Timestamp) -> [Timestamp; 3] {
-        let slack = match at.0 {
-            0 | u64::MAX => 0,
-            _ => u64::try_from(self.slack.as_nanos()).unwrap_or_default(),
-        };
-        [Timestamp(at.0 - slack), at, Timestamp(at.0 + slack)]
-    }
-}
-
-/// What the capture says.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Observed {
-    /// Segments with RST from the server's side.
-    pub(crate) sent: u64,
-    /// And from the client's, for a connection.
-    pub(crate) received: u64,
-    /// Those from the client's for no connection: it used a port again, and its SYN met the server's memory of the
-    /// connection before (TIME_WAIT), which answers as that one would (RFC 9293, 3.10.7.4); the client resets that, and its
-    /// SYN comes again. Nothing is reset, and the kernel does not take it for a reset of a connection either.
-    pub(crate) of_old: u64,
-    /// SYNs that were answered by one.
-    pub(crate) refused: u64,
-    /// Handshakes completed after the stop signal.
-    pub(crate) accepted_after: Range,
-    /// Connections established at the stop signal, and at the exit.
-    pub(crate) at_stop_signal: Range,
-    pub(crate) at_exit: Range,
-    /// Of those established before the exit, those whose first FIN came after the stop signal and before the exit.
-    pub(crate) finished: Range,
-    /// The last SYN refused or handshake completed after the stop signal.
-    pub(crate) last_arrival_at: Option<Timestamp>,
-    /// Resets by phase (in the order of [`Phase::ALL`]) and direction.
-    pub(crate) by_phase: [[Range; 2]; 4],
-}
-
-impl Observed {
-    pub(crate) fn resets(&self, phase: Phase, direction: Direction) -> Range {
-        let index = Phase::ALL.iter().position(|one| *one == phase);
-        let of_phase = index.and_then(|index| self.by_phase.get(index));
-        let [sent, received] = of_phase.copied().unwrap_or_default();
-        match direction {
-            Direction::Sent => sent,
-            Direction::Received => received,
-        }
-    }
-}
+use super::observed::{Edges, Observed, Range};
 
 /// One connection, or one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +15,10 @@ struct Flow {
     sequence: u32,
     /// Whether the server's side began it.
     outgoing: bool,
-    /// The last segment of a handshake that is not complete.
+    /// Whether a SYN-ACK was sent.
     answered: bool,
+    /// Whether the server's side has sent anything but SYN-ACK and RST.
+    spoke: bool,
     established_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     /// The first FIN or RST.
@@ -119,10 +28,11 @@ struct Flow {
 /// All connections of a capture.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flows {
-    flows: Vec<Flow>,
+    all: Vec<Flow>,
     resets: Vec<(Timestamp, Direction)>,
     refused: Vec<Timestamp>,
     of_old: u64,
+    too_late: u64,
 }
 
 impl Flows {
@@ -145,17 +55,18 @@ impl Flows {
                         sequence: packet.sequence,
                         outgoing: outward,
                         answered: false,
+                        spoke: false,
                         established_at: None,
                         finished_at: None,
                         ended_at: None,
                     };
-                    flows.flows.extend(open.insert(pair, begun));
+                    flows.all.extend(open.insert(pair, begun));
                 }
                 continue;
             }
             flows.follow(packet, outward, open.get_mut(&pair));
         }
-        flows.flows.extend(open.into_values());
+        flows.all.extend(open.into_values());
         flows
     }
 
@@ -182,12 +93,21 @@ impl Flows {
         }
         if packet.syn {
             flow.answered = true;
+        } else if outward && !packet.rst {
+            flow.spoke = true;
+        }
+        if packet.rst && outward && !packet.ack && !flow.spoke && !flow.outgoing {
+            // It answers the ACK that would have completed the handshake: the listener was closed in between, and with it
+            // went the attempt. An active reset carries an ACK, and before any other the server's side has spoken.
+            flow.established_at = None;
+            self.too_late += 1;
+            return;
         }
         // The server's kernel knows when the client's ACK arrives, or of its own connection when the SYN-ACK does.
         let completes = if flow.outgoing {
             packet.syn && !outward
         } else {
-            flow.answered && !outward && !packet.rst
+            flow.answered && !outward && !packet.rst && flow.ended_at.is_none()
         };
         if completes {
             flow.established_at.get_or_insert(packet.at);
@@ -210,7 +130,9 @@ impl Flows {
             sent: count(Direction::Sent),
             received: count(Direction::Received),
             of_old: self.of_old,
+            too_late: self.too_late,
             refused: self.refused.len() as u64,
+            connections_reset: self.connections_reset(edges),
             accepted_after: self.ranged(
                 |flow, [before, _]| {
                     !flow.outgoing && flow.established_at.is_some_and(|at| at > before)
@@ -244,7 +166,7 @@ impl Flows {
         for stop in edges.around(edges.stopping) {
             for exit in edges.around(edges.closing) {
                 let count = self
-                    .flows
+                    .all
                     .iter()
                     .filter(|flow| holds(flow, [stop, exit]))
                     .count() as u64;
@@ -279,9 +201,26 @@ impl Flows {
         }
     }
 
+    fn connections_reset(&self, edges: Edges) -> Range {
+        let [early, _, late] = edges.around(edges.hook).map(|since| {
+            let sent = self
+                .resets
+                .iter()
+                .filter(|(at, direction)| *direction == Direction::Sent && *at > since)
+                .count();
+            let refused = self.refused.iter().filter(|at| **at > since).count();
+            (sent - refused) as u64
+        });
+        // The earlier it begins, the more there are.
+        Range {
+            least: late,
+            most: early,
+        }
+    }
+
     fn last_arrival(&self, since: Timestamp) -> Option<Timestamp> {
         let accepted = self
-            .flows
+            .all
             .iter()
             .filter(|flow| !flow.outgoing)
             .filter_map(|flow| flow.established_at);
@@ -298,3 +237,6 @@ impl Flow {
             && self.ended_at.is_none_or(|ended| ended > at)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,10 @@ use pcap_file::pcap::PcapReader;
 use rustix::time::{ClockId, clock_gettime};
 
 /// A TCP segment on the wire.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of the protocol, any of which can be set"
+)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packet {
     /// When, by the boot clock.

@@ -16,9 +16,11 @@ use gracewatch_tests::rig::puppet::Order;
 use crate::capture::{Observed, Range};
 use crate::case::{Case, Stage};
 use crate::clients::Met;
+use crate::expected::{Expected, refused};
 use crate::pod::Pod;
+use crate::row::{Others, rows};
 use crate::told::Told;
-use crate::verdict::{Expected, Verdict, refused};
+use crate::verdict::Verdict;
 
 pub(crate) const ALL: &[Case] = &[Case {
     name: "flood",
@@ -47,9 +49,10 @@ fn flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let took = started.elapsed();
     // What the agent still has to do because of it counts, too: it looks every few seconds.
     thread::sleep(Duration::from_secs(6).saturating_sub(took));
-    let share =
-        (processor_time(agent.pid())? - processor).as_secs_f64() / started.elapsed().as_secs_f64();
+    let used = processor_time(agent.pid())?.saturating_sub(processor);
+    let share = used.as_secs_f64() / started.elapsed().as_secs_f64();
     let resets = resets_sent(pod.inside())? - resets;
+    let per_second = u128::from(resets) * 1_000_000 / took.as_micros().max(1);
     server.exit()?;
     let told = Told::of(stage, &server.container)?;
     let expected = Expected {
@@ -66,22 +69,23 @@ fn flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         }),
         ..Observed::default()
     };
-    verdict.numbers(
-        (&told.report_numbers, &told.metrics),
-        &observed,
-        Some(&expected),
-        Some(&met),
-    );
+    let others = Others {
+        observed: &observed,
+        expected: Some(&expected),
+        met: Some(&met),
+    };
+    verdict
+        .rows
+        .extend(rows(&told.report_numbers, &told.metrics, others));
     verdict.classes(&told, Some(&expected));
     verdict.complete(&told.report);
     let marks = told.connections.map_or(0, |all| all.marks.len() as u64);
     verdict.same("marks", marks, MARKS_MAX);
     verdict.same("records lost", lost()? - lost_before, 0.0);
     verdict.notes.push(format!(
-        "{:.1} s, {:.0} resets a second; the agent used {:.2} % of one processor meanwhile and until 6 s after the start; \
+        "{:.1} s, {per_second} resets a second; the agent used {:.2} % of one processor meanwhile and until 6 s after the start; \
          {marks} resets are marks, no record was lost",
         took.as_secs_f64(),
-        resets as f64 / took.as_secs_f64(),
         share * 100.0
     ));
     Ok(())

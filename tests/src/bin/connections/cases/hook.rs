@@ -10,8 +10,9 @@ use gracewatch_tests::rig::toolbox::Toolbox;
 
 use crate::case::{Case, Stage};
 use crate::clients::{self, Met};
+use crate::expected::{Expected, received};
 use crate::pod::{FOLLOWED, Pod};
-use crate::verdict::{Expected, Verdict, received};
+use crate::verdict::Verdict;
 
 const NAME: &str = "during_hook";
 const SECONDS: &str = "1.5";

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal as Sent, kill_process};
 use crate::capture::{Edges, Flows};
 use crate::case::{Case, Stage};
 use crate::pod::{FOLLOWED, PORT, Pod};
+use crate::row::Others;
 use crate::told::Told;
 use crate::verdict::Verdict;
 
@@ -88,7 +89,12 @@ fn under_load(
         ..told.edges()?
     };
     let observed = Flows::of(&pod.packets()?, ours).observed(edges);
-    verdict.compare(&told, &observed, None, None);
+    let others = Others {
+        observed: &observed,
+        expected: None,
+        met: None,
+    };
+    verdict.compare(&told, others);
     verdict.that(
         "some connections were open at the stop signal",
         told.report_numbers.at_stop_signal > 0,
@@ -97,6 +103,12 @@ fn under_load(
         "some attempts were refused",
         told.report_numbers.refused > 0,
     );
+    if observed.too_late > 0 {
+        verdict.notes.push(format!(
+            "{} handshakes were completed when the listener was closed already: reset, and never accepted",
+            observed.too_late
+        ));
+    }
     if observed.of_old > 0 {
         verdict.notes.push(format!(
             "the clients used ports again and sent {} resets to what was left of connections that had ended (TIME_WAIT)",

@@ -11,8 +11,9 @@ use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
 use crate::clients::{self, ACKNOWLEDGED, Met};
+use crate::expected::{Expected, received, refused, sent};
 use crate::pod::Pod;
-use crate::verdict::{Expected, Verdict, received, refused, sent};
+use crate::verdict::Verdict;
 
 pub(crate) const ALL: &[Case] = &[
     Case {

@@ -11,9 +11,11 @@ use gracewatch_tests::whole::free_port;
 use crate::capture::Flows;
 use crate::case::{Case, Stage};
 use crate::clients::{self, Met};
+use crate::expected::{Expected, received, refused, refused_in_pod, sent};
 use crate::pod::{BACKLOG, PORT, Pod, without_network};
+use crate::row::{Others, rows};
 use crate::told::{Numbers, Told};
-use crate::verdict::{Expected, Verdict, received, refused, refused_in_pod, sent};
+use crate::verdict::Verdict;
 
 pub(crate) const ALL: &[Case] = &[
     Case {
@@ -220,12 +222,13 @@ fn two_containers(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         Numbers::sum(&of_first.report_numbers, &of_second.report_numbers),
         Numbers::sum_of_known(&of_first.metrics, &of_second.metrics),
     );
-    verdict.numbers(
-        (&sum.0, &sum.1),
-        &observed,
-        Some(&expected(all, 10, 8)),
-        Some(&met),
-    );
+    let expected = expected(all, 10, 8);
+    let others = Others {
+        observed: &observed,
+        expected: Some(&expected),
+        met: Some(&met),
+    };
+    verdict.rows.extend(rows(&sum.0, &sum.1, others));
     Ok(())
 }
 
@@ -235,6 +238,11 @@ fn no_network(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     server.terminate_and_exit()?;
     let told = Told::of(stage, &server.container)?;
     let observed = Flows::default().observed(told.edges()?);
-    verdict.compare(&told, &observed, Some(&Expected::default()), None);
+    let others = Others {
+        observed: &observed,
+        expected: Some(&Expected::default()),
+        met: None,
+    };
+    verdict.compare(&told, others);
     Ok(())
 }
