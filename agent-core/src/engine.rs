@@ -204,9 +204,7 @@ impl Engine {
     }
 
     fn pass(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
-        self.with(id, now, |tracked, context| {
-            tracked.container.take(event, context.limits)
-        });
+        self.with(id, now, |tracked, context| tracked.take(event, context));
         let exit = self.containers.get(&id).and_then(Tracked::exit);
         if let Some((pod, container, at)) = exit
             && self.pods.note_exit(pod, container, at)

@@ -21,8 +21,7 @@ mod exec_hook;
 mod inferred_hook;
 
 pub(crate) use asked::{Asked, SKEW, said};
-pub(crate) use course::Course;
-use course::STOP_MAX_DEFAULT;
+pub(crate) use course::{Course, STOP_MAX_DEFAULT};
 
 /// How long after the hook's end the stop signal may come. The kubelet sends it at once (recorded: tens of
 /// milliseconds); a hook without a stop signal by then was a probe that is written like it.

@@ -8,7 +8,7 @@ use crate::advice::Advisor;
 use crate::config::Limits;
 use crate::connection::Phase;
 use crate::container::{Container, Wishes};
-use crate::event::Tgid;
+use crate::event::{Event, Tgid};
 use crate::output::{Output, Wish};
 use crate::pod_facts::PodFacts;
 use crate::signal::Signal;
@@ -47,6 +47,8 @@ pub(super) struct Tracked {
     open: Option<Open>,
     /// What the kernel side was told of it last: its main process and its phase.
     course: (Option<Tgid>, Phase),
+    /// When, since then, it first got a signal with which the kernel side begins a phase by itself.
+    stirred_at: Option<Timestamp>,
     /// The stop signal for which signals are recorded.
     recorded: Option<Signal>,
     /// Address and port of its hook, connections to which were asked for.
@@ -60,6 +62,7 @@ impl Tracked {
             looked_at: false,
             open: None,
             course: (None, Phase::Running),
+            stirred_at: None,
             recorded: container.spec.stop_signal,
             awaited: None,
             container,
@@ -121,6 +124,12 @@ impl Tracked {
             .then_some((pod, subject.container_id.as_deref()?, exit.at))
     }
 
+    /// Takes in what the kernel side told of it.
+    pub(super) fn take(&mut self, event: &Event, context: &Context<'_>) -> Wishes {
+        self.notice_stir(event, context);
+        self.container.take(event, context.limits)
+    }
+
     /// Whether nothing more can come of it.
     pub(super) const fn is_gone(&self) -> bool {
         self.container.removed && self.open.is_none()
@@ -153,7 +162,7 @@ impl Tracked {
             Termination::of(&self.container).filter(|_open| !self.container.is_sandbox());
         let Some(termination) = termination else {
             withdraw(self.open.take(), &self.container, context);
-            self.deadline = None;
+            self.deadline = self.stir_expires_at();
             if self.container.removed {
                 self.tell_resets(context);
                 context

@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 
 /// How long before the first fact that was seen a stop may have begun, where no grace is known: systemd's
 /// `DefaultTimeoutStopSec`, the longest of the usual ones (Kubernetes 30 s, Docker 10 s).
-pub(super) const STOP_MAX_DEFAULT: Duration = Duration::from_secs(90);
+pub(crate) const STOP_MAX_DEFAULT: Duration = Duration::from_secs(90);
 
 /// What the kernel told of a stop.
 #[derive(Clone, Copy, Debug)]

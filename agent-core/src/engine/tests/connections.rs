@@ -111,6 +111,57 @@ fn what_was_no_termination_is_taken_back() {
     scene.no_report();
 }
 
+/// A terminal that is resized, a dump that somebody asks for: the kernel side cannot know.
+#[test]
+fn a_signal_that_nothing_comes_of_is_taken_back() {
+    const QUIT: u32 = 3;
+    let stirred = || {
+        Scene::counted()
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, QUIT, HANDLED)
+            .at(12.0)
+            .sends(Who::Runc, Who::Main, QUIT, HANDLED)
+    };
+    let running = (Some(100), Phase::Running);
+    assert_eq!(stirred().at(99.9).courses(), [running]);
+    let scene = stirred().at(101.0);
+    assert_eq!(scene.courses(), [running, running]);
+    assert_eq!(scene.times_counted(), 1);
+    assert_eq!(scene.at(1000.0).times_counted(), 1);
+
+    // In hindsight it was what stopped it (nginx).
+    let stopped = stirred().at(20.0).exits(Who::Main, 0).removed();
+    assert_eq!(stopped.courses(), [running, (Some(100), Phase::Closing)]);
+    let scene = stopped
+        .at(21.1)
+        .counts(Counts::default().phase(Phase::Stopping, |counts| counts.finished = 4));
+    assert_eq!(connections(reports(&scene.said).remove(0)).finished, 4);
+
+    let inside = Scene::counted()
+        .running()
+        .at(10.0)
+        .sends(Who::Child, Who::Main, QUIT, HANDLED)
+        .at(1000.0);
+    assert_eq!(inside.courses(), [running], "the kernel side began nothing");
+}
+
+#[test]
+fn what_began_before_the_deletion_is_taken_back_to_the_hook() {
+    let scene = Scene::counted_in(&pod(30))
+        .at(9.0)
+        .sends(Who::Runc, Who::Main, 28, HANDLED)
+        .at(10.0)
+        .sees(&deleted(&pod(30), 10.0, 30));
+    let phases: Vec<Phase> = scene
+        .courses()
+        .into_iter()
+        .map(|(_, phase)| phase)
+        .collect();
+    assert_eq!(phases, [Phase::Running, Phase::Running, Phase::Hook]);
+    assert_eq!(scene.times_counted(), 1);
+}
+
 #[test]
 fn a_report_waits_for_the_last_counts() {
     let scene = stopped().counts(Counts::default()).at(11.55);

@@ -4,9 +4,10 @@
 use super::open::{LastCounts, Occasion, pod_ref};
 use super::{Context, Tracked};
 use crate::connection::{Phase, SocketCounts};
-use crate::event::Tgid;
+use crate::event::{Event, EventKind, Tgid};
 use crate::output::{Output, Wish};
-use crate::termination::Termination;
+use crate::termination::{STOP_MAX_DEFAULT, Termination};
+use crate::time::Timestamp;
 
 impl Tracked {
     /// Has the kernel side told of its main process and its phase, where they are other ones now.
@@ -17,27 +18,60 @@ impl Tracked {
         let (main, phase) = self.present_course();
         let (_, before) = self.course;
         let is_over = self.container.removed && phase == Phase::Running;
-        if is_over || self.course == (main, phase) {
+        let expired = self.stir_expires_at().is_some_and(|at| at <= context.now);
+        if is_over || (self.course == (main, phase) && !expired) {
             return;
         }
         self.course = (main, phase);
-        let container = self.container.id();
-        if before == Phase::Running {
-            if phase != Phase::Running {
-                self.container.sockets.begin();
-            }
-        } else if phase == Phase::Running {
-            // What was counted up to here is no part of what comes.
-            self.container.sockets.part();
-            context
-                .outputs
-                .push_back(Output::Wish(Wish::Count { container }));
+        let stirred = self.stirred_at.take().is_some();
+        if before == Phase::Running && phase != Phase::Running {
+            self.container.sockets.begin();
         }
+        if (before != Phase::Running && phase == Phase::Running) || expired {
+            self.part(context);
+        }
+        if stirred && phase == Phase::Hook {
+            // Only the running phase takes back what the kernel side began.
+            self.part(context);
+            self.say_phase(main, Phase::Running, context);
+        }
+        self.say_phase(main, phase, context);
+    }
+
+    /// What was counted up to here is no part of what comes.
+    fn part(&mut self, context: &mut Context<'_>) {
+        self.container.sockets.part();
+        let container = self.container.id();
+        context
+            .outputs
+            .push_back(Output::Wish(Wish::Count { container }));
+    }
+
+    fn say_phase(&self, main: Option<Tgid>, phase: Phase, context: &mut Context<'_>) {
         context.outputs.push_back(Output::Wish(Wish::Phase {
-            container,
+            container: self.container.id(),
             main,
             phase,
         }));
+    }
+
+    /// Notices a signal with which the kernel side begins a phase, though it may be none that stops: the terminal's
+    /// SIGWINCH, the SIGQUIT that asks for a dump. Whether it was, only hindsight tells.
+    pub(super) fn notice_stir(&mut self, event: &Event, context: &Context<'_>) {
+        let (main, phase) = self.course;
+        if let EventKind::Signal(sent) = &event.kind
+            && context.reasons.is_some()
+            && phase == Phase::Running
+            && main == Some(sent.target.tgid)
+            && sent.sender.container != Some(self.container.id())
+        {
+            self.stirred_at.get_or_insert(event.at);
+        }
+    }
+
+    /// When a signal that nothing came of turns out to be none that stops.
+    pub(super) fn stir_expires_at(&self) -> Option<Timestamp> {
+        Some(self.stirred_at?.after(STOP_MAX_DEFAULT))
     }
 
     fn present_course(&self) -> (Option<Tgid>, Phase) {
