@@ -1,16 +1,13 @@
 //! A client that connects again and again. It prints a line for each attempt: `BEGAN ENDED ok NAME`, with the name that the
-//! server answered, or `BEGAN ENDED FATE -`; and `stopped` in the end.
+//! server answered, or `BEGAN ENDED FATE -`.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use gracewatch_tests::rig::clock;
-use signal_hook::consts::SIGTERM;
 
 use crate::fate;
 
@@ -25,14 +22,18 @@ pub(crate) struct Args {
     /// Milliseconds between an end and the next beginning.
     #[arg(long, default_value_t = 20)]
     pause: u64,
+    /// Begin no attempt after this moment of the boot clock, in nanoseconds.
+    #[arg(long)]
+    until: u64,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGTERM, Arc::clone(&stop)).context("cannot install a handler")?;
     let mut log = io::stdout().lock();
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let began_at = clock::now();
+        if began_at.0 > args.until {
+            return Ok(());
+        }
         let (fate, name) = match attempt(args.to) {
             Ok(name) => ("ok", name),
             Err(error) => (fate::of(&error), "-".to_owned()),
@@ -40,7 +41,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         writeln!(log, "{} {} {fate} {name}", began_at.0, clock::now().0)?;
         thread::sleep(Duration::from_millis(args.pause));
     }
-    writeln!(log, "stopped").context("cannot write")
 }
 
 /// One request on a connection of its own; the server's name.

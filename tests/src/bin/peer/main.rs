@@ -22,7 +22,7 @@ use clap::Parser;
 enum Args {
     /// Answers every request of a connection, until it is told to stop.
     Serve(serve::Args),
-    /// Connects again and again, with one request each, until it is told to stop.
+    /// Connects again and again, with one request each, until a moment.
     Connect(connect::Args),
     /// Keeps connections open, each after one request, and waits for their end.
     Hold(hold::Args),

@@ -2,6 +2,7 @@
 
 mod deletions;
 mod disruptions;
+mod endpoint_race;
 mod ends;
 mod hook_doubles;
 mod hook_failures;
@@ -10,6 +11,8 @@ mod node;
 mod owners;
 mod programs;
 mod restarts;
+mod rolling;
+mod servers;
 mod shapes;
 mod sidecars;
 mod signals;
@@ -34,6 +37,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         restarts::ALL.as_slice(),
         owners::ALL.as_slice(),
         workloads::ALL.as_slice(),
+        rolling::ALL.as_slice(),
+        endpoint_race::ALL.as_slice(),
         node::ALL.as_slice(),
         disruptions::ALL.as_slice(),
         rbac::ALL.as_slice(),

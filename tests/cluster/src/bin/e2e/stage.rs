@@ -1,6 +1,7 @@
 //! What a scenario acts on: a namespace of its own, the cluster, and what is said of its pods.
 
 mod anew;
+pub(crate) mod client;
 mod counted;
 mod pod;
 mod service;
@@ -176,13 +177,14 @@ impl<'a> Stage<'a> {
         Ok(&own.cluster)
     }
 
-    /// The ready pods with the label `app` of this value.
+    /// The ready pods with the label `app` of this value that are to stay.
     pub(crate) fn pods(&self, app: &str) -> Result<Vec<Pod>> {
         let found = self.watch.find(|pod, gone| {
             let labels = pod.metadata.labels.as_ref();
             !gone
                 && self.is_mine(pod)
                 && watch::is_ready(pod)
+                && pod.metadata.deletion_timestamp.is_none()
                 && labels
                     .and_then(|labels| labels.get("app"))
                     .map(String::as_str)

@@ -1,0 +1,300 @@
+//! Connections that still come when a server has stopped, because those who send them learn too late that its pod is being
+//! terminated; what the report advises against it; and that the advice helps.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use agent_core::connection::Phase;
+use agent_core::report::{FindingKind, HookKind, HookMethod, Outcome, Report, Trigger};
+use agent_core::time::Timestamp;
+use anyhow::{Context as _, Result, ensure};
+
+use super::programs::{container, one, program};
+use super::servers::{Servers, WEB, address, as_metric, connections, number, service};
+use crate::check::{Check, How};
+use crate::scenario::{Needs, Scenario};
+use crate::stage::client::{Attempt, BEGIN, count, now, sleep_until};
+use crate::stage::{Pod, Stage};
+
+/// They reach pods and tell times by the node's clock.
+pub(crate) const ALL: [Scenario; 2] = [
+    Scenario {
+        needs: Needs::OwnCluster,
+        ..Scenario::anywhere("endpoint_race", endpoint_race)
+    },
+    Scenario {
+        needs: Needs::OwnCluster,
+        ..Scenario::anywhere("refused_in_pod", refused_in_pod)
+    },
+];
+
+/// For how long after the deletion is asked for somebody with an old list goes on, where that does not matter.
+const STALE: Duration = Duration::from_secs(3);
+/// By how much the preStop sleep is longer than somebody's list is old, where that has to suffice.
+const ENOUGH: Duration = Duration::from_millis(200);
+/// How exact times of clients are: an attempt is made between two readings of the clock.
+const CLOSE: Duration = Duration::from_millis(20);
+/// Within this time after the deletion was seen the kernel side is told; until then it counts for a running container.
+const TELLING: Duration = Duration::from_millis(400);
+/// A port on which nobody listens, ever.
+const NOWHERE: u16 = 9;
+
+/// What clients saw of the end of one pod.
+#[derive(Debug)]
+struct Seen {
+    pod: Pod,
+    /// Of the one that goes through the Service, and of the one with an old list, which goes to this pod.
+    by_service: Vec<Attempt>,
+    stale: Vec<Attempt>,
+    /// When somebody else saw that the pod was not ready any more.
+    unready_at: Timestamp,
+}
+
+/// A server that exits at once upon SIGTERM, while connections come: refused. Then the same with the preStop sleep that the
+/// report advises: nobody is refused.
+fn endpoint_race(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut servers = Servers {
+        replicas: 2,
+        options: "",
+        sleep: None,
+    };
+    let seen = delete_one(stage, servers, STALE)?;
+    let advised = raced(stage, check, &seen)?;
+    servers.sleep = Some(advised);
+    let stale_for = Duration::from_secs(advised).saturating_sub(ENOUGH);
+    let seen = delete_one(stage, servers, stale_for)?;
+    slept(stage, check, &seen, advised)
+}
+
+/// Deletes one of the pods while clients connect: through the Service, and until `stale_for` after the deletion was asked
+/// for by the pod's address.
+fn delete_one(stage: &Stage<'_>, servers: Servers, stale_for: Duration) -> Result<Seen> {
+    let pods = servers.deploy(stage)?;
+    let pod = pods.into_iter().next().context("there are no pods")?;
+    let onlooker = stage.look_at(WEB)?;
+    let delete_at = now().after(BEGIN);
+    let until = delete_at.after(stale_for);
+    let stale_name = format!("stale-{}", pod.name);
+    let stale = stage.connecting(&stale_name, address(stage, &pod)?, until)?;
+    let name = format!("client-{}", pod.name);
+    let client = stage.connecting(&name, service(stage)?, until.after(STALE))?;
+    ensure!(now() < delete_at, "the clients took too long to begin");
+    sleep_until(delete_at);
+    stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
+    let seen = Seen {
+        by_service: stage.attempts(&client)?,
+        stale: stage.attempts(&stale)?,
+        unready_at: onlooker.unready_at(&pod)?,
+        pod,
+    };
+    let began = seen.stale.iter().chain(&seen.by_service);
+    let before = began.filter(|attempt| attempt.ended_at < delete_at && attempt.fate == "ok");
+    ensure!(before.count() > 20, "there was no load before the deletion");
+    Ok(seen)
+}
+
+/// Checks the report of a pod that refused connections; the seconds that it advises to sleep.
+fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
+    let ended = stage.ended(&seen.pod, "app")?;
+    let report = &ended.report;
+    let refused = seen.refused();
+    check.that("clients were refused", !refused.is_empty());
+    let finding = report
+        .findings
+        .iter()
+        .find(|one| one.kind == FindingKind::EndpointRace);
+    check.that("the finding is there", finding.is_some());
+    check.same("outcome", report.outcome, Outcome::Graceful);
+    check.same("doubts", report.doubts.as_slice(), &[]);
+    let said = connections(report)?;
+    check.same(
+        "refused (by the clients)",
+        said.refused,
+        number(refused.len()),
+    );
+    let labels = [("namespace", stage.namespace()), ("workload", WEB)];
+    let name = "workload_termination_connections_refused_total";
+    let counted = stage
+        .page(std::slice::from_ref(&seen.pod))?
+        .sum(name, &labels);
+    check.same(
+        "refused in the metrics",
+        counted,
+        Some(as_metric(refused.len())),
+    );
+    let last = refused.last().context("nobody was refused")?;
+    let arrived = said.last_arrival_at;
+    check.that(
+        format!("the last arrival, {arrived:?}, was the clients' last, {last:?}"),
+        arrived
+            .is_some_and(|at| at.after(CLOSE) >= last.began_at && at <= last.ended_at.after(CLOSE)),
+    );
+    check_endpoint(check, report, seen);
+    stage.compare(check, &ended)?;
+    let advice = finding
+        .map(|finding| finding.advice.as_str())
+        .unwrap_or_default();
+    let advised = seconds(advice).with_context(|| format!("no seconds in: {advice}"))?;
+    let needed = last.began_at.since(report.started_at);
+    check.that(
+        format!(
+            "{advised} s of sleep cover the last arrival after {needed:?}, and no more than need be"
+        ),
+        Duration::from_secs(advised) >= needed && advised <= needed.as_secs() + 2,
+    );
+    Ok(advised)
+}
+
+/// Checks the report of a pod that slept before it stopped.
+fn slept(stage: &Stage<'_>, check: &mut Check, seen: &Seen, sleep: u64) -> Result<()> {
+    let ended = stage.ended(&seen.pod, "app")?;
+    let report = &ended.report;
+    check.verdict(report, Outcome::Graceful, Trigger::Deleted, &[]);
+    check.hook(report, HookKind::Sleep, HookMethod::Inferred, How::Ended);
+    let hook = Duration::from_secs(sleep);
+    check.took("hook", report.hook_duration(), hook, "the spec");
+    let all = || seen.by_service.iter().chain(&seen.stale);
+    let failed: Vec<_> = all().filter(|attempt| attempt.fate != "ok").collect();
+    check.same("attempts that failed", failed.as_slice().len(), 0);
+    let said = connections(report)?;
+    check.same("refused", said.refused, 0);
+    check.same("accepted after the stop signal", said.accepted_after, 0);
+    let sent = said
+        .resets
+        .iter()
+        .filter(|one| one.class.phase != Phase::Running);
+    check.same("resets", sent.count(), 0);
+    let stop_at = report.stop_signal.as_ref().context("no stop signal")?.at;
+    let mine = || all().filter(|attempt| attempt.by.as_deref() == Some(&seen.pod.name));
+    let told_at = report.started_at.after(TELLING);
+    let within = mine().filter(|one| one.began_at > told_at && one.ended_at < stop_at);
+    let touching =
+        mine().filter(|one| one.ended_at >= report.started_at && one.began_at <= stop_at);
+    let (least, most) = (number(within.count()), number(touching.count()));
+    check.that(
+        format!(
+            "{} accepted in the hook, by the clients {least} to {most}",
+            said.accepted_in_hook
+        ),
+        (least..=most).contains(&said.accepted_in_hook) && least > 0,
+    );
+    check_endpoint(check, report, seen);
+    stage.compare(check, &ended)
+}
+
+fn check_endpoint(check: &mut Check, report: &Report, seen: &Seen) {
+    let unready_at = report
+        .endpoint
+        .as_ref()
+        .and_then(|endpoint| endpoint.unready_at);
+    check.when(
+        "endpoint not ready",
+        unready_at,
+        seen.unready_at,
+        "an onlooker",
+    );
+}
+
+impl Seen {
+    /// The attempts that were refused: only the pod that stops can do that. In the order in which they began.
+    fn refused(&self) -> Vec<&Attempt> {
+        let all = self.by_service.iter().chain(&self.stale);
+        let mut refused: Vec<_> = all.filter(|attempt| attempt.fate == "refused").collect();
+        refused.sort_by_key(|attempt| attempt.began_at);
+        refused
+    }
+}
+
+/// The whole seconds in a sentence: `… 3 s …`.
+fn seconds(sentence: &str) -> Option<u64> {
+    let words: Vec<&str> = sentence.split([' ', ',', '.', ';', ':']).collect();
+    let pairs = words.windows(2);
+    let mut found = pairs.filter_map(|pair| match pair {
+        [number, "s" | "seconds"] => number.parse().ok(),
+        _ => None,
+    });
+    found.next()
+}
+
+/// Nobody ever listened there: that is the pod's, and no container's.
+fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let slow = |name| {
+        program(&format!(
+            "trap 'sleep 2; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
+        ))
+    };
+    let second = container("second", &slow("second"), "");
+    let spec = one(20, &slow("app"), "");
+    let pod = stage.pod("app", &format!("{spec}{second}"))?;
+    let delete_at = now().after(BEGIN);
+    let to = SocketAddr::new(stage.pod_ip(&pod)?, NOWHERE);
+    let client = stage.connecting("client", to, delete_at.after(Duration::from_secs(1)))?;
+    sleep_until(delete_at);
+    stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
+    let attempts = stage.attempts(&client)?;
+    let refused = count(&attempts, "refused");
+    check.same(
+        "attempts that were refused",
+        refused,
+        number(attempts.len()),
+    );
+    let (mut in_pod, mut starts) = (0, Vec::new());
+    for name in ["app", "second"] {
+        let ended = stage.ended(&pod, name)?;
+        check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
+        let said = connections(&ended.report)?;
+        check.same("refused by the container", said.refused, 0);
+        in_pod += said.refused_in_pod;
+        starts.push(ended.report.started_at);
+        stage.compare(check, &ended)?;
+    }
+    let since = |at: &Timestamp| {
+        let later = attempts.iter().filter(|attempt| attempt.ended_at >= *at);
+        number(later.count())
+    };
+    let bounds = starts
+        .iter()
+        .map(since)
+        .min()
+        .zip(starts.iter().map(since).max());
+    check.that(
+        format!(
+            "{in_pod} refused in the pod since the termination began, by the client {bounds:?}"
+        ),
+        bounds.is_some_and(|(least, most)| least <= in_pod + 1 && in_pod <= most && in_pod > 0),
+    );
+    compare_resets(stage, check, &pod, usize::try_from(refused)?)
+}
+
+/// In the metrics they are the pod's, of no container.
+fn compare_resets(stage: &Stage<'_>, check: &mut Check, pod: &Pod, refused: usize) -> Result<()> {
+    let page = stage.page(std::slice::from_ref(pod))?;
+    let name = "workload_connections_reset_total";
+    let in_namespace = ("namespace", stage.namespace());
+    let of_app = ("workload", "app");
+    let of_pod = page.sum(name, &[in_namespace, of_app, ("scope", "pod")]);
+    check.same(
+        "resets of the pod in the metrics",
+        of_pod,
+        Some(as_metric(refused)),
+    );
+    for container in ["app", "second"] {
+        let own = page.sum(name, &[in_namespace, of_app, ("container", container)]);
+        check.same(format!("those of {container}"), own, None);
+    }
+    let direction = page.sum(
+        name,
+        &[
+            in_namespace,
+            of_app,
+            ("direction", "sent"),
+            ("mode", "passive"),
+        ],
+    );
+    check.same(
+        "sent in answer to a packet",
+        direction,
+        Some(as_metric(refused)),
+    );
+    Ok(())
+}
