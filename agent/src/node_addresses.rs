@@ -12,7 +12,7 @@ use agent_core::event::Tgid;
 use agent_core::time::Timestamp;
 
 /// How long what was read stays good. Addresses of a node change rarely.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_mins(1);
 
 /// The addresses, and from whom they are known.
 #[derive(Debug, Default)]

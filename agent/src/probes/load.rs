@@ -209,7 +209,10 @@ fn attach_all(ebpf: &mut Ebpf, layout: &Layout) -> Result<Vec<ProgramState>, Loa
     drop(btf);
     for state in &mut states {
         if state.refused.is_none() {
-            state.refused = step(ebpf, &state.program, |loaded| loaded.attach())?;
+            state.refused = step(ebpf, &state.program, |loaded| match loaded {
+                Attachable::Tracepoint(program) => program.attach().map(drop),
+                Attachable::Function(program) => program.attach().map(drop),
+            })?;
         }
     }
     Ok(states)
@@ -236,13 +239,6 @@ impl<'a> Attachable<'a> {
         match self {
             Self::Tracepoint(program) => program.load(hook.name(), btf),
             Self::Function(program) => program.load(hook.name(), btf),
-        }
-    }
-
-    fn attach(&mut self) -> Result<(), ProgramError> {
-        match self {
-            Self::Tracepoint(program) => program.attach().map(drop),
-            Self::Function(program) => program.attach().map(drop),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Every program of the object, loaded and attached to this kernel.
 
+use agent_common::global::PROGRAMS;
 use agent_common::map::EVENTS_BYTES;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch::probes::{Options, Probes};
@@ -18,9 +19,13 @@ pub(crate) fn report(guest: bool) -> Result<()> {
     let probes = Probes::load(&options).context("the probes cannot be loaded")?;
     let states = probes.programs.states();
     ensure!(!states.is_empty(), "the object has no programs");
-    for state in states {
-        let program = state.program;
-        let (attached, reason) = match &state.refused {
+    for program in PROGRAMS {
+        let state = states.iter().find(|state| state.program == *program);
+        let refused = match state {
+            Some(state) => state.refused.as_deref(),
+            None => Some("not needed, this kernel's hooks have another form"),
+        };
+        let (attached, reason) = match refused {
             None => ("yes", String::new()),
             Some(reason) => ("no", format!(" reason={}", reason.replace('\n', " "))),
         };

@@ -7,6 +7,7 @@ mod losses;
 mod places;
 mod records;
 mod signals;
+mod sockets;
 mod whole;
 
 use crate::scenario::Scenario;
@@ -26,5 +27,5 @@ pub(crate) fn all() -> Vec<Scenario> {
 
 /// Scenarios that start agents of their own.
 pub(crate) fn own_agents() -> Vec<Scenario> {
-    [records::ALONE, losses::ALL, whole::ALL].concat()
+    [records::ALONE, sockets::ALONE, losses::ALL, whole::ALL].concat()
 }

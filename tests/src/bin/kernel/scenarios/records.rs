@@ -36,13 +36,13 @@ const LIMIT: Duration = Duration::from_secs(10);
 const STATUS: u8 = 7;
 
 /// The probes, with nothing behind them.
-struct Alone {
-    probes: Probes,
+pub(super) struct Alone {
+    pub(super) probes: Probes,
     _runtime: Runtime,
 }
 
 impl Alone {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let probes = {
             let _entered = runtime.enter();
@@ -58,7 +58,7 @@ impl Alone {
         })
     }
 
-    fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
+    pub(super) fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
         let id = cgroup.id()?;
         self.probes.tracker.track(id.0, &[], Signal::KILL.bit())?;
         Ok(id)

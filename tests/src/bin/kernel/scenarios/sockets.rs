@@ -1,0 +1,183 @@
+//! What the probes count of connections, looked at without the engine: a server is told each step, so that every number
+//! and its phase are known.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use agent_core::connection::{Direction, Mode, Phase, PhaseCounts, Scope, SocketCounts};
+use agent_core::event::CgroupId;
+use agent_core::signal::Signal;
+use anyhow::{Context as _, Result, ensure};
+use gracewatch::probes::{ConnectionFact, Sockets};
+use gracewatch_tests::rig::cgroup::Cgroup;
+use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::launch::{Launch, Launched};
+use gracewatch_tests::rig::puppet::{Order, Puppet};
+use gracewatch_tests::rig::stage::Via;
+use rustix::net::sockopt;
+
+use super::records::Alone;
+use crate::check::Check;
+use crate::scenario::{Scenario, Stage};
+
+pub(crate) const ALONE: &[Scenario] = &[Scenario::plain("sockets_are_counted", counted)];
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+/// How long a number may take that follows from what was done.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A server in a tracked container, on every address of this machine.
+struct Server {
+    main: Launched,
+    puppet: Puppet,
+    port: u16,
+}
+
+impl Server {
+    fn at(&self, ip: IpAddr) -> SocketAddr {
+        SocketAddr::new(ip, self.port)
+    }
+
+    /// A connection that the server has taken.
+    fn accepted(&mut self, ip: IpAddr) -> Result<TcpStream> {
+        let connection = TcpStream::connect(self.at(ip))?;
+        self.puppet.obey(Order::Accept(1))?;
+        Ok(connection)
+    }
+
+    /// One that it does not know of.
+    fn refused(&self, ip: IpAddr) -> Result<()> {
+        let refused = TcpStream::connect(self.at(ip));
+        ensure!(refused.is_err(), "somebody listens at {}", self.at(ip));
+        Ok(())
+    }
+}
+
+/// Accepted, reset by the peer, unread at the exit, left in the queue, refused over IPv4 and IPv6: each in its phase.
+fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut alone = Alone::new()?;
+    let sees_reasons = all_but_reasons_is_seen(&alone, check);
+    let cgroup = stage.cgroup("")?;
+    let container = alone.track(&cgroup)?;
+    let signals = Signal::KILL.bit() | Signal::TERM.bit();
+    alone.probes.tracker.track(container.0, &[], signals)?;
+    alone.probes.sockets.add(container.0)?;
+    let mut server = start(stage, &cgroup)?;
+    let main = Some(server.main.pid());
+    alone
+        .probes
+        .sockets
+        .set_course(container.0, main, Phase::Running)?;
+
+    let unread = server.accepted(V4)?;
+    std::io::Write::write_all(&mut &unread, b"nobody reads this")?;
+    let idle = server.accepted(V6)?;
+    let resetting = server.accepted(V4)?;
+    sockopt::set_socket_linger(&resetting, Some(Duration::ZERO))?;
+    drop(resetting);
+    let sockets = &mut alone.probes.sockets;
+    until(sockets, container, |counts| counts.phases[0].cut == 1)?;
+
+    send(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
+    let left_in_queue = TcpStream::connect(server.at(V4))?;
+    server.puppet.obey(Order::StopListening)?;
+    server.refused(V4)?;
+    server.refused(V6)?;
+    server.puppet.obey(Order::Exit)?;
+    server.main.wait_end(LIMIT)?;
+    server.refused(V4)?;
+    let counts = until(sockets, container, |counts| counts.phases[3].refused == 1)?;
+    compare(check, &counts, sees_reasons);
+    drop((unread, idle, left_in_queue));
+    sockets.remove(container.0)?;
+    check.same("after it was forgotten", sockets.read(container.0)?, None);
+    cgroup.remove()
+}
+
+/// Says whether the reasons are seen, too.
+fn all_but_reasons_is_seen(alone: &Alone, check: &mut Check) -> bool {
+    let sight = alone.probes.programs.sight();
+    for (fact, seen) in &sight {
+        let name = fact.name();
+        check.that(
+            format!("{name} are seen"),
+            *seen || *fact == ConnectionFact::ResetReasons,
+        );
+    }
+    sight.contains(&(ConnectionFact::ResetReasons, true))
+}
+
+fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
+    let key = stage.key("");
+    let launch = Launch::new(cgroup, Puppet::argv(stage.toolbox(), &key));
+    let (main, mut puppet) = Puppet::start(stage.toolbox(), &key, &launch)?;
+    let port = TcpListener::bind((V4, 0))?.local_addr()?.port();
+    let at = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
+    puppet.obey(Order::Listen { at, backlog: 8 })?;
+    Ok(Server { main, puppet, port })
+}
+
+/// What was counted as soon as it is as it should be, or else in the end.
+fn until(
+    sockets: &mut Sockets,
+    container: CgroupId,
+    is_reached: impl Fn(&SocketCounts) -> bool,
+) -> Result<SocketCounts> {
+    let begin = Instant::now();
+    loop {
+        let counts = sockets.read(container.0)?.context("it is not counted")?;
+        if is_reached(&counts) || begin.elapsed() > LIMIT {
+            return Ok(counts);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
+    let none = PhaseCounts::default();
+    let [running, hook, stopping, closing] = counts.phases;
+    let expected = PhaseCounts {
+        accepted: 3,
+        cut: 1,
+        ..none
+    };
+    check.same("while it ran", running, expected);
+    check.same("in the hook", hook, none);
+    let expected = PhaseCounts {
+        accepted: 1,
+        cut: 1,
+        refused: 2,
+        ..none
+    };
+    check.same("after the stop signal", stopping, expected);
+    let expected = PhaseCounts {
+        cut: 1,
+        finished: 1,
+        refused: 1,
+        ..none
+    };
+    check.same("after the exit", closing, expected);
+    check.that(
+        "times in order",
+        counts.accepted_at < counts.unlistened_at && counts.unlistened_at < counts.refused_at,
+    );
+    let resets: Vec<_> = counts
+        .resets
+        .iter()
+        .map(|(class, count)| (class.phase, class.direction, class.mode, *count))
+        .collect();
+    let expected = vec![
+        (Phase::Running, Direction::Received, Mode::Unknown, 1),
+        (Phase::Stopping, Direction::Sent, Mode::Active, 1),
+        (Phase::Stopping, Direction::Sent, Mode::Passive, 2),
+        (Phase::Closing, Direction::Sent, Mode::Active, 1),
+        (Phase::Closing, Direction::Sent, Mode::Passive, 1),
+    ];
+    check.same("resets", resets, expected);
+    for (class, _count) in &counts.resets {
+        check.same("by what", class.scope, Scope::Container);
+        let has_reason = sees_reasons && class.direction == Direction::Sent;
+        check.same("a reason", class.reason.is_some(), has_reason);
+    }
+}
