@@ -33,13 +33,13 @@ pub(crate) fn begin(container: u64, tgid: u32, phase: Phase) {
 pub(crate) fn of(container: u64) -> u32 {
     // SAFETY: the value is copied at once; see `begin`.
     let passage = unsafe { PHASES.get(container) }.copied();
-    let began = passage.map_or([0; _], |passage| passage.began);
+    let [_, _, stopping, closing] = passage.map_or([0; _], |passage| passage.began);
     // SAFETY: the same.
     let course = unsafe { COURSES.get(container) }.copied();
     let known = course.map_or(0, |course| course.phase);
-    if began[Phase::Closing as usize] != 0 || known >= Phase::Closing as u32 {
+    if closing != 0 || known >= Phase::Closing as u32 {
         Phase::Closing as u32
-    } else if began[Phase::Stopping as usize] != 0 || known == Phase::Stopping as u32 {
+    } else if stopping != 0 || known == Phase::Stopping as u32 {
         Phase::Stopping as u32
     } else {
         known
