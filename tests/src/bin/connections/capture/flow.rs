@@ -20,6 +20,9 @@ struct Flow {
     /// Whether the server's side has sent anything but SYN-ACK and RST.
     spoke: bool,
     established_at: Option<Timestamp>,
+    /// A reset that was the first that the server's side sent on it: if it follows at once, the listener was closed while the
+    /// handshake was being completed, and the connection may never have been established.
+    cut_short_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     /// The first FIN or RST.
     ended_at: Option<Timestamp>,
@@ -57,6 +60,7 @@ impl Flows {
                         answered: false,
                         spoke: false,
                         established_at: None,
+                        cut_short_at: None,
                         finished_at: None,
                         ended_at: None,
                     };
@@ -111,6 +115,9 @@ impl Flows {
         };
         if completes {
             flow.established_at.get_or_insert(packet.at);
+        }
+        if packet.rst && outward && !flow.spoke {
+            flow.cut_short_at.get_or_insert(packet.at);
         }
         if packet.fin {
             flow.finished_at.get_or_insert(packet.at);
@@ -170,7 +177,12 @@ impl Flows {
                     .iter()
                     .filter(|flow| holds(flow, [stop, exit]))
                     .count() as u64;
-                range.least = range.least.min(count);
+                let uncertain = self
+                    .all
+                    .iter()
+                    .filter(|flow| flow.is_uncertain(edges) && holds(flow, [stop, exit]))
+                    .count() as u64;
+                range.least = range.least.min(count - uncertain);
                 range.most = range.most.max(count);
             }
         }
@@ -232,6 +244,11 @@ impl Flows {
 }
 
 impl Flow {
+    fn is_uncertain(&self, edges: Edges) -> bool {
+        let between = self.established_at.zip(self.cut_short_at);
+        between.is_some_and(|(since, cut)| cut.since(since) < edges.slack)
+    }
+
     fn is_open(&self, at: Timestamp) -> bool {
         self.established_at.is_some_and(|since| since <= at)
             && self.ended_at.is_none_or(|ended| ended > at)
