@@ -78,20 +78,13 @@ pub enum ResetKind {
     SentActive = 0,
     /// Sent in answer to a packet.
     SentPassive = 1,
-    /// Sent, and the kernel does not tell which of the two (before 6.10).
-    Sent = 2,
     /// Received from the peer.
-    Received = 3,
+    Received = 2,
 }
 
 impl ResetKind {
     /// Every kind, in the order of the numbers.
-    pub const ALL: [Self; 4] = [
-        Self::SentActive,
-        Self::SentPassive,
-        Self::Sent,
-        Self::Received,
-    ];
+    pub const ALL: [Self; 3] = [Self::SentActive, Self::SentPassive, Self::Received];
 
     /// The kind with this number, if there is one.
     pub fn from_id(id: u32) -> Option<Self> {

@@ -47,7 +47,7 @@ pub enum Mode {
     Active,
     /// It answered a packet.
     Passive,
-    /// The kernel does not tell (before 6.10), or the peer reset.
+    /// The peer reset.
     Unknown,
 }
 

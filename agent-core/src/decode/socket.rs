@@ -90,7 +90,6 @@ fn class(phase: u32, kind: u32, scope: u32, reason: u32) -> Result<ResetClass<u3
     let (direction, mode) = match kind {
         ResetKind::SentActive => (Direction::Sent, Mode::Active),
         ResetKind::SentPassive => (Direction::Sent, Mode::Passive),
-        ResetKind::Sent => (Direction::Sent, Mode::Unknown),
         ResetKind::Received => (Direction::Received, Mode::Unknown),
     };
     Ok(ResetClass {

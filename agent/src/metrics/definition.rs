@@ -216,7 +216,7 @@ definitions! {
         "Terminations that the advice stands on";
     WORKLOAD_RESETS = "workload_connections_reset", None, Kind::Counter, &["phase", "direction", "mode", "reason", "scope"],
         "TCP resets by when (phase), by who reset (direction), and for those sent by what made them (mode: active if the program or its death ended the connection, passive if a packet was answered) and by the kernel's reason",
-        "With the answers to attempts that were refused (reason no_socket). A series begins with its first reset, which increase() does not see. scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. mode and reason are unknown where gracewatch_connection_fact_visible{fact=\"reset_reasons\"} is 0. Told every few seconds";
+        "With the answers to attempts that were refused (reason no_socket). A series begins with its first reset, which increase() does not see. scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. reason is unknown where gracewatch_connection_fact_visible{fact=\"reset_reasons\"} is 0. Told every few seconds";
     // The agent itself.
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version";

@@ -62,8 +62,7 @@ fn who_reset_and_how_is_told_apart() {
     };
     assert_eq!(kind(0), (Direction::Sent, Mode::Active));
     assert_eq!(kind(1), (Direction::Sent, Mode::Passive));
-    assert_eq!(kind(2), (Direction::Sent, Mode::Unknown));
-    assert_eq!(kind(3), (Direction::Received, Mode::Unknown));
+    assert_eq!(kind(2), (Direction::Received, Mode::Unknown));
 }
 
 #[test]
@@ -134,14 +133,14 @@ fn the_counts_are_read_by_phase_and_class() {
         unlistened_at: 7,
         phases: [phase(10), phase(20), phase(30), phase(40)],
     };
-    let class = |phase, direction, reason| ResetClass {
+    let class = |phase, direction, mode, reason| ResetClass {
         phase,
         direction,
-        mode: Mode::Unknown,
+        mode,
         scope: Scope::Container,
         reason,
     };
-    let resets = [(key(2, 3, 0, NO_REASON), 4), (key(0, 2, 0, 1), 9)];
+    let resets = [(key(2, 2, 0, NO_REASON), 4), (key(0, 1, 0, 1), 9)];
     assert_eq!(
         counts(&connections, resets),
         Ok(SocketCounts {
@@ -156,8 +155,14 @@ fn the_counts_are_read_by_phase_and_class() {
             from_node_at: Some(Timestamp(6)),
             unlistened_at: Some(Timestamp(7)),
             resets: vec![
-                (class(Phase::Running, Direction::Sent, Some(1)), 9),
-                (class(Phase::Stopping, Direction::Received, None), 4),
+                (
+                    class(Phase::Running, Direction::Sent, Mode::Passive, Some(1)),
+                    9
+                ),
+                (
+                    class(Phase::Stopping, Direction::Received, Mode::Unknown, None),
+                    4
+                ),
             ],
         })
     );
@@ -165,7 +170,7 @@ fn the_counts_are_read_by_phase_and_class() {
 
 #[test]
 fn counts_of_a_class_that_does_not_exist_are_an_error() {
-    for wrong in [key(4, 0, 0, 0), key(0, 4, 0, 0), key(0, 0, 2, 0)] {
+    for wrong in [key(4, 0, 0, 0), key(0, 3, 0, 0), key(0, 0, 2, 0)] {
         let read = counts(&socket::Connections::default(), [(wrong, 1)]);
         assert!(matches!(read, Err(DecodeError::InvalidReset(_))));
     }
