@@ -28,8 +28,11 @@ pub(crate) const ALL: [Scenario; 2] = [
     },
 ];
 
-/// For how long after the deletion is asked for somebody with an old list goes on, where that does not matter.
-const STALE: Duration = Duration::from_secs(3);
+/// For how long after the deletion is asked for somebody with an old list goes on, where that is not to suffice. Less than
+/// the second for which the agent counts after the exit, so that it sees all that the clients do.
+const STALE: Duration = Duration::from_millis(950);
+/// How much longer the client of the Service goes on.
+const AFTERWARDS: Duration = Duration::from_secs(3);
 /// By how much the preStop sleep is longer than somebody's list is old, where that has to suffice.
 const ENOUGH: Duration = Duration::from_millis(200);
 /// How exact times of clients are: an attempt is made between two readings of the clock.
@@ -77,7 +80,7 @@ fn delete_one(stage: &Stage<'_>, servers: Servers, stale_for: Duration) -> Resul
     let stale_name = format!("stale-{}", pod.name);
     let stale = stage.connecting(&stale_name, address(stage, &pod)?, until)?;
     let name = format!("client-{}", pod.name);
-    let client = stage.connecting(&name, service(stage)?, until.after(STALE))?;
+    let client = stage.connecting(&name, service(stage)?, until.after(AFTERWARDS))?;
     ensure!(now() < delete_at, "the clients took too long to begin");
     sleep_until(delete_at);
     stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
