@@ -14,11 +14,14 @@ use crate::pod::ContainerSpec;
 use crate::stage::Stage;
 use crate::verdict::Verdict;
 
+/// A grace in seconds that no restart of containerd takes, so that SIGKILL cannot come by chance when it would be over.
+const LONG: u64 = 60;
+
 pub(super) const ALL: &[Case] = &[
     Case::new("stopped_twice", Known::grace(10), stopped_twice),
     Case::new(
         "containerd_restarted",
-        Known::grace(4),
+        Known::grace(LONG),
         containerd_restarted,
     )
     .alone(),
@@ -58,7 +61,7 @@ fn containerd_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let before = clock::now();
     thread::scope(|scope| {
         // It ends with the containerd that it asked.
-        scope.spawn(|| app.stop(4).is_err());
+        scope.spawn(|| app.stop(LONG).is_err());
         sleep(Duration::from_secs(1));
         stage.rig.restart_containerd()
     })?;
