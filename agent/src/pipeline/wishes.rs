@@ -101,7 +101,10 @@ impl Hands {
                 Vec::new()
             }
             Wish::Count { container } => self.count(container),
-            Wish::Untrack { container } => self.untrack(container, sink).into_iter().collect(),
+            Wish::Untrack { container } => {
+                self.untrack(container, sink);
+                Vec::new()
+            }
             Wish::Rescan => {
                 self.scan_asked = true;
                 Vec::new()
@@ -116,12 +119,12 @@ impl Hands {
         signals: u64,
         sink: &mut impl Sink,
     ) -> Input {
-        // Twice: a cgroup made between the look and the first call is found by the second look; one made later is added
-        // by the kernel side.
         if let Some(sockets) = &mut self.sockets {
             // Before there can be any.
             note(sockets.add(container.0), Update::Track, container, sink);
         }
+        // Twice: a cgroup made between the look and the first call is found by the second look; one made later is added
+        // by the kernel side.
         for _look in 0..2 {
             let below: Vec<u64> = self
                 .tree
@@ -202,15 +205,14 @@ impl Hands {
         self.carry_out(driver, sink);
     }
 
-    fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) -> Option<Input> {
+    fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) {
         self.paths.remove(&container);
         if let Some(sockets) = &mut self.sockets {
             let removed = sockets.remove(container.0);
             note(removed, Update::Untrack, container, sink);
         }
         let untracked = self.tracker.untrack(container.0);
-        let counts = note(untracked, Update::Untrack, container, sink)?;
-        answer_counts(container, counts)
+        note(untracked, Update::Untrack, container, sink);
     }
 
     /// Takes note of who starts containers: that is a process in the node's own network.

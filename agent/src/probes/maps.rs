@@ -128,18 +128,16 @@ impl Tracker {
         Ok(())
     }
 
-    /// Forgets a container and the cgroups that were told to [`Self::track`], and says which signals were
-    /// counted. What the kernel side added is forgotten by the next [`Self::sweep`].
-    pub fn untrack(&mut self, container: u64) -> Result<SignalCounts, TrackError> {
+    /// Forgets a container and the cgroups that were told to [`Self::track`]. What the kernel side added is
+    /// forgotten by the next [`Self::sweep`].
+    pub fn untrack(&mut self, container: u64) -> Result<(), TrackError> {
         self.ended.insert(container);
         for cgroup in self.cgroups.remove(&container).unwrap_or_default() {
             self.count_in_slot(cgroup, -1)?;
             remove(&mut self.subjects, SUBJECTS, &cgroup)?;
         }
         self.endpoints.remove_all_of(container)?;
-        let counts = self.counts(container);
-        remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)?;
-        Ok(counts)
+        remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)
     }
 
     /// Forgets the cgroups and processes of all containers that were untracked since the last call. One walk

@@ -127,7 +127,12 @@ impl Sockets {
     /// # Errors
     /// If a map cannot be read.
     pub fn read(&mut self, container: u64) -> Result<Option<SocketCounts>, TrackError> {
-        self.look(container)?;
+        if let Some(connections) = self.newer(container)? {
+            let resets = self
+                .has_new_resets(container, &connections)
+                .then(|| self.resets_of(container));
+            self.keep(container, &connections, resets);
+        }
         Ok(self.last.get(&container).and_then(Read::decoded))
     }
 
@@ -136,13 +141,28 @@ impl Sockets {
     /// # Errors
     /// If a map cannot be read.
     pub fn changed(&mut self) -> Result<Vec<(u64, SocketCounts)>, TrackError> {
-        let containers: Vec<u64> = self.last.keys().copied().collect();
+        let mut newer = Vec::new();
+        for container in self.last.keys() {
+            let connections = self.newer(*container)?;
+            newer.extend(connections.map(|connections| (*container, connections)));
+        }
+        // One walk for all of them: it reads the map to its end.
+        let any_resets = newer
+            .iter()
+            .any(|(container, connections)| self.has_new_resets(*container, connections));
+        let mut resets = if any_resets {
+            self.resets()
+        } else {
+            BTreeMap::new()
+        };
         let mut changed = Vec::new();
-        for container in containers {
-            if self.look(container)? {
-                let read = self.last.get(&container).and_then(Read::decoded);
-                changed.extend(read.map(|counts| (container, counts)));
-            }
+        for (container, connections) in newer {
+            let resets = self
+                .has_new_resets(container, &connections)
+                .then(|| resets.remove(&container).unwrap_or_default());
+            self.keep(container, &connections, resets);
+            let read = self.last.get(&container).and_then(Read::decoded);
+            changed.extend(read.map(|counts| (container, counts)));
         }
         Ok(changed)
     }
@@ -167,12 +187,12 @@ impl Sockets {
         Ok(())
     }
 
-    /// Reads a container anew; says whether it differs from what was read last.
-    fn look(&mut self, container: u64) -> Result<bool, TrackError> {
-        let Some(last) = self.last.get(&container).map(|last| last.connections) else {
-            return Ok(false);
+    /// What is counted of a container now, if it differs from what was read last. To be read before its resets: what falls
+    /// in between is read again.
+    fn newer(&self, container: u64) -> Result<Option<Connections>, TrackError> {
+        let Some(last) = self.last.get(&container) else {
+            return Ok(None);
         };
-        // First the number of changes and then what was changed: what falls in between is read again.
         let connections =
             self.connections
                 .get(&container, 0)
@@ -180,27 +200,45 @@ impl Sockets {
                     map: CONNECTIONS,
                     source,
                 })?;
-        if connections == last {
-            return Ok(false);
-        }
-        let resets =
-            (connections.reset_changes != last.reset_changes).then(|| self.resets_of(container));
+        Ok((connections != last.connections).then_some(connections))
+    }
+
+    /// Whether there were resets since the container was read last.
+    fn has_new_resets(&self, container: u64, now: &Connections) -> bool {
+        let last = self.last.get(&container);
+        last.is_none_or(|last| last.connections.reset_changes != now.reset_changes)
+    }
+
+    /// Keeps what was read of a container; the resets, if there were any.
+    fn keep(
+        &mut self,
+        container: u64,
+        connections: &Connections,
+        resets: Option<Vec<(ResetKey, u64)>>,
+    ) {
         if let Some(read) = self.last.get_mut(&container) {
-            read.connections = connections;
+            read.connections = *connections;
             if let Some(resets) = resets {
                 read.resets = resets;
             }
         }
-        Ok(true)
     }
 
-    fn resets_of(&self, container: u64) -> Vec<(ResetKey, u64)> {
+    /// The resets by container.
+    fn resets(&self) -> BTreeMap<u64, Vec<(ResetKey, u64)>> {
         let mut entries = entries(&self.resets, RESETS_MAX);
-        entries.retain(|(key, _count)| key.container == container);
         // A walk that starts again meets some twice.
         entries.sort_unstable();
         entries.dedup_by_key(|(key, _count)| *key);
-        entries
+        let mut resets: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+        for entry in entries {
+            resets.entry(entry.0.container).or_default().push(entry);
+        }
+        resets
+    }
+
+    fn resets_of(&self, container: u64) -> Vec<(ResetKey, u64)> {
+        self.resets().remove(&container).unwrap_or_default()
     }
 }
 
