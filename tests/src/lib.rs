@@ -2,6 +2,7 @@
 //! would, and the tools to compare what the agent says with what really happened.
 #![forbid(unsafe_code)]
 
+pub mod beside;
 pub mod replay;
 pub mod rig;
 pub mod whole;

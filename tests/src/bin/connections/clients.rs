@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use gracewatch_tests::rig::network::Namespace;
+use gracewatch_tests::rig::puppet::Order;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-use crate::pod::Pod;
+use crate::pod::{Pod, Server};
 
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -35,6 +36,17 @@ pub(crate) struct Met {
 /// Connects so many clients.
 pub(crate) fn connect(pod: &Pod<'_>, count: usize) -> Result<Vec<TcpStream>> {
     connect_to(pod, pod.address(), count)
+}
+
+/// Connects so many clients, whom the server takes.
+pub(crate) fn taken(
+    pod: &Pod<'_>,
+    server: &mut Server<'_>,
+    count: usize,
+) -> Result<Vec<TcpStream>> {
+    let clients = connect(pod, count)?;
+    server.obey(Order::Accept(count))?;
+    Ok(clients)
 }
 
 /// Connects so many clients to this address.

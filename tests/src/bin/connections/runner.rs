@@ -1,18 +1,16 @@
 //! Runs the cases: small ones beside each other, then those with a load one by one, on one agent.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::beside;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{Whole, binary, subjects_file};
@@ -61,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let rig = start(tools)?;
     println!("running {} cases", small.len() + alone.len());
     let started = Instant::now();
-    let mut outcomes = run_beside(&rig, &small);
+    let mut outcomes = beside::run(&small, AT_ONCE, |case| run_one(&rig, case));
     outcomes.extend(alone.iter().map(|case| run_one(&rig, case)));
     let passed = summary(&outcomes, started.elapsed());
     if let (Some(path), true) = (&args.table_out, passed) {
@@ -140,32 +138,6 @@ fn start(tools: PathBuf) -> Result<Rig> {
         toolbox,
         tools,
     })
-}
-
-/// Several at a time, in order of the list.
-fn run_beside(rig: &Rig, cases: &[Case]) -> Vec<Outcome> {
-    let queue = Mutex::new(cases.iter().collect::<VecDeque<_>>());
-    let outcomes = Mutex::new(Vec::new());
-    let next = || {
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.pop_front()
-    };
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(case) = next() {
-                    let outcome = run_one(rig, case);
-                    outcomes
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(outcome);
-                }
-            });
-        }
-    });
-    outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
 }
 
 fn run_one(rig: &Rig, case: &Case) -> Outcome {

@@ -1,14 +1,13 @@
 //! Runs the scenarios: those that share an agent beside each other, then those with agents of their own.
 
-use std::collections::VecDeque;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::beside;
 
 use crate::Args;
 use crate::accuracy::Table;
@@ -67,7 +66,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             .flat_map(|scenario| (scenario.known)(&rig, scenario.name))
             .collect();
         let agent = InProcess::start(rig.folder.path(), selectors)?;
-        outcomes = run_beside(&rig, &agent, &shared, args.guest);
+        let at_once = if rig.slow { AT_ONCE_SLOW } else { AT_ONCE };
+        outcomes = beside::run(&shared, at_once, |scenario| {
+            run_one(&rig, &agent, scenario, args.guest)
+        });
         agent.stop()?;
     }
     for scenario in &alone {
@@ -82,26 +84,6 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             .flat_map(|outcome| outcome.check.compared.iter().copied()),
     );
     summary(args, &outcomes, &compared, started.elapsed())
-}
-
-/// Several at a time, in order of the list.
-fn run_beside(rig: &Rig, agent: &dyn Agent, scenarios: &[Scenario], guest: bool) -> Vec<Outcome> {
-    let queue = Mutex::new(scenarios.iter().collect::<VecDeque<_>>());
-    let outcomes = Mutex::new(Vec::new());
-    let next = || queue.lock().ok()?.pop_front();
-    thread::scope(|scope| {
-        for _ in 0..if rig.slow { AT_ONCE_SLOW } else { AT_ONCE } {
-            scope.spawn(|| {
-                while let Some(scenario) = next() {
-                    let outcome = run_one(rig, agent, scenario, guest);
-                    if let Ok(mut outcomes) = outcomes.lock() {
-                        outcomes.push(outcome);
-                    }
-                }
-            });
-        }
-    });
-    outcomes.into_inner().unwrap_or_default()
 }
 
 fn run_one(rig: &Rig, agent: &dyn Agent, scenario: &Scenario, guest: bool) -> Outcome {

@@ -1,14 +1,13 @@
 //! Runs the set-ups, each in a process of its own, and in each the cases: beside each other where they can be.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use gracewatch_tests::beside;
 use gracewatch_tests::whole::Whole;
 use serde::{Deserialize, Serialize};
 
@@ -97,8 +96,8 @@ pub(crate) fn run_one(args: &Args, setup: Setup, results: &Path) -> Result<bool>
         return write(results, &rig, Vec::new());
     }
     let agent = rig.agent("agent", &cases, None)?;
-    let (alone, beside): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.alone);
-    let mut outcomes = run_beside(&rig, &agent, beside, args.at_once);
+    let (alone, beside): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.alone);
+    let mut outcomes = beside::run(&beside, args.at_once, |case| run(&rig, &agent, case));
     for case in alone {
         outcomes.push(run(&rig, &agent, case));
     }
@@ -137,29 +136,6 @@ fn possible(cases: &[Case], setup: Setup) -> (Vec<Case>, Vec<Case>) {
     cases
         .iter()
         .partition(|case| !(case.limits_memory && setup.is_without_limits()))
-}
-
-/// Several at a time, in order of the list.
-fn run_beside(rig: &Rig, agent: &Whole, cases: Vec<&Case>, at_once: usize) -> Vec<Outcome> {
-    let queue = Mutex::new(VecDeque::from(cases));
-    let outcomes = Mutex::new(Vec::new());
-    let next = || queue.lock().ok()?.pop_front();
-    thread::scope(|scope| {
-        for _ in 0..at_once.max(1) {
-            scope.spawn(|| {
-                while let Some(case) = next() {
-                    let outcome = run(rig, agent, case);
-                    outcomes
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(outcome);
-                }
-            });
-        }
-    });
-    outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs one case and says how it went.

@@ -1,15 +1,14 @@
 //! Runs the scenarios: some beside each other, then those that need the cluster for themselves.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::beside;
 
 use crate::Args;
 use crate::agent::Agents;
@@ -90,27 +89,13 @@ fn play(wanted: &[Scenario], place: &Place, watch: &Watch, agents: &Agents<'_>) 
             scenario.name
         );
     }
-    let (alone, beside): (Vec<_>, Vec<_>) =
+    let (alone, beside): (Vec<&Scenario>, Vec<&Scenario>) =
         possible.into_iter().partition(|scenario| scenario.alone);
     let one = |scenario: &Scenario| run_one(scenario, place, watch, agents);
-    let queue = Mutex::new(VecDeque::from(beside));
-    let outcomes = Mutex::new(Vec::new());
-    let next = || queue.lock().ok()?.pop_front();
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(scenario) = next()
-                    && watch.go_on().is_ok()
-                {
-                    let outcome = one(scenario);
-                    if let Ok(mut outcomes) = outcomes.lock() {
-                        outcomes.push(outcome);
-                    }
-                }
-            });
-        }
+    let outcomes = beside::run(&beside, AT_ONCE, |scenario| {
+        watch.go_on().is_ok().then(|| one(scenario))
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_default();
+    let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
     outcomes.extend(
         alone
             .into_iter()

@@ -49,8 +49,7 @@ pub(crate) const ALL: &[Case] = &[
 fn unread_data(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::connect(&pod, 5)?;
-    server.obey(Order::Accept(5))?;
+    let clients = clients::taken(&pod, &mut server, 5)?;
     clients::say(&clients, "never read\n")?;
     server.terminate_and_exit()?;
     let met = Met {
@@ -101,8 +100,7 @@ fn accept_queue(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::connect(&pod, 5)?;
-    server.obey(Order::Accept(5))?;
+    let mut clients = clients::taken(&pod, &mut server, 5)?;
     clients::say(&clients, "a request\n")?;
     server.obey(Order::Answer)?;
     clients::hear(&clients)?;
@@ -134,12 +132,10 @@ fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn drains_well(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let early = clients::connect(&pod, 3)?;
-    server.obey(Order::Accept(3))?;
+    let early = clients::taken(&pod, &mut server, 3)?;
     clients::say(&early, "before\n")?;
     server.terminate()?;
-    let late = clients::connect(&pod, 2)?;
-    server.obey(Order::Accept(2))?;
+    let late = clients::taken(&pod, &mut server, 2)?;
     clients::say(&late, "after\n")?;
     server.obey(Order::Answer)?;
     server.obey(Order::Close)?;
@@ -168,8 +164,7 @@ fn drains_well(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn sigkill(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::connect(&pod, 5)?;
-    server.obey(Order::Accept(5))?;
+    let mut clients = clients::taken(&pod, &mut server, 5)?;
     clients::say(&clients, "a request\n")?;
     server.obey(Order::Answer)?;
     server.obey(Order::Stuff)?;
@@ -201,8 +196,7 @@ fn sigkill(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn aborts(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::connect(&pod, 4)?;
-    server.obey(Order::Accept(4))?;
+    let clients = clients::taken(&pod, &mut server, 4)?;
     server.terminate()?;
     server.obey(Order::Abort)?;
     server.exit()?;

@@ -5,7 +5,6 @@ use std::thread::sleep;
 use agent_core::config::Selector;
 use agent_core::connection::Phase;
 use anyhow::Result;
-use gracewatch_tests::rig::puppet::Order;
 use gracewatch_tests::rig::toolbox::Toolbox;
 
 use crate::case::{Case, Stage};
@@ -45,8 +44,7 @@ fn during_hook(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let mut aborted = clients::abort(early)?;
     let mut hook = pod.hook(&server.container, &argv(&stage.rig.toolbox))?;
     sleep(FOLLOWED);
-    let mut during = clients::connect(&pod, 5)?;
-    server.obey(Order::Accept(5))?;
+    let mut during = clients::taken(&pod, &mut server, 5)?;
     aborted += clients::abort(during.split_off(2))?;
     hook.wait_end(FOLLOWED * 10)?;
     server.terminate_and_exit()?;

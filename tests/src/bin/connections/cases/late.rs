@@ -2,7 +2,6 @@
 
 use agent_core::connection::{Mode, Phase};
 use anyhow::Result;
-use gracewatch_tests::rig::puppet::Order;
 use gracewatch_tests::whole::Whole;
 
 use crate::capture::Flows;
@@ -24,8 +23,7 @@ pub(crate) const ALL: &[Case] = &[Case {
 fn older_than_agent(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::connect(&pod, 6)?;
-    server.obey(Order::Accept(6))?;
+    let mut clients = clients::taken(&pod, &mut server, 6)?;
     let log = stage.rig.toolbox.folder().join("late.log");
     let agent = Whole::start(server.container.cgroup.path(), &[], &log)?;
     let gone = clients.split_off(4);

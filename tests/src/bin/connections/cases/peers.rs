@@ -78,8 +78,7 @@ fn goes_on_connecting(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn client_resets(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut early = clients::connect(&pod, 6)?;
-    server.obey(Order::Accept(6))?;
+    let mut early = clients::taken(&pod, &mut server, 6)?;
     let mut late = early.split_off(3);
     let rest = late.split_off(2);
     let mut aborted = clients::abort(early)?;
@@ -105,8 +104,7 @@ fn client_resets(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn data_after_shutdown(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::connect(&pod, 4)?;
-    server.obey(Order::Accept(4))?;
+    let clients = clients::taken(&pod, &mut server, 4)?;
     server.terminate()?;
     server.obey(Order::ShutDown)?;
     clients::hear_end(&clients)?;
@@ -130,8 +128,7 @@ fn data_after_shutdown(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn time_wait(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::connect(&pod, 3)?;
-    server.obey(Order::Accept(3))?;
+    let clients = clients::taken(&pod, &mut server, 3)?;
     server.obey(Order::Close)?;
     clients::hear_end(&clients)?;
     sleep(ACKNOWLEDGED);

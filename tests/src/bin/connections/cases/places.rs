@@ -112,8 +112,7 @@ fn family(
 fn host_network(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::of_the_machine(stage, free_port(0)?)?;
     let mut server = pod.server()?;
-    let clients = clients::connect(&pod, 3)?;
-    server.obey(Order::Accept(3))?;
+    let clients = clients::taken(&pod, &mut server, 3)?;
     clients::say(&clients, "never read\n")?;
     server.terminate()?;
     server.obey(Order::StopListening)?;
@@ -148,8 +147,7 @@ fn inherited_socket(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     maker.obey(Order::Give(door.clone()))?;
     let mut server = pod.puppet("server")?;
     server.obey(Order::Take(door))?;
-    let clients = clients::connect(&pod, 3)?;
-    server.obey(Order::Accept(3))?;
+    let clients = clients::taken(&pod, &mut server, 3)?;
     clients::say(&clients, "never read\n")?;
     server.terminate_and_exit()?;
     let met = Met {
