@@ -50,10 +50,10 @@ pub(crate) fn build() -> Result<Command> {
 pub(crate) fn test(write_docs: bool) -> Result<()> {
     let mut command = build()?;
     if !write_docs {
-        return process::run(&mut command);
+        return process::run_tests(&mut command);
     }
     let table = cache::workspace().join("target/connections.md");
-    process::run(command.arg("--table-out").arg(&table))?;
+    process::run_tests(command.arg("--table-out").arg(&table))?;
     write(&table)
 }
 

@@ -1,8 +1,12 @@
 //! Running other programs: what runs is shown, what fails is named.
 
-use std::process::Command;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+
+/// Lines of failures that an error holds at most.
+const FAILURES_MAX: usize = 60;
 
 /// Runs `command` with its output on our terminal; an exit code other than 0 is an error that names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -14,6 +18,58 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{line}` failed: {status}");
     }
     Ok(())
+}
+
+/// Runs tests as [`run`] does; the error also holds the lines in which they told of failures, since what was printed is
+/// far above by the time the error is read, or cut off.
+pub(crate) fn run_tests(command: &mut Command) -> Result<()> {
+    run_tests_to(command, &mut io::stdout())
+}
+
+fn run_tests_to(command: &mut Command, to: &mut impl Write) -> Result<()> {
+    let line = describe(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    let printed = child.stdout.take().map(BufReader::new);
+    let failures = printed.map_or_else(
+        || Ok(Failures::default()),
+        |lines| Failures::pass_on(lines, to),
+    );
+    let status = child.wait().with_context(|| format!("`{line}` was lost"))?;
+    let failures = failures.with_context(|| format!("cannot show what `{line}` printed"))?;
+    if !status.success() {
+        bail!("`{line}` failed: {status}{}", failures.0.concat());
+    }
+    Ok(())
+}
+
+/// Lines that tell of failures: those that say so, and the indented ones after them.
+#[derive(Debug, Default)]
+struct Failures(Vec<String>);
+
+impl Failures {
+    /// Reads all lines and writes them to `to`.
+    fn pass_on(lines: impl BufRead, to: &mut impl Write) -> io::Result<Self> {
+        let mut failures = Self::default();
+        let mut within = false;
+        for line in lines.split(b'\n') {
+            let line = line?;
+            to.write_all(&line)?;
+            to.write_all(b"\n")?;
+            failures.note(&String::from_utf8_lossy(&line), &mut within);
+        }
+        Ok(failures)
+    }
+
+    fn note(&mut self, line: &str, within: &mut bool) {
+        let says_so = line.contains("FAILED") || line.contains("WRONG");
+        *within = says_so || *within && line.starts_with("    ");
+        if *within && self.0.len() < FAILURES_MAX {
+            self.0.push(format!("\n{line}"));
+        }
+    }
 }
 
 /// Runs `command` quietly and returns what it printed; on failure the error holds its standard error.
@@ -59,7 +115,7 @@ fn describe(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::error_line;
+    use super::*;
 
     #[test]
     fn the_marked_line_of_an_error_is_found() {
@@ -74,5 +130,42 @@ mod tests {
             error_line(&anyhow::anyhow!("cannot start `x`")),
             "cannot start `x`"
         );
+    }
+
+    #[test]
+    fn failures_are_told_again() {
+        let printed = "\
+scenario a ... ok 1.0 s
+    a remark
+scenario b ... FAILED 2.0 s
+    outcome: Graceful, but it was Unknown
+scenario c ... ok 1.0 s
+    WRONG: one more
+";
+        let failures = Failures::pass_on(printed.as_bytes(), &mut io::sink()).unwrap();
+        let told = [
+            "\nscenario b ... FAILED 2.0 s",
+            "\n    outcome: Graceful, but it was Unknown",
+            "\n    WRONG: one more",
+        ];
+        assert_eq!(failures.0, told);
+    }
+
+    #[test]
+    fn an_error_of_tests_holds_their_failures() {
+        let script = |end: &str| {
+            let mut command = Command::new("sh");
+            command.args([
+                "-c",
+                &format!("echo 'x ... FAILED'; echo '    why'; exit {end}"),
+            ]);
+            command
+        };
+        let mut shown = Vec::new();
+        let error = run_tests_to(&mut script("3"), &mut shown).unwrap_err();
+        let error = error.to_string();
+        assert!(error.ends_with("\nx ... FAILED\n    why"), "{error}");
+        assert_eq!(shown, b"x ... FAILED\n    why\n");
+        run_tests_to(&mut script("0"), &mut shown).unwrap();
     }
 }

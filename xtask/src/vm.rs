@@ -194,34 +194,29 @@ fn first_of(choice: &[&'static Series], args: &Args) -> Result<Kernel> {
 
 /// Shows what went wrong on which kernel; an error when anything did.
 fn judge(args: &Args, outcomes: &[Outcome], fleet: &Fleet<'_>) -> Result<()> {
-    let mut failed = Vec::new();
+    let mut failures = Vec::new();
     for outcome in outcomes {
         let series = outcome.kernel.series;
         let problems = outcome.problems();
         if !problems.is_empty() {
             show_tail(&fleet.log(&outcome.kernel))?;
-            failed.push(series);
         }
-        for problem in problems {
-            eprintln!("{series:>5}  {problem}");
-        }
+        failures.extend(
+            problems
+                .iter()
+                .map(|problem| format!("{series:>5}  {problem}")),
+        );
     }
     let omissions = if args.init.is_some() {
         Vec::new()
     } else {
         outcome::omissions(outcomes)
     };
-    for omission in &omissions {
-        eprintln!("{omission}");
-    }
+    failures.extend(omissions);
     ensure!(
-        failed.is_empty(),
-        "failed on {}; see above",
-        failed.join(", ")
-    );
-    ensure!(
-        omissions.is_empty(),
-        "not everything was tried on every kernel; see above"
+        failures.is_empty(),
+        "not every kernel passed:\n{}",
+        failures.join("\n")
     );
     Ok(())
 }

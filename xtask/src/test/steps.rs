@@ -83,7 +83,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
         Step::Probes => build_ebpf::build().map(drop),
         Step::Unit => {
             build_ebpf::build()?;
-            process::run(cargo(&["test", "--quiet"]).args(USER_SIDE))
+            process::run_tests(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
         Step::Kernel => kernel(write_docs),
         Step::Connections => connections::test(write_docs),
@@ -126,7 +126,7 @@ fn kernel(write_docs: bool) -> Result<()> {
             .arg("--accuracy-out")
             .arg(cache::workspace().join("docs/accuracy.md"));
     }
-    process::run(&mut tests)
+    process::run_tests(&mut tests)
 }
 
 fn demo_to_its_end() -> Result<()> {
@@ -135,7 +135,7 @@ fn demo_to_its_end() -> Result<()> {
 
 fn runtimes(write_docs: bool) -> Result<()> {
     let table = cache::workspace().join("target/cri.md");
-    process::run(cri::build()?.arg("--table-out").arg(&table))?;
+    process::run_tests(cri::build()?.arg("--table-out").arg(&table))?;
     if write_docs {
         runtimes::write(Part::Machine, &table)?;
     }
@@ -152,7 +152,7 @@ fn runtimes_in_a_guest(write_docs: bool) -> Result<()> {
 
 fn kubernetes(write_docs: bool) -> Result<()> {
     let page = write_docs.then(|| cache::workspace().join("docs/kubernetes.md"));
-    process::run(&mut e2e::build_all(page)?)
+    process::run_tests(&mut e2e::build_all(page)?)
 }
 
 /// `vm` with the options that somebody who only types `cargo xtask vm` would get.

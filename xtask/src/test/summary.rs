@@ -30,7 +30,8 @@ pub(crate) fn begin(step: Step) {
 
 pub(crate) fn end(done: &Done) {
     if let Outcome::Failed(_, why) = &done.outcome {
-        println!("{} failed: {why}", done.step.name());
+        let first = why.lines().next().unwrap_or_default();
+        println!("{} failed: {first}", done.step.name());
     }
 }
 
@@ -47,19 +48,14 @@ pub(crate) fn print(done: &[Done]) -> usize {
             }
             Outcome::Failed(took, why) => {
                 failed += 1;
-                println!(
-                    "  {name:<11} FAILED   {:>7.1} s  {}",
-                    took.as_secs_f32(),
-                    first_line(why)
-                );
+                println!("  {name:<11} FAILED   {:>7.1} s", took.as_secs_f32());
+                for line in why.lines() {
+                    println!("                {line}");
+                }
             }
             Outcome::NotRun => println!("  {name:<11} not run, as the command line asked"),
         }
     }
     println!("\n{passed} passed, {failed} failed");
     failed
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }
