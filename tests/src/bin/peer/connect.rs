@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use agent_core::time::Timestamp;
 use anyhow::Result;
 use gracewatch_tests::rig::clock;
 
@@ -25,20 +26,31 @@ pub(crate) struct Args {
     /// Begin no attempt after this moment of the boot clock, in nanoseconds.
     #[arg(long)]
     until: u64,
+    /// Nor later than so many milliseconds after the first one that was refused.
+    #[arg(long)]
+    after_refusal: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut log = io::stdout().lock();
+    let mut until = Timestamp(args.until);
+    let mut after_refusal = args.after_refusal.map(Duration::from_millis);
     loop {
         let began_at = clock::now();
-        if began_at.0 > args.until {
+        if began_at > until {
             return Ok(());
         }
         let (fate, name) = match attempt(args.to) {
             Ok(name) => ("ok", name),
             Err(error) => (fate::of(&error), "-".to_owned()),
         };
-        writeln!(log, "{} {} {fate} {name}", began_at.0, clock::now().0)?;
+        let ended_at = clock::now();
+        writeln!(log, "{} {} {fate} {name}", began_at.0, ended_at.0)?;
+        if fate == fate::REFUSED
+            && let Some(after) = after_refusal.take()
+        {
+            until = until.min(ended_at.after(after));
+        }
         thread::sleep(Duration::from_millis(args.pause));
     }
 }

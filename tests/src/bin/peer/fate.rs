@@ -2,8 +2,11 @@
 
 use std::io::{self, ErrorKind};
 
+/// Nobody listened there.
+pub(crate) const REFUSED: &str = "refused";
+
 const WORDS: [(ErrorKind, &str); 8] = [
-    (ErrorKind::ConnectionRefused, "refused"),
+    (ErrorKind::ConnectionRefused, REFUSED),
     (ErrorKind::ConnectionReset, "reset"),
     (ErrorKind::BrokenPipe, "reset"),
     (ErrorKind::UnexpectedEof, "ended"),

@@ -177,9 +177,27 @@ impl<'a> Stage<'a> {
         Ok(&own.cluster)
     }
 
-    /// The ready pods with the label `app` of this value that are to stay.
-    pub(crate) fn pods(&self, app: &str) -> Result<Vec<Pod>> {
-        let found = self.watch.find(|pod, gone| {
+    /// The ready pods with the label `app` of this value that are to stay, waited for until there are so many: the watch
+    /// may be behind those who say that they are ready.
+    pub(crate) fn pods(&self, app: &str, count: usize) -> Result<Vec<Pod>> {
+        let started = Instant::now();
+        loop {
+            let found = self.ready_pods(app);
+            if found.len() == count {
+                return found.iter().map(Pod::of).collect();
+            }
+            self.watch.go_on()?;
+            ensure!(
+                started.elapsed() < RUN_LIMIT,
+                "there are {} pods of {app} instead of {count}",
+                found.len()
+            );
+            sleep(POLL);
+        }
+    }
+
+    fn ready_pods(&self, app: &str) -> Vec<PodObject> {
+        self.watch.find(|pod, gone| {
             let labels = pod.metadata.labels.as_ref();
             !gone
                 && self.is_mine(pod)
@@ -189,8 +207,7 @@ impl<'a> Stage<'a> {
                     .and_then(|labels| labels.get("app"))
                     .map(String::as_str)
                     == Some(app)
-        });
-        found.iter().map(Pod::of).collect()
+        })
     }
 
     fn is_mine(&self, pod: &PodObject) -> bool {

@@ -105,8 +105,7 @@ spec:
     ))?;
     let rollout = ["rollout", "status", "deployment/web", "--timeout=120s"];
     stage.kubectl(&rollout)?;
-    let pods = stage.pods("web")?;
-    check.same("replicas before", pods.len(), REPLICAS);
+    let pods = stage.pods("web", REPLICAS)?;
     stage.kubectl(&["rollout", "restart", "deployment/web"])?;
     stage.one_deleted(&pods)?;
     sleep(Duration::from_secs(1));

@@ -13,7 +13,7 @@ use super::programs::{container, one, program};
 use super::servers::{Servers, WEB, address, as_metric, connections, number, service};
 use crate::check::{Check, How};
 use crate::scenario::{Needs, Scenario};
-use crate::stage::client::{Attempt, BEGIN, count, now, sleep_until};
+use crate::stage::client::{Attempt, BEGIN, Until, count, now, sleep_until};
 use crate::stage::{Pod, Stage};
 
 /// They reach pods and tell times by the node's clock.
@@ -28,17 +28,19 @@ pub(crate) const ALL: [Scenario; 2] = [
     },
 ];
 
-/// For how long after the deletion is asked for somebody with an old list goes on, where that is not to suffice. Less than
-/// the second for which the agent counts after the exit, so that it sees all that the clients do.
-const STALE: Duration = Duration::from_millis(950);
-/// How much longer the client of the Service goes on.
-const AFTERWARDS: Duration = Duration::from_secs(3);
+/// For how long after the first refusal somebody with an old list goes on, where the server is not to outlast that. Less
+/// than the second for which the agent counts after the exit, so that it sees all that the clients do.
+const STALE: Duration = Duration::from_millis(700);
+/// For how long after the deletion is asked for the client of the Service goes on: longer than anybody with an old list.
+const AFTERWARDS: Duration = Duration::from_secs(8);
 /// By how much the preStop sleep is longer than somebody's list is old, where that has to suffice.
 const ENOUGH: Duration = Duration::from_millis(200);
 /// How exact times of clients are: an attempt is made between two readings of the clock.
 const CLOSE: Duration = Duration::from_millis(20);
 /// Within this time after the deletion was seen the kernel side is told; until then it counts for a running container.
 const TELLING: Duration = Duration::from_millis(400);
+/// Within this time after somebody wanted it `kubectl` has asked for the deletion; it is the time of a busy machine.
+const ASKED: Duration = Duration::from_secs(4);
 /// A port on which nobody listens, ever.
 const NOWHERE: u16 = 9;
 
@@ -61,26 +63,36 @@ fn endpoint_race(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         options: "",
         sleep: None,
     };
-    let seen = delete_one(stage, servers, STALE)?;
+    let refused = |delete_at: Timestamp| Until::Refused {
+        after: STALE,
+        end: delete_at.after(AFTERWARDS),
+    };
+    let seen = delete_one(stage, servers, refused)?;
     let advised = raced(stage, check, &seen)?;
     servers.sleep = Some(advised);
     let stale_for = Duration::from_secs(advised).saturating_sub(ENOUGH);
-    let seen = delete_one(stage, servers, stale_for)?;
+    let seen = delete_one(stage, servers, |delete_at| {
+        Until::Moment(delete_at.after(stale_for))
+    })?;
     slept(stage, check, &seen, advised)
 }
 
-/// Deletes one of the pods while clients connect: through the Service, and until `stale_for` after the deletion was asked
-/// for by the pod's address.
-fn delete_one(stage: &Stage<'_>, servers: Servers, stale_for: Duration) -> Result<Seen> {
+/// Deletes one of the pods while clients connect: through the Service, and by the pod's address for as long as `stale` says,
+/// which is told when the deletion will be asked for.
+fn delete_one(
+    stage: &Stage<'_>,
+    servers: Servers,
+    stale: impl FnOnce(Timestamp) -> Until,
+) -> Result<Seen> {
     let pods = servers.deploy(stage)?;
     let pod = pods.into_iter().next().context("there are no pods")?;
     let onlooker = stage.look_at(WEB)?;
     let delete_at = now().after(BEGIN);
-    let until = delete_at.after(stale_for);
     let stale_name = format!("stale-{}", pod.name);
-    let stale = stage.connecting(&stale_name, address(stage, &pod)?, until)?;
+    let stale = stage.connecting(&stale_name, address(stage, &pod)?, stale(delete_at))?;
     let name = format!("client-{}", pod.name);
-    let client = stage.connecting(&name, service(stage)?, until.after(AFTERWARDS))?;
+    let end = Until::Moment(delete_at.after(AFTERWARDS));
+    let client = stage.connecting(&name, service(stage)?, end)?;
     ensure!(now() < delete_at, "the clients took too long to begin");
     sleep_until(delete_at);
     stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
@@ -223,7 +235,7 @@ fn seconds(sentence: &str) -> Option<u64> {
 fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let slow = |name| {
         program(&format!(
-            "trap 'sleep 2; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
+            "trap 'sleep 5; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
         ))
     };
     let second = container("second", &slow("second"), "");
@@ -231,7 +243,7 @@ fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let pod = stage.pod("app", &format!("{spec}{second}"))?;
     let delete_at = now().after(BEGIN);
     let to = SocketAddr::new(stage.pod_ip(&pod)?, NOWHERE);
-    let client = stage.connecting("client", to, delete_at.after(Duration::from_secs(1)))?;
+    let client = stage.connecting("client", to, Until::Moment(delete_at.after(ASKED)))?;
     sleep_until(delete_at);
     stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
     let attempts = stage.attempts(&client)?;

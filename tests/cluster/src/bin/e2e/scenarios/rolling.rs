@@ -12,7 +12,7 @@ use super::servers::{Servers, WEB, address, as_metric, connections, number, rest
 use crate::check::Check;
 use crate::metrics::Page;
 use crate::scenario::{Needs, Scenario};
-use crate::stage::client::now;
+use crate::stage::client::{Until, now};
 use crate::stage::{Pod, Stage};
 
 /// They reach pods and tell times by the node's clock.
@@ -99,7 +99,7 @@ fn drained(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     };
     let pods = with_addresses(stage, servers.deploy(stage)?)?;
     let holder = stage.holding("holder", &addresses(&pods), EACH, false)?;
-    let client = stage.connecting("client", service(stage)?, now().after(LOAD))?;
+    let client = stage.connecting("client", service(stage)?, Until::Moment(now().after(LOAD)))?;
     restart(stage)?;
     let mut last_exit_at = Timestamp::default();
     for (pod, _address) in &pods {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use agent_core::connection::Connections;
 use agent_core::report::Report;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::stage::{Pod, Stage};
 
@@ -31,14 +31,7 @@ impl Servers {
         stage.apply(&self.manifest(&stage.label()))?;
         wait_rolled_out(stage)?;
         stage.until_endpoints(WEB, self.replicas)?;
-        let pods = stage.pods(WEB)?;
-        ensure!(
-            pods.len() == self.replicas,
-            "there are {} pods instead of {}",
-            pods.len(),
-            self.replicas
-        );
-        Ok(pods)
+        stage.pods(WEB, self.replicas)
     }
 
     /// The probe makes no connection, so that every connection is a client's.

@@ -34,8 +34,7 @@ spec:
     ))?;
     let rollout = ["rollout", "status", "deployment/web", "--timeout=120s"];
     stage.kubectl(&rollout)?;
-    let pods = stage.pods("web")?;
-    check.same("replicas before", pods.len(), REPLICAS);
+    let pods = stage.pods("web", REPLICAS)?;
     stage.kubectl(&["rollout", "restart", "deployment/web"])?;
     stage.kubectl(&rollout)?;
     let mut seen = Vec::new();

@@ -26,6 +26,15 @@ pub(crate) struct Attempt {
     pub(crate) by: Option<String>,
 }
 
+/// For how long a client connects again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// Until this moment of the node's boot clock.
+    Moment(Timestamp),
+    /// For so long after its first attempt that was refused; at the latest until `end`.
+    Refused { after: Duration, end: Timestamp },
+}
+
 /// The end of a connection that a client held.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
@@ -35,15 +44,17 @@ pub(crate) struct End {
 }
 
 impl Stage<'_> {
-    /// Starts a client that connects again and again until this moment of the node's boot clock.
-    pub(crate) fn connecting(
-        &self,
-        name: &str,
-        to: SocketAddr,
-        until: Timestamp,
-    ) -> Result<Client> {
-        let (to, until) = (to.to_string(), until.0.to_string());
-        let command = ["peer", "connect", "--to", &to, "--until", &until];
+    /// Starts a client that connects again and again.
+    pub(crate) fn connecting(&self, name: &str, to: SocketAddr, until: Until) -> Result<Client> {
+        let (end, after_refusal) = match until {
+            Until::Moment(end) => (end, None),
+            Until::Refused { after, end } => (end, Some(after.as_millis().to_string())),
+        };
+        let (to, end) = (to.to_string(), end.0.to_string());
+        let mut command = vec!["peer", "connect", "--to", &to, "--until", &end];
+        if let Some(after) = &after_refusal {
+            command.extend(["--after-refusal", after]);
+        }
         self.client(name, &command)
     }
 
