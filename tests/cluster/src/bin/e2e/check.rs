@@ -11,8 +11,9 @@ use agent_core::time::Timestamp;
 use crate::klog::Logged;
 
 /// How far a duration of the agent's may be from what kubelet and runtime measure around it: they count their own calls,
-/// starting a process in a container among them, and the machine may be busy.
-const TOLERANCE: Duration = Duration::from_millis(400);
+/// starting a process in a container among them, and on a busy machine that was seen to take 0.65 s. By how much each is off
+/// stands in the table.
+const TOLERANCE: Duration = Duration::from_secs(1);
 
 /// One fact.
 #[derive(Debug)]

@@ -32,6 +32,7 @@ const RUN_LIMIT: Duration = Duration::from_mins(2);
 /// How long after it was asked for a report may come: with the longest grace period of the scenarios.
 const REPORT_LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(250);
+const LOST: &str = "the kubelet does not know any more how the container ended";
 /// `finishedAt` is of whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -268,24 +269,32 @@ impl<'a> Stage<'a> {
 
     /// The exit code by the container's status, waited for.
     pub(crate) fn exit_code(&self, ended: &Ended) -> Result<i32> {
-        Ok(self.terminated(ended)?.exit_code)
+        let terminated = self.terminated(ended)?;
+        Ok(terminated.context(LOST)?.exit_code)
     }
 
     /// Why the container ended, by its status, waited for.
     pub(crate) fn reason(&self, ended: &Ended) -> Result<Option<String>> {
-        Ok(self.terminated(ended)?.reason)
+        let terminated = self.terminated(ended)?;
+        Ok(terminated.context(LOST)?.reason)
     }
 
-    /// How the container ended by its status, waited for.
-    fn terminated(&self, ended: &Ended) -> Result<ContainerStateTerminated> {
+    /// How the container ended by its status, waited for; `None` where the kubelet lost that: now and then it knows of the
+    /// container that came after it, and not how the one before ended.
+    fn terminated(&self, ended: &Ended) -> Result<Option<ContainerStateTerminated>> {
         let id = ended.pod.id(&ended.container)?;
         let state = |pod: &PodObject| {
             watch::terminated(watch::container(pod, &ended.container)?, id).cloned()
         };
+        let lost = |pod: &PodObject| {
+            watch::container(pod, &ended.container)
+                .is_some_and(|status| watch::is_another_without_past(status, id))
+        };
         let pod = self.watch.wait("an exit code", RUN_LIMIT, |seen, _gone| {
-            seen.metadata.uid.as_deref() == Some(&ended.pod.uid) && state(seen).is_some()
+            seen.metadata.uid.as_deref() == Some(&ended.pod.uid)
+                && (state(seen).is_some() || lost(seen))
         })?;
-        state(&pod).context("the container's status was lost")
+        Ok(state(&pod))
     }
 
     /// Compares a report with the container's status, with the metrics, and with the node's own logs where they are ours.
@@ -318,7 +327,9 @@ impl<'a> Stage<'a> {
 
     /// How it ended, and in which second.
     fn compare_exit(&self, check: &mut Check, ended: &Ended) -> Result<()> {
-        let terminated = self.terminated(ended)?;
+        let Some(terminated) = self.terminated(ended)? else {
+            return Ok(());
+        };
         let exit = ended
             .report
             .exit

@@ -193,3 +193,13 @@ pub(crate) fn terminated<'a>(
         .filter_map(|state| state.as_ref()?.terminated.as_ref())
         .find(is_it)
 }
+
+/// Whether another container than the one with this id runs there, and nothing is said of any before it.
+pub(crate) fn is_another_without_past(status: &ContainerStatus, id: &str) -> bool {
+    let is_another = status
+        .container_id
+        .as_ref()
+        .is_some_and(|now| !now.ends_with(id));
+    let before = status.last_state.as_ref();
+    is_another && before.is_none_or(|before| before.terminated.is_none())
+}
