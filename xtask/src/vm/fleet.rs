@@ -12,7 +12,7 @@ use crate::vm::outcome::Outcome;
 use crate::vm::protocol::Report;
 use crate::vm::qemu;
 
-/// How often a kernel that died before init ran is booted again.
+/// How often a kernel that never came to init is booted again.
 const BOOTS_AGAIN: u32 = 2;
 
 /// What every VM of a run has in common.
@@ -62,13 +62,13 @@ impl Fleet<'_> {
             kernel.series, kernel.release, kernel.package.suite
         );
         let mut outcome = self.try_one(kernel)?;
-        // Emulation loses against a kernel that patches its own code: now and then one dies while it boots. What
+        // Emulation loses against a kernel that patches its own code: now and then one dies or hangs while it boots. What
         // happens once our init runs is never tried again.
         for _again in 0..BOOTS_AGAIN {
             if !outcome.died_in_boot() {
                 break;
             }
-            eprintln!("{:>5}  died before init ran; booting again", kernel.series);
+            eprintln!("{:>5}  never came to init; booting again", kernel.series);
             outcome = self.try_one(kernel)?;
         }
         let verdict = if outcome.problems().is_empty() {
