@@ -24,7 +24,6 @@ const MORE_HELP: &str = "\
 The archive is an OCI image layout, which also Docker reads. To have it on a node:
 
   containerd   ctr -n k8s.io images import gracewatch.tar
-  kind         kind load image-archive gracewatch.tar
   Docker       docker load -i gracewatch.tar
   a registry   skopeo copy oci-archive:gracewatch.tar docker://registry.example/gracewatch:0.1.0
 

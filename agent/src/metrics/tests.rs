@@ -9,7 +9,7 @@ use std::time::Duration;
 use agent_core::output::DropReason;
 use agent_core::report::Report;
 
-use super::definition::{ALL, Kind};
+use super::definition::{ALL, Care, Kind};
 use super::exposition::Format;
 use super::*;
 
@@ -356,4 +356,28 @@ fn the_reference_page_is_current() {
         page == reference().unwrap(),
         "docs/metrics.md is old: run `cargo run -p gracewatch -- docs metrics > docs/metrics.md`"
     );
+}
+
+#[test]
+fn every_metric_says_how_it_is_to_be_read() {
+    for definition in ALL {
+        let name = definition.name;
+        let text = match definition.care {
+            Care::Misleads(text) | Care::Holds(text) => text,
+            Care::Like(other, more) => {
+                assert!(
+                    !matches!(other.care, Care::Like(..)),
+                    "{name} refers to {}, which refers on: name the one that says it",
+                    other.name
+                );
+                more
+            }
+        };
+        let is_said = matches!(definition.care, Care::Like(..)) && text.is_empty();
+        assert!(
+            is_said || text.split_whitespace().count() >= 3,
+            "{name}: say when it misleads, or why it never does"
+        );
+        assert!(!text.ends_with('.'), "{name}: the page adds the full stop");
+    }
 }
