@@ -220,6 +220,9 @@ definitions! {
     // The agent itself.
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version";
+    START_TIME = "gracewatch_start_time", Seconds, Kind::Gauge, &[],
+        "When the agent began to measure, since 1970; its counters began then",
+        "By the node's clock";
     PROBE_ATTACHED = "gracewatch_probe_attached", None, Kind::Gauge, &["probe"],
         "Whether the kernel program is attached: 1 yes, 0 no (an optional one that this kernel cannot attach)";
     FACT_VISIBLE = "gracewatch_connection_fact_visible", None, Kind::Gauge, &["fact"],
