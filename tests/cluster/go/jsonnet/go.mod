@@ -4,7 +4,6 @@ go 1.26.0
 
 tool (
 	github.com/google/go-jsonnet/cmd/jsonnet
-	github.com/google/go-jsonnet/cmd/jsonnet-lint
 	github.com/google/go-jsonnet/cmd/jsonnetfmt
 )
 
