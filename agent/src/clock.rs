@@ -18,6 +18,14 @@ pub fn now() -> Timestamp {
     )
 }
 
+/// The wall clock's reading, in seconds since 1970, for others to compare with theirs.
+pub fn wall() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
 /// The wall clock's reading, in nanoseconds since 1970, at the boot clock's zero. Add a [`Timestamp`] to
 /// get a date; it moves when somebody sets the wall clock, so it is for display and never for durations.
 pub fn wall_at_boot() -> u64 {

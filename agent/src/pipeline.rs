@@ -137,6 +137,7 @@ impl Pipeline {
         if let Some(log) = self.log.take() {
             tokio::spawn(log.forward());
         }
+        sink.vital(&Vital::Started(clock::wall()));
         sink.vital(&Vital::Attached(self.programs.states()));
         sink.vital(&Vital::Seeing(&self.programs.sight()));
         self.hands.ask_for_scan();

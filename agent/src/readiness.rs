@@ -30,7 +30,8 @@ impl Readiness {
                 self.attached.store(all, Ordering::Relaxed);
             }
             Vital::Scanned { .. } => self.scanned.store(true, Ordering::Relaxed),
-            Vital::Seeing(_)
+            Vital::Started(_)
+            | Vital::Seeing(_)
             | Vital::Counted(_)
             | Vital::ProgramsRan(_)
             | Vital::Undecodable(_)

@@ -7,6 +7,8 @@ use crate::probes::{ConnectionFact, Counts, ProgramState, RunStats};
 /// One fact about the agent.
 #[derive(Debug)]
 pub enum Vital<'a> {
+    /// Measuring begins, at this wall time, in seconds since 1970.
+    Started(f64),
     /// The probes are loaded; which of them are attached.
     Attached(&'a [ProgramState]),
     /// Which facts of connections this kernel lets the probes see: each of [`ConnectionFact::ALL`] once.

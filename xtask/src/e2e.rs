@@ -84,6 +84,8 @@ fn build(args: &Args) -> Result<Command> {
         ("--tools", tools),
         ("--images", images),
         ("--manifests", cache::workspace().join("deploy/kustomize")),
+        ("--rules", cache::workspace().join("deploy/mixin/rules")),
+        ("--dashboards", cache::workspace().join("deploy/dashboards")),
         ("--logs", folder.join("logs")),
     ];
     for (flag, place) in places {

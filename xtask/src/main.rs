@@ -16,6 +16,7 @@ mod docs;
 mod e2e;
 mod guest_cri;
 mod image;
+mod mixin;
 mod process;
 mod test;
 mod tools;
@@ -43,6 +44,8 @@ enum Command {
     Test(test::Args),
     /// Write docs/metrics.md and docs/timeline.svg anew, or check them and every link.
     Docs(docs::Args),
+    /// Render alerts, recording rules and dashboards, check them, and test the rules with series of recorded runs.
+    Mixin(mixin::Args),
     /// Measure what the agent costs (needs root).
     Bench(bench::Args),
     /// Compare what the agent says of connections with a capture and with the clients (needs root).
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Docs(args) => docs::run(&args),
+        Command::Mixin(args) => mixin::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Cri(args) => cri::run(&args),

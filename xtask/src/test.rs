@@ -20,6 +20,8 @@ use summary::{Done, Outcome};
 ///   probes   build the eBPF object
 ///   unit     cargo test: the engine's scenarios and properties, replay of recorded journals, and the rest
 ///            that needs no kernel
+///   mixin    alerts, recording rules and dashboards are what deploy/mixin renders to; promtool tests the rules with series
+///            of recorded runs: `cargo xtask mixin`
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
 ///   connections

@@ -18,7 +18,7 @@ use modules::Module;
 
 /// Build the programs of a real cluster into the cache, and print the folder that has them all.
 ///
-/// etcd, Kubernetes, containerd, runc and network plugins are built with Go, in the versions of tests/cluster/go; busybox and
+/// etcd, Kubernetes, containerd, runc, network plugins and Prometheus are built with Go, in the versions of tests/cluster/go; busybox and
 /// nft come from Debian. With an empty cache ten minutes on two cores, else no time. `e2e` and `cri` do it by themselves.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -54,6 +54,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     parts.extend([
         Part::Go(&modules::ETCD),
         Part::Go(&modules::KUBERNETES),
+        Part::Go(&modules::PROMETHEUS),
         Part::Nft,
     ]);
     together(&parts)
@@ -62,6 +63,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 /// What makes, serves, loads and observes connections: `ip`, `tcpdump`, `nginx`, `gunicorn`, `wrk`.
 pub(crate) fn traffic() -> Result<PathBuf> {
     Part::Traffic.ensure()
+}
+
+/// What renders the mixin and tests its rules: `jsonnet`, `jsonnetfmt`, `promtool`.
+pub(crate) fn mixin() -> Result<PathBuf> {
+    together(&[Part::Go(&modules::JSONNET), Part::Go(&modules::PROMETHEUS)])
 }
 
 /// What runs containers without a Kubernetes: runtime, network plugins, and what the rig's images are made of.

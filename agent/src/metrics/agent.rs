@@ -19,6 +19,8 @@ use crate::vital::{EventFate, Vital};
 /// The families. Clones share the series.
 #[derive(Debug, Default)]
 pub(super) struct Agent {
+    /// Empty where nothing measures: in a replay.
+    start_time: Family<Labels, Gauge<f64, AtomicU64>>,
     probe_attached: Family<Labels, Gauge>,
     fact_visible: Family<Labels, Gauge>,
     records: Family<Labels, Counter>,
@@ -53,6 +55,7 @@ impl Agent {
     pub(super) fn register(&self, registry: &mut Registry) {
         let version = Labels::one("version", env!("CARGO_PKG_VERSION"));
         def::BUILD.register(registry, Info::new(version));
+        def::START_TIME.register(registry, self.start_time.clone());
         def::PROBE_ATTACHED.register(registry, self.probe_attached.clone());
         def::FACT_VISIBLE.register(registry, self.fact_visible.clone());
         def::RECORDS.register(registry, self.records.clone());
@@ -137,6 +140,9 @@ impl Agent {
 
     pub(super) fn vital(&self, vital: &Vital<'_>) {
         match vital {
+            Vital::Started(wall) => {
+                self.start_time.get_or_create(&Labels::default()).set(*wall);
+            }
             Vital::Attached(programs) => {
                 for state in *programs {
                     self.probe_attached

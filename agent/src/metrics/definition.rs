@@ -240,6 +240,9 @@ definitions! {
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version",
         Holds("it is compiled in");
+    START_TIME = "gracewatch_start_time", Seconds, Kind::Gauge, &[],
+        "When the agent began to measure, since 1970; its counters began then",
+        Misleads("By the node's clock, as it was then");
     PROBE_ATTACHED = "gracewatch_probe_attached", None, Kind::Gauge, &["probe"],
         "Whether the kernel program is attached: 1 yes, 0 no (an optional one that this kernel cannot attach)",
         Misleads("One that this kernel does not need, since its hooks have another form, has no series, so their number differs between kernels. A required one is never 0: the agent does not start without it");

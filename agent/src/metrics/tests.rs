@@ -235,6 +235,7 @@ fn full() -> Metrics {
     metrics.record_vital(&Vital::PodsKnown(7));
     metrics.record_vital(&Vital::EventWritten(crate::vital::EventFate::Sent));
     metrics.record_vital(&Vital::UpdateFailed(crate::vital::Update::Track));
+    metrics.record_vital(&Vital::Started(1.7e9));
     let program = agent_common::global::PROGRAMS[0];
     metrics.record_vital(&Vital::Attached(&[crate::probes::ProgramState {
         program,

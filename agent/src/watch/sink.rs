@@ -130,6 +130,7 @@ impl State {
             }
             Vital::Counted(counts) => self.counts.lost = counts.lost.values().sum(),
             Vital::Scanned { .. }
+            | Vital::Started(_)
             | Vital::Attached(_)
             | Vital::Seeing(_)
             | Vital::ProgramsRan(_)

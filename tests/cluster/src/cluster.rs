@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::containerd::{BRIDGE_ADDRESS, Containerd, Driver, Runtime, Setup};
+use crate::daemon::Daemon;
 use crate::jail::Jail;
 use component::Component;
 use pki::Pki;
@@ -161,6 +162,11 @@ impl Cluster {
     /// The folder whose manifests the kubelet runs as static pods.
     pub fn static_pod_dir(&self) -> PathBuf {
         self.state.join("manifests")
+    }
+
+    /// Lets a program that was started beside the cluster end with it.
+    pub fn hold(&self, daemon: &Daemon) -> Result<()> {
+        self.jail.hold(daemon)
     }
 
     /// The folder with a log of each program, named by it.

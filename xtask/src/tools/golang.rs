@@ -169,6 +169,8 @@ mod tests {
             &modules::CNI,
             &modules::ETCD,
             &modules::KUBERNETES,
+            &modules::JSONNET,
+            &modules::PROMETHEUS,
         ];
         let mut keys: Vec<_> = modules.map(|module| key(module).unwrap()).to_vec();
         keys.sort();

@@ -88,3 +88,28 @@ pub(super) const KUBERNETES: Module = Module {
     renamed: None,
     effort: "some ten minutes on two cores",
 };
+
+/// Renders the mixin.
+pub(super) const JSONNET: Module = Module {
+    name: "jsonnet",
+    of: "github.com/google/go-jsonnet",
+    cgo: false,
+    tags: "",
+    linker: "",
+    programs: &["jsonnet", "jsonnetfmt"],
+    renamed: None,
+    effort: "about half a minute",
+};
+
+/// Its 3.16.0 is the module's 0.316.0. Without the pages for a browser, which are no part of a Go module, and with one
+/// way alone to find whom to scrape.
+pub(super) const PROMETHEUS: Module = Module {
+    name: "prometheus",
+    of: "github.com/prometheus/prometheus",
+    cgo: false,
+    tags: "netgo remove_all_sd enable_kubernetes_sd",
+    linker: "-X github.com/prometheus/common/version.Version={version}",
+    programs: &["prometheus", "promtool"],
+    renamed: None,
+    effort: "some minutes on two cores",
+};

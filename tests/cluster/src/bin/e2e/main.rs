@@ -11,6 +11,7 @@ mod agent;
 mod check;
 mod klog;
 mod metrics;
+mod monitoring;
 mod page;
 mod place;
 mod rbac;
@@ -39,7 +40,13 @@ struct Args {
     /// Folder of the agent's manifests.
     #[arg(long, value_name = "FOLDER")]
     manifests: PathBuf,
-    /// Folder for the logs of the cluster's programs.
+    /// Folder of the mixin's rules.
+    #[arg(long, value_name = "FOLDER")]
+    rules: PathBuf,
+    /// Folder of the dashboards.
+    #[arg(long, value_name = "FOLDER")]
+    dashboards: PathBuf,
+    /// Folder for the logs of the cluster's programs; what the scrapes gave goes beside it.
     #[arg(long, value_name = "FOLDER")]
     logs: PathBuf,
     /// Use the cluster of this kubeconfig instead of an own one.

@@ -74,6 +74,11 @@ impl Place {
         &self.kubectl
     }
 
+    /// How the API is reached.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// The folder of the agent's manifests.
     pub(crate) fn manifests(&self) -> &Path {
         &self.manifests

@@ -13,6 +13,7 @@ use gracewatch_tests::beside;
 use crate::Args;
 use crate::agent::Agents;
 use crate::check::Check;
+use crate::monitoring::Monitoring;
 use crate::place::Place;
 use crate::scenario::{Needs, Scenario};
 use crate::scenarios;
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let watch = Watch::start(&place)?;
     let agents = Agents::install(&place, &watch, &args.manifests)?;
     println!("agent ready after {:.1} s", started.elapsed().as_secs_f64());
+    let monitoring = Monitoring::start(&place, args)?;
     let mut outcomes = match &args.record_dir {
         None => play(&wanted, &place, &watch, &agents),
         Some(folder) => {
@@ -66,6 +68,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     };
     outcomes.sort_by_key(|outcome| wanted.iter().position(|one| one.name == outcome.name));
     watch.go_on()?;
+    if let Some(monitoring) = &monitoring {
+        let all_ran = args.only.is_none() && args.record_dir.is_none();
+        let outcome = monitoring.ask(args, all_ran);
+        tell(&outcome);
+        outcomes.push(outcome);
+    }
     let passed = conclude(args, &outcomes, started.elapsed())?;
     if let Some(path) = &args.page_out {
         page::write(path, &place.versions(args)?, &outcomes)?;
@@ -73,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     if args.keep {
         keep(args, &place, &agents)?;
     }
+    drop(monitoring);
     drop(agents);
     drop(watch);
     place.close()?;

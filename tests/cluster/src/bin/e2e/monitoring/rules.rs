@@ -1,0 +1,60 @@
+//! The rules: each was evaluated without an error, and what the scenarios did is seen by the alerts that are about it.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::prometheus::Prometheus;
+use crate::check::Check;
+
+/// What the scenarios do for certain, so that these alerts are pending or firing in the end.
+const SEEN: [&str; 2] = [
+    "TerminationStopSignalIgnored",
+    "TerminationPreStopHookOverran",
+];
+/// What must not be said of agents that are well.
+const NOT_SEEN: [&str; 6] = [
+    "GracewatchAbsent",
+    "GracewatchAgentDown",
+    "GracewatchAgentMissing",
+    "GracewatchAgentNotReady",
+    "GracewatchEventsLost",
+    "GracewatchInternalErrors",
+];
+
+pub(super) fn ask(prometheus: &Prometheus, all_ran: bool, check: &mut Check) -> Result<()> {
+    let mut rules = 0;
+    for group in prometheus.rules()? {
+        for rule in group["rules"].as_array().into_iter().flatten() {
+            rules += 1;
+            let name = rule["name"].as_str().unwrap_or_default();
+            let error = rule["lastError"].as_str().unwrap_or_default();
+            if rule["health"] == "err" || !error.is_empty() {
+                check.same(format!("rule {name}"), error, "");
+            }
+            // Evaluated or not yet: the query itself must be one.
+            prometheus.instant(rule["query"].as_str().unwrap_or_default())?;
+            if all_ran {
+                judge(prometheus, rule, name, check)?;
+            }
+        }
+    }
+    check.that("rules are loaded", rules > 0);
+    Ok(())
+}
+
+fn judge(prometheus: &Prometheus, rule: &Value, name: &str, check: &mut Check) -> Result<()> {
+    if rule["type"] == "recording" {
+        check.that(
+            format!("{name} has series"),
+            !prometheus.instant(name)?.is_empty(),
+        );
+    }
+    let state = rule["state"].as_str().unwrap_or_default();
+    if SEEN.contains(&name) {
+        check.that(format!("{name} is seen"), state != "inactive");
+    }
+    if NOT_SEEN.contains(&name) {
+        check.same(format!("state of {name}"), state, "inactive");
+    }
+    Ok(())
+}
