@@ -155,16 +155,20 @@ const fn fires(
     recording: &'static str,
     what: &'static str,
     cut: &'static [&'static str],
-    metric: &'static str,
-    with: (&'static str, &'static str),
+    expected: Expected,
 ) -> Case {
     Case {
-        expected: Expected::Fires {
-            metric,
-            with,
-            labels: WORKLOAD,
-        },
+        expected,
         ..quiet(alert, recording, what, cut)
+    }
+}
+
+/// It has the labels of the workload of this series.
+const fn of(metric: &'static str, with: (&'static str, &'static str)) -> Expected {
+    Expected::Fires {
+        metric,
+        with,
+        labels: WORKLOAD,
     }
 }
 
@@ -228,8 +232,7 @@ pub(super) const ALL: &[Case] = &[
         "k8s_ignored",
         "",
         &[OUTCOMES],
-        OUTCOMES,
-        ("outcome", "signal_ignored"),
+        of(OUTCOMES, ("outcome", "signal_ignored")),
     ),
     quiet(
         "TerminationStopSignalIgnored",
@@ -262,8 +265,7 @@ pub(super) const ALL: &[Case] = &[
             "too_slow",
             "on five nodes",
             &[OUTCOMES],
-            OUTCOMES,
-            ("outcome", "grace_exceeded"),
+            of(OUTCOMES, ("outcome", "grace_exceeded")),
         )
     },
     Case {
@@ -286,8 +288,7 @@ pub(super) const ALL: &[Case] = &[
         "k8s_hook_overruns",
         "",
         &[FINDINGS],
-        FINDINGS,
-        ("finding", "hook_overran"),
+        of(FINDINGS, ("finding", "hook_overran")),
     ),
     quiet(
         "TerminationPreStopHookOverran",
@@ -322,8 +323,7 @@ pub(super) const ALL: &[Case] = &[
             "k8s_ignored",
             "with no_stop_signal as the cause of its SIGKILL",
             &[SIGKILLS],
-            SIGKILLS,
-            ("", ""),
+            of(SIGKILLS, ("", "")),
         )
     },
     quiet(
@@ -339,8 +339,7 @@ pub(super) const ALL: &[Case] = &[
             "k8s_ignored",
             "with stuck_after_kill as its finding",
             &[FINDINGS],
-            FINDINGS,
-            ("", ""),
+            of(FINDINGS, ("", "")),
         )
     },
     quiet("TerminationStuckAfterKill", "k8s_ignored", "", &[FINDINGS]),
@@ -352,8 +351,7 @@ pub(super) const ALL: &[Case] = &[
             "too_slow",
             "on five nodes, with connections_reset as its finding",
             &[OUTCOMES, FINDINGS],
-            FINDINGS,
-            ("", ""),
+            of(FINDINGS, ("", "")),
         )
     },
     quiet(
@@ -370,8 +368,7 @@ pub(super) const ALL: &[Case] = &[
             "too_slow",
             "on five nodes, with endpoint_race as its finding",
             &[OUTCOMES, FINDINGS],
-            FINDINGS,
-            ("", ""),
+            of(FINDINGS, ("", "")),
         )
     },
     quiet(
