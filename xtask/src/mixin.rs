@@ -97,6 +97,12 @@ fn go(settle: impl Fn(&Made) -> Result<bool>) -> Result<()> {
         }
     }
     wrong.extend(runbooks::unpaired(cache::workspace(), &made)?);
+    for file in made
+        .iter()
+        .filter(|file| file.path.ends_with(runbooks::ALERTS))
+    {
+        wrong.extend(recorded::untested(runbooks::alerts(&file.text)));
+    }
     for file in made.iter().filter(|file| file.is_dashboard()) {
         wrong.extend(dashboards::lint(file)?);
     }

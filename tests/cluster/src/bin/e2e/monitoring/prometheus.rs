@@ -137,13 +137,13 @@ impl Prometheus {
             request = request.query(name, value);
         }
         let mut response = request.call().context(url)?;
-        let text = response
+        let said = response
             .body_mut()
             .with_config()
             .limit(1 << 28)
             .read_to_string()?;
-        let mut answer: Value = serde_json::from_str(&text)
-            .with_context(|| format!("Prometheus says no JSON: {text}"))?;
+        let mut answer: Value = serde_json::from_str(&said)
+            .with_context(|| format!("Prometheus says no JSON: {said}"))?;
         ensure!(
             text(&answer, "status") == "success",
             "Prometheus refuses {query:?}: {}",
