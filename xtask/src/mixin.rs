@@ -1,12 +1,14 @@
 //! `cargo xtask mixin`: alerts, recording rules and dashboards, rendered from jsonnet, checked, and tested with series of real
 //! runs.
 
+mod board;
 mod dashboards;
+mod draw;
 mod recorded;
 mod render;
 mod runbooks;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -24,15 +26,28 @@ pub(crate) struct Args {
     /// Change nothing: fail if a rendered file or a test of the rules is not what the sources say
     #[arg(long)]
     check: bool,
+    /// Draw the dashboards into docs/images, from the answers that `cargo xtask e2e` leaves in target/e2e/monitoring/answers.json
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    draw: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if args.check { check() } else { write() }
+    match &args.draw {
+        Some(answers) => draw_all(answers),
+        None if args.check => check(),
+        None => write(),
+    }
+}
+
+fn draw_all(answers: &Path) -> Result<()> {
+    let mut made = render::all(&tools::mixin()?)?;
+    made.retain(Made::is_dashboard);
+    draw::write(answers, &made)
 }
 
 /// Fails if a rendered file is not what the sources say, or if anything in them is wrong.
 pub(crate) fn check() -> Result<()> {
-    go(|file| file.is_current())
+    go(|file| Ok(file.is_current()))
 }
 
 /// Renders, and fails if anything is wrong in it.
@@ -48,9 +63,13 @@ struct Made {
 }
 
 impl Made {
-    fn is_current(&self) -> Result<bool> {
+    fn is_current(&self) -> bool {
         let known = std::fs::read_to_string(cache::workspace().join(&self.path));
-        Ok(known.is_ok_and(|known| known == self.text))
+        known.is_ok_and(|known| known == self.text)
+    }
+
+    fn is_dashboard(&self) -> bool {
+        Path::new(&self.path).extension() == Some("json".as_ref())
     }
 
     fn write(&self) -> Result<()> {
@@ -78,7 +97,13 @@ fn go(settle: impl Fn(&Made) -> Result<bool>) -> Result<()> {
         }
     }
     wrong.extend(runbooks::unpaired(cache::workspace(), &made)?);
-    for file in made.iter().filter(|file| file.path.ends_with(".json")) {
+    for file in made
+        .iter()
+        .filter(|file| file.path.ends_with(runbooks::ALERTS))
+    {
+        wrong.extend(recorded::untested(runbooks::alerts(&file.text)));
+    }
+    for file in made.iter().filter(|file| file.is_dashboard()) {
         wrong.extend(dashboards::lint(file)?);
     }
     ensure!(wrong.is_empty(), "the mixin:\n  {}", wrong.join("\n  "));

@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 
 use super::Made;
+use super::board::{Board, Panel, Place};
 
+/// What Grafana takes as a uid.
+const UID_MAX: usize = 40;
 /// Columns of Grafana's grid.
 const COLUMNS: u64 = 24;
 /// Grafana's own variables.
-const BUILT_IN: [&str; 6] = [
+const BUILT_IN: [&str; 8] = [
+    "__all",
+    "__url_time_range",
     "__range",
     "__range_s",
     "__rate_interval",
@@ -21,71 +25,69 @@ const BUILT_IN: [&str; 6] = [
 
 /// What is wrong with it: a sentence each.
 pub(super) fn lint(file: &Made) -> Result<Vec<String>> {
-    let dashboard: Value = serde_json::from_str(&file.text)?;
+    let board: Board = serde_json::from_str(&file.text)
+        .with_context(|| format!("{} is no dashboard", file.path))?;
     let mut wrong = Vec::new();
-    let mut say = |what: String| wrong.push(format!("{}: {what}", file.path));
-    let uid = dashboard["uid"].as_str().unwrap_or_default();
-    if !file.path.ends_with(&format!("/{uid}.json")) || uid.is_empty() || uid.len() > 40 {
-        say(format!("its uid `{uid}` is not its name"));
+    if !file.path.ends_with(&format!("/{}.json", board.uid)) || board.uid.len() > UID_MAX {
+        wrong.push(format!("its uid `{}` is not its name", board.uid));
     }
-    let variables = variables(&dashboard);
-    if variables.first().map(String::as_str) != Some("datasource") {
-        say("its first variable is not the datasource".to_owned());
+    let variables: Vec<&str> = board
+        .templating
+        .list
+        .iter()
+        .map(|variable| variable.name.as_str())
+        .collect();
+    if variables.first() != Some(&"datasource") {
+        wrong.push("its first variable is not the datasource".to_owned());
     }
-    for name in used(&dashboard.to_string()) {
-        if !variables.contains(&name)
-            && !BUILT_IN.contains(&name.as_str())
-            && name != "__url_time_range"
-        {
-            say(format!(
+    for name in used(&file.text) {
+        if !variables.contains(&name.as_str()) && !BUILT_IN.contains(&name.as_str()) {
+            wrong.push(format!(
                 "it uses the variable `{name}`, which it does not have"
             ));
         }
     }
-    let panels = dashboard["panels"].as_array().context("no panels")?;
     let mut ids = BTreeSet::new();
-    for panel in panels {
-        let title = panel["title"].as_str().unwrap_or_default();
-        if title.is_empty() || !ids.insert(panel["id"].as_u64()) {
-            say(format!(
+    for panel in &board.panels {
+        let title = &panel.title;
+        if title.is_empty() || !ids.insert(panel.id) {
+            wrong.push(format!(
                 "panel `{title}` has no title, or the id of another one"
             ));
         }
-        if panel["type"] == "row" {
-            continue;
-        }
-        for what in defects(panel) {
-            say(format!("panel `{title}` {what}"));
+        if panel.kind != "row" {
+            wrong.extend(
+                defects(panel)
+                    .into_iter()
+                    .map(|what| format!("panel `{title}` {what}")),
+            );
         }
     }
-    for (one, other) in overlapping(panels) {
-        say(format!("panels `{one}` and `{other}` overlap"));
+    for (one, other) in overlapping(&board.panels) {
+        wrong.push(format!("panels `{one}` and `{other}` overlap"));
     }
-    Ok(wrong)
+    let said = |what| format!("{}: {what}", file.path);
+    Ok(wrong.into_iter().map(said).collect())
 }
 
-fn defects(panel: &Value) -> Vec<&'static str> {
+fn defects(panel: &Panel) -> Vec<&'static str> {
     let mut wrong = Vec::new();
     let mut must = |holds: bool, what| {
         if !holds {
             wrong.push(what);
         }
     };
-    let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
-    must(text(&panel["description"]), "does not say what it means");
+    let says = |text: &str| !text.trim().is_empty();
+    must(says(&panel.description), "does not say what it means");
+    must(says(&panel.field_config.defaults.unit), "has no unit");
     must(
-        text(&panel["fieldConfig"]["defaults"]["unit"]),
-        "has no unit",
-    );
-    must(
-        panel["datasource"]["uid"] == "${datasource}",
+        panel.datasource.uid == "${datasource}",
         "has a datasource of its own",
     );
-    let queries = panel["targets"].as_array().cloned().unwrap_or_default();
-    must(!queries.is_empty(), "asks for nothing");
-    for query in &queries {
-        must(text(&query["expr"]), "has an empty query");
-        let expr = query["expr"].as_str().unwrap_or_default();
+    must(!panel.targets.is_empty(), "asks for nothing");
+    for query in &panel.targets {
+        let expr = &query.expr;
+        must(says(expr), "has an empty query");
         must(
             expr.contains("cluster=~\"$cluster\""),
             "has a query that does not choose the cluster",
@@ -99,20 +101,11 @@ fn defects(panel: &Value) -> Vec<&'static str> {
             "has a rate that does not go with the scrape interval",
         );
         must(
-            panel["type"] != "timeseries" || query["range"] == true,
+            panel.kind != "timeseries" || query.range,
             "has a query of one moment for a graph",
         );
     }
     wrong
-}
-
-/// The names of its variables.
-fn variables(dashboard: &Value) -> Vec<String> {
-    let list = dashboard["templating"]["list"].as_array();
-    list.into_iter()
-        .flatten()
-        .filter_map(|variable| Some(variable["name"].as_str()?.to_owned()))
-        .collect()
 }
 
 /// The names of the variables that a text uses: `$name`, `${name…}`.
@@ -131,22 +124,19 @@ fn used(text: &str) -> BTreeSet<String> {
 }
 
 /// Pairs of panels that lie on each other, or that reach out of the grid: with itself, then.
-fn overlapping(panels: &[Value]) -> Vec<(String, String)> {
-    let place = |panel: &Value| {
-        let of = |name: &str| panel["gridPos"][name].as_u64().unwrap_or_default();
-        (of("x"), of("y"), of("w"), of("h"))
-    };
-    let title = |panel: &Value| panel["title"].as_str().unwrap_or_default().to_owned();
+fn overlapping(panels: &[Panel]) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     for (index, one) in panels.iter().enumerate() {
-        let (x, y, w, h) = place(one);
+        let Place { x, y, w, h } = one.grid_pos;
         if x + w > COLUMNS || w == 0 || h == 0 {
-            found.push((title(one), title(one)));
+            found.push((one.title.as_str(), one.title.as_str()));
         }
         for other in panels.iter().skip(index + 1) {
-            let (left, top, width, height) = place(other);
-            if x < left + width && left < x + w && y < top + height && top < y + h {
-                found.push((title(one), title(other)));
+            let there = other.grid_pos;
+            let beside = x >= there.x + there.w || there.x >= x + w;
+            let above = y >= there.y + there.h || there.y >= y + h;
+            if !beside && !above {
+                found.push((one.title.as_str(), other.title.as_str()));
             }
         }
     }
@@ -166,8 +156,23 @@ mod tests {
         );
     }
 
-    fn panel(x: u64, y: u64) -> Value {
-        serde_json::json!({"title": format!("{x} {y}"), "gridPos": {"x": x, "y": y, "w": 12, "h": 8}})
+    fn panel(x: u64, y: u64) -> Panel {
+        let json = serde_json::json!({
+            "id": 1,
+            "type": "timeseries",
+            "title": format!("{x} {y}"),
+            "description": "what it is",
+            "datasource": {"uid": "${datasource}"},
+            "fieldConfig": {"defaults": {"unit": "s"}},
+            "gridPos": {"x": x, "y": y, "w": 12, "h": 8},
+            "targets": [{
+                "expr": "rate(x{job=~\"a\", cluster=~\"$cluster\"}[$__rate_interval])",
+                "refId": "A",
+                "legendFormat": "",
+                "range": true,
+            }],
+        });
+        serde_json::from_value(json).unwrap()
     }
 
     #[test]
@@ -175,25 +180,16 @@ mod tests {
         let apart = [panel(0, 0), panel(12, 0), panel(0, 8)];
         assert!(overlapping(&apart).is_empty());
         let on_each_other = [panel(0, 0), panel(6, 7)];
-        assert_eq!(
-            overlapping(&on_each_other),
-            [("0 0".to_owned(), "6 7".to_owned())]
-        );
+        assert_eq!(overlapping(&on_each_other), [("0 0", "6 7")]);
         assert_eq!(overlapping(&[panel(13, 0)]).len(), 1);
     }
 
     #[test]
     fn a_spoiled_panel_is_found() {
-        let mut panel = serde_json::json!({
-            "type": "timeseries",
-            "description": "what it is",
-            "datasource": {"uid": "${datasource}"},
-            "fieldConfig": {"defaults": {"unit": "s"}},
-            "targets": [{"expr": "rate(x{job=~\"a\", cluster=~\"$cluster\"}[$__rate_interval])", "range": true}],
-        });
+        let mut panel = panel(0, 0);
         assert!(defects(&panel).is_empty());
-        panel["description"] = " ".into();
-        panel["targets"][0]["expr"] = "rate(x{job=~\"a\"}[5m])".into();
+        panel.description = " ".to_owned();
+        panel.targets[0].expr = "rate(x{job=~\"a\"}[5m])".to_owned();
         assert_eq!(
             defects(&panel),
             [

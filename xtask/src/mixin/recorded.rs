@@ -39,6 +39,20 @@ pub(super) fn all() -> Result<Vec<Made>> {
     }])
 }
 
+/// The alerts for which there is no run in which they fire, or none in which they do not: a sentence each.
+pub(super) fn untested<'a>(alerts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    alerts
+        .filter(|alert| {
+            let of = |quiet: bool| {
+                ALL.iter()
+                    .any(|case| case.alert == *alert && (case.expected == Expected::Quiet) == quiet)
+            };
+            !of(true) || !of(false)
+        })
+        .map(|alert| format!("the alert {alert} needs a run in which it fires, and one in which it does not: xtask/src/mixin/recorded/cases.rs"))
+        .collect()
+}
+
 fn write_case(case: &Case, text: &mut String) -> Result<()> {
     let path = cache::workspace()
         .join("tests/recordings")

@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result};
 
 use super::Made;
 
+/// How the path of the rendered alerts ends.
+pub(super) const ALERTS: &str = "rules/alerts.yaml";
 const FOLDER: &str = "docs/runbooks";
 /// What every page answers, in this order.
 const SECTIONS: [&str; 6] = [
@@ -22,7 +24,7 @@ const SECTIONS: [&str; 6] = [
 pub(super) fn unpaired(workspace: &Path, made: &[Made]) -> Result<Vec<String>> {
     let alerts: BTreeSet<&str> = made
         .iter()
-        .filter(|file| file.path.ends_with("rules/alerts.yaml"))
+        .filter(|file| file.path.ends_with(ALERTS))
         .flat_map(|file| alerts(&file.text))
         .collect();
     let folder = workspace.join(FOLDER);

@@ -9,6 +9,8 @@ local query = import '../query.libsonnet';
   local agent = [config.clusterLabel, 'node', 'instance'],
   local terminations = query.grownBy(config, agent, 'workload_termination_outcomes_total', config.shareWindow, '', config.shareWindowSeconds),
 
+  local begun(counter) = std.strReplace(std.rstripChars(query.grown(config, counter, '15m', '', 15 * 60), '\n'), '\n', '\n    '),
+
   prometheusAlerts+:: {
     groups+: [
       {
@@ -105,17 +107,18 @@ local query = import '../query.libsonnet';
           },
           {
             alert: 'GracewatchInternalErrors',
+            // These begin with the first error.
             expr: |||
-              sum by (%(cluster)s, node, instance) (
-                increase(%(decode)s[15m])
+              sum by (%s) (
+                (
+                  %s
+                )
                 or
-                increase(%(updates)s[15m])
+                (
+                  %s
+                )
               ) > 0
-            ||| % {
-              cluster: config.clusterLabel,
-              decode: metric('gracewatch_decode_errors_total'),
-              updates: metric('gracewatch_kernel_updates_failed_total'),
-            },
+            ||| % [std.join(', ', agent), begun('gracewatch_decode_errors_total'), begun('gracewatch_kernel_updates_failed_total')],
             'for': '0m',
             labels: { severity: config.severity.advice },
             annotations: {

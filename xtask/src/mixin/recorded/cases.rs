@@ -125,6 +125,12 @@ const HOOK: &[&str] = &[
     "hook",
     "failure",
 ];
+const LOST: &str = "gracewatch_records_lost_total";
+const ATTACHED: &str = "gracewatch_probe_attached";
+const WATCHING: &str = "gracewatch_watch_connected";
+/// The page of an agent that is alive; the others are of replays, where no kernel and no API is.
+const ALIVE: &str = "agent_alive";
+
 const AGENT: &[&str] = &["node", "instance"];
 
 const fn quiet(
@@ -155,16 +161,20 @@ const fn fires(
     recording: &'static str,
     what: &'static str,
     cut: &'static [&'static str],
-    metric: &'static str,
-    with: (&'static str, &'static str),
+    expected: Expected,
 ) -> Case {
     Case {
-        expected: Expected::Fires {
-            metric,
-            with,
-            labels: WORKLOAD,
-        },
+        expected,
         ..quiet(alert, recording, what, cut)
+    }
+}
+
+/// It has the labels of the workload of this series.
+const fn of(metric: &'static str, with: (&'static str, &'static str)) -> Expected {
+    Expected::Fires {
+        metric,
+        with,
+        labels: WORKLOAD,
     }
 }
 
@@ -211,6 +221,24 @@ const UNNAMED: [Change; 1] = [Change {
     label: None,
     value: Some("5"),
 }];
+const OVERFLOWN: [Change; 1] = [Change {
+    metric: LOST,
+    of: Some(("kind", "signal")),
+    label: None,
+    value: Some("7"),
+}];
+const REFUSED: [Change; 1] = [Change {
+    metric: ATTACHED,
+    of: Some(("probe", "tcp_send_reset")),
+    label: None,
+    value: Some("0"),
+}];
+const BROKEN: [Change; 1] = [Change {
+    metric: WATCHING,
+    of: Some(("resource", "pods")),
+    label: None,
+    value: Some("0"),
+}];
 const NODES: &[(&str, &str)] = &[
     (
         "kube_node_info{job=\"kube-state-metrics\",node=\"node-1\"}",
@@ -228,8 +256,7 @@ pub(super) const ALL: &[Case] = &[
         "k8s_ignored",
         "",
         &[OUTCOMES],
-        OUTCOMES,
-        ("outcome", "signal_ignored"),
+        of(OUTCOMES, ("outcome", "signal_ignored")),
     ),
     quiet(
         "TerminationStopSignalIgnored",
@@ -262,8 +289,7 @@ pub(super) const ALL: &[Case] = &[
             "too_slow",
             "on five nodes",
             &[OUTCOMES],
-            OUTCOMES,
-            ("outcome", "grace_exceeded"),
+            of(OUTCOMES, ("outcome", "grace_exceeded")),
         )
     },
     Case {
@@ -286,8 +312,7 @@ pub(super) const ALL: &[Case] = &[
         "k8s_hook_overruns",
         "",
         &[FINDINGS],
-        FINDINGS,
-        ("finding", "hook_overran"),
+        of(FINDINGS, ("finding", "hook_overran")),
     ),
     quiet(
         "TerminationPreStopHookOverran",
@@ -322,8 +347,7 @@ pub(super) const ALL: &[Case] = &[
             "k8s_ignored",
             "with no_stop_signal as the cause of its SIGKILL",
             &[SIGKILLS],
-            SIGKILLS,
-            ("", ""),
+            of(SIGKILLS, ("", "")),
         )
     },
     quiet(
@@ -339,8 +363,7 @@ pub(super) const ALL: &[Case] = &[
             "k8s_ignored",
             "with stuck_after_kill as its finding",
             &[FINDINGS],
-            FINDINGS,
-            ("", ""),
+            of(FINDINGS, ("", "")),
         )
     },
     quiet("TerminationStuckAfterKill", "k8s_ignored", "", &[FINDINGS]),
@@ -352,8 +375,7 @@ pub(super) const ALL: &[Case] = &[
             "too_slow",
             "on five nodes, with connections_reset as its finding",
             &[OUTCOMES, FINDINGS],
-            FINDINGS,
-            ("", ""),
+            of(FINDINGS, ("", "")),
         )
     },
     quiet(
@@ -370,8 +392,7 @@ pub(super) const ALL: &[Case] = &[
             "too_slow",
             "on five nodes, with endpoint_race as its finding",
             &[OUTCOMES, FINDINGS],
-            FINDINGS,
-            ("", ""),
+            of(FINDINGS, ("", "")),
         )
     },
     quiet(
@@ -513,4 +534,72 @@ pub(super) const ALL: &[Case] = &[
         "",
         &[OUTCOMES, UNATTRIBUTED],
     ),
+    Case {
+        changed: &OVERFLOWN,
+        expected: Expected::Fires {
+            metric: LOST,
+            with: ("kind", "signal"),
+            labels: AGENT,
+        },
+        ..quiet(
+            "GracewatchEventsLost",
+            ALIVE,
+            "with signals that found no room",
+            &[LOST],
+        )
+    },
+    quiet("GracewatchEventsLost", ALIVE, "", &[LOST]),
+    Case {
+        severity: "info",
+        changed: &REFUSED,
+        at_minute: 60,
+        expected: Expected::Fires {
+            metric: ATTACHED,
+            with: ("probe", "tcp_send_reset"),
+            labels: &["job", "node", "instance", "probe"],
+        },
+        ..quiet(
+            "GracewatchProbeNotAttached",
+            ALIVE,
+            "with a probe that was refused",
+            &[ATTACHED],
+        )
+    },
+    quiet("GracewatchProbeNotAttached", ALIVE, "", &[ATTACHED]),
+    Case {
+        changed: &BROKEN,
+        at_minute: 60,
+        expected: Expected::Fires {
+            metric: WATCHING,
+            with: ("resource", "pods"),
+            labels: &["job", "node", "instance", "resource"],
+        },
+        ..quiet(
+            "GracewatchApiWatchDown",
+            ALIVE,
+            "with a watch that broke",
+            &[WATCHING],
+        )
+    },
+    quiet("GracewatchApiWatchDown", ALIVE, "", &[WATCHING]),
+    Case {
+        severity: "info",
+        beside: &[(
+            "gracewatch_decode_errors_total{job=\"gracewatch\",instance=\"10.0.0.1:8637\",node=\"node-1\",reason=\"short\"}",
+            "_x30 1x60",
+        )],
+        whole: Some(&[("instance", "10.0.0.1:8637"), ("node", "node-1")]),
+        expected: Expected::Fires {
+            metric: "",
+            with: ("", ""),
+            labels: AGENT,
+        },
+        ..quiet(
+            "GracewatchInternalErrors",
+            ALIVE,
+            "with a record that was too short",
+            &[LOST],
+        )
+    },
+    quiet("GracewatchInternalErrors", ALIVE, "", &[LOST]),
 ];

@@ -2,6 +2,7 @@
 //! every query of every dashboard and every rule is put to it.
 
 mod boards;
+mod json;
 mod prometheus;
 mod rules;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
+use super::json::{is, list, text};
 use super::prometheus::Prometheus;
 use crate::check::Check;
 
@@ -74,131 +75,113 @@ pub(super) fn ask(
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     for entry in entries {
         let board: Value = serde_json::from_str(&fs::read_to_string(entry?.path())?)?;
-        let uid = board["uid"].as_str().unwrap_or_default().to_owned();
-        ask_variables(prometheus, &board, &uid, all_ran, check)?;
+        let mut asking = Asking {
+            prometheus,
+            uid: text(&board, "uid"),
+            all_ran,
+            check,
+        };
+        asking.variables(&board)?;
         let mut of_board = BTreeMap::new();
-        for panel in board["panels"].as_array().into_iter().flatten() {
-            if let Some(queries) = panel["targets"].as_array() {
-                let asked = ask_panel(prometheus, &uid, panel, queries, all_ran, check)?;
-                of_board.insert(panel["id"].to_string(), asked);
-            }
+        for panel in list(&board, "panels") {
+            let id = panel.get("id").map(Value::to_string).unwrap_or_default();
+            of_board.insert(id, asking.panel(panel)?);
         }
-        answers.insert(uid, json!(of_board));
+        answers.insert(text(&board, "uid").to_owned(), json!(of_board));
     }
     check.that("there are dashboards", !answers.is_empty());
     Ok(Value::Object(answers))
 }
 
-fn ask_variables(
-    prometheus: &Prometheus,
-    board: &Value,
-    uid: &str,
+/// One dashboard that is asked for.
+struct Asking<'a> {
+    prometheus: &'a Prometheus,
+    uid: &'a str,
     all_ran: bool,
-    check: &mut Check,
-) -> Result<()> {
-    for variable in board["templating"]["list"].as_array().into_iter().flatten() {
-        let query = variable["query"]["query"].as_str();
-        let query = query.and_then(|query| query.strip_prefix("label_values(")?.strip_suffix(')'));
-        let Some((selector, label)) = query.and_then(|query| query.rsplit_once(", ")) else {
-            continue;
-        };
-        let values = prometheus.label_values(&fill(selector), label)?;
-        // One cluster alone needs no name.
-        if all_ran && label != "cluster" {
-            let what = format!("{uid}: the variable {label} has values");
-            check.that(what, !values.is_empty());
-        }
-    }
-    Ok(())
+    check: &'a mut Check,
 }
 
-fn ask_panel(
-    prometheus: &Prometheus,
-    uid: &str,
-    panel: &Value,
-    queries: &[Value],
-    all_ran: bool,
-    check: &mut Check,
-) -> Result<Vec<Value>> {
-    let title = panel["title"].as_str().unwrap_or_default();
-    let mut answers = Vec::new();
-    for query in queries {
-        let expr = fill(query["expr"].as_str().unwrap_or_default());
-        let what = format!(
-            "{uid}: {title} ({})",
-            query["refId"].as_str().unwrap_or_default()
-        );
-        let asked = if query["instant"] == true {
-            prometheus.instant(&expr)
-        } else {
-            prometheus.range(&expr, STEP)
-        };
-        let series = match asked {
-            Ok(series) => series,
-            Err(error) => {
-                check.same(what, format!("{error:#}").as_str(), "an answer");
+impl Asking<'_> {
+    /// The values to choose from.
+    fn variables(&mut self, board: &Value) -> Result<()> {
+        let variables = board.get("templating").map(|all| list(all, "list"));
+        for variable in variables.unwrap_or_default() {
+            let query = text(variable, "definition");
+            let inner = query
+                .strip_prefix("label_values(")
+                .and_then(|inner| inner.strip_suffix(')'));
+            let Some((selector, label)) = inner.and_then(|inner| inner.rsplit_once(", ")) else {
                 continue;
-            }
-        };
-        if all_ran {
-            judge(
-                prometheus,
-                uid,
-                title,
-                &expr,
-                &what,
-                series.is_empty(),
-                check,
-            )?;
-            if query["exemplar"] == true {
-                check.that(
-                    format!("{what} has exemplars"),
-                    !prometheus.exemplars(&expr)?.is_empty(),
-                );
+            };
+            let values = self.prometheus.label_values(&fill(selector), label)?;
+            // One cluster alone needs no name.
+            if self.all_ran && label != "cluster" {
+                let what = format!("{}: the variable {label} has values", self.uid);
+                self.check.that(what, !values.is_empty());
             }
         }
-        answers.push(json!({ "refId": query["refId"], "series": series }));
+        Ok(())
     }
-    Ok(answers)
-}
 
-/// Not empty, or rightly so: then what it counts is there.
-fn judge(
-    prometheus: &Prometheus,
-    uid: &str,
-    title: &str,
-    expr: &str,
-    what: &str,
-    is_empty: bool,
-    check: &mut Check,
-) -> Result<()> {
-    if !is_empty {
-        check.that(format!("{what} has an answer"), true);
-        return Ok(());
-    }
-    let mut absent = Vec::new();
-    for name in metrics(expr) {
-        let there = !prometheus
-            .instant(&format!("count(last_over_time({name}[1h]))"))?
-            .is_empty();
-        if !there {
-            absent.push(name);
+    fn panel(&mut self, panel: &Value) -> Result<Vec<Value>> {
+        let title = text(panel, "title");
+        let mut answers = Vec::new();
+        for query in list(panel, "targets") {
+            let expr = fill(text(query, "expr"));
+            let name = text(query, "refId");
+            let what = format!("{}: {title} ({name})", self.uid);
+            let asked = if is(query, "instant") {
+                self.prometheus.instant(&expr)
+            } else {
+                self.prometheus.range(&expr, STEP)
+            };
+            match asked {
+                Err(error) => self
+                    .check
+                    .same(what, format!("{error:#}"), "an answer".to_owned()),
+                Ok(series) => {
+                    if self.all_ran {
+                        self.judge(title, &expr, &what, series.is_empty())?;
+                    }
+                    if self.all_ran && is(query, "exemplar") {
+                        let found = self.prometheus.exemplars(&expr)?;
+                        self.check
+                            .that(format!("{what} has exemplars"), !found.is_empty());
+                    }
+                    answers.push(json!({ "refId": name, "series": series }));
+                }
+            }
         }
+        Ok(answers)
     }
-    let excused = |name: &&str| RIGHTLY_ABSENT.iter().any(|(absent, _)| absent == name);
-    let is_listed = RIGHTLY_EMPTY
-        .iter()
-        .any(|(board, panel, _)| *board == uid && *panel == title);
-    let rightly = absent.iter().all(excused) && (is_listed || !absent.is_empty());
-    check.same(
-        format!("{what} has an answer"),
-        format!("none; absent: {absent:?}").as_str(),
-        if rightly { "none, rightly" } else { "one" },
-    );
-    if rightly && let Some(row) = check.0.last_mut() {
-        row.holds = true;
+
+    /// Not empty, or rightly so: then what it counts is there.
+    fn judge(&mut self, title: &str, expr: &str, what: &str, is_empty: bool) -> Result<()> {
+        let what = format!("{what} has an answer, or rightly none");
+        if !is_empty {
+            self.check.that(what, true);
+            return Ok(());
+        }
+        let mut absent = Vec::new();
+        for name in metrics(expr) {
+            let there = format!("count(last_over_time({name}[1h]))");
+            if self.prometheus.instant(&there)?.is_empty() {
+                absent.push(name);
+            }
+        }
+        let excused = |name: &&str| RIGHTLY_ABSENT.iter().any(|(known, _)| known == name);
+        let is_listed = RIGHTLY_EMPTY
+            .iter()
+            .any(|(board, panel, _)| *board == self.uid && *panel == title);
+        let rightly = absent.iter().all(excused) && (is_listed || !absent.is_empty());
+        if rightly {
+            self.check.that(what, true);
+        } else {
+            let got = format!("none; absent: {}", absent.join(", "));
+            self.check.same(what, got, "an answer".to_owned());
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The names of the metrics in a query: what stands before a selector.

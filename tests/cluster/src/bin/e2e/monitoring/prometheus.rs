@@ -9,6 +9,7 @@ use gracewatch_cluster::cluster::Cluster;
 use gracewatch_cluster::daemon::Daemon;
 use serde_json::Value;
 
+use super::json::{list, text};
 use crate::Args;
 use crate::place::Place;
 
@@ -67,19 +68,20 @@ impl Prometheus {
     /// Its time now.
     pub(super) fn now(&self) -> Result<f64> {
         let answer = self.get("query", &[("query", "time()")])?;
-        let time = answer["result"][1].as_str().unwrap_or_default();
-        time.parse().context("Prometheus tells no time")
+        let time = answer.pointer("/result/1").and_then(Value::as_str);
+        let time = time.and_then(|time| time.parse().ok());
+        time.context("Prometheus tells no time")
     }
 
     /// The answer to a query at this moment: its series.
     pub(super) fn instant(&self, expr: &str) -> Result<Vec<Value>> {
-        series(self.get("query", &[("query", expr)])?)
+        Ok(series(&self.get("query", &[("query", expr)])?))
     }
 
     /// The answer to a query over the whole run.
     pub(super) fn range(&self, expr: &str, step: &str) -> Result<Vec<Value>> {
         let (from, to) = (self.began.to_string(), self.now()?.to_string());
-        series(self.get(
+        let answer = self.get(
             "query_range",
             &[
                 ("query", expr),
@@ -87,7 +89,8 @@ impl Prometheus {
                 ("end", &to),
                 ("step", step),
             ],
-        )?)
+        )?;
+        Ok(series(&answer))
     }
 
     /// The exemplars of what a query selects.
@@ -109,14 +112,15 @@ impl Prometheus {
     /// The groups of rules, with how they fared.
     pub(super) fn rules(&self) -> Result<Vec<Value>> {
         let answer = self.get("rules", &[])?;
-        Ok(answer["groups"].as_array().cloned().unwrap_or_default())
+        Ok(list(&answer, "groups").to_vec())
     }
 
     /// The page of metrics of an agent, as it stands.
     pub(super) fn page(&self) -> Result<String> {
         let answer = self.get("targets", &[("state", "active")])?;
-        let url = answer["activeTargets"][0]["scrapeUrl"].as_str();
-        let url = url.context("Prometheus knows no agent")?;
+        let target = list(&answer, "activeTargets").first();
+        let target = target.context("Prometheus knows no agent")?;
+        let url = text(target, "scrapeUrl");
         let mut response = self.http.get(url).call().context(url.to_owned())?;
         Ok(response.body_mut().read_to_string()?)
     }
@@ -133,28 +137,28 @@ impl Prometheus {
             request = request.query(name, value);
         }
         let mut response = request.call().context(url)?;
-        let text = response
+        let said = response
             .body_mut()
             .with_config()
             .limit(1 << 28)
             .read_to_string()?;
-        let mut answer: Value = serde_json::from_str(&text)
-            .with_context(|| format!("Prometheus says no JSON: {text}"))?;
+        let mut answer: Value = serde_json::from_str(&said)
+            .with_context(|| format!("Prometheus says no JSON: {said}"))?;
         ensure!(
-            answer["status"] == "success",
+            text(&answer, "status") == "success",
             "Prometheus refuses {query:?}: {}",
-            answer["error"]
+            text(&answer, "error")
         );
-        Ok(answer["data"].take())
+        Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
     }
 }
 
 /// The series of an answer; a number alone is one.
-fn series(answer: Value) -> Result<Vec<Value>> {
-    match answer["result"].as_array() {
-        Some(_) if answer["resultType"] == "scalar" => Ok(vec![answer]),
-        Some(series) => Ok(series.clone()),
-        None => anyhow::bail!("an answer without a result: {answer}"),
+fn series(answer: &Value) -> Vec<Value> {
+    if text(answer, "resultType") == "scalar" {
+        vec![answer.clone()]
+    } else {
+        list(answer, "result").to_vec()
     }
 }
 

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
+use super::json::{list, text};
 use super::prometheus::Prometheus;
 use crate::check::Check;
 
@@ -24,15 +25,14 @@ const NOT_SEEN: [&str; 6] = [
 pub(super) fn ask(prometheus: &Prometheus, all_ran: bool, check: &mut Check) -> Result<()> {
     let mut rules = 0;
     for group in prometheus.rules()? {
-        for rule in group["rules"].as_array().into_iter().flatten() {
+        for rule in list(&group, "rules") {
             rules += 1;
-            let name = rule["name"].as_str().unwrap_or_default();
-            let error = rule["lastError"].as_str().unwrap_or_default();
-            if rule["health"] == "err" || !error.is_empty() {
+            let (name, error) = (text(rule, "name"), text(rule, "lastError"));
+            if text(rule, "health") == "err" || !error.is_empty() {
                 check.same(format!("rule {name}"), error, "");
             }
             // Evaluated or not yet: the query itself must be one.
-            prometheus.instant(rule["query"].as_str().unwrap_or_default())?;
+            prometheus.instant(text(rule, "query"))?;
             if all_ran {
                 judge(prometheus, rule, name, check)?;
             }
@@ -43,13 +43,13 @@ pub(super) fn ask(prometheus: &Prometheus, all_ran: bool, check: &mut Check) -> 
 }
 
 fn judge(prometheus: &Prometheus, rule: &Value, name: &str, check: &mut Check) -> Result<()> {
-    if rule["type"] == "recording" {
+    if text(rule, "type") == "recording" {
         check.that(
             format!("{name} has series"),
             !prometheus.instant(name)?.is_empty(),
         );
     }
-    let state = rule["state"].as_str().unwrap_or_default();
+    let state = text(rule, "state");
     if SEEN.contains(&name) {
         check.that(format!("{name} is seen"), state != "inactive");
     }
