@@ -8,13 +8,13 @@ mod show;
 mod tests;
 mod verdict;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
 use self::facts::Facts;
-use self::verdict::Verdict;
+use self::verdict::{Check, Verdict};
+use crate::cli::config::{DEFAULT_PATH, Source};
 use crate::kubernetes::{Access, KubernetesArgs, Survey};
 use crate::{kubernetes, terminal};
 
@@ -38,12 +38,13 @@ pub struct Args {
 ///
 /// # Errors
 /// If the agent cannot run here: a sentence that names what failed.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args, source: Option<&Source>) -> anyhow::Result<()> {
     let access = args.kubernetes.access()?;
     let facts = Facts::gather(args.cgroup_root.as_deref(), !args.no_load);
     let mut checks = verdict::judge(&facts);
     let survey = access.as_ref().map(survey).transpose()?;
     checks.extend(api::judge(survey.as_ref()));
+    checks.push(configuration(source));
     let failed: Vec<_> = checks
         .iter()
         .filter(|check| check.verdict == Verdict::Fail)
@@ -54,10 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         show::text(&checks, &terminal::style_of_stdout())
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .context("cannot write to standard output")?;
+    terminal::print(text.as_bytes())?;
     if !failed.is_empty() {
         bail!(
             "the agent cannot run here, because of: {}",
@@ -65,6 +63,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What is wrong with the configuration has ended this command before.
+fn configuration(source: Option<&Source>) -> Check {
+    let found = match source {
+        None => format!("no file; {DEFAULT_PATH} is not there"),
+        Some(Source { path, keys }) if keys.is_empty() => {
+            format!("{} sets nothing", path.display())
+        }
+        Some(Source { path, keys }) => format!("{} sets {}", path.display(), keys.join(", ")),
+    };
+    verdict::ok("configuration", found)
 }
 
 fn survey(access: &Access) -> anyhow::Result<Survey> {

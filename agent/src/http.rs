@@ -26,6 +26,10 @@ pub use self::server::Server;
 /// Reports of each kind that one answer holds, unless asked for fewer.
 const LIMIT: usize = 100;
 
+/// The form of the answer of `/api/v1/terminations`. It grows when a client that knows the one before would misread it, not
+/// for what is only added.
+pub const API_VERSION: u32 = 1;
+
 /// What the server shows.
 #[derive(Debug)]
 pub struct Shown {
@@ -80,15 +84,27 @@ fn answer(missing: Option<String>, well: &str) -> (StatusCode, String) {
 #[derive(Deserialize)]
 struct Wanted {
     limit: Option<usize>,
+    /// `finished_in_all` of the answer before: only what finished after it.
+    since: Option<u64>,
     #[serde(flatten)]
     filter: Filter,
 }
 
 #[derive(Serialize)]
 struct Terminations<'a> {
+    version: u32,
+    agent: Agent,
     clock: Clock,
+    finished_in_all: u64,
     open: Vec<&'a Report>,
     finished: Vec<&'a Report>,
+}
+
+/// Who answers. Another `began_at` is another run, whose numbers begin anew.
+#[derive(Serialize)]
+struct Agent {
+    version: &'static str,
+    began_at: Timestamp,
 }
 
 /// Times in reports are nanoseconds of the node's boot clock; add `wall_at_boot` for nanoseconds since 1970.
@@ -100,12 +116,19 @@ struct Clock {
 
 async fn terminations(State(shown): State<Arc<Shown>>, Query(wanted): Query<Wanted>) -> Response {
     let limit = wanted.limit.unwrap_or(LIMIT);
-    let snapshot = shown.recent.snapshot(&wanted.filter, limit);
+    let since = wanted.since.unwrap_or(0);
+    let snapshot = shown.recent.snapshot_since(&wanted.filter, limit, since);
     Json(Terminations {
+        version: API_VERSION,
+        agent: Agent {
+            version: env!("CARGO_PKG_VERSION"),
+            began_at: snapshot.began_at,
+        },
         clock: Clock {
             now: clock::now(),
             wall_at_boot: clock::wall_at_boot(),
         },
+        finished_in_all: snapshot.finished_in_all,
         open: snapshot.open.iter().map(AsRef::as_ref).collect(),
         finished: snapshot.finished.iter().map(AsRef::as_ref).collect(),
     })

@@ -3,7 +3,7 @@
 //!
 //! # Layout, along the way of the data
 //!
-//! * [`cli`]: the command line. [`subjects`]: what is to be watched. [`failure`]: what ends a run.
+//! * [`cli`]: the command line, its configuration file, its manual. [`subjects`]: what is to be watched. [`failure`]: what ends a run.
 //! * [`probes`]: loads and attaches the kernel side and reads its ring buffer.
 //! * [`cgroups`], [`processes`], [`clock`]: the other sources of facts.
 //! * [`kubernetes`]: pods and what the kubelet says of them in, Events on pods out.
@@ -13,14 +13,17 @@
 //! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`]: what is made of all that is said.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
 //! * [`timeline`]: a report as a person reads it. [`watch`]: shows them live. [`terminal`]: what they are drawn on.
+//! * [`client`]: asks a running agent. [`explain`]: one termination, fact by fact.
 //! * [`check`]: whether this machine can be measured.
 #![forbid(unsafe_code)]
 
 pub mod cgroups;
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod driver;
+pub mod explain;
 pub mod failure;
 pub mod http;
 pub mod journal;

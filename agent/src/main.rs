@@ -4,13 +4,14 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use gracewatch::cli::Cli;
 use gracewatch::failure;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.execute() {
+    let ended = Cli::of_process()
+        .map_err(anyhow::Error::from)
+        .and_then(Cli::execute);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do where even standard error is gone.

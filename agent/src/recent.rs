@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::output::Output;
 use agent_core::report::Report;
+use agent_core::time::Timestamp;
 use serde::Deserialize;
+
+use crate::clock;
 
 /// Finished reports that are kept: some hundred bytes to some kilobytes each.
 const FINISHED_MAX: usize = 200;
@@ -16,10 +19,24 @@ const OPEN_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Recent(Mutex<Reports>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Reports {
     open: BTreeMap<u64, Arc<Report>>,
     finished: VecDeque<Arc<Report>>,
+    /// Those that are not kept any more, too.
+    finished_in_all: u64,
+    began_at: Timestamp,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            finished: VecDeque::new(),
+            finished_in_all: 0,
+            began_at: clock::now(),
+        }
+    }
 }
 
 /// What there is at one moment, each newest first.
@@ -29,6 +46,10 @@ pub struct Snapshot {
     pub open: Vec<Arc<Report>>,
     /// Finished ones.
     pub finished: Vec<Arc<Report>>,
+    /// How many have finished since it began, wanted or not: where to go on from, see [`Recent::snapshot_since`].
+    pub finished_in_all: u64,
+    /// When it began to count; another time is another run of the agent, whose numbers begin anew.
+    pub began_at: Timestamp,
 }
 
 /// Which terminations are wanted: those that agree in everything that is given.
@@ -91,6 +112,7 @@ impl Recent {
                     reports.finished.pop_back();
                 }
                 reports.finished.push_front(Arc::new(Report::clone(report)));
+                reports.finished_in_all += 1;
             }
             Output::Withdrawn { id, .. } => {
                 self.reports().open.remove(id);
@@ -104,7 +126,14 @@ impl Recent {
 
     /// At the most `limit` of each.
     pub fn snapshot(&self, filter: &Filter, limit: usize) -> Snapshot {
+        self.snapshot_since(filter, limit, 0)
+    }
+
+    /// The same without the first `since` that finished: what an earlier snapshot has told of, or was too late for.
+    pub fn snapshot_since(&self, filter: &Filter, limit: usize, since: u64) -> Snapshot {
         let reports = self.reports();
+        let later = reports.finished_in_all.saturating_sub(since);
+        let later = usize::try_from(later).unwrap_or(usize::MAX);
         let wanted = |report: &&Arc<Report>| filter.lets_pass(report);
         Snapshot {
             open: reports
@@ -118,10 +147,13 @@ impl Recent {
             finished: reports
                 .finished
                 .iter()
+                .take(later)
                 .filter(wanted)
                 .take(limit)
                 .map(Arc::clone)
                 .collect(),
+            finished_in_all: reports.finished_in_all,
+            began_at: reports.began_at,
         }
     }
 
@@ -169,6 +201,31 @@ mod tests {
         assert_eq!(found(&[("container", "app"), ("workload", "web")]), [3, 2]);
         assert_eq!(found(&[("workload", "Deployment/web")]), [3, 2]);
         assert_eq!(found(&[("container", "3f9c2a1b7d04")]), [1]);
+    }
+
+    #[test]
+    fn who_goes_on_from_a_snapshot_gets_the_rest() {
+        let recent = Recent::default();
+        let finish = |id: u64| {
+            let mut report = sample::report(Outcome::Graceful);
+            report.id = id;
+            recent.record(&Output::Finished(Box::new(report)));
+        };
+        let later = |since| {
+            let snapshot = recent.snapshot_since(&Filter::default(), 1000, since);
+            let ids: Vec<_> = snapshot.finished.iter().map(|report| report.id).collect();
+            (ids, snapshot.finished_in_all)
+        };
+        // They finish in another order than they began.
+        (0..3).rev().for_each(finish);
+        assert_eq!(later(0), (vec![0, 1, 2], 3));
+        finish(7);
+        assert_eq!(later(3), (vec![7], 4));
+        assert_eq!(later(4), (vec![], 4));
+        assert_eq!(later(99), (vec![], 4));
+        (100..400).for_each(finish);
+        let (ids, in_all) = later(4);
+        assert_eq!((ids.len(), in_all), (FINISHED_MAX, 304));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::failure::UsageError;
 use crate::metrics::exposition::Format;
 use crate::metrics::{Metrics, Retention};
-use crate::terminal::style_of_stdout;
+use crate::terminal::{self, style_of_stdout};
 use crate::timeline;
 
 /// Longest line that is read: an input holds some thousand processes at the most.
@@ -46,20 +46,29 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let read = replay(BufReader::new(file), |output, now| {
         metrics.record(output, now);
         if let Output::Finished(report) = output {
-            if args.json {
-                serde_json::to_writer(&mut out, report)?;
-                writeln!(out)?;
+            let text = if args.json {
+                serde_json::to_string(report)?
             } else {
-                writeln!(out, "{}", timeline::render(report, &style))?;
-            }
+                timeline::render(report, &style)
+            };
+            writeln!(out, "{text}")?;
         }
         Ok(())
     });
-    if args.metrics {
-        out.write_all(&metrics.encode(Format::Text)?)?;
+    drop(out);
+    if read.as_ref().is_err_and(has_no_reader) {
+        return Ok(());
     }
-    out.flush()?;
+    if args.metrics {
+        terminal::print(&metrics.encode(Format::Text)?)?;
+    }
     read.with_context(|| format!("journal {name}"))
+}
+
+/// Whether whoever read standard output has seen enough.
+fn has_no_reader(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Feeds a journal to a fresh engine and hands out everything that it says.

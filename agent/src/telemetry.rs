@@ -1,16 +1,17 @@
 //! The agent's own log: lines of text for people or JSON for machines, on standard error.
 
-use std::io::IsTerminal as _;
-
 use anyhow::Context as _;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::terminal;
+
 /// How the agent logs.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = "Log")]
+#[group(skip)]
 pub struct Args {
     /// How a line of the log (on standard error) looks
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "GRACEWATCH_LOG_FORMAT")]
@@ -50,7 +51,7 @@ pub fn init(args: Args) -> anyhow::Result<()> {
         .with_target(false);
     let set = match args.log_format {
         Format::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(terminal::colors_on_stderr())
             .finish()
             .with(filter)
             .try_init(),

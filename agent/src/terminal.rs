@@ -4,8 +4,10 @@ mod echo;
 mod style;
 pub(crate) mod text;
 
-use std::ffi::OsStr;
-use std::io::IsTerminal as _;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
 
 pub(crate) use self::echo::NoEcho;
 pub use self::style::Style;
@@ -14,16 +16,16 @@ pub(crate) use self::style::{BAD, CALM, DIM, GOOD, NORMAL, ODD, STRONG};
 /// Narrower than this nothing is drawn; the terminal then breaks the lines.
 const WIDTH_MIN: usize = 40;
 
-/// The style for standard output: its width and colours if it is a terminal, else [`Style::PLAIN`].
+/// The style for standard output: its width and colours if it is a terminal, else [`Style::PLAIN`], with colours if they are
+/// forced.
 pub fn style_of_stdout() -> Style {
-    let stdout = std::io::stdout();
+    let stdout = io::stdout();
     let width = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
-    let env = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let output = Output {
         is_terminal: stdout.is_terminal(),
         width,
-        no_color: env("NO_COLOR").is_some(),
-        is_dumb: env("TERM").is_none_or(|term| term == OsStr::new("dumb")),
+        wish: Wish::of_environment(),
+        is_dumb: is_dumb(),
         // The first that is set decides: https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
         locale: ["LC_ALL", "LC_CTYPE", "LANG"]
             .into_iter()
@@ -35,10 +37,71 @@ pub fn style_of_stdout() -> Style {
 
 /// Lines that standard output can show at once, if it is a terminal that can be drawn over and over.
 pub(crate) fn rows_of_stdout() -> Option<usize> {
-    let stdout = std::io::stdout();
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == OsStr::new("dumb"));
+    let stdout = io::stdout();
     let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
-    (stdout.is_terminal() && !is_dumb && size.ws_row > 0).then_some(usize::from(size.ws_row))
+    (stdout.is_terminal() && !is_dumb() && size.ws_row > 0).then_some(usize::from(size.ws_row))
+}
+
+/// Whether standard error takes colours.
+pub(crate) fn colors_on_stderr() -> bool {
+    Wish::of_environment().colors(io::stderr().is_terminal(), is_dumb())
+}
+
+/// Prints to standard output. A reader that has seen enough is no failure.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+/// Tells the person at the terminal something that does not belong into the output.
+pub(crate) fn remark(sentence: &str) {
+    // Nobody may be there to read it.
+    writeln!(io::stderr(), "gracewatch: {}", text::visible(sentence)).ok();
+}
+
+/// A variable that is set to something.
+fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn is_dumb() -> bool {
+    env("TERM").is_none_or(|term| term == OsStr::new("dumb"))
+}
+
+/// What the environment wishes of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// <https://no-color.org>
+    Never,
+    /// <https://bixense.com/clicolors/>
+    Always,
+    /// Where they can be seen.
+    Auto,
+}
+
+impl Wish {
+    fn of_environment() -> Self {
+        let forced = env("CLICOLOR_FORCE").filter(|value| value != OsStr::new("0"));
+        match (env("NO_COLOR"), forced) {
+            (Some(_), _) => Self::Never,
+            (None, Some(_)) => Self::Always,
+            (None, None) => Self::Auto,
+        }
+    }
+
+    const fn colors(self, is_terminal: bool, is_dumb: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Always => true,
+            Self::Auto => is_terminal && !is_dumb,
+        }
+    }
 }
 
 /// What is known of standard output.
@@ -47,16 +110,19 @@ struct Output {
     is_terminal: bool,
     /// Columns; 0 if it does not say.
     width: usize,
-    /// <https://no-color.org>
-    no_color: bool,
+    wish: Wish,
     is_dumb: bool,
     locale: Option<String>,
 }
 
 impl Output {
     fn style(&self) -> Style {
+        let colors = self.wish.colors(self.is_terminal, self.is_dumb);
         if !self.is_terminal {
-            return Style::PLAIN;
+            return Style {
+                colors,
+                ..Style::PLAIN
+            };
         }
         Style {
             width: if self.width == 0 {
@@ -64,7 +130,7 @@ impl Output {
             } else {
                 self.width.max(WIDTH_MIN)
             },
-            colors: !self.no_color && !self.is_dumb,
+            colors,
             unicode: self.shows_unicode(),
         }
     }
@@ -88,7 +154,7 @@ mod tests {
         Output {
             is_terminal: true,
             width: 120,
-            no_color: false,
+            wish: Wish::Auto,
             is_dumb: false,
             locale: Some("C.UTF-8".to_owned()),
         }
@@ -104,7 +170,7 @@ mod tests {
         assert_eq!(xterm().style(), wide);
         assert_eq!(
             Output {
-                no_color: true,
+                wish: Wish::Never,
                 ..xterm()
             }
             .style(),
@@ -134,6 +200,26 @@ mod tests {
             .style(),
             Style::PLAIN
         );
+    }
+
+    #[test]
+    fn colours_can_be_forced_into_a_pipe() {
+        let pipe = |wish| {
+            let output = Output {
+                is_terminal: false,
+                wish,
+                ..xterm()
+            };
+            output.style()
+        };
+        assert_eq!(
+            pipe(Wish::Always),
+            Style {
+                colors: true,
+                ..Style::PLAIN
+            }
+        );
+        assert_eq!(pipe(Wish::Never), Style::PLAIN);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod duration;
 mod moments;
 mod name;
 mod open;
-mod paint;
+pub(crate) mod paint;
 mod phase;
 mod row;
 mod rows;
@@ -16,7 +16,7 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 mod traffic;
-mod words;
+pub(crate) mod words;
 
 use agent_core::report::{Doubt, Outcome, Report};
 
@@ -25,9 +25,11 @@ use self::row::Row;
 use crate::terminal::text::{self, Line};
 use crate::terminal::{DIM, STRONG};
 
+pub(crate) use self::duration::configured;
 pub use self::duration::human;
 pub use self::moments::LEGEND;
 pub use self::name::name;
+pub(crate) use self::name::short_name;
 pub use self::open::render_open;
 pub(crate) use self::words::trigger;
 pub use crate::terminal::Style;
@@ -47,6 +49,15 @@ const LABEL: usize = 8;
 ///
 /// A report in progress is drawn up to the last fact that it holds.
 pub fn render(report: &Report, style: &Style) -> String {
+    let mut out = picture(report, style);
+    for fact in words::facts(report) {
+        out.push_str(&labelled(&fact, style));
+    }
+    out
+}
+
+/// The heading, the rows and the verdict of [`render`], without the facts below them.
+pub(crate) fn picture(report: &Report, style: &Style) -> String {
     let mut out = heading(report, style);
     out.push('\n');
     for line in bars(&rows::rows(report, None), style) {
@@ -59,9 +70,6 @@ pub fn render(report: &Report, style: &Style) -> String {
         strong.painted(STRONG, &line);
         out.push_str(&strong.end());
         out.push('\n');
-    }
-    for fact in words::facts(report) {
-        out.push_str(&labelled(&fact, style));
     }
     out
 }
@@ -82,7 +90,7 @@ fn heading(report: &Report, style: &Style) -> String {
     let number = format!("#{}", report.id);
     let kind = name::kind(report);
     let taken = text::width(&number) + text::width(&badge) + text::width(&total) + kind.len() + 6;
-    let name = name::short_name(report, style.width.saturating_sub(taken).max(NAME_MIN));
+    let name = short_name(report, style.width.saturating_sub(taken).max(NAME_MIN));
     let mut line = Line::new(style);
     line.painted(DIM, &number);
     line.plain("  ");

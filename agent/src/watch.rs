@@ -2,6 +2,7 @@
 
 mod lines;
 mod live;
+mod remote;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -10,13 +11,16 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use agent_core::time::Timestamp;
 use anyhow::Context as _;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::lines::{Format, Lines};
 use self::live::Live;
 use self::sink::{State, View, WatchSink};
+use crate::client::{Address, Client};
 use crate::clock;
 use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs};
 use crate::pipeline::{Pipeline, PipelineOptions};
@@ -34,6 +38,17 @@ pub struct Args {
     subjects: SubjectArgs,
     #[command(flatten)]
     kubernetes: KubernetesArgs,
+    /// Show what the agent at this address measures, of this machine or another one: without root and without probes
+    ///
+    /// HOST:PORT or a URL; an agent listens on port 8637 unless it was told another. What is measured, and whether Kubernetes
+    /// is asked, was decided where the agent runs: the options for that are refused here.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GRACEWATCH_AGENT",
+        help_heading = "Another agent"
+    )]
+    agent: Option<Address>,
     /// Print each report as one line of JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -48,6 +63,18 @@ pub struct Args {
 /// One sentence, if it cannot start or not go on.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let view = view(&args);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot make the event loop's runtime")?;
+    match args.agent {
+        Some(address) => runtime.block_on(remote::watch(Client::new(address), view)),
+        None => here(args, &runtime, view),
+    }
+}
+
+/// Measures on this machine.
+fn here(args: Args, runtime: &Runtime, view: Box<dyn View>) -> anyhow::Result<()> {
     let access = args.kubernetes.access()?;
     let options = PipelineOptions {
         config: args.subjects.config(access.is_some())?,
@@ -56,10 +83,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         journal: None,
         probe_log: false,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot make the event loop's runtime")?;
     let (kubernetes, facts) = match access {
         Some(access) => {
             // Who only looks on writes nothing into the cluster.
@@ -81,7 +104,7 @@ fn view(args: &Args) -> Box<dyn View> {
             progress: args.progress,
         }
     } else {
-        Format::Text
+        Format::Text(style_of_stdout())
     };
     if !args.json && rows_of_stdout().is_some() {
         Box::new(Live::new(io::stdout()))
@@ -108,8 +131,13 @@ async fn watch(
             ended?;
             state.borrow_mut().end(clock::now());
         }
-        error = redraw(&state) => state.borrow_mut().fail(error),
+        error = redraw(&state, clock::now) => state.borrow_mut().fail(error),
     }
+    shown(state)
+}
+
+/// Whether everything could be shown.
+fn shown(state: RefCell<State>) -> anyhow::Result<()> {
     match state.into_inner().into_failure() {
         // The reader has seen enough.
         Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -119,13 +147,13 @@ async fn watch(
 }
 
 /// Draws the open terminations again and again; ends when standard output fails.
-async fn redraw(state: &RefCell<State>) -> io::Error {
+async fn redraw(state: &RefCell<State>, now: impl Fn() -> Timestamp) -> io::Error {
     let mut ticks = interval(REDRAW);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
         let mut state = state.borrow_mut();
-        state.refresh(rows_of_stdout(), style_of_stdout(), clock::now());
+        state.refresh(rows_of_stdout(), style_of_stdout(), now());
         if let Some(error) = state.take_failure() {
             return error;
         }

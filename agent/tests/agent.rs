@@ -124,6 +124,10 @@ fn a_termination_reaches_the_scrape() {
     assert_eq!(json["finished"][0]["subject"]["name"], "nginx.service");
     assert_eq!(json["finished"][0]["outcome"], "graceful");
     assert_eq!(json["open"].as_array().unwrap().len(), 0);
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["finished_in_all"], 1);
+    let rest = get(address, "/api/v1/terminations?since=1", "*/*");
+    assert!(rest.body.contains("\"finished\":[]"), "{}", rest.body);
     let none = get(address, "/api/v1/terminations?limit=0", "*/*");
     assert!(none.body.contains("\"finished\":[]"), "{}", none.body);
     let found = |query: &str| {

@@ -30,11 +30,16 @@ struct Page {
     arguments: &'static [&'static str],
 }
 
-const PAGES: [Page; 2] = [
+const PAGES: [Page; 3] = [
     Page {
         path: "docs/metrics.md",
         program: "gracewatch",
         arguments: &["docs", "metrics"],
+    },
+    Page {
+        path: "docs/cli.md",
+        program: "gracewatch",
+        arguments: &["docs", "cli"],
     },
     Page {
         path: "docs/timeline.svg",

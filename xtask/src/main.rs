@@ -42,7 +42,7 @@ enum Command {
     Demo(demo::Args),
     /// Test everything: format, lints, probes, unit tests, this kernel, real runtimes, other kernels, a real Kubernetes, pages.
     Test(test::Args),
-    /// Write docs/metrics.md and docs/timeline.svg anew, or check them and every link.
+    /// Write docs/metrics.md, docs/cli.md and docs/timeline.svg anew, or check them and every link.
     Docs(docs::Args),
     /// Render alerts, recording rules and dashboards, check them, and test the rules with series of recorded runs.
     Mixin(mixin::Args),

@@ -39,7 +39,7 @@ pub fn human(duration: Duration) -> String {
 }
 
 /// A duration that somebody set, which is whole as a rule: `30 s`, `1.500 s`.
-pub(super) fn configured(duration: Duration) -> String {
+pub(crate) fn configured(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 && duration.as_secs() < 60 {
         format!("{} s", duration.as_secs())
     } else {

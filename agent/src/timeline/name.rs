@@ -17,7 +17,7 @@ pub fn name(report: &Report) -> String {
 }
 
 /// The same in at most so many columns: the longest parts are cut, in their middle, until it fits.
-pub(super) fn short_name(report: &Report, columns: usize) -> String {
+pub(crate) fn short_name(report: &Report, columns: usize) -> String {
     let parts = parts(report);
     let room = columns.saturating_sub(parts.len().saturating_sub(1));
     let is_pod = |position: usize| parts.len() == 1 || position == 1;

@@ -8,7 +8,7 @@ use super::row::{News, Row};
 use super::words::FactKind;
 use crate::terminal::{BAD, CALM, DIM, GOOD, NORMAL, ODD, STRONG};
 
-pub(super) const fn of_outcome(outcome: Outcome) -> anstyle::Style {
+pub(crate) const fn of_outcome(outcome: Outcome) -> anstyle::Style {
     match outcome {
         Outcome::Graceful | Outcome::Completed => GOOD.bold(),
         Outcome::InProgress => CALM.bold(),

@@ -14,8 +14,12 @@ use agent_core::report::{Outcome, SubjectKind};
 
 use crate::terminal::Style;
 
+pub(crate) use self::doubt::sentence as doubt;
 pub(super) use self::fact::{Fact, FactKind, facts};
+pub(crate) use self::fact::{identity, main_process, network, sender};
+pub(crate) use self::hook::command as hook_command;
 pub(super) use self::hook::{has_run, hook_event};
+pub(crate) use self::reason::told as reset_reason;
 pub(super) use self::traffic::counted_to_the_end;
 pub(super) use self::trigger::asked;
 pub(crate) use self::trigger::trigger;
@@ -57,7 +61,7 @@ pub(super) const fn kind(kind: SubjectKind) -> &'static str {
 }
 
 /// An exit in few words: `exit 0`, `ended by SIGKILL`.
-pub(super) fn exit_short(status: ExitStatus) -> String {
+pub(crate) fn exit_short(status: ExitStatus) -> String {
     match status {
         ExitStatus::Code(code) => format!("exit {code}"),
         ExitStatus::Signal {

@@ -6,15 +6,16 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use serde::Serialize;
 
-use super::sink::{Counts, Size, View, greeting};
+use super::sink::{Counts, Size, View};
 use crate::terminal::Style;
+use crate::terminal::text::visible;
 use crate::timeline;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// As a timeline, followed by an empty line.
-    Text,
+    Text(Style),
     /// As a line of JSON.
     Json {
         /// Also those in progress, each time something is learned of them.
@@ -52,16 +53,16 @@ impl<W: Write, R: Write> Lines<W, R> {
 }
 
 impl<W: Write, R: Write> View for Lines<W, R> {
-    fn begin(&mut self, followed: usize) -> io::Result<()> {
+    fn remark(&mut self, text: &str) -> io::Result<()> {
         // Nobody may be there to read remarks.
-        writeln!(self.remarks, "{}", greeting(followed)).ok();
+        writeln!(self.remarks, "{}", visible(text)).ok();
         Ok(())
     }
 
     fn progress(&mut self, report: &Report) -> io::Result<()> {
         match self.format {
             Format::Json { progress: true } => self.json(report),
-            Format::Json { progress: false } | Format::Text => Ok(()),
+            Format::Json { progress: false } | Format::Text(_) => Ok(()),
         }
     }
 
@@ -76,14 +77,14 @@ impl<W: Write, R: Write> View for Lines<W, R> {
                 id,
                 withdrawn: true,
             }),
-            Format::Json { progress: false } | Format::Text => Ok(()),
+            Format::Json { progress: false } | Format::Text(_) => Ok(()),
         }
     }
 
     fn finished(&mut self, report: &Report) -> io::Result<()> {
         match self.format {
-            Format::Text => {
-                self.write(format!("{}\n", timeline::render(report, &Style::PLAIN)).as_bytes())
+            Format::Text(style) => {
+                self.write(format!("{}\n", timeline::render(report, &style)).as_bytes())
             }
             Format::Json { .. } => self.json(report),
         }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
-use super::sink::{Counts, Size, View, greeting};
+use super::sink::{Counts, Size, View};
 use crate::terminal::text::Line;
 use crate::terminal::{DIM, ODD, Style, style_of_stdout};
 use crate::timeline;
@@ -59,8 +59,10 @@ impl<W: Write> Live<W> {
             .collect();
         let more = self.open.len().saturating_sub(room);
         let mut line = Line::new(style);
-        line.painted(DIM, &format!("{} followed", counts.followed));
-        line.painted(DIM, &format!(" · {} terminating", self.open.len()));
+        if let Some(followed) = counts.followed {
+            line.painted(DIM, &format!("{followed} followed · "));
+        }
+        line.painted(DIM, &format!("{} terminating", self.open.len()));
         if more > 0 {
             line.painted(DIM, &format!(" ({more} not shown)"));
         }
@@ -81,10 +83,9 @@ impl<W: Write> Live<W> {
 }
 
 impl<W: Write> View for Live<W> {
-    fn begin(&mut self, followed: usize) -> io::Result<()> {
-        let mut line = Line::new(&self.style);
-        line.plain("");
-        self.above.push_str(&line.paragraph(&greeting(followed)));
+    fn remark(&mut self, text: &str) -> io::Result<()> {
+        let line = Line::new(&self.style);
+        self.above.push_str(&line.paragraph(text));
         self.above.push('\n');
         Ok(())
     }

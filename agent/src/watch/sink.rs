@@ -13,8 +13,8 @@ use crate::vital::Vital;
 
 /// A way to show terminations.
 pub(super) trait View {
-    /// Everything that is there is followed now; so many subjects.
-    fn begin(&mut self, followed: usize) -> io::Result<()>;
+    /// Something for the person who looks on, in a sentence or two.
+    fn remark(&mut self, text: &str) -> io::Result<()>;
 
     /// Something was learned of an open termination.
     fn progress(&mut self, report: &Report) -> io::Result<()>;
@@ -39,8 +39,8 @@ pub(super) struct Size {
 /// What a view may say in a line about everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Subjects followed now.
-    pub(super) followed: usize,
+    /// Subjects followed now, if that is known.
+    pub(super) followed: Option<usize>,
     /// Finished terminations.
     pub(super) finished: u64,
     /// Records that the kernel side could not hand over.
@@ -100,7 +100,12 @@ impl State {
         }
     }
 
-    fn output(&mut self, output: &Output) {
+    pub(super) fn remark(&mut self, text: &str) {
+        let shown = self.view.remark(text);
+        self.note(shown);
+    }
+
+    pub(super) fn output(&mut self, output: &Output) {
         let shown = match output {
             Output::Progress(report) => self.view.progress(report),
             Output::Withdrawn { id, .. } => self.view.withdrawn(*id),
@@ -109,11 +114,12 @@ impl State {
                 self.view.finished(report)
             }
             Output::Tracked { added, .. } => {
-                self.counts.followed = if *added {
-                    self.counts.followed + 1
+                let followed = self.counts.followed.unwrap_or(0);
+                self.counts.followed = Some(if *added {
+                    followed + 1
                 } else {
-                    self.counts.followed.saturating_sub(1)
-                };
+                    followed.saturating_sub(1)
+                });
                 Ok(())
             }
             Output::Wish(_) | Output::Resets { .. } | Output::Dropped { .. } => Ok(()),
@@ -125,8 +131,7 @@ impl State {
         match vital {
             Vital::Scanned { .. } if !self.began => {
                 self.began = true;
-                let shown = self.view.begin(self.counts.followed);
-                self.note(shown);
+                self.remark(&greeting(self.counts.followed.unwrap_or(0)));
             }
             Vital::Counted(counts) => self.counts.lost = counts.lost.values().sum(),
             Vital::Scanned { .. }
@@ -161,7 +166,7 @@ impl Sink for WatchSink<'_> {
 }
 
 /// What is said once, when everything is followed.
-pub(super) fn greeting(followed: usize) -> String {
+fn greeting(followed: usize) -> String {
     let what = match followed {
         0 => "Nothing is running yet that could be followed; what starts is followed at once."
             .to_owned(),

@@ -38,7 +38,7 @@ fn open() -> agent_core::report::Report {
 }
 
 const COUNTS: Counts = Counts {
-    followed: 7,
+    followed: Some(7),
     finished: 0,
     lost: 0,
 };
@@ -58,7 +58,7 @@ fn json_has_a_line_for_each_report() {
         remarks.clone(),
         Format::Json { progress: false },
     );
-    lines.begin(3).unwrap();
+    lines.remark("Following 3.").unwrap();
     lines.progress(&open()).unwrap();
     lines.finished(&sample::seed()).unwrap();
     let text = reports.take();
@@ -82,7 +82,11 @@ fn json_tells_progress_on_request() {
 #[test]
 fn text_has_a_timeline_for_each_report() {
     let reports = Paper::default();
-    let mut lines = Lines::new(reports.clone(), Paper::default(), Format::Text);
+    let mut lines = Lines::new(
+        reports.clone(),
+        Paper::default(),
+        Format::Text(Style::PLAIN),
+    );
     lines.progress(&open()).unwrap();
     lines.finished(&sample::seed()).unwrap();
     assert_eq!(reports.take(), format!("{}\n", timeline_of_seed()));

@@ -3,7 +3,7 @@
 use agent_core::report::Doubt;
 
 /// Why a verdict is not certain, in one sentence.
-pub(super) const fn sentence(doubt: Doubt) -> &'static str {
+pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
     match doubt {
         Doubt::RecordsLost => {
             "Records were lost while it was being terminated: facts may be missing."

@@ -71,6 +71,32 @@ pub(in crate::timeline) fn facts(report: &Report) -> Vec<Fact> {
     facts
 }
 
+/// Whose the report is: label and text of each.
+pub(crate) fn identity(report: &Report) -> Vec<(String, String)> {
+    let subject = &report.subject;
+    let container = subject.container_id.as_ref();
+    [
+        pod(report),
+        Some(fact(
+            FactKind::Fact,
+            "kind",
+            super::kind(subject.kind).to_owned(),
+        )),
+        container.map(|id| fact(FactKind::Fact, "id", id.clone())),
+        Some(fact(FactKind::Fact, "cgroup", subject.path.clone())),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|fact| (fact.label, fact.text))
+    .collect()
+}
+
+/// What was measured of its connections: label and text of each.
+pub(crate) fn network(report: &Report) -> Vec<(String, String)> {
+    let facts = traffic::facts(report).into_iter();
+    facts.map(|fact| (fact.label, fact.text)).collect()
+}
+
 /// All of the names that the heading may have cut.
 fn pod(report: &Report) -> Option<Fact> {
     let text = match (&report.pod, &report.subject.pod_uid) {
@@ -95,7 +121,7 @@ fn pod(report: &Report) -> Option<Fact> {
     Some(fact(FactKind::Fact, "pod", text))
 }
 
-fn main_process(main: &MainProcess) -> String {
+pub(crate) fn main_process(main: &MainProcess) -> String {
     let place = match (main.ns_level, main.ns_tgid) {
         (0, _) => String::new(),
         (_, 1) => ", PID 1 of its namespace".to_owned(),
@@ -169,7 +195,7 @@ fn kill(report: &Report) -> Option<Fact> {
     ))
 }
 
-fn sender(sender: &Sender) -> String {
+pub(crate) fn sender(sender: &Sender) -> String {
     if sender.kernel {
         return "from the kernel".to_owned();
     }

@@ -3,7 +3,7 @@
 use agent_core::report::{Hook, HookFailure, HookKind, HookMethod};
 
 use super::exit_short;
-use super::fact::command;
+use super::fact;
 
 /// Whether there was a run of it. One that could not be executed or that nobody saw begin had none.
 pub(in crate::timeline) const fn has_run(hook: &Hook) -> bool {
@@ -30,17 +30,22 @@ pub(in crate::timeline) fn hook_event(hook: &Hook) -> String {
 
 /// What it was, who it was, how it ended.
 pub(super) fn described(hook: &Hook) -> String {
-    let what = match hook.kind {
-        HookKind::Exec => command(&hook.argv, "?"),
-        // Their first word is the kind.
-        HookKind::HttpGet | HookKind::Sleep | HookKind::TcpSocket => hook.argv.join(" "),
-    };
+    let what = command(hook);
     let pid = hook.tgid.map(|tgid| format!("pid {}", tgid.0));
     let late = hook
         .running_at_stop_signal
         .then(|| "still running at the stop signal".to_owned());
     let facts: Vec<_> = [pid, Some(end(hook)), late].into_iter().flatten().collect();
     format!("{what} · {}", facts.join(", "))
+}
+
+/// What it was to do: its command line, or the request, or the pause.
+pub(crate) fn command(hook: &Hook) -> String {
+    match hook.kind {
+        HookKind::Exec => fact::command(&hook.argv, "?"),
+        // Their first word is the kind.
+        HookKind::HttpGet | HookKind::Sleep | HookKind::TcpSocket => hook.argv.join(" "),
+    }
 }
 
 fn end(hook: &Hook) -> String {

@@ -1,11 +1,19 @@
 //! The kernel's reasons for a reset, in words.
 
+/// A reason with its meaning, where it has one: `closed while data was unread (tcp_abort_on_close)`.
+pub(crate) fn told(reason: &str) -> String {
+    match gloss(reason) {
+        Some(gloss) => format!("{gloss} ({reason})"),
+        None => reason.to_owned(),
+    }
+}
+
 /// What a reason means to whoever runs the program; none for one that says nothing in itself or is not known here.
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/include/net/rstreason.h>. `tcp_state` is of all that is disconnected at once:
 /// `tcp_disconnect` in <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp.c>. `tcp_flags` is that of a packet that nothing
 /// but the listener takes: `tcp_rcv_state_process` in <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>.
-pub(super) fn gloss(reason: &str) -> Option<&'static str> {
+fn gloss(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "no_socket" => "nothing listens there, or the connection is no more",
         "tcp_abort_on_close" => "closed while data was unread",

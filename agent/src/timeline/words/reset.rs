@@ -2,7 +2,7 @@
 
 use agent_core::connection::{Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope};
 
-use super::reason::gloss;
+use super::reason::told;
 use super::traffic::counted;
 use crate::timeline::moments::Sign;
 
@@ -35,10 +35,10 @@ impl Kind<'_> {
             (Direction::Sent, Mode::Passive) => (Sign::Sent, "sent in answer to a packet"),
             (Direction::Sent, Mode::Unknown) => (Sign::Sent, "sent"),
         };
-        let reason = class.reason.as_ref().map(|name| match gloss(name) {
-            Some(gloss) => format!(": {gloss} ({name})"),
-            None => format!(": {name}"),
-        });
+        let reason = class
+            .reason
+            .as_ref()
+            .map(|name| format!(": {}", told(name)));
         let of_pod = match class.scope {
             Scope::Container => "",
             Scope::Pod => " · by its pod, of which container is not known",
@@ -111,8 +111,8 @@ pub(super) fn texts(connections: &Connections) -> Vec<String> {
         return vec![format!("no connection was reset{before}")];
     }
     let total: u64 = kinds.iter().map(Kind::count).sum();
-    let (told, rest) = kinds.split_at(kinds.len().min(KINDS_MAX));
-    let mut texts: Vec<_> = told.iter().map(Kind::text).collect();
+    let (shown, rest) = kinds.split_at(kinds.len().min(KINDS_MAX));
+    let mut texts: Vec<_> = shown.iter().map(Kind::text).collect();
     if !rest.is_empty() {
         let count = rest.iter().map(Kind::count).sum::<u64>();
         texts.push(format!("{count} of {} other kinds", rest.len()));
