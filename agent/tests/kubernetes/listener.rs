@@ -209,8 +209,8 @@ pub fn slice(name: &str, node: &str, pod: &str, state: EndpointState) -> Value {
 
 /// An Event of a kubelet on the pod `a`, of now.
 pub fn killing(name: &str, node: &str, message: &str) -> Value {
-    let now = k8s_openapi::jiff::Timestamp::now();
-    let second = k8s_openapi::jiff::Timestamp::from_second(now.as_second()).unwrap();
+    let now = jiff::Timestamp::now();
+    let second = jiff::Timestamp::from_second(now.as_second()).unwrap();
     json!({
         "kind": "Event",
         "apiVersion": "v1",

@@ -83,7 +83,7 @@ fn what_is_heard_has_a_bound_and_is_still_not_told_twice() {
         one.last_timestamp = None;
         let second = WALL_AT_BOOT / 1_000_000_000 + 600 + number as u64;
         one.event_time = serde_json::from_value(json!(
-            k8s_openapi::jiff::Timestamp::from_second(second.cast_signed())
+            jiff::Timestamp::from_second(second.cast_signed())
                 .unwrap()
                 .to_string()
         ))
