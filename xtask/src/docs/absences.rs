@@ -6,7 +6,7 @@ use super::files;
 use crate::cache;
 
 /// Libraries, and the one part of the agent that knows each.
-const CONFINED: [(&str, &str); 8] = [
+const CONFINED: [(&str, &str); 9] = [
     ("aya", "agent/src/probes"),
     ("aya_log", "agent/src/probes"),
     ("axum", "agent/src/http"),
@@ -14,6 +14,7 @@ const CONFINED: [(&str, &str); 8] = [
     ("hyper_util", "agent/src/http"),
     ("k8s_openapi", "agent/src/kubernetes"),
     ("kube", "agent/src/kubernetes"),
+    ("maud", "agent/src/http"),
     ("prometheus_client", "agent/src/metrics"),
 ];
 
