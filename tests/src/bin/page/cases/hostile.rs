@@ -14,11 +14,11 @@ const CGROUP: &str = "<svg onload=\"document.title='broken'\">&lt;b&gt;'\"\u{202
 
 fn hostile_names(stage: &Stage) -> Result<()> {
     let folder = stage.toolbox.folder();
-    let of_pod = [("gracewatch-e2e-ignored", NAMESPACE), ("ignored", POD)];
+    let of_pod = [("gracewatch-e2e-seed", NAMESPACE), ("seed", POD)];
     let cgroup = format!("/rig/{CGROUP}");
     let of_cgroup = [("/rig/handler", cgroup.as_str())];
     let journals = [
-        renamed(&stage.recordings, "k8s_ignored", &of_pod, folder)?,
+        renamed(&stage.recordings, "k8s_seed", &of_pod, folder)?,
         renamed(&stage.recordings, "handler", &of_cgroup, folder)?,
     ];
     let served = Served::start(&journals)?;

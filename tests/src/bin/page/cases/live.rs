@@ -28,7 +28,7 @@ fn live(stage: &Stage) -> Result<()> {
     let folder = Folder::new("page")?;
     let glob = format!("{}/*", folder.path());
     let log = stage.toolbox.folder().join("page.agent");
-    let subjects = stage.toolbox.folder().join("page.subjects");
+    let subjects = stage.toolbox.folder().join("page.subjects.json");
     std::fs::write(
         &subjects,
         format!(

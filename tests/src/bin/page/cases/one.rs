@@ -18,7 +18,7 @@ fn termination(stage: &Stage) -> Result<()> {
     for text in [
         "SIGNAL IGNORED",
         "Ignored SIGTERM: the kernel threw it away",
-        "The kernel discarded SIGTERM",
+        "The kernel threw SIGTERM away",
         "kernel: signal_generate",
         "kernel: sched_process_exit",
     ] {
