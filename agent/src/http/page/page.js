@@ -97,11 +97,12 @@
     const fixed = scrollY > 0 ? anchor() : null;
     const [id, top] = fixed ? [fixed.id, fixed.getBoundingClientRect().top] : [null, 0];
     for (const part of parts(page)) put(part);
+    // What this completes takes room, too.
+    dates();
     const again = byId(focused);
     if (again && again !== document.activeElement) again.focus({ preventScroll: true });
     const moved = byId(id);
     if (moved) scrollBy({ top: moved.getBoundingClientRect().top - top, behavior: "instant" });
-    dates();
   };
 
   const say = (text, bad) => {

@@ -28,7 +28,7 @@ fn keyboard(stage: &Stage) -> Result<()> {
     tab_to(&mut tab, "a.skip", 1)?;
     tab.wait("document.activeElement.getBoundingClientRect().top >= 0")?;
     tab.press(Key::Enter)?;
-    tab.wait("document.activeElement?.id === 'content'")?;
+    tab.wait("location.hash === '#content'")?;
     tab_to(&mut tab, "#filter select", 1)?;
     tab_to(&mut tab, "#legend summary", 6)?;
     tab.press(Key::Enter)?;
