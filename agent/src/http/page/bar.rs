@@ -79,9 +79,7 @@ pub(super) fn bar(report: &Report, course: &Course, id: &str, name: &str) -> Mar
                 @let inset = if after_begin { 7 } else { 0 };
                 (drawing::phase(row, scale, (BAR + inset, THICK - inset)))
             }
-            @for (edge, at) in Edge::of(report) {
-                (drawing::edge(edge, scale, at, EDGES))
-            }
+            (drawing::edges(report, scale, EDGES))
             @if let Some(due) = due {
                 (drawing::edge(Edge::Due, scale, *due, BAR + THICK / 2))
             }

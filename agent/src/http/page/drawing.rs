@@ -57,6 +57,24 @@ pub(super) fn edge(edge: Edge, scale: &Scale, at: Timestamp, y: u32) -> Markup {
     }
 }
 
+/// The marks of a report's edges. SIGKILL ends a process at once as a rule: its mark stands beside that of the exit.
+pub(super) fn edges(report: &Report, scale: &Scale, y: u32) -> Markup {
+    let edges = Edge::of(report);
+    let exit = edges.iter().find(|(edge, _)| *edge == Edge::Exit);
+    let exit = exit.map(|(_, at)| scale.percent(*at));
+    let is_covered =
+        |kind, at| kind == Edge::Kill && exit.is_some_and(|exit| exit - scale.percent(at) < 2.0);
+    html! {
+        @for (kind, at) in &edges {
+            @if is_covered(*kind, *at) {
+                g transform="translate(-12 0)" { (edge(*kind, scale, *at, y)) }
+            } @else {
+                (edge(*kind, scale, *at, y))
+            }
+        }
+    }
+}
+
 /// A mark of something that has a sign.
 pub(super) fn sign(sign: Sign, scale: &Scale, at: Timestamp, y: u32) -> Markup {
     let name = look::of_sign(sign);

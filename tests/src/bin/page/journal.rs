@@ -7,9 +7,6 @@ use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// How long after its release a termination is finished, and some more.
-const TAIL: u64 = 2_000_000_000;
-
 /// The recordings of these names.
 pub(crate) fn paths(recordings: &Path, names: &[&str]) -> Vec<PathBuf> {
     names
@@ -29,21 +26,22 @@ pub(crate) fn reports(recordings: &Path, name: &str) -> Result<Vec<Report>> {
     reports.collect()
 }
 
-/// A copy of a recording without what came after its terminations but the last, which is the agent's own in those of a cluster.
+/// A copy of a recording without whatever names the container of its last termination: in those of a cluster, the agent's own.
 pub(crate) fn without_last(recordings: &Path, name: &str, folder: &Path) -> Result<PathBuf> {
-    let mut reports = reports(recordings, name)?;
-    reports.pop();
-    let end = reports.iter().filter_map(|report| report.released_at).max();
-    let end = end.with_context(|| format!("{name} has no termination but the last"))?;
+    let last = reports(recordings, name)?.pop();
+    let subject = last
+        .with_context(|| format!("{name} has no report"))?
+        .subject;
+    let number = subject.cgroup.0;
+    let mut names = vec![format!(":{number},"), format!(":{number}}}")];
+    names.extend(
+        [subject.container_id, subject.pod_uid]
+            .into_iter()
+            .flatten(),
+    );
     let text = read(recordings, name)?;
-    let (header, entries) = text.split_once('\n').context("no header")?;
-    let mut kept = format!("{header}\n");
-    for line in entries.split_inclusive('\n') {
-        let entry: Value = serde_json::from_str(line)?;
-        if entry["at"].as_u64().is_some_and(|at| at < end.0 + TAIL) {
-            kept.push_str(line);
-        }
-    }
+    let is_kept = |line: &&str| !names.iter().any(|name| line.contains(name));
+    let kept: String = text.split_inclusive('\n').filter(is_kept).collect();
     write(folder, name, &kept)
 }
 

@@ -32,7 +32,10 @@ pub(crate) fn write(stage: &Stage, folder: &Path) -> Result<()> {
             stage.toolbox.folder(),
         )?);
     }
-    journals.insert(4, stage.recordings.join("connections_reset.jsonl"));
+    journals.insert(
+        RECORDINGS.len() - 2,
+        stage.recordings.join("connections_reset.jsonl"),
+    );
     let served = Served::start(&journals)?;
     let mut tab = Tab::open(&stage.browser, &served.origin)?;
     let one = "new URL([...document.querySelectorAll('#terminations li')].find(item => item.textContent.includes('SIGNAL IGNORED')).querySelector('a').href).pathname";

@@ -63,6 +63,11 @@ impl Tab {
         for domain in ["Page", "Runtime", "Network", "Log"] {
             tab.call(&format!("{domain}.enable"), json!({}))?;
         }
+        // As if its window were the one in front: else a link within the page moves no focus.
+        tab.call(
+            "Emulation.setFocusEmulationEnabled",
+            json!({ "enabled": true }),
+        )?;
         tab.size(1280, 900)?;
         Ok(tab)
     }

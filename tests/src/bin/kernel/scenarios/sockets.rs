@@ -117,7 +117,10 @@ fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     }
     send(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
     std::thread::sleep(STEP);
-    let left_in_queue = [TcpStream::connect(server.at(V4))?, TcpStream::connect(server.at(V4))?];
+    let left_in_queue = [
+        TcpStream::connect(server.at(V4))?,
+        TcpStream::connect(server.at(V4))?,
+    ];
     server.puppet.obey(Order::StopListening)?;
     for _ in 0..3 {
         std::thread::sleep(STEP);
@@ -132,7 +135,11 @@ fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     drop((unread, left_in_queue));
     check.same("outcome", report.outcome, Outcome::Graceful);
     let connections = report.connections.context("they are not counted")?;
-    check.same("reset", connections.connections_reset(Direction::Sent), 4 + 2);
+    check.same(
+        "reset",
+        connections.connections_reset(Direction::Sent),
+        4 + 2,
+    );
     check.same("refused", connections.refused, 3 + 1);
     check.same("marks", connections.marks.len(), 4 + 2 + 3 + 1);
     Ok(())

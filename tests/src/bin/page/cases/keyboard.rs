@@ -18,7 +18,8 @@ fn tab_to(tab: &mut Tab, selector: &str, stops_max: u32) -> Result<()> {
             return Ok(());
         }
     }
-    bail!("{selector} has no focus after {stops_max} times Tab")
+    let other = tab.text("document.activeElement.outerHTML")?;
+    bail!("{selector} has no focus after {stops_max} times Tab, but {other:.100}")
 }
 
 fn keyboard(stage: &Stage) -> Result<()> {
