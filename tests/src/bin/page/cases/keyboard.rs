@@ -30,7 +30,8 @@ fn keyboard(stage: &Stage) -> Result<()> {
     tab.wait("document.activeElement.getBoundingClientRect().top >= 0")?;
     tab.press(Key::Enter)?;
     tab.wait("location.hash === '#content'")?;
-    tab_to(&mut tab, "#filter select", 1)?;
+    tab.go("/")?;
+    tab_to(&mut tab, "#filter select", 8)?;
     tab_to(&mut tab, "#legend summary", 6)?;
     tab.press(Key::Enter)?;
     tab.check("document.getElementById('legend').open")?;
