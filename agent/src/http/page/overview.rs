@@ -124,7 +124,7 @@ fn address(wanted: &Wanted, limit: usize) -> String {
     let filter = serde_json::to_value(&wanted.filter).unwrap_or_default();
     let given = filter.as_object().into_iter().flatten();
     let given = given.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-    let mut query = form_urlencoded::Serializer::new(String::from("./?"));
+    let mut query = form_urlencoded::Serializer::for_suffix(String::from("./?"), 3);
     query.extend_pairs(given);
     query.append_pair("limit", &limit.to_string());
     query.finish()
