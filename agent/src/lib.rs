@@ -10,7 +10,7 @@
 //! * [`driver`]: the owner of the engine. [`pipeline`]: feeds it from this machine and carries out its wishes.
 //!   [`sink`]: who listens to it.
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
-//! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`]: what is made of all that is said.
+//! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`], [`condition`]: what is made of all that is said.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
 //! * [`timeline`]: a report as a person reads it. [`watch`]: shows them live. [`terminal`]: what they are drawn on.
 //! * [`client`]: asks a running agent. [`explain`]: one termination, fact by fact.
@@ -22,6 +22,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod condition;
 pub mod driver;
 pub mod explain;
 pub mod failure;

@@ -26,13 +26,23 @@ use agent_core::time::Timestamp;
 use prometheus_client::registry::Registry;
 
 use self::agent::Agent;
-use self::label::Who;
+use self::label::{Labels, UNKNOWN, Who};
 use self::retained::{Retained, Shown};
 use self::workload::{Known, Workload};
 use crate::vital::Vital;
 
 pub(crate) use self::label::word;
 pub use self::reference::{print_reference, reference};
+
+/// The kind and the name of the workload that a report counts for: the labels `workload_kind` and `workload`.
+pub(crate) fn workload(report: &Report) -> (String, String) {
+    let labels = Labels::of_workload(&Who::is(report));
+    let value = |wanted| {
+        let mut found = labels.pairs().filter(|(name, _)| *name == wanted);
+        found.next().map_or(UNKNOWN, |(_, value)| value).to_owned()
+    };
+    (value("workload_kind"), value("workload"))
+}
 
 /// How long and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

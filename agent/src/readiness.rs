@@ -20,6 +20,15 @@ pub struct Readiness {
 }
 
 impl Readiness {
+    /// Of what does not measure: nothing is awaited.
+    pub fn reached() -> Self {
+        Self {
+            attached: true.into(),
+            scanned: true.into(),
+            ..Self::default()
+        }
+    }
+
     /// Takes note of what the pipeline said of itself.
     pub fn record(&self, vital: &Vital<'_>) {
         match vital {

@@ -1,14 +1,14 @@
 //! The terminations that `/api/v1/terminations` shows: the open ones, and the last finished ones up to a number.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::output::Output;
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::clock;
+use crate::{clock, metrics};
 
 /// Finished reports that are kept: some hundred bytes to some kilobytes each.
 const FINISHED_MAX: usize = 200;
@@ -46,23 +46,52 @@ pub struct Snapshot {
     pub open: Vec<Arc<Report>>,
     /// Finished ones.
     pub finished: Vec<Arc<Report>>,
+    /// How many finished ones agree with the filter, those beyond the limit included.
+    pub found: usize,
     /// How many have finished since it began, wanted or not: where to go on from, see [`Recent::snapshot_since`].
     pub finished_in_all: u64,
     /// When it began to count; another time is another run of the agent, whose numbers begin anew.
     pub began_at: Timestamp,
 }
 
+/// What all reports that are kept have to choose from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// Namespaces of pods.
+    pub namespaces: BTreeSet<String>,
+    /// Workloads, by kind and name: `Deployment/web`.
+    pub workloads: BTreeSet<String>,
+    /// How many reports there are.
+    pub reports: usize,
+}
+
 /// Which terminations are wanted: those that agree in everything that is given.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// The pod's namespace.
-    namespace: Option<String>,
+    #[serde(default, skip_serializing_if = "not_given")]
+    pub namespace: Option<String>,
     /// The pod's name.
-    pod: Option<String>,
+    #[serde(default, skip_serializing_if = "not_given")]
+    pub pod: Option<String>,
     /// The container's name in the pod; without Kubernetes the subject's.
-    container: Option<String>,
-    /// The workload's name, or its kind and name: `Deployment/web`.
-    workload: Option<String>,
+    #[serde(default, skip_serializing_if = "not_given")]
+    pub container: Option<String>,
+    /// The workload's name, or its kind and name: `Deployment/web`, `systemd_service/nginx.service`.
+    #[serde(default, skip_serializing_if = "not_given")]
+    pub workload: Option<String>,
+    /// The outcome's word: `graceful`, `in_progress`.
+    #[serde(default, skip_serializing_if = "not_given")]
+    pub outcome: Option<String>,
+}
+
+/// What is given empty, as forms do with what is left open, is not given.
+#[expect(
+    clippy::ref_option,
+    reason = "serde hands over a reference to the field"
+)]
+fn not_given(wanted: &Option<String>) -> bool {
+    wanted.as_ref().is_none_or(String::is_empty)
 }
 
 impl Filter {
@@ -72,12 +101,9 @@ impl Filter {
             Some(pod) => pod.container.as_deref(),
             None => Some(report.subject.name.as_str()),
         };
-        let workload = pod.map(|pod| &pod.workload);
         let is_workload = |wanted: &str| {
-            workload.is_some_and(|workload| match wanted.split_once('/') {
-                Some((kind, name)) => workload.kind == kind && workload.name == name,
-                None => workload.name == wanted,
-            })
+            let (kind, name) = metrics::workload(report);
+            wanted == name || wanted == format!("{kind}/{name}")
         };
         agrees(self.namespace.as_ref(), |wanted| {
             pod.is_some_and(|pod| pod.namespace == wanted)
@@ -85,10 +111,25 @@ impl Filter {
             pod.is_some_and(|pod| pod.name == wanted)
         }) && agrees(self.container.as_ref(), |wanted| container == Some(wanted))
             && agrees(self.workload.as_ref(), is_workload)
+            && agrees(self.outcome.as_ref(), |wanted| {
+                metrics::word(report.outcome) == wanted
+            })
+    }
+
+    /// Whether anything is wanted.
+    pub fn is_empty(&self) -> bool {
+        let wanted = [
+            &self.namespace,
+            &self.pod,
+            &self.container,
+            &self.workload,
+            &self.outcome,
+        ];
+        wanted.into_iter().all(not_given)
     }
 }
 
-/// Whether the report has what is wanted. What is given empty is not given.
+/// Whether the report has what is wanted.
 fn agrees(wanted: Option<&String>, has: impl FnOnce(&str) -> bool) -> bool {
     wanted.is_none_or(|wanted| wanted.is_empty() || has(wanted))
 }
@@ -152,9 +193,31 @@ impl Recent {
                 .take(limit)
                 .map(Arc::clone)
                 .collect(),
+            found: reports.finished.iter().filter(wanted).count(),
             finished_in_all: reports.finished_in_all,
             began_at: reports.began_at,
         }
+    }
+
+    /// The termination with this number, open or finished, if it is kept.
+    pub fn find(&self, id: u64) -> Option<Arc<Report>> {
+        let reports = self.reports();
+        let finished = || reports.finished.iter().find(|report| report.id == id);
+        reports.open.get(&id).or_else(finished).map(Arc::clone)
+    }
+
+    /// What all reports have to choose from.
+    pub fn choices(&self) -> Choices {
+        let reports = self.reports();
+        let mut choices = Choices::default();
+        for report in reports.open.values().chain(&reports.finished) {
+            choices.reports += 1;
+            let namespace = report.pod.as_ref().map(|pod| pod.namespace.clone());
+            choices.namespaces.extend(namespace);
+            let (kind, name) = metrics::workload(report);
+            choices.workloads.insert(format!("{kind}/{name}"));
+        }
+        choices
     }
 
     fn reports(&self) -> MutexGuard<'_, Reports> {
@@ -170,7 +233,7 @@ mod tests {
     use super::*;
     use crate::timeline::sample;
 
-    fn found(filter: &[(&str, &str)]) -> Vec<u64> {
+    fn three() -> Recent {
         let recent = Recent::default();
         let of_pod = sample::of_pod(sample::report(Outcome::Graceful));
         let mut other = of_pod.clone();
@@ -183,6 +246,11 @@ mod tests {
         for report in [local, other, of_pod] {
             recent.record(&Output::Finished(Box::new(report)));
         }
+        recent
+    }
+
+    fn found(filter: &[(&str, &str)]) -> Vec<u64> {
+        let recent = three();
         let filter: serde_json::Map<_, _> = filter
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).into()))
@@ -201,6 +269,8 @@ mod tests {
         assert_eq!(found(&[("container", "app"), ("workload", "web")]), [3, 2]);
         assert_eq!(found(&[("workload", "Deployment/web")]), [3, 2]);
         assert_eq!(found(&[("container", "3f9c2a1b7d04")]), [1]);
+        assert_eq!(found(&[("workload", "docker/sleep")]), [1]);
+        assert_eq!(found(&[("outcome", "crashed")]), [1]);
     }
 
     #[test]
@@ -232,5 +302,19 @@ mod tests {
     fn what_is_not_there_is_nothing() {
         assert!(found(&[("namespace", "other"), ("pod", "web-7d4b9c6f5-x2x9k")]).is_empty());
         assert!(found(&[("workload", "StatefulSet/web")]).is_empty());
+    }
+
+    #[test]
+    fn one_is_found_by_its_number_and_all_tell_what_to_choose_from() {
+        let recent = three();
+        assert_eq!(recent.find(2).unwrap().id, 2);
+        assert!(recent.find(4).is_none());
+        let of = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        let expected = Choices {
+            namespaces: of(&["shop"]),
+            workloads: of(&["Deployment/web", "docker/sleep"]),
+            reports: 3,
+        };
+        assert_eq!(recent.choices(), expected);
     }
 }

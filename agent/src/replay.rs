@@ -1,8 +1,11 @@
-//! `gracewatch replay`: what the agent would say of a journal. Needs no root and no probes.
+//! `gracewatch replay`: what the agent would say of journals. Needs no root and no probes.
+
+mod serve;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use agent_core::journal::{JournalError, Reader, Replay};
 use agent_core::output::Output;
@@ -18,43 +21,59 @@ use crate::timeline;
 /// Longest line that is read: an input holds some thousand processes at the most.
 const LINE_MAX: u64 = 64 << 20;
 
-/// Prints the reports of a journal that `run --journal` recorded; needs no root and no probes.
+/// Prints the reports of journals that `run --journal` recorded, or serves their page; needs no root and no probes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The journal
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The journals, the oldest first
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Print the metrics as they would be scraped in the end, too
     #[arg(long)]
     metrics: bool,
     /// Print each report as one line of JSON
     #[arg(long)]
     json: bool,
+    /// Print nothing: serve the page, /metrics and /api/v1/terminations of the recordings at this address, until Ctrl-C
+    ///
+    /// Port 0 takes any free port. Whoever reaches the address can read what the journals hold: names and command lines.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["metrics", "json"])]
+    serve: Option<SocketAddr>,
 }
 
-/// Replays a journal to standard output.
+/// Replays journals to standard output, or serves them.
 ///
 /// # Errors
-/// One sentence if the journal cannot be read to its end; what stands before that is printed.
+/// One sentence if a journal cannot be read to its end; what stands before that is printed.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let name = args.file.display();
-    let file = File::open(&args.file)
-        .map_err(|error| UsageError::new(format!("cannot read the journal {name}: {error}")))?;
+    match args.serve {
+        Some(address) => serve::serve(&args.files, address),
+        None => print(&args),
+    }
+}
+
+fn print(args: &Args) -> anyhow::Result<()> {
     let metrics = Metrics::new(Retention::default());
     let style = style_of_stdout();
     let mut out = io::stdout().lock();
-    let read = replay(BufReader::new(file), |output, now| {
-        metrics.record(output, now);
-        if let Output::Finished(report) = output {
-            let text = if args.json {
-                serde_json::to_string(report)?
-            } else {
-                timeline::render(report, &style)
-            };
-            writeln!(out, "{text}")?;
+    let mut print_all = || {
+        for file in &args.files {
+            let read = replay(open(file)?, |output, now| {
+                metrics.record(output, now);
+                if let Output::Finished(report) = output {
+                    let text = if args.json {
+                        serde_json::to_string(report)?
+                    } else {
+                        timeline::render(report, &style)
+                    };
+                    writeln!(out, "{text}")?;
+                }
+                Ok(())
+            });
+            read.with_context(|| format!("journal {}", file.display()))?;
         }
         Ok(())
-    });
+    };
+    let read = print_all();
     drop(out);
     if read.as_ref().is_err_and(has_no_reader) {
         return Ok(());
@@ -62,7 +81,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if args.metrics {
         terminal::print(&metrics.encode(Format::Text)?)?;
     }
-    read.with_context(|| format!("journal {name}"))
+    read
+}
+
+fn open(file: &Path) -> anyhow::Result<BufReader<File>> {
+    let opened = File::open(file).map_err(|error| {
+        UsageError::new(format!(
+            "cannot read the journal {}: {error}",
+            file.display()
+        ))
+    })?;
+    Ok(BufReader::new(opened))
 }
 
 /// Whether whoever read standard output has seen enough.

@@ -15,10 +15,8 @@ use tokio::sync::mpsc::Receiver;
 use crate::http::{Server, Shown};
 use crate::journal;
 use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs, Poster};
-use crate::metrics::{Metrics, Retention, word};
+use crate::metrics::{Retention, word};
 use crate::pipeline::{Pipeline, PipelineOptions};
-use crate::readiness::Readiness;
-use crate::recent::Recent;
 use crate::sink::Sink;
 use crate::subjects::SubjectArgs;
 use crate::vital::{EventFate, Vital};
@@ -37,7 +35,7 @@ pub struct Args {
         help_heading = "Kubernetes"
     )]
     no_kubernetes_events: bool,
-    /// Where to serve /metrics, /api/v1/terminations, /livez and /readyz; port 0 takes any free port
+    /// Where to serve the page /, /metrics, /api/v1/terminations, /livez and /readyz; port 0 takes any free port
     ///
     /// The default port lies outside of 9100 to 9999, which Prometheus' exporters share.
     #[arg(
@@ -85,14 +83,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }),
         probe_log: args.probe_log,
     };
-    let shown = Arc::new(Shown {
-        metrics: Metrics::new(Retention {
-            time: Duration::from_secs(args.retention),
-            ..Retention::default()
-        }),
-        recent: Recent::default(),
-        readiness: Readiness::default(),
-    });
+    let retention = Retention {
+        time: Duration::from_secs(args.retention),
+        ..Retention::default()
+    };
+    let shown = Arc::new(Shown::of_agent(retention));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -195,6 +190,7 @@ impl Sink for AgentSink {
     fn vital(&mut self, vital: &Vital<'_>) {
         self.shown.metrics.record_vital(vital);
         self.shown.readiness.record(vital);
+        self.shown.condition.record(vital);
     }
 
     fn tick(&mut self, now: Timestamp) {

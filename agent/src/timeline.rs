@@ -13,25 +13,35 @@ mod row;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod traffic;
 pub(crate) mod words;
 
-use agent_core::report::{Doubt, Outcome, Report};
+use agent_core::report::Report;
 
-use self::bar::Scale;
-use self::row::Row;
 use crate::terminal::text::{self, Line};
 use crate::terminal::{DIM, STRONG};
 
+pub(crate) use self::bar::Scale;
 pub(crate) use self::duration::configured;
 pub use self::duration::human;
 pub use self::moments::LEGEND;
+pub(crate) use self::moments::{Moments, Sign};
+pub(crate) use self::name::kind;
 pub use self::name::name;
 pub(crate) use self::name::short_name;
 pub use self::open::render_open;
-pub(crate) use self::words::trigger;
+pub(crate) use self::phase::Phase;
+pub(crate) use self::row::{News, Row, scale};
+pub(crate) use self::rows::rows;
+pub(crate) use self::steps::steps;
+pub(crate) use self::traffic::sign_of;
+pub(crate) use self::words::{
+    Fact, FactKind, certainty, facts, next_step, phase_name, reset_kinds, sign_and_word, trigger,
+    verdict,
+};
 pub use crate::terminal::Style;
 
 /// Columns of a phase's name.
@@ -50,7 +60,7 @@ const LABEL: usize = 8;
 /// A report in progress is drawn up to the last fact that it holds.
 pub fn render(report: &Report, style: &Style) -> String {
     let mut out = picture(report, style);
-    for fact in words::facts(report) {
+    for fact in facts(report) {
         out.push_str(&labelled(&fact, style));
     }
     out
@@ -60,11 +70,11 @@ pub fn render(report: &Report, style: &Style) -> String {
 pub(crate) fn picture(report: &Report, style: &Style) -> String {
     let mut out = heading(report, style);
     out.push('\n');
-    for line in bars(&rows::rows(report, None), style) {
+    for line in bars(&rows(report, None), style) {
         out.push_str(&line);
         out.push('\n');
     }
-    for line in text::wrap(&words::verdict(report), style.width.saturating_sub(2)) {
+    for line in text::wrap(&verdict(report), style.width.saturating_sub(2)) {
         let mut strong = Line::new(style);
         strong.plain("  ");
         strong.painted(STRONG, &line);
@@ -77,10 +87,8 @@ pub(crate) fn picture(report: &Report, style: &Style) -> String {
 /// `#3  shop/web-7d4b9c6f5-x2x9k/app  Deployment            ✔ GRACEFUL  2.02 s`
 fn heading(report: &Report, style: &Style) -> String {
     let mut badge = words::badge(report.outcome, style);
-    if report.doubts.iter().copied().any(Doubt::is_incomplete) {
-        badge.push_str(" (incomplete)");
-    } else if !report.doubts.is_empty() && report.outcome != Outcome::InProgress {
-        badge.push_str(" (not certain)");
+    if let Some(certainty) = certainty(report) {
+        badge = format!("{badge} ({certainty})");
     }
     let total = report
         .total()
@@ -88,7 +96,7 @@ fn heading(report: &Report, style: &Style) -> String {
         .map(|total| format!("  {}", human(total)))
         .unwrap_or_default();
     let number = format!("#{}", report.id);
-    let kind = name::kind(report);
+    let kind = kind(report);
     let taken = text::width(&number) + text::width(&badge) + text::width(&total) + kind.len() + 6;
     let name = short_name(report, style.width.saturating_sub(taken).max(NAME_MIN));
     let mut line = Line::new(style);
@@ -142,7 +150,7 @@ fn passed(row: &Row, scale: &Scale) -> String {
 
 /// The rows as lines: when, what, the bar, how long, which phase.
 fn bars(rows: &[Row], style: &Style) -> Vec<String> {
-    let Some(scale) = row::scale(rows, None) else {
+    let Some(scale) = scale(rows, None) else {
         return Vec::new();
     };
     let columns = Columns::of(rows, &scale, style);
@@ -183,7 +191,7 @@ fn bar_line(row: &Row, scale: &Scale, columns: &Columns, style: &Style) -> Strin
 }
 
 /// A fact with its label in front, wrapped under itself.
-fn labelled(fact: &words::Fact, style: &Style) -> String {
+fn labelled(fact: &Fact, style: &Style) -> String {
     let mut line = Line::new(style);
     line.plain("  ");
     line.painted(paint::of_fact(fact.kind), &fact.label);

@@ -16,8 +16,7 @@ use gracewatch::driver::Driver;
 use gracewatch::http::{Server, Shown};
 use gracewatch::metrics::exposition::Format;
 use gracewatch::metrics::{Metrics, Retention};
-use gracewatch::readiness::Readiness;
-use gracewatch::recent::{Filter, Recent};
+use gracewatch::recent::Filter;
 use gracewatch::run::AgentSink;
 use gracewatch::sink::Sink as _;
 use gracewatch::vital::Vital;
@@ -26,11 +25,7 @@ use gracewatch::vital::Vital;
 const JOURNAL: &str = include_str!("graceful.jsonl");
 
 fn shown() -> Arc<Shown> {
-    Arc::new(Shown {
-        metrics: Metrics::new(Retention::default()),
-        recent: Recent::default(),
-        readiness: Readiness::default(),
-    })
+    Arc::new(Shown::of_agent(Retention::default()))
 }
 
 fn any_port() -> SocketAddr {

@@ -17,6 +17,7 @@ mod e2e;
 mod guest_cri;
 mod image;
 mod mixin;
+mod page;
 mod process;
 mod test;
 mod tools;
@@ -56,6 +57,8 @@ enum Command {
     E2e(e2e::Args),
     /// Build the programs of a real cluster into the cache.
     Tools(tools::Args),
+    /// Test the agent's page in a real browser (needs root), and write its pictures for the docs.
+    Page(page::Args),
     /// Build the agent's container image as a file, without a container runtime.
     Image(image::Args),
     /// Boot Debian kernels in QEMU and run the real-kernel scenarios on each.
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::E2e(args) => e2e::run(&args),
         Command::Tools(args) => tools::run(&args),
         Command::Image(args) => image::run(&args),
+        Command::Page(args) => page::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

@@ -2,6 +2,8 @@
 //! cache by version. A part is built in a folder of its own and moved when it is whole, so that a broken run leaves
 //! nothing half behind, and an empty or damaged cache is only slow.
 
+mod axe;
+mod browser;
 mod debian;
 mod golang;
 mod modules;
@@ -46,6 +48,10 @@ enum Part {
     Nft,
     /// Servers and clients for tests of connections, and what observes them.
     Traffic,
+    /// A browser for tests of the page.
+    Browser,
+    /// What looks for what keeps people from using a page.
+    Axe,
 }
 
 /// Everything that a cluster of one machine needs, in one folder.
@@ -70,6 +76,12 @@ pub(crate) fn mixin() -> Result<PathBuf> {
     together(&[Part::Go(&modules::JSONNET), Part::Go(&modules::PROMETHEUS)])
 }
 
+/// A browser, and `axe.min.js`: what tests the page.
+pub(crate) fn browser() -> Result<(PathBuf, PathBuf)> {
+    let (browser, axe) = (Part::Browser.ensure()?, Part::Axe.ensure()?);
+    Ok((browser.join("chromium"), axe.join("axe.min.js")))
+}
+
 /// What runs containers without a Kubernetes: runtime, network plugins, and what the rig's images are made of.
 pub(crate) fn runtime() -> Result<PathBuf> {
     together(&RUNTIME)
@@ -92,6 +104,8 @@ impl Part {
             Self::Seccomp => "libseccomp",
             Self::Nft => "nft",
             Self::Traffic => "traffic",
+            Self::Browser => "browser",
+            Self::Axe => "axe-core",
         }
     }
 
@@ -100,9 +114,10 @@ impl Part {
         match self {
             Self::Go(module) => golang::key(module),
             Self::Pause => pause::key(),
-            Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
+            Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic | Self::Browser => {
                 Ok(format!("{}-{}", self.name(), debian::suite()))
             }
+            Self::Axe => Ok(format!("{}-{}", self.name(), axe::VERSION)),
         }
     }
 
@@ -115,6 +130,8 @@ impl Part {
             Self::Seccomp => vec!["libseccomp.a", "seccomp.h", "seccomp-syscalls.h"],
             Self::Nft => vec!["nft"],
             Self::Traffic => vec!["ip", "tcpdump", "nginx", "gunicorn", "wrk"],
+            Self::Browser => vec!["chromium", "fonts.conf"],
+            Self::Axe => vec!["axe.min.js"],
         }
     }
 
@@ -129,6 +146,8 @@ impl Part {
             Self::Seccomp => debian::seccomp(folder),
             Self::Nft => debian::nft(folder),
             Self::Traffic => debian::traffic(folder),
+            Self::Browser => browser::fetch(folder),
+            Self::Axe => axe::fetch(folder),
         }
     }
 
@@ -167,6 +186,8 @@ impl Part {
             Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
                 "fetched from Debian, seconds"
             }
+            Self::Browser => "fetched from Debian, half a minute",
+            Self::Axe => "fetched from npm, seconds",
         }
     }
 }

@@ -58,7 +58,7 @@ impl Server {
     }
 
     fn start_with(address: SocketAddr, shown: Arc<Shown>, limits: Limits) -> anyhow::Result<Self> {
-        let listener = bind(address)?;
+        let listener = bind(address, shown.origin.option())?;
         let address = listener.local_addr().context("cannot tell the address")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -96,18 +96,18 @@ impl Server {
     }
 }
 
-fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+fn bind(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
             anyhow::anyhow!(
-                "{address} is in use by another process; give a free address by --listen (port 0 takes any free port)"
+                "{address} is in use by another process; give a free address by {option} (port 0 takes any free port)"
             )
         } else if error.kind() == io::ErrorKind::AddrNotAvailable {
             anyhow::Error::from(UsageError::new(format!(
-                "{address} is no address of this machine; give one that is by --listen"
+                "{address} is no address of this machine; give one that is by {option}"
             )))
         } else {
-            anyhow::anyhow!("cannot listen on {address}: {error}; give another address by --listen")
+            anyhow::anyhow!("cannot listen on {address}: {error}; give another address by {option}")
         }
     })?;
     listener
@@ -180,16 +180,10 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
-    use crate::metrics::{Metrics, Retention};
-    use crate::readiness::Readiness;
-    use crate::recent::Recent;
+    use crate::metrics::Retention;
 
     fn server(limits: Limits) -> Server {
-        let shown = Arc::new(Shown {
-            metrics: Metrics::new(Retention::default()),
-            recent: Recent::default(),
-            readiness: Readiness::default(),
-        });
+        let shown = Arc::new(Shown::of_agent(Retention::default()));
         Server::start_with(SocketAddr::from(([127, 0, 0, 1], 0)), shown, limits).unwrap()
     }
 

@@ -6,9 +6,9 @@ use crate::terminal::Style;
 
 /// The stretch of time that a bar's full width stands for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
-    pub(super) from: Timestamp,
-    pub(super) to: Timestamp,
+pub(crate) struct Scale {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 /// Left parts of a column, from one eighth to seven.
@@ -21,6 +21,15 @@ impl Scale {
         let passed = at.since(self.from).as_nanos().min(whole);
         let parts = u128::try_from(parts).unwrap_or(u128::MAX);
         usize::try_from(passed * parts / whole).unwrap_or(usize::MAX)
+    }
+
+    /// Where a time lies, from 0 at the beginning to 100 at the end.
+    pub(crate) fn percent(&self, at: Timestamp) -> f64 {
+        let whole = self.to.since(self.from).as_secs_f64();
+        if whole == 0.0 {
+            return 0.0;
+        }
+        (at.since(self.from).as_secs_f64() / whole * 100.0).min(100.0)
     }
 
     /// In which of so many columns a time lies, the last one if it is the end.
@@ -86,6 +95,17 @@ mod tests {
         assert_eq!(drawn(1800, 1800, true), "         ▏");
         assert_eq!(drawn(1000, 1000, true), "▏");
         assert_eq!(drawn(1800, 1800, false), "         #");
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        let shares = [1000, 1200, 1800].map(|at| SCALE.percent(Timestamp(at)).to_string());
+        assert_eq!(shares, ["0", "25", "100"]);
+        let point = Scale {
+            to: SCALE.from,
+            ..SCALE
+        };
+        assert_eq!(point.percent(Timestamp(1000)).to_string(), "0");
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub const LEGEND: &str = "↑ reset sent, ↓ received, × refused";
 
 /// What an event of a moment is. Each has a sign of its own: they are told apart without colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sign {
+pub(crate) enum Sign {
     /// The container reset a connection.
     Sent,
     /// The peer reset one.
@@ -24,7 +24,7 @@ pub(super) enum Sign {
 
 impl Sign {
     /// How it is drawn, one column wide.
-    pub(super) const fn drawn(self) -> char {
+    pub(crate) const fn drawn(self) -> char {
         match self {
             Self::Sent => '↑',
             Self::Received => '↓',
@@ -37,12 +37,12 @@ impl Sign {
 
 /// Events of one kind.
 #[derive(Clone, Debug)]
-pub(super) struct Moments {
-    pub(super) sign: Sign,
+pub(crate) struct Moments {
+    pub(crate) sign: Sign,
     /// When they were, those whose time is known.
-    pub(super) at: Vec<Timestamp>,
+    pub(crate) at: Vec<Timestamp>,
     /// How many there were in all, where that is counted.
-    pub(super) in_all: Option<u64>,
+    pub(crate) in_all: Option<u64>,
 }
 
 impl Moments {

@@ -56,7 +56,7 @@ fn parts(report: &Report) -> Vec<String> {
 }
 
 /// What kind of thing it is: the workload's kind, else the subject's.
-pub(super) fn kind(report: &Report) -> String {
+pub(crate) fn kind(report: &Report) -> String {
     match &report.pod {
         Some(pod) => text::cut_middle(&text::visible(&pod.workload.kind), KIND),
         None => words::kind(report.subject.kind).to_owned(),

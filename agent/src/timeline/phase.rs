@@ -2,7 +2,7 @@
 
 /// What lasts from one event of a termination to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// Start of the main process to its exit, for a container that ended by itself.
     Running,
     /// The preStop hook, from its exec to its exit.
@@ -21,7 +21,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Its name in a timeline.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Hook => "hook",

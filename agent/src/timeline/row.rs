@@ -9,22 +9,22 @@ use super::phase::Phase;
 
 /// An event and the phase that it began.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) at: Timestamp,
-    pub(super) event: String,
-    pub(super) news: News,
-    pub(super) phase: Phase,
+pub(crate) struct Row {
+    pub(crate) at: Timestamp,
+    pub(crate) event: String,
+    pub(crate) news: News,
+    pub(crate) phase: Phase,
     /// When the phase ended, or now if it lasts. `None`: nobody saw the end.
-    pub(super) end: Option<Timestamp>,
+    pub(crate) end: Option<Timestamp>,
     /// What is known of how long it took.
-    pub(super) length: Length,
+    pub(crate) length: Length,
     /// What is drawn in the place of a bar.
-    pub(super) moments: Option<Moments>,
+    pub(crate) moments: Option<Moments>,
 }
 
 /// Whether an event is good news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(crate) enum News {
     Good,
     Bad,
     Neutral,
@@ -32,7 +32,7 @@ pub(super) enum News {
 
 /// What is known of how long a phase took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(crate) enum Length {
     /// From begin to end.
     Whole,
     /// It was seen to last so long, and longer.
@@ -63,7 +63,7 @@ impl Row {
     }
 
     /// What stands right of the bar: how long the phase took and its name, or how many events there were.
-    pub(super) fn right(&self) -> Option<(String, &'static str)> {
+    pub(crate) fn right(&self) -> Option<(String, &'static str)> {
         if let Some(in_all) = self.moments.as_ref().and_then(|moments| moments.in_all) {
             return Some((in_all.to_string(), "in all"));
         }
@@ -90,7 +90,7 @@ impl Row {
 }
 
 /// What the width of the bars stands for: the first to the last time of all rows.
-pub(super) fn scale(rows: &[Row], now: Option<Timestamp>) -> Option<Scale> {
+pub(crate) fn scale(rows: &[Row], now: Option<Timestamp>) -> Option<Scale> {
     let from = rows.iter().map(|row| row.at).min()?;
     let to = rows
         .iter()

@@ -11,7 +11,7 @@ use super::row::{Length, News, Row, phase};
 use super::{traffic, words};
 
 /// The rows of a report, in the order of their times. With `now`, phases of a report in progress last until then.
-pub(super) fn rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
+pub(crate) fn rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     let now = now.filter(|_| report.outcome == Outcome::InProgress);
     let mut rows = Vec::new();
     rows.extend(started(report));

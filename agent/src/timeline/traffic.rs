@@ -67,7 +67,7 @@ fn lane(connections: &Connections, sign: Sign, in_all: Option<u64>) -> Option<Ro
 }
 
 /// What a reset is to the one who looks: a refused attempt broke no connection.
-pub(super) const fn sign_of(mark: &ResetMark) -> Sign {
+pub(crate) const fn sign_of(mark: &ResetMark) -> Sign {
     match (mark.refused, mark.class.direction) {
         (true, _) => Sign::Refused,
         (false, Direction::Sent) => Sign::Sent,

@@ -10,24 +10,37 @@ mod trigger;
 mod verdict;
 
 use agent_core::event::ExitStatus;
-use agent_core::report::{Outcome, SubjectKind};
+use agent_core::report::{Doubt, Outcome, Report, SubjectKind};
 
 use crate::terminal::Style;
 
 pub(crate) use self::doubt::sentence as doubt;
-pub(super) use self::fact::{Fact, FactKind, facts};
+pub(crate) use self::fact::{Fact, FactKind, facts};
+pub(super) use self::fact::{command, handled};
 pub(crate) use self::fact::{identity, main_process, network, sender};
 pub(crate) use self::hook::command as hook_command;
-pub(super) use self::hook::{has_run, hook_event};
+pub(super) use self::hook::{described, has_run, hook_event};
 pub(crate) use self::reason::told as reset_reason;
+pub(super) use self::reset::what as reset_what;
+pub(crate) use self::reset::{kinds as reset_kinds, phase_name};
 pub(super) use self::traffic::counted_to_the_end;
 pub(super) use self::trigger::asked;
 pub(crate) use self::trigger::trigger;
-pub(super) use self::verdict::{next_step, verdict};
+pub(crate) use self::verdict::{next_step, verdict};
 
 /// An outcome as a badge: `✔ GRACEFUL`.
 pub(super) fn badge(outcome: Outcome, style: &Style) -> String {
-    let (sign, word) = match outcome {
+    let (sign, word) = sign_and_word(outcome);
+    if style.unicode {
+        format!("{sign} {word}")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// An outcome as a sign and a word.
+pub(crate) const fn sign_and_word(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
         Outcome::InProgress => ("…", "IN PROGRESS"),
         Outcome::Graceful => ("✔", "GRACEFUL"),
         Outcome::SignalIgnored => ("✘", "SIGNAL IGNORED"),
@@ -39,11 +52,17 @@ pub(super) fn badge(outcome: Outcome, style: &Style) -> String {
         Outcome::Crashed => ("✘", "CRASHED"),
         Outcome::Completed => ("✔", "COMPLETED"),
         Outcome::Unknown => ("?", "UNKNOWN"),
-    };
-    if style.unicode {
-        format!("{sign} {word}")
+    }
+}
+
+/// How sure the outcome is, where it is not: `incomplete`, `not certain`.
+pub(crate) fn certainty(report: &Report) -> Option<&'static str> {
+    if report.doubts.iter().copied().any(Doubt::is_incomplete) {
+        Some("incomplete")
+    } else if !report.doubts.is_empty() && report.outcome != Outcome::InProgress {
+        Some("not certain")
     } else {
-        word.to_owned()
+        None
     }
 }
 

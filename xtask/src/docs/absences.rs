@@ -6,7 +6,7 @@ use super::files;
 use crate::cache;
 
 /// Libraries, and a part of the agent that knows each; what is not listed for it must not.
-const CONFINED: [(&str, &str); 10] = [
+const CONFINED: [(&str, &str); 11] = [
     ("aya", "agent/src/probes"),
     ("aya_log", "agent/src/probes"),
     ("axum", "agent/src/http"),
@@ -16,6 +16,7 @@ const CONFINED: [(&str, &str); 10] = [
     ("hyper_util", "agent/src/http"),
     ("k8s_openapi", "agent/src/kubernetes"),
     ("kube", "agent/src/kubernetes"),
+    ("maud", "agent/src/http"),
     ("prometheus_client", "agent/src/metrics"),
 ];
 

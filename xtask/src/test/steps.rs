@@ -7,7 +7,7 @@ use clap::{Parser as _, ValueEnum};
 
 use crate::cargo::{self, USER_SIDE, cargo};
 use crate::test::runtimes::{self, Part};
-use crate::{build_ebpf, cache, connections, cri, demo, docs, e2e, mixin, process, vm};
+use crate::{build_ebpf, cache, connections, cri, demo, docs, e2e, mixin, page, process, vm};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Connections,
     /// The demo.
     Demo,
+    /// The page, in a browser.
+    Page,
     /// Real container runtimes.
     Cri,
     /// Other kernels.
@@ -43,7 +45,7 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
@@ -52,6 +54,7 @@ impl Step {
         Self::Kernel,
         Self::Connections,
         Self::Demo,
+        Self::Page,
         Self::Cri,
         Self::Vm,
         Self::E2e,
@@ -69,6 +72,7 @@ impl Step {
             Self::Kernel => "kernel",
             Self::Connections => "connections",
             Self::Demo => "demo",
+            Self::Page => "page",
             Self::Cri => "cri",
             Self::Vm => "vm",
             Self::E2e => "e2e",
@@ -93,6 +97,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
         Step::Kernel => kernel(write_docs),
         Step::Connections => connections::test(write_docs),
         Step::Demo => demo_to_its_end(),
+        Step::Page => page::test(write_docs),
         Step::Cri => runtimes(write_docs),
         Step::Vm => other_kernels(write_docs),
         Step::E2e => kubernetes(write_docs),
@@ -122,7 +127,7 @@ fn kernel(write_docs: bool) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "the probes and cgroups of this kernel need root: run `cargo xtask test` as root, or leave this out with \
-         `--without kernel,connections,demo,cri,e2e`"
+         `--without kernel,connections,demo,page,cri,e2e`"
     );
     build_ebpf::build()?;
     let mut tests = Command::new(cargo::build_with_agent("kernel")?);

@@ -128,22 +128,33 @@ pub(super) fn traffic(folder: &Path) -> Result<()> {
 /// Unpacks these programs into one tree, and writes a script for each.
 fn programs(programs: &[Program], folder: &Path) -> Result<()> {
     let names: Vec<_> = programs.iter().map(|program| program.package).collect();
-    let archive = archive()?;
-    unpack(&archive, &archive.with_dependencies(&names)?, folder)?;
+    unpack_with_dependencies(&names, folder)?;
     for program in programs {
-        let path = folder.join(program.name);
-        std::fs::write(&path, program.script())
-            .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        // By its words: of wrk, 1 is the usual status.
-        let output = Command::new(&path).arg(program.probe).output();
-        let runs = output.is_ok_and(|output| {
-            output.status.code().is_some_and(|code| code <= 1)
-                && !(output.stdout.is_empty() && output.stderr.is_empty())
-        });
-        ensure!(runs, "the {} of Debian does not run here", program.name);
+        script(folder, program.name, &program.script(), program.probe)?;
     }
     Ok(())
+}
+
+/// Writes the script that starts a program, and tries it by an option with which the program tells that it runs.
+pub(super) fn script(folder: &Path, name: &str, text: &str, probe: &str) -> Result<()> {
+    let path = folder.join(name);
+    std::fs::write(&path, text)
+        .and_then(|()| std::fs::set_permissions(&path, Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    // By its words: of wrk, 1 is the usual status.
+    let output = Command::new(&path).arg(probe).output();
+    let runs = output.is_ok_and(|output| {
+        output.status.code().is_some_and(|code| code <= 1)
+            && !(output.stdout.is_empty() && output.stderr.is_empty())
+    });
+    ensure!(runs, "the {name} of Debian does not run here");
+    Ok(())
+}
+
+/// Unpacks packages, and all that they need, into the folder `tree` of `folder`.
+pub(super) fn unpack_with_dependencies(names: &[&str], folder: &Path) -> Result<PathBuf> {
+    let archive = archive()?;
+    unpack(&archive, &archive.with_dependencies(names)?, folder)
 }
 
 fn archive() -> Result<Archive> {

@@ -48,7 +48,7 @@ fn names_as_long_as_they_may_be() {
             drawn.push('\n');
         }
     }
-    drawn.push_str(&words::facts(&report)[2].text);
+    drawn.push_str(&facts(&report)[2].text);
     expect![[r#"
         #3  cust…eam/checkout-…7c-q8xzt/isti…too  Deployment  ✘ SIGNAL IGNORED  30.505 s
                0 s  pod deleted       ▌                                  500 ms waiting

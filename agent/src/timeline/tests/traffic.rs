@@ -89,7 +89,7 @@ fn colours_change_nothing_but_colours() {
 /// What is said of connections, one fact a line.
 fn said(report: &Report) -> String {
     let labels = ["open", "arrivals", "refused", "reset", "endpoint", "so far"];
-    let facts = words::facts(report).into_iter();
+    let facts = facts(report).into_iter();
     let of_traffic = facts.filter(|fact| labels.contains(&fact.label.as_str()));
     let lines = of_traffic.map(|fact| format!("{}: {}\n", fact.label, fact.text));
     lines.collect()

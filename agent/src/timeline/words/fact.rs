@@ -2,7 +2,7 @@
 
 use agent_core::event::{Delivery, Handler};
 use agent_core::pod::Role;
-use agent_core::report::{KillCause, MainProcess, Report, Sender};
+use agent_core::report::{KillCause, MainProcess, Report, Sender, StopSignal};
 
 use super::trigger::trigger;
 use super::{doubt, hook, traffic};
@@ -13,15 +13,15 @@ const COMMAND: usize = 120;
 
 /// A fact with its label.
 #[derive(Debug)]
-pub(in crate::timeline) struct Fact {
-    pub(in crate::timeline) kind: FactKind,
-    pub(in crate::timeline) label: String,
-    pub(in crate::timeline) text: String,
+pub(crate) struct Fact {
+    pub(crate) kind: FactKind,
+    pub(crate) label: String,
+    pub(crate) text: String,
 }
 
 /// What a fact is to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::timeline) enum FactKind {
+pub(crate) enum FactKind {
     Fact,
     Finding,
     Advice,
@@ -37,7 +37,7 @@ pub(super) fn fact(kind: FactKind, label: impl Into<String>, text: String) -> Fa
 }
 
 /// All facts of a report, the findings first: they are what the reader came for.
-pub(in crate::timeline) fn facts(report: &Report) -> Vec<Fact> {
+pub(crate) fn facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
     for finding in &report.findings {
         facts.push(fact(FactKind::Finding, "finding", finding.evidence.clone()));
@@ -135,7 +135,7 @@ pub(crate) fn main_process(main: &MainProcess) -> String {
 }
 
 /// A command line as a shell would take it, its begin if it is long, or the name where there is none.
-pub(super) fn command(argv: &[String], name: &str) -> String {
+pub(in crate::timeline) fn command(argv: &[String], name: &str) -> String {
     if argv.is_empty() {
         return name.to_owned();
     }
@@ -154,13 +154,7 @@ fn quoted(argument: &str) -> String {
 
 fn stop_signal(report: &Report) -> Option<Fact> {
     let stop = report.stop_signal.as_ref()?;
-    let became = match (stop.result, stop.handler, stop.blocked) {
-        (Delivery::Ignored, _, _) => "thrown away by the kernel",
-        (_, _, true) => "blocked, for sigwait or signalfd",
-        (_, Handler::Custom, false) => "it has a handler",
-        (_, Handler::Default, false) => "it has no handler",
-        (_, Handler::Ignore, false) => "it is set to be ignored",
-    };
+    let became = handled(stop);
     let again = match report.stop_signals_repeated {
         0 => String::new(),
         1 => ", sent once more".to_owned(),
@@ -171,6 +165,17 @@ fn stop_signal(report: &Report) -> Option<Fact> {
         stop.signal.to_string(),
         format!("{} · {became}{again}", sender(&stop.sender)),
     ))
+}
+
+/// What the kernel and the process did with the stop signal.
+pub(in crate::timeline) const fn handled(stop: &StopSignal) -> &'static str {
+    match (stop.result, stop.handler, stop.blocked) {
+        (Delivery::Ignored, _, _) => "thrown away by the kernel",
+        (_, _, true) => "blocked, for sigwait or signalfd",
+        (_, Handler::Custom, false) => "it has a handler",
+        (_, Handler::Default, false) => "it has no handler",
+        (_, Handler::Ignore, false) => "it is set to be ignored",
+    }
 }
 
 fn kill(report: &Report) -> Option<Fact> {

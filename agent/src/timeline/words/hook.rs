@@ -29,7 +29,7 @@ pub(in crate::timeline) fn hook_event(hook: &Hook) -> String {
 }
 
 /// What it was, who it was, how it ended.
-pub(super) fn described(hook: &Hook) -> String {
+pub(in crate::timeline) fn described(hook: &Hook) -> String {
     let what = command(hook);
     let pid = hook.tgid.map(|tgid| format!("pid {}", tgid.0));
     let late = hook

@@ -8,9 +8,11 @@ use crate::timeline::moments::Sign;
 
 /// Kinds of resets that are told one by one; the report has all of them.
 const KINDS_MAX: usize = 6;
+/// The phases of a termination.
+const SHUTDOWN: [Phase; 3] = [Phase::Hook, Phase::Stopping, Phase::Closing];
 
 /// Resets of one kind, in all phases.
-struct Kind<'a> {
+pub(crate) struct Kind<'a> {
     class: &'a ResetClass<String>,
     phases: Vec<(Phase, u64)>,
 }
@@ -22,60 +24,91 @@ impl Kind<'_> {
             == (other.direction, other.mode, other.scope, &other.reason)
     }
 
-    fn count(&self) -> u64 {
+    /// How many in all phases that were asked for.
+    pub(crate) fn count(&self) -> u64 {
         self.phases.iter().map(|(_phase, count)| count).sum()
+    }
+
+    /// How many in one phase.
+    pub(crate) fn count_in(&self, wanted: Phase) -> u64 {
+        let of_phase = self
+            .phases
+            .iter()
+            .filter(|(phase, _count)| *phase == wanted);
+        of_phase.map(|(_phase, count)| count).sum()
+    }
+
+    /// How they are drawn.
+    pub(crate) const fn sign(&self) -> Sign {
+        match self.class.direction {
+            Direction::Received => Sign::Received,
+            Direction::Sent => Sign::Sent,
+        }
+    }
+
+    /// Who sent them and why: `sent by the program or its death: closed while data was unread (tcp_abort_on_close)`.
+    pub(crate) fn what(&self) -> String {
+        what(self.class)
     }
 
     /// `↑ 5 sent by its end: closed while data was unread (tcp_abort_on_close) · 2 stopping, 3 closing`
     fn text(&self) -> String {
-        let class = self.class;
-        let (sign, what) = match (class.direction, class.mode) {
-            (Direction::Received, _) => (Sign::Received, "received"),
-            (Direction::Sent, Mode::Active) => (Sign::Sent, "sent by the program or its death"),
-            (Direction::Sent, Mode::Passive) => (Sign::Sent, "sent in answer to a packet"),
-            (Direction::Sent, Mode::Unknown) => (Sign::Sent, "sent"),
-        };
-        let reason = class
-            .reason
-            .as_ref()
-            .map(|name| format!(": {}", told(name)));
-        let of_pod = match class.scope {
-            Scope::Container => "",
-            Scope::Pod => " · by its pod, of which container is not known",
-        };
         format!(
-            "{} {} {what}{}{of_pod} · {}",
-            sign.drawn(),
+            "{} {} {} · {}",
+            self.sign().drawn(),
             self.count(),
-            reason.unwrap_or_default(),
+            self.what(),
             self.by_phase()
         )
     }
 
     fn by_phase(&self) -> String {
-        let name = |phase| match phase {
-            Phase::Running => "running",
-            Phase::Hook => "hook",
-            Phase::Stopping => "stopping",
-            Phase::Closing => "closing",
-        };
         match self.phases.as_slice() {
-            [(phase, _count)] => name(*phase).to_owned(),
+            [(phase, _count)] => phase_name(*phase).to_owned(),
             several => {
                 let parts = several
                     .iter()
-                    .map(|(phase, count)| format!("{count} {}", name(*phase)));
+                    .map(|(phase, count)| format!("{count} {}", phase_name(*phase)));
                 parts.collect::<Vec<_>>().join(", ")
             }
         }
     }
 }
 
-/// The resets of its shutdown, the most frequent kinds first.
-fn kinds(resets: &[ResetCount]) -> Vec<Kind<'_>> {
+/// Who sent a reset and why.
+pub(in crate::timeline) fn what(class: &ResetClass<String>) -> String {
+    let what = match (class.direction, class.mode) {
+        (Direction::Received, _) => "received",
+        (Direction::Sent, Mode::Active) => "sent by the program or its death",
+        (Direction::Sent, Mode::Passive) => "sent in answer to a packet",
+        (Direction::Sent, Mode::Unknown) => "sent",
+    };
+    let reason = class
+        .reason
+        .as_ref()
+        .map(|name| format!(": {}", told(name)));
+    let of_pod = match class.scope {
+        Scope::Container => "",
+        Scope::Pod => " · by its pod, of which container is not known",
+    };
+    format!("{what}{}{of_pod}", reason.unwrap_or_default())
+}
+
+/// Where in its life a container was.
+pub(crate) const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Running => "running",
+        Phase::Hook => "hook",
+        Phase::Stopping => "stopping",
+        Phase::Closing => "closing",
+    }
+}
+
+/// The resets of these phases by kind, the most frequent kinds first.
+pub(crate) fn kinds<'a>(resets: &'a [ResetCount], phases: &[Phase]) -> Vec<Kind<'a>> {
     let mut kinds: Vec<Kind<'_>> = Vec::new();
     for reset in resets {
-        if reset.class.phase == Phase::Running || reset.count == 0 {
+        if !phases.contains(&reset.class.phase) || reset.count == 0 {
             continue;
         }
         let phase = (reset.class.phase, reset.count);
@@ -106,7 +139,7 @@ pub(super) fn texts(connections: &Connections) -> Vec<String> {
         format!(" · {count} before, while it was running")
     })
     .unwrap_or_default();
-    let kinds = kinds(&connections.resets);
+    let kinds = kinds(&connections.resets, &SHUTDOWN);
     if kinds.is_empty() {
         return vec![format!("no connection was reset{before}")];
     }

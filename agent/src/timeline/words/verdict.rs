@@ -10,7 +10,7 @@ use super::{asked, has_run, hook_event};
 use crate::timeline::duration::{configured, human};
 
 /// How it ended, or what it waits for, in one sentence.
-pub(in crate::timeline) fn verdict(report: &Report) -> String {
+pub(crate) fn verdict(report: &Report) -> String {
     match report.outcome {
         Outcome::InProgress => format!("In progress: {}.", next_step(report, None)),
         Outcome::Graceful => graceful(report),
@@ -50,7 +50,7 @@ pub(in crate::timeline) fn verdict(report: &Report) -> String {
 }
 
 /// What an open termination waits for, in few words.
-pub(in crate::timeline) fn next_step(report: &Report, now: Option<Timestamp>) -> String {
+pub(crate) fn next_step(report: &Report, now: Option<Timestamp>) -> String {
     if report.exit.is_some() {
         return "exited, closing".to_owned();
     }

@@ -23,6 +23,7 @@ const CHOSEN: &[&str] = &[
     "hook_ended_by_container",
     "killed_from_inside",
     "child_cgroup",
+    "connections_reset",
 ];
 
 /// Whether this scenario's journal is kept.

@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         ends::ALL,
         places::ALL,
         records::SHARED,
+        sockets::SHARED,
     ]
     .concat()
 }

@@ -1,11 +1,12 @@
-//! What the probes count of connections, looked at without the engine: a server is told each step, so that every number
-//! and its phase are known.
+//! What the probes count of connections: a server is told each step, so that every number and its phase are known. Looked at
+//! without the engine, and in a report.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use agent_core::connection::{Direction, Mode, Phase, PhaseCounts, Scope, SocketCounts};
 use agent_core::event::CgroupId;
+use agent_core::report::Outcome;
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch::probes::{ConnectionFact, Sockets};
@@ -20,6 +21,11 @@ use super::records::Alone;
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage};
 
+pub(crate) const SHARED: &[Scenario] = &[Scenario::with(
+    "connections_reset",
+    |rig, name| vec![rig.selector(name, Some(10))],
+    connections_reset,
+)];
 pub(crate) const ALONE: &[Scenario] = &[Scenario::plain("sockets_are_counted", counted)];
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -93,6 +99,50 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     sockets.remove(container.0)?;
     check.same("after it was forgotten", sockets.read(container.0)?, None);
     cgroup.remove()
+}
+
+/// Unread at the exit, left in the queue, refused before the exit and after it: the report tells each with its time.
+fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    const STEP: Duration = Duration::from_millis(200);
+    let cgroup = stage.cgroup("")?;
+    let mut server = start(stage, &cgroup)?;
+    stage
+        .agent
+        .wait_watched(cgroup.path(), server.main.pid(), LIMIT)?;
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        let connection = server.accepted(V4)?;
+        std::io::Write::write_all(&mut &connection, b"nobody reads this")?;
+        unread.push(connection);
+    }
+    send(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
+    std::thread::sleep(STEP);
+    let left_in_queue = [
+        TcpStream::connect(server.at(V4))?,
+        TcpStream::connect(server.at(V4))?,
+    ];
+    server.puppet.obey(Order::StopListening)?;
+    for _ in 0..3 {
+        std::thread::sleep(STEP);
+        server.refused(V4)?;
+    }
+    std::thread::sleep(STEP);
+    server.puppet.obey(Order::Exit)?;
+    server.main.wait_end(LIMIT)?;
+    server.refused(V4)?;
+    cgroup.remove()?;
+    let report = stage.report_of(&cgroup)?;
+    drop((unread, left_in_queue));
+    check.same("outcome", report.outcome, Outcome::Graceful);
+    let connections = report.connections.context("they are not counted")?;
+    check.same(
+        "reset",
+        connections.connections_reset(Direction::Sent),
+        4 + 2,
+    );
+    check.same("refused", connections.refused, 3 + 1);
+    check.same("marks", connections.marks.len(), 4 + 2 + 3 + 1);
+    Ok(())
 }
 
 /// Says whether the reasons are seen, too.

@@ -1,0 +1,150 @@
+//! What is not as it should be with the agent itself, in sentences for whoever reads its reports.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::vital::Vital;
+
+/// Shared between the event loop and HTTP.
+#[derive(Debug, Default)]
+pub struct Condition(Mutex<Facts>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    records_lost: u64,
+    /// Optional programs that are not attached: their names, and what is not measured without them.
+    not_attached: Vec<(&'static str, &'static str)>,
+    /// Resources of the Kubernetes API of which nothing is heard.
+    unheard: BTreeSet<&'static str>,
+    /// Sentences about what is shown as a whole.
+    remarks: Vec<String>,
+}
+
+impl Condition {
+    /// Takes note of what the pipeline said of itself.
+    pub fn record(&self, vital: &Vital<'_>) {
+        match vital {
+            Vital::Attached(programs) => {
+                let refused = programs.iter().filter(|state| state.refused.is_some());
+                let refused = refused.map(|state| (state.program.name, state.program.purpose));
+                self.facts().not_attached = refused.collect();
+            }
+            Vital::Counted(counts) => self.facts().records_lost = counts.lost.values().sum(),
+            Vital::Watching {
+                resource,
+                connected,
+            } => {
+                let mut facts = self.facts();
+                if *connected {
+                    facts.unheard.remove(resource);
+                } else {
+                    facts.unheard.insert(resource);
+                }
+            }
+            Vital::Started(_)
+            | Vital::Seeing(_)
+            | Vital::Scanned { .. }
+            | Vital::ProgramsRan(_)
+            | Vital::Undecodable(_)
+            | Vital::UpdateFailed(_)
+            | Vital::Journal { .. }
+            | Vital::ApiFailed { .. }
+            | Vital::PodsKnown(_)
+            | Vital::EventWritten(_) => {}
+        }
+    }
+
+    /// Adds a sentence about what is shown as a whole.
+    pub fn remark(&self, sentence: String) {
+        self.facts().remarks.push(sentence);
+    }
+
+    /// A sentence for each thing that is not as it should be; none if all is well.
+    pub fn sentences(&self) -> Vec<String> {
+        let facts = self.facts();
+        let mut sentences = facts.remarks.clone();
+        if facts.records_lost > 0 {
+            let (records, were) = match facts.records_lost {
+                1 => ("record", "was"),
+                _ => ("records", "were"),
+            };
+            sentences.push(format!(
+                "{} {records} of the kernel {were} lost since the agent was started; each report that this may concern says so.",
+                facts.records_lost
+            ));
+        }
+        for (name, purpose) in &facts.not_attached {
+            sentences.push(format!(
+                "The probe {name} is not attached, so this is not measured: {purpose}."
+            ));
+        }
+        if !facts.unheard.is_empty() {
+            let unheard: Vec<_> = facts.unheard.iter().copied().collect();
+            sentences.push(format!(
+                "The Kubernetes API is not heard ({}): names and reasons may be missing or late.",
+                unheard.join(", ")
+            ));
+        }
+        sentences
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        // A panic elsewhere leaves whole facts.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use agent_common::global::PROGRAMS;
+    use agent_common::record::Kind;
+
+    use super::*;
+    use crate::probes::{Counts, ProgramState};
+
+    fn counts(lost: BTreeMap<Kind, u64>) -> Counts {
+        Counts {
+            recorded: BTreeMap::new(),
+            lost,
+            map_full: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_thing_that_is_not_well_has_a_sentence() {
+        let condition = Condition::default();
+        condition.record(&Vital::Attached(&[ProgramState {
+            program: PROGRAMS[0],
+            refused: Some("no such hook".to_owned()),
+        }]));
+        condition.record(&Vital::Counted(&counts(
+            [(Kind::Exit, 2), (Kind::Signal, 1)].into(),
+        )));
+        let watching = |connected| Vital::Watching {
+            resource: "pods",
+            connected,
+        };
+        condition.record(&watching(false));
+        let [lost, probe, api] = condition.sentences().try_into().unwrap();
+        assert!(
+            lost.starts_with("3 records of the kernel were lost"),
+            "{lost}"
+        );
+        assert!(probe.contains(PROGRAMS[0].name), "{probe}");
+        assert!(api.contains("(pods)"), "{api}");
+        condition.record(&watching(true));
+        assert_eq!(condition.sentences().len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_said_when_all_is_well() {
+        let condition = Condition::default();
+        condition.record(&Vital::Attached(&[]));
+        condition.record(&Vital::Counted(&counts(BTreeMap::new())));
+        assert!(condition.sentences().is_empty());
+        condition.remark("The recording ends early.".to_owned());
+        assert_eq!(condition.sentences(), ["The recording ends early."]);
+    }
+}

@@ -1,0 +1,51 @@
+//! The way to a termination and back without a mouse.
+
+use anyhow::{Result, bail};
+
+use super::{Case, Stage, case};
+use crate::tab::{Key, Tab};
+
+pub(super) const ALL: &[Case] = &[case("keyboard", keyboard)];
+
+/// Presses Tab until this has the focus; each stop on the way must be seen.
+fn tab_to(tab: &mut Tab, selector: &str, stops_max: u32) -> Result<()> {
+    for _ in 0..stops_max {
+        tab.press(Key::Tab)?;
+        tab.check("document.activeElement !== document.body")?;
+        tab.check("getComputedStyle(document.activeElement).outlineStyle !== 'none'")?;
+        tab.check("document.activeElement.getBoundingClientRect().width > 0")?;
+        if tab.eval(&format!("document.activeElement.matches('{selector}')"))? == true {
+            return Ok(());
+        }
+    }
+    let other = tab.text("document.activeElement.outerHTML")?;
+    bail!("{selector} has no focus after {stops_max} times Tab, but {other:.100}")
+}
+
+fn keyboard(stage: &Stage) -> Result<()> {
+    let served = stage.serve()?;
+    let mut tab = stage.tab(&served)?;
+    tab.go("/")?;
+    tab_to(&mut tab, "a.skip", 1)?;
+    tab.wait("document.activeElement.getBoundingClientRect().top >= 0")?;
+    tab.press(Key::Enter)?;
+    tab.wait("location.hash === '#content'")?;
+    tab.go("/")?;
+    tab_to(&mut tab, "#filter select", 8)?;
+    tab_to(&mut tab, "#legend summary", 6)?;
+    tab.press(Key::Enter)?;
+    tab.check("document.getElementById('legend').open")?;
+    tab_to(&mut tab, "#terminations li:first-child h2 a", 1)?;
+    let name = tab.text("document.activeElement.textContent")?;
+    tab.press(Key::Enter)?;
+    tab.wait_loaded()?;
+    let name = serde_json::Value::from(name);
+    tab.check(&format!(
+        "document.querySelector('h1').textContent === {name}"
+    ))?;
+    tab_to(&mut tab, "#back", 8)?;
+    tab.press(Key::Enter)?;
+    tab.wait_loaded()?;
+    tab.check("document.querySelectorAll('#terminations > li').length > 15")?;
+    tab.close()
+}

@@ -1,0 +1,93 @@
+//! How the page looks: on a phone, dark and light, to people who see or read otherwise.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Case, Stage, case, newest};
+use crate::tab::Tab;
+
+pub(super) const ALL: &[Case] = &[
+    case("phone", phone),
+    case("accessible", accessible),
+    case("reduced_motion", reduced_motion),
+];
+
+/// The list, and terminations of every kind that the recordings have.
+fn addresses(tab: &mut Tab) -> Result<Vec<String>> {
+    let mut addresses = vec!["/".to_owned(), "/?namespace=nothing".to_owned()];
+    for outcome in ["signal_ignored", "graceful", "grace_exceeded", "unknown"] {
+        addresses.push(newest(tab, outcome)?);
+    }
+    tab.go("/")?;
+    let resets = "new URL(document.querySelector('#terminations use.mark.sent').closest('article').querySelector('h2 a').href).pathname";
+    addresses.push(tab.text(resets)?);
+    Ok(addresses)
+}
+
+/// Nothing is wider than the smallest phone, and what is tapped is large enough.
+fn phone(stage: &Stage) -> Result<()> {
+    let served = stage.serve()?;
+    let mut tab = stage.tab(&served)?;
+    let addresses = addresses(&mut tab)?;
+    tab.size(360, 740)?;
+    for address in addresses {
+        tab.go(&address)?;
+        let wide = tab.number("document.documentElement.scrollWidth")?;
+        ensure!(
+            wide <= 360.0,
+            "{address} is {wide} px wide on a phone of 360 px"
+        );
+        tab.check("[...document.querySelectorAll('main button, main select')].every(one => one.getBoundingClientRect().height >= 24)")?;
+    }
+    tab.close()
+}
+
+/// axe-core finds nothing, contrast included, in both colour schemes; which differ.
+fn accessible(stage: &Stage) -> Result<()> {
+    let served = stage.serve()?;
+    let mut tab = stage.tab(&served)?;
+    let addresses = addresses(&mut tab)?;
+    let mut grounds = Vec::new();
+    for scheme in ["light", "dark"] {
+        tab.prefer("prefers-color-scheme", scheme)?;
+        for address in &addresses {
+            tab.go(address)?;
+            tab.eval("document.querySelectorAll('details').forEach(one => one.open = true)")?;
+            tab.eval(&format!("{}; true", stage.axe))?;
+            let result = tab.eval(
+                "axe.run().then(result => ({ passes: result.passes.length, violations: result.violations.map(one => \
+                 `${one.id}: ${one.help}: ${one.nodes.map(node => node.html + ' ' + (node.any[0]?.message ?? '')).join('; ')}`) }))",
+            )?;
+            let violations = result["violations"]
+                .as_array()
+                .context("axe says nothing")?;
+            ensure!(
+                violations.is_empty(),
+                "{address}, {scheme}: {violations:#?}"
+            );
+            ensure!(
+                result["passes"].as_u64() > Some(20),
+                "{address}: axe looked at nothing"
+            );
+        }
+        grounds.push(tab.text("getComputedStyle(document.body).backgroundColor")?);
+    }
+    ensure!(
+        grounds.first() != grounds.last(),
+        "both schemes are {grounds:?}"
+    );
+    tab.close()
+}
+
+fn reduced_motion(stage: &Stage) -> Result<()> {
+    let served = stage.serve()?;
+    let mut tab = stage.tab(&served)?;
+    let moves = "(() => { const item = document.querySelector('#terminations > li'); item.classList.add('fresh'); \
+                 return getComputedStyle(item).animationName; })()";
+    for (preference, animation) in [("no-preference", "fresh"), ("reduce", "none")] {
+        tab.prefer("prefers-reduced-motion", preference)?;
+        tab.go("/")?;
+        let found = tab.text(moves)?;
+        ensure!(found == animation, "{preference}: the animation is {found}");
+    }
+    tab.close()
+}

@@ -1,0 +1,245 @@
+//! A tab of the browser that notes whatever must never happen on a page of ours: a request to elsewhere, an error, a warning, a
+//! breach of the content security policy.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::protocol::{Event, Protocol};
+
+/// How long anything on the page may take.
+const LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
+
+pub(crate) struct Tab {
+    protocol: Protocol,
+    /// Where all requests have to go.
+    origin: String,
+    loaded: bool,
+    requests: usize,
+    problems: Vec<String>,
+    /// What a problem may contain without being one.
+    expected: Vec<&'static str>,
+}
+
+/// A key of the keyboard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key {
+    Tab,
+    Enter,
+}
+
+impl Tab {
+    /// Opens an empty one, in a profile of its own. All requests have to go to `origin`.
+    pub(crate) fn open(browser: &Browser, origin: &str) -> Result<Self> {
+        let mut protocol = Protocol::connect(browser.address, &browser.url)?;
+        let context = protocol.call(
+            "Target.createBrowserContext",
+            json!({ "disposeOnDetach": true }),
+        )?;
+        let target = protocol.call(
+            "Target.createTarget",
+            json!({ "url": "about:blank", "browserContextId": context["browserContextId"] }),
+        )?;
+        let attached = protocol.call(
+            "Target.attachToTarget",
+            json!({ "targetId": target["targetId"], "flatten": true }),
+        )?;
+        let session = attached["sessionId"].as_str().context("no session")?;
+        protocol.enter(session.to_owned());
+        let mut tab = Self {
+            protocol,
+            origin: origin.to_owned(),
+            loaded: false,
+            requests: 0,
+            problems: Vec::new(),
+            expected: Vec::new(),
+        };
+        for domain in ["Page", "Runtime", "Network", "Log"] {
+            tab.call(&format!("{domain}.enable"), json!({}))?;
+        }
+        // As if its window were the one in front: else a link within the page moves no focus.
+        tab.call(
+            "Emulation.setFocusEmulationEnabled",
+            json!({ "enabled": true }),
+        )?;
+        tab.size(1280, 900)?;
+        Ok(tab)
+    }
+
+    fn call(&mut self, method: &str, params: Value) -> Result<Value> {
+        let answer = self.protocol.call(method, params)?;
+        while let Some(event) = self.protocol.kept_event() {
+            self.note(&event);
+        }
+        Ok(answer)
+    }
+
+    fn note(&mut self, event: &Event) {
+        let params = &event.params;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let problem = match event.method.as_str() {
+            "Page.loadEventFired" => {
+                self.loaded = true;
+                None
+            }
+            "Network.requestWillBeSent" => {
+                self.requests += 1;
+                let url = text(&params["request"]["url"]);
+                (!url.starts_with(&format!("{}/", self.origin)))
+                    .then(|| format!("a request to {url}"))
+            }
+            "Log.entryAdded" => {
+                let entry = &params["entry"];
+                matches!(entry["level"].as_str(), Some("error" | "warning"))
+                    .then(|| format!("{}: {}", text(&entry["source"]), text(&entry["text"])))
+            }
+            "Runtime.exceptionThrown" => Some(format!("exception: {}", params["exceptionDetails"])),
+            "Runtime.consoleAPICalled" => matches!(
+                params["type"].as_str(),
+                Some("error" | "warning" | "assert")
+            )
+            .then(|| format!("console: {}", params["args"])),
+            _ => None,
+        };
+        let problem =
+            problem.filter(|problem| !self.expected.iter().any(|known| problem.contains(known)));
+        self.problems.extend(problem);
+    }
+
+    /// What contains this is no problem from now on.
+    pub(crate) fn expect(&mut self, text: &'static str) {
+        self.expected.push(text);
+    }
+
+    /// Fails if anything happened that must not.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.call("Page.getFrameTree", json!({}))?;
+        ensure!(self.requests > 0, "the browser told of no request at all");
+        ensure!(
+            self.problems.is_empty(),
+            "on the page:\n    {}",
+            self.problems.join("\n    ")
+        );
+        Ok(())
+    }
+
+    /// Loads a page of ours.
+    pub(crate) fn go(&mut self, path: &str) -> Result<()> {
+        self.loaded = false;
+        let url = format!("{}{path}", self.origin);
+        let answer = self.call("Page.navigate", json!({ "url": url }))?;
+        if let Some(error) = answer["errorText"].as_str() {
+            bail!("{url} cannot be loaded: {error}");
+        }
+        self.wait_loaded()
+    }
+
+    /// Waits until a navigation that was begun otherwise is over.
+    pub(crate) fn wait_loaded(&mut self) -> Result<()> {
+        while !self.loaded {
+            let event = self.protocol.wait_event()?;
+            self.note(&event);
+        }
+        self.loaded = false;
+        Ok(())
+    }
+
+    /// What an expression of JavaScript comes to.
+    pub(crate) fn eval(&mut self, expression: &str) -> Result<Value> {
+        let mut answer = self.call(
+            "Runtime.evaluate",
+            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true }),
+        )?;
+        if let Some(error) = answer.get("exceptionDetails") {
+            bail!("`{expression}` fails on the page: {error}");
+        }
+        Ok(answer["result"]["value"].take())
+    }
+
+    pub(crate) fn text(&mut self, expression: &str) -> Result<String> {
+        let value = self.eval(expression)?;
+        let text = value.as_str().map(str::to_owned);
+        text.with_context(|| format!("`{expression}` is {value} on the page"))
+    }
+
+    pub(crate) fn number(&mut self, expression: &str) -> Result<f64> {
+        let value = self.eval(expression)?;
+        let number = value.as_f64();
+        number.with_context(|| format!("`{expression}` is {value} on the page"))
+    }
+
+    /// Fails if this is not so.
+    pub(crate) fn check(&mut self, expression: &str) -> Result<()> {
+        let value = self.eval(expression)?;
+        ensure!(
+            value == json!(true),
+            "`{expression}` is {value} on the page"
+        );
+        Ok(())
+    }
+
+    /// Waits until this is so.
+    pub(crate) fn wait(&mut self, expression: &str) -> Result<()> {
+        let started = Instant::now();
+        while self.eval(expression)? != json!(true) {
+            ensure!(
+                started.elapsed() < LIMIT,
+                "`{expression}` is not so after {LIMIT:?}"
+            );
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn press(&mut self, key: Key) -> Result<()> {
+        let (name, code, text) = match key {
+            Key::Tab => ("Tab", 9, ""),
+            Key::Enter => ("Enter", 13, "\r"),
+        };
+        let mut press =
+            json!({ "type": "keyDown", "key": name, "code": name, "windowsVirtualKeyCode": code });
+        if !text.is_empty() {
+            press["text"] = json!(text);
+        }
+        self.call("Input.dispatchKeyEvent", press.clone())?;
+        press["type"] = json!("keyUp");
+        self.call("Input.dispatchKeyEvent", press).map(drop)
+    }
+
+    /// The window's size in CSS pixels.
+    pub(crate) fn size(&mut self, width: u32, height: u32) -> Result<()> {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.call("Emulation.setDeviceMetricsOverride", metrics)
+            .map(drop)
+    }
+
+    /// What the user prefers: `prefers-color-scheme`, `prefers-reduced-motion`.
+    pub(crate) fn prefer(&mut self, feature: &str, value: &str) -> Result<()> {
+        let features = json!({ "features": [{ "name": feature, "value": value }] });
+        self.call("Emulation.setEmulatedMedia", features).map(drop)
+    }
+
+    /// From the next page on no script runs.
+    pub(crate) fn without_scripts(&mut self) -> Result<()> {
+        self.call(
+            "Emulation.setScriptExecutionDisabled",
+            json!({ "value": true }),
+        )
+        .map(drop)
+    }
+
+    /// What is in the window, as a PNG.
+    pub(crate) fn screenshot(&mut self) -> Result<Vec<u8>> {
+        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }))?;
+        let data = shot["data"].as_str().context("no picture")?;
+        BASE64_STANDARD
+            .decode(data)
+            .context("the picture is no base64")
+    }
+}
