@@ -5,6 +5,7 @@
 mod debian;
 mod golang;
 mod modules;
+mod monitors;
 mod pause;
 
 use std::os::unix::fs::symlink;
@@ -18,7 +19,7 @@ use modules::Module;
 
 /// Build the programs of a real cluster into the cache, and print the folder that has them all.
 ///
-/// etcd, Kubernetes, containerd, runc and network plugins are built with Go, in the versions of tests/cluster/go; busybox and
+/// etcd, Kubernetes, Helm, containerd, runc and network plugins are built with Go, in the versions of tests/cluster/go; busybox and
 /// nft come from Debian. With an empty cache ten minutes on two cores, else no time. `e2e` and `cri` do it by themselves.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -44,6 +45,8 @@ enum Part {
     Seccomp,
     /// What kube-proxy programs the kernel's packet filter with.
     Nft,
+    /// What the Prometheus operator adds to the Kubernetes API: its kinds, as files for `kubectl apply`.
+    Monitors,
     /// Servers and clients for tests of connections, and what observes them.
     Traffic,
 }
@@ -54,6 +57,8 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     parts.extend([
         Part::Go(&modules::ETCD),
         Part::Go(&modules::KUBERNETES),
+        Part::Go(&modules::HELM),
+        Part::Monitors,
         Part::Nft,
     ]);
     together(&parts)
@@ -62,6 +67,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 /// What makes, serves, loads and observes connections: `ip`, `tcpdump`, `nginx`, `gunicorn`, `wrk`.
 pub(crate) fn traffic() -> Result<PathBuf> {
     Part::Traffic.ensure()
+}
+
+/// What renders manifests: `helm` and `kustomize`.
+pub(crate) fn renderers() -> Result<PathBuf> {
+    Part::Go(&modules::HELM).ensure()
 }
 
 /// What runs containers without a Kubernetes: runtime, network plugins, and what the rig's images are made of.
@@ -85,6 +95,7 @@ impl Part {
             Self::Pause => "pause",
             Self::Seccomp => "libseccomp",
             Self::Nft => "nft",
+            Self::Monitors => monitors::NAME,
             Self::Traffic => "traffic",
         }
     }
@@ -94,6 +105,7 @@ impl Part {
         match self {
             Self::Go(module) => golang::key(module),
             Self::Pause => pause::key(),
+            Self::Monitors => monitors::key(),
             Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
                 Ok(format!("{}-{}", self.name(), debian::suite()))
             }
@@ -108,6 +120,7 @@ impl Part {
             Self::Pause => vec!["pause"],
             Self::Seccomp => vec!["libseccomp.a", "seccomp.h", "seccomp-syscalls.h"],
             Self::Nft => vec!["nft"],
+            Self::Monitors => monitors::FILES.to_vec(),
             Self::Traffic => vec!["ip", "tcpdump", "nginx", "gunicorn", "wrk"],
         }
     }
@@ -119,6 +132,7 @@ impl Part {
                 golang::build(module, libraries.as_deref(), folder)
             }
             Self::Pause => pause::build(folder),
+            Self::Monitors => monitors::build(folder),
             Self::Busybox => debian::busybox(folder),
             Self::Seccomp => debian::seccomp(folder),
             Self::Nft => debian::nft(folder),
@@ -158,6 +172,7 @@ impl Part {
         match self {
             Self::Go(module) => module.effort,
             Self::Pause => "compiled, seconds",
+            Self::Monitors => "fetched as a Go module, seconds",
             Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
                 "fetched from Debian, seconds"
             }

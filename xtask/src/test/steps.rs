@@ -7,7 +7,7 @@ use clap::{Parser as _, ValueEnum};
 
 use crate::cargo::{self, USER_SIDE, cargo};
 use crate::test::runtimes::{self, Part};
-use crate::{build_ebpf, cache, connections, cri, demo, docs, e2e, process, vm};
+use crate::{build_ebpf, cache, chart, connections, cri, demo, docs, e2e, process, vm};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,6 +20,8 @@ pub(crate) enum Step {
     Probes,
     /// cargo test.
     Unit,
+    /// The Helm chart, without a cluster.
+    Chart,
     /// This machine's kernel.
     Kernel,
     /// Connections, with a capture beside.
@@ -41,11 +43,12 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
         Self::Unit,
+        Self::Chart,
         Self::Kernel,
         Self::Connections,
         Self::Demo,
@@ -62,6 +65,7 @@ impl Step {
             Self::Lints => "lints",
             Self::Probes => "probes",
             Self::Unit => "unit",
+            Self::Chart => "chart",
             Self::Kernel => "kernel",
             Self::Connections => "connections",
             Self::Demo => "demo",
@@ -85,6 +89,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
             build_ebpf::build()?;
             process::run_tests(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
+        Step::Chart => chart::check(),
         Step::Kernel => kernel(write_docs),
         Step::Connections => connections::test(write_docs),
         Step::Demo => demo_to_its_end(),

@@ -169,6 +169,7 @@ mod tests {
             &modules::CNI,
             &modules::ETCD,
             &modules::KUBERNETES,
+            &modules::HELM,
         ];
         let mut keys: Vec<_> = modules.map(|module| key(module).unwrap()).to_vec();
         keys.sort();
