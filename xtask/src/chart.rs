@@ -7,6 +7,7 @@ pub(crate) mod files;
 mod helm;
 mod refusals;
 mod renderings;
+mod rules;
 mod tables;
 
 use anyhow::{Result, ensure};
@@ -15,7 +16,7 @@ use crate::tools;
 use helm::Helm;
 
 /// Where the chart is.
-const FOLDER: &str = "deploy/chart/gracewatch";
+pub(crate) const FOLDER: &str = "deploy/chart/gracewatch";
 
 /// What `--help` teaches below the options.
 const MORE_HELP: &str = "\
@@ -48,11 +49,12 @@ pub(crate) fn check() -> Result<()> {
     let helm = Helm::new(&tools::renderers()?)?;
     let rendered = renderings::check(&helm, &mut wrong)?;
     let refused = refusals::check(&helm, &mut wrong)?;
+    let rules = rules::check(&helm, &mut wrong)?;
     let compared = compare::check(&helm, &mut wrong)?;
     ensure!(wrong.is_empty(), "the chart:\n  {}", wrong.join("\n  "));
     eprintln!(
-        "chart: {rendered} sets of values rendered, {refused} wrong values refused by name, {compared} variants are the same \
-         as kustomize's"
+        "chart: {rendered} sets of values rendered, {refused} wrong values refused by name, {rules} rules are the \
+         mixin's, {compared} variants are the same as kustomize's"
     );
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cache, cargo, image, tools};
+use crate::{cache, cargo, chart, image, tools};
 
 /// What `--help` teaches below the options.
 const MORE_HELP: &str = "\
@@ -84,6 +84,7 @@ fn build(args: &Args) -> Result<Command> {
         ("--tools", tools),
         ("--images", images),
         ("--manifests", cache::workspace().join("deploy/kustomize")),
+        ("--chart", cache::workspace().join(chart::FOLDER)),
         ("--logs", folder.join("logs")),
     ];
     for (flag, place) in places {

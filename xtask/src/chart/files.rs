@@ -13,9 +13,12 @@ use crate::cache;
 const BEGIN: &str = "<!-- tables: written by `cargo xtask chart` from values.yaml -->\n";
 const END: &str = "<!-- end of the tables -->\n";
 
+/// Where the mixin's rules are.
+pub(super) const RULES: &str = "deploy/mixin/rules";
+
 /// A folder of the chart whose files are copies: where, of what, and by which ending.
 const COPIES: [(&str, &str, &str); 2] = [
-    ("files/rules", "deploy/mixin/rules", "yaml"),
+    ("files/rules", RULES, "yaml"),
     ("files/dashboards", "deploy/dashboards", "json"),
 ];
 

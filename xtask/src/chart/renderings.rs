@@ -133,6 +133,7 @@ fn dashboards() -> Result<Vec<String>> {
     Ok(copies
         .iter()
         .filter_map(|file| file.strip_suffix(".json"))
+        .map(|name| name.strip_prefix("gracewatch-").unwrap_or(name))
         .map(|name| format!("ConfigMap/gracewatch-dashboard-{name}"))
         .collect())
 }
@@ -205,7 +206,7 @@ fn everything(dashboards: Vec<String>) -> Set {
         "podMonitor": {"enabled": true, "namespace": "monitoring", "labels": {"release": "prometheus"}, "annotations": {"a": "b"}},
         "service": {"enabled": true, "annotations": {"a": "b"}},
         "scrape": {"interval": "30s", "timeout": "10s", "protocols": ["OpenMetricsText1.0.0"], "sampleLimit": 100_000, "metricRelabelings": [{"action": "drop", "sourceLabels": ["__name__"], "regex": "x"}]},
-        "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}, "alertLabels": {"team": "nodes"}},
+        "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}, "alertLabels": {"team": "nodes"}, "runbookPrefix": "https://wiki.example/"},
         "dashboards": {"enabled": true, "namespace": "grafana", "annotations": {"a": "b"}},
         "networkPolicy": {"enabled": true, "from": [{"namespaceSelector": {}}], "egress": [{}]},
     });

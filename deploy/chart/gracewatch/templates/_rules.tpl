@@ -1,4 +1,4 @@
-{{/* The groups of the mixin's files, without the alerts that are disabled, and with the labels that every alert gets. */}}
+{{/* The groups of the mixin's files, without the alerts that are disabled. Alerts get labels, and whole addresses of runbooks. */}}
 {{- define "gracewatch.ruleGroups" -}}
 {{- $wanted := .Values.prometheusRule }}
 {{- $known := list }}
@@ -11,6 +11,9 @@
 {{- $known = append $known $rule.alert }}
 {{- with $wanted.alertLabels }}
 {{- $_ := set $rule "labels" (mergeOverwrite (dict) (default (dict) $rule.labels) .) }}
+{{- end }}
+{{- if and $wanted.runbookPrefix $rule.annotations.runbook_url }}
+{{- $_ := set $rule.annotations "runbook_url" (print $wanted.runbookPrefix $rule.annotations.runbook_url) }}
 {{- end }}
 {{- end }}
 {{- if not (and $rule.alert (has $rule.alert $wanted.disabledAlerts)) }}

@@ -39,6 +39,9 @@ struct Args {
     /// Folder of the agent's manifests.
     #[arg(long, value_name = "FOLDER")]
     manifests: PathBuf,
+    /// Folder of the Helm chart.
+    #[arg(long, value_name = "FOLDER")]
+    chart: PathBuf,
     /// Folder for the logs of the cluster's programs.
     #[arg(long, value_name = "FOLDER")]
     logs: PathBuf,
