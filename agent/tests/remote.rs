@@ -29,11 +29,7 @@ struct Agent {
 impl Agent {
     /// A server that was there a moment ago may leave its address late.
     fn at(address: SocketAddr) -> Self {
-        let shown = Arc::new(Shown {
-            metrics: Metrics::new(Retention::default()),
-            recent: Recent::default(),
-            readiness: Readiness::default(),
-        });
+        let shown = Arc::new(Shown::of_agent(Retention::default()));
         let begin = Instant::now();
         loop {
             match Server::start(address, Arc::clone(&shown)) {

@@ -1,4 +1,5 @@
-//! `cargo xtask docs`: the pages and pictures that come from the code, and the links between all pages. What needs root
+//! `cargo xtask docs`: the pages and pictures that come from the code, and the links between all pages. What of the chart
+//! comes from elsewhere is looked after by `chart::files`. What needs root
 //! or real kernels to be known (docs/accuracy.md, kernels.md, overhead.md) is written by the commands that measure it.
 
 #[cfg(test)]
@@ -10,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{cache, cargo, process};
+use crate::{cache, cargo, chart, process};
 
 /// What is drawn: the pod `busybox` of the demo, recorded while that ran.
 const JOURNAL: &str = "docs/timeline.jsonl";
@@ -55,6 +56,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Fails if a page is not what the code says, or if a link leads nowhere.
 pub(crate) fn check() -> Result<()> {
+    let of_the_chart = chart::files::outdated()?;
+    ensure!(
+        of_the_chart.is_empty(),
+        "the documents:\n  {}",
+        of_the_chart.join("\n  ")
+    );
     go(|page, _text| {
         bail!(
             "{} is not what the code says; write it anew with `cargo xtask docs`",
@@ -65,6 +72,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// Writes the pages that are not what the code says. Fails if a link leads nowhere.
 pub(crate) fn write() -> Result<()> {
+    chart::files::write()?;
     go(|page, text| {
         std::fs::write(cache::workspace().join(page.path), text)
             .with_context(|| format!("cannot write {}", page.path))?;

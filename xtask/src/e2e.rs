@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cache, cargo, image, tools};
+use crate::{cache, cargo, chart, image, tools};
 
 /// What `--help` teaches below the options.
 const MORE_HELP: &str = "\
@@ -86,6 +86,7 @@ fn build(args: &Args) -> Result<Command> {
         ("--manifests", cache::workspace().join("deploy/kustomize")),
         ("--rules", cache::workspace().join("deploy/mixin/rules")),
         ("--dashboards", cache::workspace().join("deploy/dashboards")),
+        ("--chart", cache::workspace().join(chart::FOLDER)),
         ("--logs", folder.join("logs")),
     ];
     for (flag, place) in places {

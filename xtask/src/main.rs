@@ -9,6 +9,7 @@ mod bench;
 mod build_ebpf;
 mod cache;
 mod cargo;
+mod chart;
 mod connections;
 mod cri;
 mod demo;
@@ -61,6 +62,8 @@ enum Command {
     Page(page::Args),
     /// Build the agent's container image as a file, without a container runtime.
     Image(image::Args),
+    /// Write what in the Helm chart comes from elsewhere, and check the chart.
+    Chart(chart::Args),
     /// Boot Debian kernels in QEMU and run the real-kernel scenarios on each.
     Vm(vm::Args),
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Tools(args) => tools::run(&args),
         Command::Image(args) => image::run(&args),
         Command::Page(args) => page::run(&args),
+        Command::Chart(args) => chart::run(&args),
         Command::Vm(args) => vm::run(&args),
     };
     match result {

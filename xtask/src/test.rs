@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use steps::Step;
 use summary::{Done, Outcome};
 
-/// Test everything: format, lints, probes, unit tests, this kernel, real runtimes, other kernels, a real Kubernetes, pages.
+/// Test everything: format, lints, probes, unit tests, chart, this kernel, real runtimes, other kernels, a real Kubernetes, pages.
 ///
 /// The steps, in this order:
 ///
@@ -22,6 +22,8 @@ use summary::{Done, Outcome};
 ///            that needs no kernel
 ///   mixin    alerts, recording rules and dashboards are what deploy/mixin renders to; promtool tests the rules with series
 ///            of recorded runs: `cargo xtask mixin`
+///   chart    the Helm chart renders, refuses wrong values by name, and makes the same objects as kustomize's manifests:
+///            `cargo xtask chart`
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
 ///   connections
@@ -35,7 +37,8 @@ use summary::{Done, Outcome};
 ///   e2e      pods of a real Kubernetes on this machine, terminated in every way; the agent is its DaemonSet:
 ///            `cargo xtask e2e`. Needs root
 ///   guest    the cases of `cri` in QEMU, with systemd making the cgroups and cgroup v2 alone: `cargo xtask cri --guest`
-///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, and every link leads somewhere
+///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, the chart's tables what its values.yaml says,
+///            and every link leads somewhere
 ///
 /// A step that cannot run fails; none is skipped in silence. What a step needs is built or fetched into the cache first,
 /// with an empty one most of all Kubernetes: ten minutes on two cores.

@@ -7,6 +7,7 @@ mod browser;
 mod debian;
 mod golang;
 mod modules;
+mod monitors;
 mod pause;
 
 use std::os::unix::fs::symlink;
@@ -20,7 +21,7 @@ use modules::Module;
 
 /// Build the programs of a real cluster into the cache, and print the folder that has them all.
 ///
-/// etcd, Kubernetes, containerd, runc, network plugins and Prometheus are built with Go, in the versions of tests/cluster/go; busybox and
+/// etcd, Kubernetes, Helm, containerd, runc, network plugins and Prometheus are built with Go, in the versions of tests/cluster/go; busybox and
 /// nft come from Debian. With an empty cache ten minutes on two cores, else no time. `e2e` and `cri` do it by themselves.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -46,6 +47,8 @@ enum Part {
     Seccomp,
     /// What kube-proxy programs the kernel's packet filter with.
     Nft,
+    /// What the Prometheus operator adds to the Kubernetes API: its kinds, as files for `kubectl apply`.
+    Monitors,
     /// Servers and clients for tests of connections, and what observes them.
     Traffic,
     /// A browser for tests of the page.
@@ -61,6 +64,8 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         Part::Go(&modules::ETCD),
         Part::Go(&modules::KUBERNETES),
         Part::Go(&modules::PROMETHEUS),
+        Part::Go(&modules::HELM),
+        Part::Monitors,
         Part::Nft,
     ]);
     together(&parts)
@@ -80,6 +85,11 @@ pub(crate) fn mixin() -> Result<PathBuf> {
 pub(crate) fn browser() -> Result<(PathBuf, PathBuf)> {
     let (browser, axe) = (Part::Browser.ensure()?, Part::Axe.ensure()?);
     Ok((browser.join("chromium"), axe.join("axe.min.js")))
+}
+
+/// What renders manifests: `helm` and `kustomize`.
+pub(crate) fn renderers() -> Result<PathBuf> {
+    Part::Go(&modules::HELM).ensure()
 }
 
 /// What runs containers without a Kubernetes: runtime, network plugins, and what the rig's images are made of.
@@ -103,6 +113,7 @@ impl Part {
             Self::Pause => "pause",
             Self::Seccomp => "libseccomp",
             Self::Nft => "nft",
+            Self::Monitors => monitors::NAME,
             Self::Traffic => "traffic",
             Self::Browser => "browser",
             Self::Axe => "axe-core",
@@ -114,6 +125,7 @@ impl Part {
         match self {
             Self::Go(module) => golang::key(module),
             Self::Pause => pause::key(),
+            Self::Monitors => monitors::key(),
             Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic | Self::Browser => {
                 Ok(format!("{}-{}", self.name(), debian::suite()))
             }
@@ -129,6 +141,7 @@ impl Part {
             Self::Pause => vec!["pause"],
             Self::Seccomp => vec!["libseccomp.a", "seccomp.h", "seccomp-syscalls.h"],
             Self::Nft => vec!["nft"],
+            Self::Monitors => monitors::FILES.to_vec(),
             Self::Traffic => vec!["ip", "tcpdump", "nginx", "gunicorn", "wrk"],
             Self::Browser => vec!["chromium", "fonts.conf"],
             Self::Axe => vec!["axe.min.js"],
@@ -142,6 +155,7 @@ impl Part {
                 golang::build(module, libraries.as_deref(), folder)
             }
             Self::Pause => pause::build(folder),
+            Self::Monitors => monitors::build(folder),
             Self::Busybox => debian::busybox(folder),
             Self::Seccomp => debian::seccomp(folder),
             Self::Nft => debian::nft(folder),
@@ -183,6 +197,7 @@ impl Part {
         match self {
             Self::Go(module) => module.effort,
             Self::Pause => "compiled, seconds",
+            Self::Monitors => "fetched as a Go module, seconds",
             Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
                 "fetched from Debian, seconds"
             }

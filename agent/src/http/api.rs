@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Arc<Shown>> {
 pub(super) struct Wanted {
     pub(super) limit: Option<usize>,
     /// `finished_in_all` of the answer before: only what finished after it.
-    since: Option<u64>,
+    pub(super) since: Option<u64>,
     #[serde(flatten)]
     pub(super) filter: Filter,
 }

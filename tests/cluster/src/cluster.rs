@@ -216,7 +216,7 @@ pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
     Ok(kube::Client::try_from(config)?)
 }
 
-/// `kubectl` for one cluster.
+/// `kubectl` for one cluster, or another program that takes `--kubeconfig`.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     program: PathBuf,
@@ -239,6 +239,15 @@ impl Kubectl {
             program,
             kubeconfig,
             entrance: None,
+        }
+    }
+
+    /// The program of this name beside it, for the same cluster.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        Self {
+            program: self.program.with_file_name(name),
+            ..self.clone()
         }
     }
 
@@ -266,10 +275,13 @@ impl Kubectl {
             // It may have ended already.
             fs::write(entrance, child.id().to_string()).ok();
         }
-        let output = child.wait_with_output().context("kubectl is gone")?;
+        let output = child.wait_with_output();
+        let name = self.program.file_name().unwrap_or_default();
+        let name = name.display();
+        let output = output.with_context(|| format!("{name} is gone"))?;
         if !output.status.success() {
             bail!(
-                "`kubectl {}` failed: {}",
+                "`{name} {}` failed: {}",
                 args.join(" "),
                 String::from_utf8_lossy(&output.stderr).trim_end()
             );

@@ -7,7 +7,9 @@ use clap::{Parser as _, ValueEnum};
 
 use crate::cargo::{self, USER_SIDE, cargo};
 use crate::test::runtimes::{self, Part};
-use crate::{build_ebpf, cache, connections, cri, demo, docs, e2e, mixin, page, process, vm};
+use crate::{
+    build_ebpf, cache, chart, connections, cri, demo, docs, e2e, mixin, page, process, vm,
+};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +24,8 @@ pub(crate) enum Step {
     Unit,
     /// Alerts, recording rules and dashboards.
     Mixin,
+    /// The Helm chart, without a cluster.
+    Chart,
     /// This machine's kernel.
     Kernel,
     /// Connections, with a capture beside.
@@ -45,12 +49,13 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
         Self::Unit,
         Self::Mixin,
+        Self::Chart,
         Self::Kernel,
         Self::Connections,
         Self::Demo,
@@ -69,6 +74,7 @@ impl Step {
             Self::Probes => "probes",
             Self::Unit => "unit",
             Self::Mixin => "mixin",
+            Self::Chart => "chart",
             Self::Kernel => "kernel",
             Self::Connections => "connections",
             Self::Demo => "demo",
@@ -94,6 +100,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
             process::run_tests(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
         Step::Mixin => mixin::check(),
+        Step::Chart => chart::check(),
         Step::Kernel => kernel(write_docs),
         Step::Connections => connections::test(write_docs),
         Step::Demo => demo_to_its_end(),

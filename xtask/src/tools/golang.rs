@@ -171,6 +171,7 @@ mod tests {
             &modules::KUBERNETES,
             &modules::JSONNET,
             &modules::PROMETHEUS,
+            &modules::HELM,
         ];
         let mut keys: Vec<_> = modules.map(|module| key(module).unwrap()).to_vec();
         keys.sort();

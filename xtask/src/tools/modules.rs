@@ -113,3 +113,15 @@ pub(super) const PROMETHEUS: Module = Module {
     renamed: None,
     effort: "some minutes on two cores",
 };
+
+/// And kustomize, of whose libraries Helm uses most.
+pub(super) const HELM: Module = Module {
+    name: "helm",
+    of: "helm.sh/helm/v4",
+    cgo: false,
+    tags: "",
+    linker: "-X helm.sh/helm/v4/internal/version.version=v{version}",
+    programs: &["helm", "kustomize"],
+    renamed: None,
+    effort: "about two minutes",
+};

@@ -36,7 +36,15 @@ fn shown(reports: impl IntoIterator<Item = Report>) -> Shown {
 }
 
 fn list(shown: &Shown, filter: Filter, limit: Option<usize>) -> String {
-    overview::render(shown, &Wanted { limit, filter }).into_string()
+    overview::render(
+        shown,
+        &Wanted {
+            limit,
+            filter,
+            since: None,
+        },
+    )
+    .into_string()
 }
 
 fn one(report: Report) -> String {

@@ -46,6 +46,9 @@ struct Args {
     /// Folder of the dashboards.
     #[arg(long, value_name = "FOLDER")]
     dashboards: PathBuf,
+    /// Folder of the Helm chart.
+    #[arg(long, value_name = "FOLDER")]
+    chart: PathBuf,
     /// Folder for the logs of the cluster's programs; what the scrapes gave goes beside it.
     #[arg(long, value_name = "FOLDER")]
     logs: PathBuf,

@@ -19,6 +19,8 @@ pub(crate) struct Place {
     kubectl: Kubectl,
     kubeconfig: PathBuf,
     manifests: PathBuf,
+    chart: PathBuf,
+    tools: PathBuf,
     own: Option<Own>,
 }
 
@@ -41,6 +43,8 @@ impl Place {
                 kubectl,
                 kubeconfig: kubeconfig.clone(),
                 manifests: args.manifests.clone(),
+                chart: args.chart.clone(),
+                tools: args.tools.clone(),
                 own: None,
             });
         }
@@ -62,6 +66,8 @@ impl Place {
             kubectl,
             kubeconfig: cluster.kubeconfig(),
             manifests: args.manifests.clone(),
+            chart: args.chart.clone(),
+            tools: args.tools.clone(),
             own: Some(Own {
                 cluster,
                 interrupted,
@@ -82,6 +88,16 @@ impl Place {
     /// The folder of the agent's manifests.
     pub(crate) fn manifests(&self) -> &Path {
         &self.manifests
+    }
+
+    /// The folder of the Helm chart.
+    pub(crate) fn chart(&self) -> &Path {
+        &self.chart
+    }
+
+    /// The folder of the cluster's programs, and of what is applied to it.
+    pub(crate) fn tools(&self) -> &Path {
+        &self.tools
     }
 
     /// The cluster, if it is ours: to stop and start its parts, and to read its logs.

@@ -1,5 +1,6 @@
 //! The scenarios, by what they are about.
 
+mod chart;
 mod deletions;
 mod disruptions;
 mod endpoint_race;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         node::ALL.as_slice(),
         disruptions::ALL.as_slice(),
         rbac::ALL.as_slice(),
+        chart::ALL.as_slice(),
     ]
     .concat()
 }

@@ -66,7 +66,7 @@ impl Stage<'_> {
     }
 
     /// `kubectl` in the scenario's namespace, with this on its standard input.
-    pub(super) fn kubectl_with(&self, args: &[&str], input: &str) -> Result<()> {
+    pub(crate) fn kubectl_with(&self, args: &[&str], input: &str) -> Result<()> {
         let mut child = self
             .place
             .kubectl()
