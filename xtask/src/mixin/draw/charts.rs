@@ -10,6 +10,8 @@ type Answered<'a> = [(&'a Target, &'a [Series])];
 
 const SMALL: f64 = 11.0;
 const LINE: f64 = 17.0;
+/// Seconds between two points of a graph; farther ones are not joined.
+const STEP_MAX: f64 = 5.5;
 /// The share of a panel that the names of bars may take.
 const NAMES: f64 = 0.5;
 
@@ -153,13 +155,19 @@ pub(super) fn graph(
                 plot.y + plot.h * (1.0 - value / most),
             )
         };
-        let points: Vec<_> = series
+        let there: Vec<_> = series
             .points()
             .iter()
             .filter(|point| point.value().is_finite())
-            .map(|point| place(point.0, point.value()))
             .collect();
-        svg.line(&points, svg::colour(index));
+        // What is not there is a gap, and no line.
+        for piece in there.chunk_by(|one, next| next.0 - one.0 <= STEP_MAX) {
+            let points: Vec<_> = piece
+                .iter()
+                .map(|point| place(point.0, point.value()))
+                .collect();
+            svg.line(&points, svg::colour(index));
+        }
         let wide = svg::width(name, SMALL) + 14.0;
         if legend + wide < area.x + area.w {
             let y = area.y + area.h - 3.0;
