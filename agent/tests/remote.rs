@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 
 use gracewatch::driver::Driver;
 use gracewatch::http::{Server, Shown};
-use gracewatch::metrics::{Metrics, Retention};
-use gracewatch::readiness::Readiness;
-use gracewatch::recent::Recent;
+use gracewatch::metrics::Retention;
 use gracewatch::run::AgentSink;
 
 /// nginx.service gets SIGTERM, and exits with status 0 after 1.5 s; its cgroup is then empty and removed.
