@@ -164,10 +164,10 @@ mod tests {
         check.same("trigger", Some(1), Some(1));
         check.same::<Option<u8>>("hook", None, None);
         let second = Duration::from_secs(1);
-        check.took("hook", Some(second), second * 2, "kubelet");
+        check.took("hook", Some(second), second * 3, "kubelet");
         let rows = &check.0;
         assert_eq!(verdict(rows), "\"Graceful\", 1");
         assert_eq!(said(rows), "**wrong**: hook (by kubelet): 1.000 s");
-        assert_eq!(farthest(rows), "hook (by kubelet) 1000.0 ms");
+        assert_eq!(farthest(rows), "hook (by kubelet) 2000.0 ms");
     }
 }
