@@ -48,7 +48,6 @@ fn live(stage: &Stage) -> Result<()> {
     tab.expect("ERR_EMPTY_RESPONSE");
     tab.expect("ERR_CONNECTION_RESET");
     agent.stop()?;
-    tab.eval("document.getElementById('pause').click()")?;
     tab.wait("document.getElementById('updates').textContent.includes('does not answer')")?;
     tab.close()
 }
