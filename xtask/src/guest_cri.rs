@@ -60,6 +60,7 @@ pub(crate) fn run(parts: &Parts, args: &[String]) -> Result<PathBuf> {
             disk: Some(&image),
             second_port: true,
         },
+        once_more: false,
     };
     let outcomes = fleet.boot(&[kernel], 1)?;
     let out = folder.join("out");

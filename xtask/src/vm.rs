@@ -124,6 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         time_limit: Duration::from_secs(args.time_limit),
         logs: &folder,
         machine: qemu::Machine::SMALL,
+        once_more: true,
     };
     let outcomes = fleet.boot(&kernels, args.jobs)?;
     println!("\n{}", matrix::text(&outcomes));

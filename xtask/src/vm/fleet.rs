@@ -26,6 +26,9 @@ pub(crate) struct Fleet<'a> {
     /// The folder of the console logs.
     pub(crate) logs: &'a Path,
     pub(crate) machine: qemu::Machine<'a>,
+    /// Whether a kernel on which something failed is tried once more. What fails but once is told, and is no failure: under
+    /// emulation anything may take its time anywhere, and the same scenarios run on this machine's kernel without this.
+    pub(crate) once_more: bool,
 }
 
 impl Fleet<'_> {
@@ -71,6 +74,18 @@ impl Fleet<'_> {
             eprintln!("{:>5}  never came to init; booting again", kernel.series);
             outcome = self.try_one(kernel)?;
         }
+        let problems = outcome.problems();
+        if self.once_more && !problems.is_empty() {
+            for problem in &problems {
+                eprintln!("{:>5}  {problem}", kernel.series);
+            }
+            eprintln!("{:>5}  trying it once more", kernel.series);
+            let (log, first) = (self.log(kernel), self.first_log(kernel));
+            std::fs::rename(&log, &first)
+                .with_context(|| format!("cannot rename {}", log.display()))?;
+            outcome = self.try_one(kernel)?;
+            outcome.failed_once = problems;
+        }
         let verdict = if outcome.problems().is_empty() {
             "ok"
         } else {
@@ -98,7 +113,13 @@ impl Fleet<'_> {
             kernel: kernel.clone(),
             ended,
             report: Report::parse(&console(&log)?),
+            failed_once: Vec::new(),
         })
+    }
+
+    /// Where that of a first try is kept, if there is a second.
+    fn first_log(&self, kernel: &Kernel) -> PathBuf {
+        self.logs.join(format!("{}.first.log", kernel.series))
     }
 
     /// Where the console of this kernel's VM is written.

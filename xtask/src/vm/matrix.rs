@@ -21,10 +21,13 @@ pub(crate) fn text(outcomes: &[Outcome]) -> String {
     for (row, outcome) in runs.iter_mut().skip(1).zip(outcomes) {
         row.push(format!("{:.1} s", outcome.ended.took.as_secs_f64()));
         row.push(
-            if outcome.problems().is_empty() {
-                "ok"
-            } else {
-                "FAILED"
+            match (
+                outcome.problems().is_empty(),
+                outcome.failed_once.is_empty(),
+            ) {
+                (true, true) => "ok",
+                (true, false) => "ok at the second try",
+                (false, _) => "FAILED",
             }
             .to_owned(),
         );

@@ -10,6 +10,8 @@ pub(crate) struct Outcome {
     pub(crate) kernel: Kernel,
     pub(crate) ended: Ended,
     pub(crate) report: Report,
+    /// What was wrong at a first try, if this is the second.
+    pub(crate) failed_once: Vec<String>,
 }
 
 impl Outcome {
@@ -155,6 +157,7 @@ pub(crate) mod tests {
                 timed_out: false,
             },
             report: Report::parse(console),
+            failed_once: Vec::new(),
         }
     }
 
