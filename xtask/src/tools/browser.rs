@@ -32,12 +32,13 @@ exec "$home/loader" \
     "$home/chromium-headless-shell" --no-zygote --browser-subprocess-path="$self" "$@"
 "#;
 
-/// Its fonts and no others, so that pictures are the same on every machine. Paths are taken from where this file is.
+/// Its fonts and no others, so that pictures are the same on every machine. Their folder is taken from where this file is; what
+/// fontconfig remembers of them goes where it goes for everybody.
 const FONTS: &str = r#"<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <dir prefix="relative">tree/usr/share/fonts</dir>
-  <cachedir prefix="relative">fonts</cachedir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
   <alias><family>sans-serif</family><prefer><family>DejaVu Sans</family></prefer></alias>
   <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
 </fontconfig>
