@@ -27,7 +27,12 @@ const VARIABLES: [(&str, &str); 9] = [
 const STEP: &str = "5s";
 
 /// Panels that are rightly empty where all is well: dashboard, title, and why. What they count must be there.
-const RIGHTLY_EMPTY: [(&str, &str, &str); 6] = [
+const RIGHTLY_EMPTY: [(&str, &str, &str); 7] = [
+    (
+        "gracewatch-pod",
+        "Connections at the stop signal and after",
+        "whether a connection is accepted between the stop signal and the exit is up to the moment",
+    ),
     ("gracewatch-agents", "Down", "every agent answers"),
     ("gracewatch-agents", "Not ready", "every agent has scanned"),
     (
