@@ -9,7 +9,7 @@ use agent_core::event::Tgid;
 use agent_core::input::ProcessFound;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, bail};
-use procfs::process::Process;
+use procfs::process::{Process, Stat};
 
 use crate::cgroups::Tree;
 
@@ -52,12 +52,25 @@ pub fn of_container<'a>(
         .collect()
 }
 
-/// `None` if the process has vanished, which is normal, or has exited and only waits for its parent to notice: of its exit
-/// the kernel side has told already.
+/// Whether the process is there still, and has not begun to exit.
+pub fn is_there(found: &ProcessFound) -> bool {
+    let process = i32::try_from(found.tgid.0).ok().map(Process::new);
+    let stat = process.and_then(|process| process.ok()?.stat().ok());
+    stat.is_some_and(|stat| !is_ending(&stat) && start(stat.starttime) == found.start)
+}
+
+/// Whether it has exited and only waits for its parent to notice, or its last thread has begun to exit: `PF_EXITING`,
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h>, is set before the kernel side hears of the exit.
+fn is_ending(stat: &Stat) -> bool {
+    const EXITING: u32 = 0x4;
+    matches!(stat.state, 'Z' | 'X') || (stat.flags & EXITING != 0 && stat.num_threads <= 1)
+}
+
+/// `None` if the process has vanished, which is normal, or is about to: of its exit the kernel side tells, or has told.
 fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
     let process = Process::new(i32::try_from(tgid.0).ok()?).ok()?;
     let stat = process.stat().ok()?;
-    if matches!(stat.state, 'Z' | 'X') {
+    if is_ending(&stat) {
         return None;
     }
     let ids = process.status().ok()?.nspid?;
@@ -99,6 +112,12 @@ mod tests {
         let me = Tgid(std::process::id());
         let outside = read(tgid, &BTreeSet::from([tgid])).unwrap();
         let inside = read(tgid, &BTreeSet::from([tgid, me])).unwrap();
+        assert!(is_there(&outside));
+        let younger = ProcessFound {
+            start: Timestamp(outside.start.0 + 1_000_000_000),
+            ..outside.clone()
+        };
+        assert!(!is_there(&younger));
         child.kill().unwrap();
         while read(tgid, &BTreeSet::new()).is_some() {
             std::thread::yield_now();
@@ -114,5 +133,6 @@ mod tests {
         // Cut to a tick, so up to one tick early.
         assert!(outside.start.0 + 10_000_000 >= before.0 && outside.start <= crate::clock::now());
         assert_eq!(read(tgid, &BTreeSet::new()), None);
+        assert!(!is_there(&outside));
     }
 }

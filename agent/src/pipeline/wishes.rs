@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agent_common::map::SignalCounts;
 use agent_core::connection::Phase;
 use agent_core::event::{CgroupId, Event, EventKind, Tgid};
-use agent_core::input::Input;
+use agent_core::input::{Input, ProcessFound};
 use agent_core::output::Wish;
 use agent_core::signal::Signal;
 
@@ -151,7 +151,8 @@ impl Hands {
     fn processes(&mut self, container: CgroupId, path: &str) -> Input {
         let below = self.tree.scan_below(container, path).cgroups;
         let paths = std::iter::once(path).chain(below.iter().map(|cgroup| cgroup.path.as_str()));
-        let processes = processes::of_container(&self.tree, paths);
+        let mut processes = processes::of_container(&self.tree, paths);
+        processes.retain(|process| !process.parent_outside || self.stays(container, process));
         let from_outside = processes.iter().find(|process| process.parent_outside);
         if let (Some(addresses), Some(process)) = (&mut self.node_addresses, from_outside) {
             addresses.note(process.parent_tgid);
@@ -160,6 +161,14 @@ impl Hands {
             container,
             processes,
         }
+    }
+
+    /// Whether a process that was found is there still, after the kernel side was told to watch it: of its end it will tell.
+    /// A runtime's helper that went in between would never be known to be gone. That it cannot be told is noted when the
+    /// engine wishes it.
+    fn stays(&mut self, container: CgroupId, process: &ProcessFound) -> bool {
+        let watched = self.tracker.watch(process.tgid.0, container.0);
+        watched.is_err() || processes::is_there(process)
     }
 
     fn set_course(
