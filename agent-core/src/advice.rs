@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::connection::Advice;
 use crate::pod::Role;
 use crate::report::{Doubt, Hook, HookKind, Outcome, PodRef, Report, SubjectKind};
-use crate::trigger;
+use crate::termination::takes_out;
 
 /// Fewer terminations than this give no advice. Up to 100 the 99th percentile is the longest that was seen; of 20 that is
 /// exceeded by one in 21 to come, which is worth saying, and of a handful it is chance.
@@ -133,7 +133,7 @@ impl Workload {
 
 impl Stop {
     fn of(report: &Report) -> Option<Self> {
-        if !trigger::takes_out(report.trigger) || report.doubts.iter().any(|doubt| spoils(*doubt)) {
+        if !takes_out(report.trigger) || report.doubts.iter().any(|doubt| spoils(*doubt)) {
             return None;
         }
         let connections = report.connections.as_ref()?;

@@ -12,7 +12,6 @@ use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
-use crate::sockets::Sockets;
 use crate::spec::Spec;
 use crate::time::Timestamp;
 
@@ -56,8 +55,6 @@ pub(crate) struct Container {
     pub(crate) removed: bool,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
-    /// Its connections.
-    pub(crate) sockets: Sockets,
 }
 
 /// What the container wants done after it took in a fact.
@@ -67,6 +64,8 @@ pub(crate) struct Wishes {
     pub(crate) watch: Vec<Tgid>,
     /// Have its processes looked at.
     pub(crate) inspect: bool,
+    /// Another process took the place of the main one after the release.
+    pub(crate) reopened: bool,
     /// Something was thrown away.
     pub(crate) dropped: Option<DropReason>,
 }
@@ -95,7 +94,6 @@ impl Container {
             removed: false,
             signals_inside: 0,
             signals_outside: 0,
-            sockets: Sockets::default(),
         }
     }
 
@@ -169,8 +167,7 @@ impl Container {
                     self.connects.push(event.at);
                 }
             }
-            EventKind::Reset(reset) => self.sockets.mark(event.at, reset),
-            EventKind::CgroupMade { .. } => {}
+            EventKind::CgroupMade { .. } | EventKind::Reset(_) => {}
         }
         wishes
     }
@@ -344,7 +341,7 @@ impl Container {
             && !self.removed
         {
             self.released_at = None;
-            self.sockets.settle();
+            wishes.reopened = true;
         }
         self.processes.insert(process.tgid, process);
         true

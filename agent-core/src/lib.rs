@@ -14,8 +14,8 @@
 //! * [`report`]: one finished termination, with the facts it was derived from.
 //! * [`attribution`]: which cgroups are subjects.
 //! * [`engine`]: the owner of all state. Inside: `container`, `process` and `pod_facts` keep the facts, `spec` says what
-//!   a container is to be stopped with, `termination` reads one termination from them, `grace`, `trigger`, `verdict` and
-//!   `findings` say what it was, `hook` knows the preStop command again; `sockets` keeps what was counted of connections,
+//!   a container is to be stopped with, `termination` derives one termination from them and, with `findings`, says what it
+//!   was, `hook` knows the preStop command again; `sockets` keeps what was counted of connections,
 //!   `traffic` says what of it belongs to the termination, `advice` what all those of a workload advise.
 //! * [`journal`]: inputs as lines of JSON, and back.
 #![forbid(unsafe_code)]
@@ -38,7 +38,6 @@ pub mod time;
 mod advice;
 mod container;
 mod findings;
-mod grace;
 mod hook;
 mod pod_facts;
 mod process;
@@ -47,5 +46,3 @@ mod spec;
 mod stop_signals;
 mod termination;
 mod traffic;
-mod trigger;
-mod verdict;

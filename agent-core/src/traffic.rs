@@ -16,8 +16,11 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// None if nothing was told of them.
-    pub(crate) fn of(termination: &Termination<'_>, reasons: &Reasons) -> Option<Self> {
-        let sockets = &termination.container.sockets;
+    pub(crate) fn of(
+        termination: &Termination<'_>,
+        sockets: &Sockets,
+        reasons: &Reasons,
+    ) -> Option<Self> {
         let started_at = termination.started_at();
         let counts = sockets.of_termination();
         if counts.is_none() && sockets.marks().is_empty() {

@@ -6,22 +6,23 @@ use std::sync::Arc;
 
 use crate::advice::Advisor;
 use crate::config::Limits;
-use crate::connection::Phase;
+use crate::connection::{Phase, SocketCounts};
 use crate::container::{Container, Wishes};
-use crate::event::{Event, Tgid};
+use crate::event::Event;
 use crate::output::{Output, Wish};
 use crate::pod_facts::PodFacts;
 use crate::signal::Signal;
 use crate::sockets::Reasons;
 use crate::spec;
 use crate::stop_signals;
-use crate::termination::Termination;
+use crate::termination::{ReportStage, Termination};
 use crate::time::Timestamp;
 
-mod course;
 mod open;
+mod phase;
 
-use open::{LastCounts, Occasion, Open, Steps, gives_up_at, hook_expires_at};
+use open::{LastCounts, Open, Steps, gives_up_at, hook_expires_at};
+use phase::Connections;
 
 /// What a container is given to act with.
 #[derive(Debug)]
@@ -45,10 +46,8 @@ pub(super) struct Tracked {
     /// Whether it was looked at what the main process left behind.
     pub(super) looked_at: bool,
     open: Option<Open>,
-    /// What the kernel side was told of it last: its main process and its phase.
-    course: (Option<Tgid>, Phase),
-    /// When, since then, it first got a signal with which the kernel side begins a phase by itself.
-    stirred_at: Option<Timestamp>,
+    /// Its connections.
+    pub(super) connections: Connections,
     /// The stop signal for which signals are recorded.
     recorded: Option<Signal>,
     /// Address and port of its hook, connections to which were asked for.
@@ -56,13 +55,12 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    pub(super) const fn new(container: Container) -> Self {
+    pub(super) fn new(container: Container) -> Self {
         Self {
             deadline: None,
             looked_at: false,
             open: None,
-            course: (None, Phase::Running),
-            stirred_at: None,
+            connections: Connections::default(),
             recorded: container.spec.stop_signal,
             awaited: None,
             container,
@@ -126,7 +124,7 @@ impl Tracked {
 
     /// Takes in what the kernel side told of it.
     pub(super) fn take(&mut self, event: &Event, context: &Context<'_>) -> Wishes {
-        self.notice_stir(event, context);
+        self.connections.note_event(event, &self.container, context);
         self.container.take(event, context.limits)
     }
 
@@ -136,8 +134,11 @@ impl Tracked {
     }
 
     /// Passes on what the container wants done.
-    pub(super) fn grant(&self, wishes: Wishes, context: &mut Context<'_>) {
+    pub(super) fn grant(&mut self, wishes: Wishes, context: &mut Context<'_>) {
         let container = self.container.id();
+        if wishes.reopened {
+            self.connections.sockets.settle();
+        }
         for tgid in wishes.watch {
             context
                 .outputs
@@ -154,23 +155,25 @@ impl Tracked {
         }
     }
 
-    /// Says what is new, and sets the deadline.
+    /// Derives the termination, says what is new of it, and sets the deadline.
     pub(super) fn update(&mut self, context: &mut Context<'_>) {
-        let container = self.container.id();
-        self.tell_course(context);
-        let termination =
-            Termination::of(&self.container).filter(|_open| !self.container.is_sandbox());
+        let is_sandbox = self.container.is_sandbox();
+        let termination = Termination::derive(&self.container).filter(|_open| !is_sandbox);
+        let main = self.container.main().filter(|_main| !is_sandbox);
+        let phase = termination
+            .as_ref()
+            .map_or(Phase::Running, Termination::phase);
+        let given = (main.map(|main| main.tgid), phase);
+        self.connections.sync_phase(&self.container, given, context);
         let Some(termination) = termination else {
             withdraw(self.open.take(), &self.container, context);
-            self.deadline = self.stir_expires_at();
+            self.deadline = self.connections.provisional_stop_expires_at();
             if self.container.removed {
-                self.tell_resets(context);
-                context
-                    .outputs
-                    .push_back(Output::Wish(Wish::Untrack { container }));
+                self.forget(context);
             }
             return;
         };
+        let container = self.container.id();
         let open = self.open.get_or_insert_default();
         let ended_before = open.ended();
         open.notice(&termination, context.now);
@@ -189,10 +192,11 @@ impl Tracked {
                     .push_back(Output::Wish(Wish::Inspect { container }));
             }
         } else {
-            let steps = Steps::of(&termination, open.stuck);
+            let sockets = &self.connections.sockets;
+            let steps = Steps::of(&termination, sockets, open.stuck);
             if open.told != steps {
                 open.told = steps;
-                let report = open.report(&termination, Occasion::Step, context);
+                let report = open.report(&termination, sockets, ReportStage::Progress, context);
                 context
                     .outputs
                     .push_back(Output::Progress(Box::new(report)));
@@ -201,9 +205,18 @@ impl Tracked {
         self.deadline = open.deadline(&termination, self.looked_at, context.limits);
     }
 
+    /// Its cgroup is gone, and nothing of it is open.
+    fn forget(&mut self, context: &mut Context<'_>) {
+        let container = self.container.id();
+        self.connections.report_resets(&self.container, context);
+        context
+            .outputs
+            .push_back(Output::Wish(Wish::Untrack { container }));
+    }
+
     /// The deadline is reached.
     pub(super) fn handle_timeout(&mut self, context: &mut Context<'_>) {
-        let Some(termination) = Termination::of(&self.container) else {
+        let Some(termination) = Termination::derive(&self.container) else {
             return;
         };
         let Some(open) = &mut self.open else {
@@ -223,7 +236,7 @@ impl Tracked {
                     .push_back(Output::Wish(Wish::Count { container }));
             } else {
                 open.last_counts = LastCounts::Missing;
-                self.finish(Occasion::End, context);
+                self.finish(ReportStage::End, context);
             }
         } else if is_due(hook_expires_at(&termination)) {
             self.container.forget_hooks();
@@ -234,30 +247,43 @@ impl Tracked {
         }
     }
 
+    /// Takes in what was counted of its connections. It may be what the report waits for.
+    pub(super) fn take_sockets(&mut self, counts: SocketCounts, context: &mut Context<'_>) {
+        if context.reasons.is_none() {
+            return;
+        }
+        self.connections.take(counts, &self.container, context);
+        let open = self.open.as_ref();
+        if open.is_some_and(|open| matches!(open.last_counts, LastCounts::Asked(_))) {
+            self.finish(ReportStage::End, context);
+        }
+    }
+
     /// The agent is about to stop.
     pub(super) fn shut_down(&mut self, context: &mut Context<'_>) {
-        let termination = Termination::of(&self.container);
+        let termination = Termination::derive(&self.container);
         if termination.is_some_and(|termination| termination.is_stage()) {
             withdraw(self.open.take(), &self.container, context);
         } else {
-            self.finish(Occasion::AgentStops, context);
+            self.finish(ReportStage::AgentStops, context);
         }
-        self.tell_resets(context);
+        self.connections.report_resets(&self.container, context);
     }
 
-    fn finish(&mut self, occasion: Occasion, context: &mut Context<'_>) {
+    fn finish(&mut self, stage: ReportStage, context: &mut Context<'_>) {
         let Some(mut open) = self.open.take() else {
             return;
         };
-        if let Some(termination) = Termination::of(&self.container) {
+        if let Some(termination) = Termination::derive(&self.container) {
             open.left_unknown = termination.may_go_on() && !self.looked_at;
-            let mut report = open.report(&termination, occasion, context);
+            let sockets = &self.connections.sockets;
+            let mut report = open.report(&termination, sockets, stage, context);
             report.advice = context.advisor.learn(&report);
             context
                 .outputs
                 .push_back(Output::Finished(Box::new(report)));
         }
-        self.tell_resets(context);
+        self.connections.report_resets(&self.container, context);
         self.container.close_termination();
     }
 }

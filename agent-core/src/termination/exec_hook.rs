@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::HOOK_TO_STOP_SIGNAL_MAX;
-use super::asked::{Asked, said};
-use super::course::Course;
+use super::observed::Observed;
+use super::request::{StopRequest, kubelet_events};
 use crate::event::ExitStatus;
 use crate::pod::{KubeletEventKind, Role};
 use crate::process::Process;
@@ -21,43 +21,46 @@ const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// The hook, and whether another process could as well have been it.
 pub(super) fn find(
-    course: &Course<'_>,
-    asked: Option<&Asked>,
+    observed: &Observed<'_>,
+    request: Option<&StopRequest>,
     command: &[String],
 ) -> (Option<Hook>, bool) {
-    let (process, uncertain) = find_process(course, asked, command);
+    let (process, uncertain) = find_process(observed, request, command);
     if let Some((process, started_at)) = process {
-        return (Some(observed(course, process, started_at)), uncertain);
+        return (
+            Some(observed_hook(observed, process, started_at)),
+            uncertain,
+        );
     }
-    if let Some((entry, uncertain)) = failed_entry(course, asked) {
+    if let Some((entry, uncertain)) = failed_entry(observed, request) {
         return (Some(missing(entry, command)), uncertain);
     }
-    let failure = was_reported(course).then(|| reported(command));
+    let failure = was_reported(observed).then(|| reported(command));
     (failure, false)
 }
 
 /// The process that was the hook, and when. A matching exec before the wish to stop was a probe or `kubectl exec`. In a pod
 /// one without such a wish counts only if a stop signal followed: probes are often written like hooks there.
 fn find_process<'a>(
-    course: &Course<'a>,
-    asked: Option<&Asked>,
+    observed: &Observed<'a>,
+    request: Option<&StopRequest>,
     command: &[String],
 ) -> (Option<(&'a Process, Timestamp)>, bool) {
-    let last = course.last();
-    if course.container.is_pods && asked.is_none() && last.is_none() {
+    let last = observed.last();
+    if observed.container.is_pods && request.is_none() && last.is_none() {
         return (None, false);
     }
-    let gap = longest_gap(course);
+    let gap = longest_gap(observed);
     let in_time = |(process, at): &(&Process, Timestamp)| {
         let followed =
             |last: Timestamp| ended(process).is_none_or(|ended| last.since(ended) <= gap);
         last.is_none_or(|last| *at <= last)
-            && match asked {
-                Some(asked) => *at >= asked.earliest,
-                None => !course.container.is_pods || last.is_none_or(followed),
+            && match request {
+                Some(request) => *at >= request.earliest,
+                None => !observed.container.is_pods || last.is_none_or(followed),
             }
     };
-    let mut likely: Vec<(&Process, Timestamp)> = others(course)
+    let mut likely: Vec<(&Process, Timestamp)> = others(observed)
         .filter_map(|process| Some((process, process.hook_at(command)?)))
         .filter(in_time)
         .collect();
@@ -65,10 +68,10 @@ fn find_process<'a>(
     let one_after_the_other = |earlier: &(&Process, Timestamp), later: &(&Process, Timestamp)| {
         ended(earlier.0).is_some_and(|ended| ended <= later.1)
     };
-    let stop = course.stop.map(|stop| stop.at);
+    let stop = observed.stop.map(|stop| stop.at);
     // The stop signal follows the hook at once, but for a sidecar's. Without a wish to stop it is not sure that one ran.
-    let waits = course.container.spec.role == Some(Role::Sidecar);
-    let stop = stop.filter(|_| asked.is_some() && !waits);
+    let waits = observed.container.spec.role == Some(Role::Sidecar);
+    let stop = stop.filter(|_| request.is_some() && !waits);
     let hook = likely.iter().copied().reduce(|earlier, later| {
         let ends = [ended(earlier.0), ended(later.0)];
         let both_before = ends
@@ -97,23 +100,23 @@ fn ended(process: &Process) -> Option<Timestamp> {
 }
 
 /// How long after the hook's end the stop signal may come. A sidecar waits for the others in between.
-fn longest_gap(course: &Course<'_>) -> Duration {
-    let spec = &course.container.spec;
+fn longest_gap(observed: &Observed<'_>) -> Duration {
+    let spec = &observed.container.spec;
     match (spec.role, spec.grace) {
         (Some(Role::Sidecar), Some(grace)) => HOOK_TO_STOP_SIGNAL_MAX.max(grace),
         (_, _) => HOOK_TO_STOP_SIGNAL_MAX,
     }
 }
 
-fn others<'a>(course: &Course<'a>) -> impl Iterator<Item = &'a Process> {
-    let main = course.main.tgid;
-    let all = course.container.processes.values();
+fn others<'a>(observed: &Observed<'a>) -> impl Iterator<Item = &'a Process> {
+    let main = observed.main.tgid;
+    let all = observed.container.processes.values();
     all.filter(move |process| process.tgid != main && !process.spent)
 }
 
-fn observed(course: &Course<'_>, process: &Process, started_at: Timestamp) -> Hook {
+fn observed_hook(observed: &Observed<'_>, process: &Process, started_at: Timestamp) -> Hook {
     let ended_at = ended(process);
-    let main_exit = course.exit.map(|exit| exit.at);
+    let main_exit = observed.exit.map(|exit| exit.at);
     let ended_after_main = main_exit.is_some_and(|exit| ended_at.is_none_or(|ended| ended >= exit));
     let failed = process
         .exit
@@ -128,7 +131,7 @@ fn observed(course: &Course<'_>, process: &Process, started_at: Timestamp) -> Ho
         started_at: Some(started_at),
         ended_at,
         status: process.exit.as_ref().map(|exit| exit.status),
-        running_at_stop_signal: course
+        running_at_stop_signal: observed
             .stop
             .is_some_and(|stop| ended_at.is_none_or(|ended| ended > stop.at)),
         failure: (failed && !ended_by_container).then_some(HookFailure::Status),
@@ -138,22 +141,25 @@ fn observed(course: &Course<'_>, process: &Process, started_at: Timestamp) -> Ho
 
 /// The process that came for the hook and could not run it, and whether it may as well have come for a probe. After a
 /// deletion the hook comes first; otherwise it is the one right before the stop signal.
-fn failed_entry<'a>(course: &Course<'a>, asked: Option<&Asked>) -> Option<(&'a Process, bool)> {
-    let mut entries: Vec<(&Process, Timestamp)> = others(course)
+fn failed_entry<'a>(
+    observed: &Observed<'a>,
+    request: Option<&StopRequest>,
+) -> Option<(&'a Process, bool)> {
+    let mut entries: Vec<(&Process, Timestamp)> = others(observed)
         .filter(|process| process.failed_to_run())
         .filter_map(|process| Some((process, process.exit.as_ref()?.at)))
         .collect();
     entries.sort_by_key(|(process, _)| (process.start, process.tgid));
-    let last = course.last();
+    let last = observed.last();
     let in_time = |ended: Timestamp| last.is_none_or(|last| ended <= last);
-    if let Some(asked) = asked.filter(|asked| asked.by == Start::Deletion) {
+    if let Some(request) = request.filter(|request| request.by == Start::Deletion) {
         return entries
             .into_iter()
-            .find(|(process, ended)| process.start >= asked.earliest && in_time(*ended))
+            .find(|(process, ended)| process.start >= request.earliest && in_time(*ended))
             .map(|(process, _)| (process, false));
     }
     let uncertain = entries.len() > 1;
-    let stop = course.stop?;
+    let stop = observed.stop?;
     entries
         .into_iter()
         .rfind(|(_, ended)| in_time(*ended) && stop.at.since(*ended) <= FAILURE_TO_STOP_SIGNAL_MAX)
@@ -189,13 +195,13 @@ fn reported(command: &[String]) -> Hook {
 
 /// Whether the kubelet said that the hook failed before it sent the stop signal. What it says later, or when the container
 /// ended by itself, may mean that the container took the hook with it.
-pub(super) fn was_reported(course: &Course<'_>) -> bool {
-    let Some(pod) = course.container.pod.as_ref() else {
+pub(super) fn was_reported(observed: &Observed<'_>) -> bool {
+    let Some(pod) = observed.container.pod.as_ref() else {
         return false;
     };
-    said(course, pod)
+    kubelet_events(observed, pod)
         .filter(|(event, _)| event.kind == KubeletEventKind::PreStopFailed)
-        .any(|(event, latest)| match (course.stop, course.last()) {
+        .any(|(event, latest)| match (observed.stop, observed.last()) {
             (Some(stop), _) => event.happened_at <= stop.at,
             (None, Some(last)) => latest <= last,
             (None, None) => true,

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::asked::{Asked, killing};
-use super::course::Course;
 use super::exec_hook::was_reported;
+use super::observed::Observed;
+use super::request::{StopRequest, killing};
 use crate::pod::{PreStop, Role};
 use crate::report::{Hook, HookFailure, HookKind, HookMethod, Trigger};
 use crate::time::Timestamp;
@@ -21,8 +21,8 @@ const EARLY: Duration = Duration::from_millis(250);
 
 /// The hook as it must have gone, with this grace.
 pub(super) fn find(
-    course: &Course<'_>,
-    asked: &Asked,
+    observed: &Observed<'_>,
+    request: &StopRequest,
     reason: Option<Trigger>,
     grace: Option<Duration>,
     hook: &PreStop,
@@ -42,10 +42,10 @@ pub(super) fn find(
         }
     };
     let connect = (kind == HookKind::HttpGet)
-        .then(|| connected(course, asked))
+        .then(|| connected(observed, request))
         .flatten();
-    let stop = course.stop.map(|stop| stop.at);
-    let started_at = connect.unwrap_or_else(|| began(course, asked, configured));
+    let stop = observed.stop.map(|stop| stop.at);
+    let started_at = connect.unwrap_or_else(|| began(observed, request, configured));
     // All containers of a pod are restarted without their hooks; the word for it is that for a changed definition.
     let too_soon = |stop: Timestamp| {
         configured.is_some_and(|configured| stop.since(started_at) + AHEAD < configured)
@@ -56,12 +56,12 @@ pub(super) fn find(
     let running = stop.is_some_and(|stop| {
         let used_up = grace.is_some_and(|grace| stop.since(started_at) + EARLY >= grace);
         let longer = configured.is_none_or(|configured| Some(configured) > grace);
-        used_up && longer && turn(course, reason, stop) == Turn::AtOnce
+        used_up && longer && turn(observed, reason, stop) == Turn::AtOnce
     });
     let ended_at = stop
         .filter(|_| !running)
-        .and_then(|stop| end(turn(course, reason, stop), started_at, configured, stop));
-    let failed = !running && was_reported(course);
+        .and_then(|stop| end(turn(observed, reason, stop), started_at, configured, stop));
+    let failed = !running && was_reported(observed);
     Some(Hook {
         kind,
         method: HookMethod::Inferred,
@@ -94,33 +94,37 @@ fn refused() -> Hook {
 /// When the kubelet began with the pod. After the deletion it waits for what the runtime says of the pod next, which it asks
 /// once a second: <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/pod_workers.go#L1288>. Its `Killing`
 /// comes right before the hook, and is seen soon after it; a pause was not shorter than configured.
-fn began(course: &Course<'_>, asked: &Asked, configured: Option<Duration>) -> Timestamp {
-    let killing = course
+fn began(
+    observed: &Observed<'_>,
+    request: &StopRequest,
+    configured: Option<Duration>,
+) -> Timestamp {
+    let killing = observed
         .container
         .pod
         .as_ref()
-        .and_then(|pod| killing(course, pod));
-    let Some(killing) = killing.filter(|killing| killing.at >= asked.at) else {
-        return asked.at;
+        .and_then(|pod| killing(observed, pod));
+    let Some(killing) = killing.filter(|killing| killing.at >= request.at) else {
+        return request.at;
     };
-    let stop = course.stop.map(|stop| stop.at);
+    let stop = observed.stop.map(|stop| stop.at);
     let latest = stop
         .zip(configured)
         .map(|(stop, configured)| stop.before(configured))
         // Else the end of the grace period cut it off.
-        .filter(|latest| *latest >= asked.at);
+        .filter(|latest| *latest >= request.at);
     latest.map_or(killing.at, |latest| killing.at.min(latest))
 }
 
 /// The kubelet's connection: the first from outside that it can have been.
-fn connected(course: &Course<'_>, asked: &Asked) -> Option<Timestamp> {
-    let from = if asked.exact {
-        asked.at.before(AHEAD)
+fn connected(observed: &Observed<'_>, request: &StopRequest) -> Option<Timestamp> {
+    let from = if request.exact {
+        request.at.before(AHEAD)
     } else {
-        asked.earliest
+        request.earliest
     };
-    let all = course.container.connects.iter().copied();
-    all.filter(|at| *at >= from && course.last().is_none_or(|last| *at <= last))
+    let all = observed.container.connects.iter().copied();
+    all.filter(|at| *at >= from && observed.last().is_none_or(|last| *at <= last))
         .min()
 }
 
@@ -135,10 +139,10 @@ enum Turn {
     Unknown,
 }
 
-fn turn(course: &Course<'_>, reason: Option<Trigger>, stop: Timestamp) -> Turn {
-    let spec = &course.container.spec;
+fn turn(observed: &Observed<'_>, reason: Option<Trigger>, stop: Timestamp) -> Turn {
+    let spec = &observed.container.spec;
     let (Some(pod), Some(name), Some(Role::Sidecar)) =
-        (&course.container.pod, &spec.name, spec.role)
+        (&observed.container.pod, &spec.name, spec.role)
     else {
         return Turn::AtOnce;
     };

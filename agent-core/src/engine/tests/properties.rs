@@ -249,7 +249,7 @@ fn run(config: Config, entries: &[Entry]) -> Result<Vec<Output>, TestCaseError> 
         prop_assert!(engine.pods.len() <= limits.pods_max);
         for tracked in engine.containers.values() {
             prop_assert!(tracked.container.processes.len() <= limits.processes_max);
-            prop_assert!(tracked.container.sockets.marks().len() <= 32);
+            prop_assert!(tracked.connections.sockets.marks().len() <= 32);
         }
     }
     for _round in 0..10_000 {

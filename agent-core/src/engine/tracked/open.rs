@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::Limits;
-use crate::container::Container;
-use crate::findings::{self, Network};
-use crate::report::{Doubt, Endpoint, MainExit, Outcome, PodRef, Report, StopSignal, Trigger};
-use crate::sockets::Reasons;
-use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, Termination};
+use crate::report::{Endpoint, Report, Trigger};
+use crate::sockets::Sockets;
+use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, ReportStage, Surroundings, Termination};
 use crate::time::Timestamp;
-use crate::traffic::Traffic;
-use crate::{trigger, verdict};
 
 /// How long after the end of the grace a main process that got the stop signal and lives on keeps its termination open.
 /// After that the signal was not meant to end it.
@@ -71,20 +67,12 @@ pub(super) struct Steps {
     exit: Option<Timestamp>,
     released: Option<Timestamp>,
     stuck: bool,
-    asked: Option<Timestamp>,
+    requested: Option<Timestamp>,
     reason: Option<Trigger>,
     pod_known: bool,
     name_known: bool,
     resets: usize,
     endpoint: (Option<Timestamp>, Option<Timestamp>),
-}
-
-/// Why a report is given out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Occasion {
-    Step,
-    End,
-    AgentStops,
 }
 
 impl Open {
@@ -164,10 +152,12 @@ impl Open {
         waiting.then(|| kill.at.after(limits.stuck_after))
     }
 
+    /// Returns the report as it stands.
     pub(super) fn report(
         &mut self,
         termination: &Termination<'_>,
-        occasion: Occasion,
+        sockets: &Sockets,
+        stage: ReportStage,
         context: &mut Context<'_>,
     ) -> Report {
         let id = *self.id.get_or_insert_with(|| {
@@ -175,97 +165,23 @@ impl Open {
             *context.next_id += 1;
             id
         });
-        let outcome = match (occasion, verdict::outcome(termination)) {
-            (Occasion::Step, _) => Outcome::InProgress,
-            (Occasion::End | Occasion::AgentStops, outcome) => outcome.unwrap_or(Outcome::Unknown),
-        };
-        let container = termination.container;
-        let network = Network {
-            traffic: self.traffic(termination, context.reasons),
-            endpoint: termination.endpoint(),
-        };
-        let findings =
-            findings::findings(termination, outcome, &network, context.limits, context.now);
-        Report {
+        let surroundings = Surroundings {
             id,
-            subject: container.subject.clone(),
-            pod: pod_ref(container),
-            main: Some(termination.main.as_main()),
-            outcome,
-            trigger: trigger::trigger(termination, outcome),
-            started_at: termination.started_at(),
-            started_by: termination.started_by(),
-            hook: termination.hook.clone(),
-            stop_signal: termination.stop.map(|stop| StopSignal {
-                at: stop.at,
-                signal: stop.signal,
-                sender: stop.sender.clone(),
-                result: stop.result,
-                handler: stop.handler,
-                blocked: stop.blocked,
-            }),
-            stop_signals_repeated: termination.stops_repeated,
-            kill: termination.as_kill(),
-            kills_repeated: termination.kills_repeated,
-            exit: termination.exit.cloned(),
-            released_at: termination.released_at,
-            grace: termination.grace(),
-            signals_inside: container.signals_inside,
-            signals_outside: container.signals_outside,
-            connections: network.traffic.map(|traffic| traffic.connections),
-            endpoint: network.endpoint,
-            advice: None,
-            findings,
-            doubts: self.doubts(termination, occasion, context),
-        }
-    }
-
-    /// What is known of its connections; the last word where they were counted at its end.
-    fn traffic(&self, termination: &Termination<'_>, reasons: Option<&Reasons>) -> Option<Traffic> {
-        let known = Traffic::of(termination, reasons?);
-        known.filter(|_| self.last_counts != LastCounts::Missing)
-    }
-
-    fn doubts(
-        &self,
-        termination: &Termination<'_>,
-        occasion: Occasion,
-        context: &Context<'_>,
-    ) -> Vec<Doubt> {
-        let mut doubts = termination.doubts(context.lost);
-        let counts = termination.container.sockets.of_termination();
-        let exit: Option<&MainExit> = termination.exit;
-        let others = [
-            (
-                Doubt::ExitMissing,
-                occasion == Occasion::End && exit.is_none(),
-            ),
-            (Doubt::MainUncertain, self.left_unknown),
-            (Doubt::AgentStopped, occasion == Occasion::AgentStops),
-            (
-                Doubt::PodUnknown,
-                occasion != Occasion::Step && !termination.container.is_settled(),
-            ),
-            (
-                Doubt::ConnectionsMissing,
-                occasion != Occasion::Step
-                    && context.reasons.is_some()
-                    && (self.last_counts == LastCounts::Missing || counts.is_none()),
-            ),
-        ];
-        for (doubt, holds) in others {
-            if holds && !doubts.contains(&doubt) {
-                doubts.push(doubt);
-            }
-        }
-        doubts.sort_unstable();
-        doubts
+            now: context.now,
+            limits: context.limits,
+            lost: context.lost,
+            sockets,
+            reasons: context.reasons,
+            counts_missing: self.last_counts == LastCounts::Missing,
+            left_unknown: self.left_unknown,
+        };
+        termination.report(stage, &surroundings)
     }
 }
 
 impl Steps {
-    pub(super) fn of(termination: &Termination<'_>, stuck: bool) -> Self {
-        let resets = termination.container.sockets.marks();
+    pub(super) fn of(termination: &Termination<'_>, sockets: &Sockets, stuck: bool) -> Self {
+        let resets = sockets.marks();
         let times = |endpoint: Endpoint| (endpoint.unready_at, endpoint.terminating_at);
         let hook = termination.hook.as_ref();
         Self {
@@ -276,7 +192,7 @@ impl Steps {
             exit: termination.exit.map(|exit| exit.at),
             released: termination.released_at,
             stuck,
-            asked: termination.asked.map(|asked| asked.at),
+            requested: termination.request.map(|request| request.at),
             reason: termination.reason,
             pod_known: termination.container.pod.is_some(),
             name_known: termination.container.spec.name.is_some(),
@@ -292,19 +208,6 @@ pub(super) fn hook_expires_at(termination: &Termination<'_>) -> Option<Timestamp
     termination
         .rests_on_hook()
         .then(|| ended.after(HOOK_TO_STOP_SIGNAL_MAX))
-}
-
-/// The container of Kubernetes that it is, as far as that is known.
-pub(super) fn pod_ref(container: &Container) -> Option<PodRef> {
-    let pod = &container.pod.as_ref()?.pod;
-    Some(PodRef {
-        namespace: pod.namespace.clone(),
-        name: pod.name.clone(),
-        uid: pod.uid.clone(),
-        workload: pod.workload.clone(),
-        container: container.spec.name.clone(),
-        role: container.spec.role,
-    })
 }
 
 /// When a stop signal that nothing came of turns out to be none.

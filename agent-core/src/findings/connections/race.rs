@@ -9,9 +9,8 @@ use crate::connection::Connections;
 use crate::findings::{finding_of, span};
 use crate::pod::PreStop;
 use crate::report::{Endpoint, Finding, FindingKind, Outcome};
-use crate::termination::Termination;
+use crate::termination::{Termination, takes_out, trigger};
 use crate::time::Timestamp;
-use crate::trigger;
 
 /// What is added to a sleep that would have covered the last arrival.
 const SLEEP_MARGIN: Duration = Duration::from_secs(1);
@@ -26,7 +25,7 @@ pub(in crate::findings) fn race(
     outcome: Outcome,
     network: &Network,
 ) -> Option<Finding> {
-    let takes_out = trigger::takes_out(trigger::trigger(termination, outcome));
+    let takes_out = takes_out(trigger(termination, outcome));
     let traffic = network.of_stop(outcome).filter(|_| takes_out)?;
     let connections = &traffic.connections;
     let last = connections.last_arrival_at?;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::observed::Observed;
+use super::request::StopRequest;
 use crate::pod::Role;
 use crate::report::{Grace, Hook, HookMethod, KillCause, Start, Trigger};
 use crate::spec::Spec;
-use crate::termination::{Asked, Course};
 use crate::time::Timestamp;
 
 /// The least that the kubelet leaves between stop signal and SIGKILL (`minimumGracePeriodInSeconds`):
@@ -49,15 +50,19 @@ pub(crate) struct Graces {
 impl Graces {
     /// By the kubelet's rule: that of the deletion, else the probe's, else the pod's.
     /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L1440>
-    pub(crate) fn of(course: &Course<'_>, asked: Option<&Asked>, reason: Option<Trigger>) -> Self {
-        let spec = &course.container.spec;
-        let Some(pod) = course.container.pod.as_ref() else {
+    pub(crate) fn of(
+        observed: &Observed<'_>,
+        request: Option<&StopRequest>,
+        reason: Option<Trigger>,
+    ) -> Self {
+        let spec = &observed.container.spec;
+        let Some(pod) = observed.container.pod.as_ref() else {
             return Self {
                 known: spec.grace,
                 ..Self::default()
             };
         };
-        let deleted = asked.is_some_and(|asked| asked.by == Start::Deletion);
+        let deleted = request.is_some_and(|request| request.by == Start::Deletion);
         let deletions: Vec<Duration> = pod
             .deletions
             .iter()
@@ -135,7 +140,7 @@ impl Graces {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent<'a> {
     pub(crate) hook: Option<&'a Hook>,
-    pub(crate) asked: Option<Asked>,
+    pub(crate) request: Option<StopRequest>,
     pub(crate) stop: Option<Timestamp>,
     /// What it is in its pod: only sidecars wait for others.
     pub(crate) role: Option<Role>,
@@ -148,6 +153,21 @@ pub(crate) struct Killed {
     pub(crate) waited: Duration,
     /// Whether it came from the runtime that had sent the stop signal.
     pub(crate) by_the_runtime: bool,
+}
+
+impl<'a> Spent<'a> {
+    pub(super) fn of(
+        observed: &Observed<'_>,
+        request: Option<StopRequest>,
+        hook: Option<&'a Hook>,
+    ) -> Self {
+        Self {
+            hook,
+            request,
+            stop: observed.stop.map(|stop| stop.at),
+            role: observed.container.spec.role,
+        }
+    }
 }
 
 impl Spent<'_> {
@@ -168,9 +188,9 @@ impl Spent<'_> {
 
     /// The time for others to go first, after a hook that took so long.
     fn on_order(&self, hook: Duration) -> Duration {
-        let began = match (self.hook.and_then(|hook| hook.ended_at), self.asked) {
+        let began = match (self.hook.and_then(|hook| hook.ended_at), self.request) {
             (Some(ended), _) => ended,
-            (None, Some(asked)) => asked.at.after(hook),
+            (None, Some(request)) => request.at.after(hook),
             (None, None) => return Duration::ZERO,
         };
         self.stop.map_or(Duration::ZERO, |stop| stop.since(began))
@@ -204,7 +224,7 @@ impl Spent<'_> {
     }
 
     fn uncertainty(&self) -> Duration {
-        let exact = self.asked.is_some_and(|asked| asked.exact);
+        let exact = self.request.is_some_and(|request| request.exact);
         HOOK_OVERHEAD + if exact { Duration::ZERO } else { CUT }
     }
 
@@ -234,7 +254,7 @@ impl Spent<'_> {
 }
 
 /// Why SIGKILL came from outside after the stop signal, and the grace that was over then, if it is known. A runtime that
-/// has sent the stop signal sends SIGKILL when its wait is over; that may be another wait than the first (it was asked
+/// has sent the stop signal sends SIGKILL when its wait is over; that may be another wait than the first (it was request
 /// again with a shorter one, or was restarted), of which nothing tells.
 pub(crate) fn cause_after_stop(
     graces: &Graces,

@@ -1,4 +1,4 @@
-//! The course of a termination as the kernel tells it: which signal was the stop signal, which SIGKILL counts.
+//! A termination as the kernel shows it: which signal was the stop signal, which SIGKILL counts.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) const STOP_MAX_DEFAULT: Duration = Duration::from_secs(90);
 
 /// What the kernel told of a stop.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Course<'a> {
+pub(crate) struct Observed<'a> {
     pub(crate) container: &'a Container,
     pub(crate) main: &'a Process,
     pub(crate) stop: Option<&'a SignalFact>,
@@ -24,7 +24,7 @@ pub(crate) struct Course<'a> {
     pub(crate) exit: Option<&'a MainExit>,
 }
 
-impl<'a> Course<'a> {
+impl<'a> Observed<'a> {
     /// None if the container has no main process yet.
     pub(super) fn of(container: &'a Container) -> Option<Self> {
         let main = container.main()?;
@@ -52,9 +52,32 @@ impl<'a> Course<'a> {
 
     /// Whether somebody outside ended it, or tried to.
     pub(crate) fn was_stopped(&self) -> bool {
-        let killed = |kill: &SignalFact| kill.sender.outside && !kill.sender.kernel;
-        self.stop.is_some() || self.kill.is_some_and(killed)
+        was_stopped(self.stop, self.kill)
     }
+
+    /// How often the stop signal came again.
+    pub(super) fn stops_repeated(&self) -> u32 {
+        self.stop.map_or(0, |stop| {
+            let again = |other: &SignalFact| other.signal == stop.signal;
+            self.main.stops.after(stop, again)
+        })
+    }
+
+    /// How often SIGKILL came again from outside.
+    pub(super) fn kills_repeated(&self) -> u32 {
+        self.kill.map_or(0, |kill| {
+            self.main.kills.after(kill, is_from_somebody_outside)
+        })
+    }
+}
+
+/// Whether a stop signal, or a SIGKILL that somebody outside sent, shows that it was stopped.
+pub(super) fn was_stopped(stop: Option<&SignalFact>, kill: Option<&SignalFact>) -> bool {
+    stop.is_some() || kill.is_some_and(is_from_somebody_outside)
+}
+
+const fn is_from_somebody_outside(fact: &SignalFact) -> bool {
+    fact.sender.outside && !fact.sender.kernel
 }
 
 /// The first SIGKILL that can have killed the main process: not thrown away, and not sent to one that was ending by

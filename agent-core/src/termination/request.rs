@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::course::Course;
+use super::observed::Observed;
 use crate::pod::{KubeletEvent, KubeletEventKind};
 use crate::pod_facts::PodFacts;
 use crate::report::Start;
@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The wish that it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct StopRequest {
     /// T0, as well as it is known.
     pub(crate) at: Timestamp,
     /// What it was taken from: [`Start::Deletion`] or [`Start::Killing`].
@@ -31,11 +31,11 @@ pub(crate) struct Asked {
     pub(crate) exact: bool,
 }
 
-/// The wish, if there was one that this termination can have come of.
-pub(super) fn asked(course: &Course<'_>) -> Option<Asked> {
-    let pod = course.container.pod.as_ref()?;
-    let deletion = deletion(course, pod);
-    let killing = killing(course, pod);
+/// Returns the request, if there was one that this termination can have come of.
+pub(super) fn find_request(observed: &Observed<'_>) -> Option<StopRequest> {
+    let pod = observed.container.pod.as_ref()?;
+    let deletion = deletion(observed, pod);
+    let killing = killing(observed, pod);
     match (deletion, killing) {
         // A probe's kill that was under way when the pod was deleted.
         (Some(deletion), Some(killing)) if killing.at < deletion.earliest => Some(killing),
@@ -45,7 +45,7 @@ pub(super) fn asked(course: &Course<'_>) -> Option<Asked> {
 }
 
 /// The first deletion. That of a static pod's object does not concern its containers.
-fn deletion(course: &Course<'_>, pod: &PodFacts) -> Option<Asked> {
+fn deletion(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
     if pod.is_static() {
         return None;
     }
@@ -62,13 +62,13 @@ fn deletion(course: &Course<'_>, pod: &PodFacts) -> Option<Asked> {
         (None, Some(gone)) if !gone.listed => (gone.at, gone.at.before(LIVE), true),
         (None, _) => return None,
     };
-    let counts = match course.last() {
+    let counts = match observed.last() {
         None => true,
-        Some(last) if course.was_stopped() => earliest <= last.after(SKEW),
+        Some(last) if observed.was_stopped() => earliest <= last.after(SKEW),
         Some(exit) => at <= exit,
     };
-    counts.then(|| Asked {
-        at: course.last().map_or(at, |last| at.min(last)),
+    counts.then(|| StopRequest {
+        at: observed.last().map_or(at, |last| at.min(last)),
         by: Start::Deletion,
         earliest,
         exact,
@@ -76,28 +76,28 @@ fn deletion(course: &Course<'_>, pod: &PodFacts) -> Option<Asked> {
 }
 
 /// The kubelet's first `Killing` that is about this very container and not about one before it.
-pub(super) fn killing(course: &Course<'_>, pod: &PodFacts) -> Option<Asked> {
-    let events = said(course, pod).filter(|(event, _)| is_killing(event.kind));
-    let at = |(event, latest): (&KubeletEvent, Timestamp)| Asked {
-        at: course.last().map_or(latest, |last| latest.min(last)),
+pub(super) fn killing(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
+    let events = kubelet_events(observed, pod).filter(|(event, _)| is_killing(event.kind));
+    let at = |(event, latest): (&KubeletEvent, Timestamp)| StopRequest {
+        at: observed.last().map_or(latest, |last| latest.min(last)),
         by: Start::Killing,
         earliest: event.happened_at,
         exact: false,
     };
-    events.map(at).min_by_key(|asked| asked.at)
+    events.map(at).min_by_key(|request| request.at)
 }
 
-/// What the kubelet said of this container while it lived, each with when that happened at the latest.
-pub(crate) fn said<'a>(
-    course: &Course<'a>,
+/// Returns what the kubelet said of this container while it lived, each with when that happened at the latest.
+pub(crate) fn kubelet_events<'a>(
+    observed: &Observed<'a>,
     pod: &'a PodFacts,
 ) -> impl Iterator<Item = (&'a KubeletEvent, Timestamp)> {
-    let Course {
+    let Observed {
         container,
         main,
         exit,
         ..
-    } = *course;
+    } = *observed;
     let latest = |event: &KubeletEvent, seen_at: Timestamp| {
         let end = event.happened_at.after(SECOND);
         seen_at.min(end).max(event.happened_at)

@@ -1,9 +1,9 @@
 //! How a termination ended.
 
+use super::Termination;
 use crate::event::{Delivery, ExitStatus};
 use crate::report::{KillCause, Outcome};
 use crate::signal::Signal;
-use crate::termination::Termination;
 
 /// How it ended, if its main process is known to have.
 pub(crate) fn outcome(termination: &Termination<'_>) -> Option<Outcome> {
@@ -19,7 +19,7 @@ pub(crate) fn outcome(termination: &Termination<'_>) -> Option<Outcome> {
 }
 
 fn by_itself(termination: &Termination<'_>, success: bool) -> Outcome {
-    let terminating = termination.hook.is_some() || termination.asked.is_some();
+    let terminating = termination.hook.is_some() || termination.request.is_some();
     match (termination.stop, terminating, success) {
         (Some(_), _, _) => Outcome::Graceful,
         (None, true, _) if termination.began_out_of_sight() => Outcome::Unknown,

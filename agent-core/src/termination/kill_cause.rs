@@ -1,0 +1,57 @@
+//! Why SIGKILL was sent, as far as the facts tell.
+
+use std::time::Duration;
+
+use super::grace::{self, Graces, Killed, Spent};
+use super::observed::Observed;
+use crate::process::SignalFact;
+use crate::report::KillCause;
+use crate::time::Timestamp;
+
+/// How far apart the kernel's SIGKILL and the OOM killer's word may be; they are microseconds apart in the kernel.
+const OOM_WINDOW: Duration = Duration::from_secs(1);
+
+/// Returns the cause, and the grace that was over then, if it is known.
+pub(super) fn find_kill_cause(
+    observed: &Observed<'_>,
+    graces: &Graces,
+    spent: &Spent<'_>,
+    kill: &SignalFact,
+) -> (KillCause, Option<Duration>) {
+    if kill.sender.kernel {
+        (by_kernel(observed, kill), graces.known)
+    } else if !kill.sender.outside {
+        (KillCause::Inside, graces.known)
+    } else {
+        match observed.stop {
+            None => (KillCause::NoStopSignal, graces.known),
+            Some(stop) => after_stop(observed, graces, spent, stop, kill),
+        }
+    }
+}
+
+fn by_kernel(observed: &Observed<'_>, kill: &SignalFact) -> KillCause {
+    let near = |at: Timestamp| at.since(kill.at) <= OOM_WINDOW && kill.at.since(at) <= OOM_WINDOW;
+    // The pid may be that of any thread, and the SIGKILL goes to all that share the memory: near in time is enough.
+    if observed.container.oom.iter().any(|(_pid, at)| near(*at)) {
+        KillCause::Oom
+    } else {
+        KillCause::Kernel
+    }
+}
+
+fn after_stop(
+    observed: &Observed<'_>,
+    graces: &Graces,
+    spent: &Spent<'_>,
+    stop: &SignalFact,
+    kill: &SignalFact,
+) -> (KillCause, Option<Duration>) {
+    let same =
+        stop.sender.comm == kill.sender.comm && stop.sender.parent_comm == kill.sender.parent_comm;
+    let killed = Killed {
+        waited: kill.at.since(stop.at),
+        by_the_runtime: same && observed.container.is_of_runtime(),
+    };
+    grace::cause_after_stop(graces, spent, killed)
+}
