@@ -13,7 +13,7 @@ pub const SUBJECT_SLOTS: &str = ".bss.subjects";
 /// The same for cgroups made inside tracked containers, but a `u64` for each slot: how many. Written
 /// by the kernel side only.
 pub const CHILD_SLOTS: &str = ".bss.children";
-/// Hash: tgid → container id. Processes whose signals and exit are recorded: those that entered a
+/// Hash: tgid → [`Watched`]. Processes whose signals and exit are recorded: those that entered a
 /// container from outside (its main process, hooks, probes). Their descendants are not in it.
 pub const WATCHED: &str = "WATCHED";
 /// Hash: [`crate::record::Endpoint`] → container id. Connections to these are recorded. Written by user
@@ -42,7 +42,12 @@ pub const ENDPOINTS_MAX: u32 = 1024;
 /// Size of the ring buffer in bytes unless the user asks for another. A power of two and of whole pages.
 pub const EVENTS_BYTES: u32 = 1 << 20;
 
-const _: () = assert!(SLOTS.is_power_of_two());
+const _: () = {
+    assert!(SLOTS.is_power_of_two());
+    assert!(size_of::<Subject>() == 4 * 8);
+    assert!(size_of::<Watched>() == 2 * 8);
+    assert!(size_of::<SignalCounts>() == 8 * 8 + 2 * 4);
+};
 
 /// What [`SUBJECTS`] says of a cgroup.
 #[repr(C)]
@@ -50,23 +55,73 @@ const _: () = assert!(SLOTS.is_power_of_two());
 pub struct Subject {
     /// Id of the container's topmost cgroup.
     pub container: u64,
-    /// Signals worth a record, bit n-1 for signal n: the stop signal and SIGKILL.
+    /// Signals worth a record, bit n-1 for signal n: whatever may be meant to stop it, and SIGKILL.
     pub signals: u64,
+    /// Of these, the ones that begin the stopping phase when they come from outside to the main process.
+    pub begins: u64,
     /// 1 if the kernel side put this in, for a cgroup made inside a container, and counts it in
     /// [`CHILD_SLOTS`]; 0 if user space did, and counts it in [`SUBJECT_SLOTS`]. Each takes out
     /// and uncounts only its own.
     pub by_kernel: u64,
 }
 
-/// Signals in a container that were counted, not recorded.
+/// What [`WATCHED`] says of a process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The container that it is watched in.
+    pub container: u64,
+    /// Signals, bit n-1 for signal n, that got a record and were queued, and that it has not been seen to take out of its
+    /// queue. Kernel side only, which changes it while the kernel holds the process's `siglock`.
+    pub queued: u64,
+}
+
+/// The signals of a container: how many there were beside those that are always recorded, and how many of them may be
+/// recorded.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalCounts {
-    /// Sent from inside the container, whatever the target.
+    /// Sent from inside the container, whatever the target, recorded or not; but for SIGKILLs to watched processes that
+    /// have a record.
     pub inside: u64,
-    /// Sent from outside to a process that is not watched.
+    /// Sent from outside to a process that is not watched, recorded or not, or by the kernel to one that is and without a
+    /// record.
     pub outside: u64,
+    /// By [`Budget`]: those that would have got a record, had there not been so many.
+    pub unrecorded: [u64; Budget::ALL.len()],
+    /// By [`Budget`]: when all of it may be used again, nanoseconds of `CLOCK_BOOTTIME`. Kernel side only.
+    pub whole_at: [u64; Budget::ALL.len()],
+    /// The signal that a watched process got last from outside, but for SIGKILL and for those that only tell of something
+    /// (SIGCHLD, SIGCONT, SIGURG, SIGWINCH, unless one of them begins the stopping phase); 0 if none came yet.
+    pub last_outside: u32,
+    /// 0.
+    pub reserved: u32,
 }
+
+/// What may be recorded of a container's signals beside those that people outside send to its watched processes: of each
+/// kind [`BUDGET_BURST`] at once, and one more each [`BUDGET_INTERVAL_NS`].
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// SIGKILLs to processes that are not watched, whoever sends them.
+    Kills = 0,
+    /// Other signals that a process of the container sends to another one, watched or not. Not SIGCHLD, SIGCONT, SIGURG and
+    /// SIGWINCH.
+    Inside = 1,
+    /// Other signals from outside: those of processes to one that is not watched, with the same exceptions, and those of a
+    /// terminal.
+    Outside = 2,
+}
+
+impl Budget {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: [Self; 3] = [Self::Kills, Self::Inside, Self::Outside];
+}
+
+/// Records of one [`Budget`] at once.
+pub const BUDGET_BURST: u64 = 16;
+/// After so many nanoseconds there may be one more.
+pub const BUDGET_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Slots of [`MAP_FULL`].
 #[repr(u32)]
@@ -87,12 +142,14 @@ impl Full {
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{SignalCounts, Subject};
+    use super::{SignalCounts, Subject, Watched};
     use crate::record::Endpoint;
 
-    // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, four `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Subject {}
     // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
+    unsafe impl aya::Pod for Watched {}
+    // SAFETY: `repr(C)`, eight `u64` and two `u32`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for SignalCounts {}
     // SAFETY: `repr(C)`, sixteen bytes and a `u32`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Endpoint {}

@@ -36,11 +36,13 @@ pub enum Kind {
     Connect = 9,
     /// A [`ResetRecord`].
     Reset = 10,
+    /// A [`DeliveryRecord`].
+    Delivered = 11,
 }
 
 impl Kind {
     /// Every kind, in the order of the ids.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Signal,
         Self::Exec,
         Self::Exit,
@@ -51,9 +53,10 @@ impl Kind {
         Self::OomVictim,
         Self::Connect,
         Self::Reset,
+        Self::Delivered,
     ];
     /// Slots of a per-kind counter array: one more than the highest id.
-    pub const SLOTS: u32 = 11;
+    pub const SLOTS: u32 = 12;
 
     /// The kind with this id, if there is one.
     pub fn from_id(id: u32) -> Option<Self> {
@@ -103,7 +106,9 @@ pub struct Process {
     pub comm: [u8; COMM_SIZE],
 }
 
-/// `signal_generate` for a watched process of a tracked container.
+/// `signal_generate` for a process of a tracked container. Every signal that somebody outside sends to a watched process has
+/// one, and so has every SIGKILL for it that can kill it; of others there are as many as
+/// [`Budget`](crate::map::Budget) allows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SignalRecord {
@@ -127,6 +132,40 @@ pub struct SignalRecord {
     /// The target thread's blocked signals, those that it waits for by sigwait included, bit n-1 for signal n.
     pub blocked: u64,
     /// `task_struct.ptrace` of the target; 0 if nobody traces it.
+    pub ptrace: u32,
+    /// The signal that a watched process of the container had got last from outside, as in
+    /// [`SignalCounts`](crate::map::SignalCounts); 0 if none.
+    pub last_outside: u32,
+    /// The target's handler for `last_outside`, as in `handler`.
+    pub last_outside_handler: u64,
+    /// Signals that wait for the target, this one included if it does, bit n-1 for signal n: those for the whole process and
+    /// those for the target thread.
+    pub pending: u64,
+    /// 1 if the target is watched, else 0.
+    pub watched: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
+/// `signal_deliver`: a watched process takes a signal that got a [`SignalRecord`] out of its queue. What it has set for the
+/// signal at this moment is what happens.
+///
+/// A signal that is fetched by sigwait or signalfd is never delivered, nor is one whose default action ends the process at
+/// once, without a core dump: the kernel begins that where the signal is sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DeliveryRecord {
+    /// Kind [`Kind::Delivered`].
+    pub header: Header,
+    /// The process that takes it.
+    pub process: Process,
+    /// Signal number.
+    pub signal: u32,
+    /// `signal_struct.flags`, as in [`SignalRecord`].
+    pub signal_flags: u32,
+    /// The handler: 0 default, 1 ignore, else an address in its memory.
+    pub handler: u64,
+    /// `task_struct.ptrace`; 0 if nobody traces it.
     pub ptrace: u32,
     /// Reserved, 0.
     pub reserved: u32,
@@ -164,8 +203,11 @@ pub struct ExitRecord {
     pub signal_flags: u32,
     /// 1 if the process called exec since its fork, else 0.
     pub executed: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// `pid_namespace.reboot` of the process's own pid namespace: the signal that its init is to be said to have died of,
+    /// because somebody in it called reboot(2); 0 if nobody did.
+    pub ns_reboot: u32,
+    /// Signals that still waited for the process, or for its last thread, bit n-1 for signal n.
+    pub pending: u64,
 }
 
 /// A process was moved into a tracked container by a write to `cgroup.procs`.
@@ -216,6 +258,8 @@ pub struct OomRecord {
     pub pid: u32,
     /// Reserved, 0.
     pub reserved: u32,
+    /// The thread group leader's `comm`; all zero where the kernel tells only a pid.
+    pub comm: [u8; COMM_SIZE],
 }
 
 /// `inet_sock_set_state`: a task of the process begins to connect to an endpoint that is waited for.
@@ -272,18 +316,19 @@ pub struct Endpoint {
 const _: () = {
     assert!(size_of::<Header>() == 32);
     assert!(size_of::<Process>() == 72);
-    assert!(size_of::<SignalRecord>() == 32 + 2 * 72 + 40);
+    assert!(size_of::<SignalRecord>() == 32 + 2 * 72 + 64);
     assert!(size_of::<ExecRecord>() == 32 + 72 + 8 + ARGV_SIZE);
-    assert!(size_of::<ExitRecord>() == 32 + 72 + 16);
+    assert!(size_of::<ExitRecord>() == 32 + 72 + 24);
     assert!(size_of::<AttachRecord>() == 32 + 72);
     assert!(size_of::<CgroupRecord>() == 32 + 16 + PATH_SIZE);
     assert!(size_of::<CgroupStateRecord>() == 32 + 8);
-    assert!(size_of::<OomRecord>() == 32 + 8);
+    assert!(size_of::<OomRecord>() == 32 + 8 + COMM_SIZE);
     assert!(size_of::<Endpoint>() == 20);
     assert!(size_of::<ConnectRecord>() == 32 + 72 + 20 + 4);
     assert!(size_of::<ResetRecord>() == 32 + 24 + 20 + 4);
+    assert!(size_of::<DeliveryRecord>() == 32 + 72 + 24);
     assert!(offset_of!(SignalRecord, target) == size_of::<Header>());
 };
 
 /// Version of everything in this crate; the loader compares it with the object's `ABI` global.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

@@ -114,12 +114,10 @@ impl Limits {
 impl Config {
     /// Every signal that may be worth a record to some subject: what [`crate::output::Wish::Track`] can name.
     ///
-    /// A pod may name any signal; two that the kernel and Go's runtime send all the time are left out.
+    /// Any signal may stop a container; two that the kernel and Go's runtime send all the time are left out unless one of
+    /// them is configured.
     pub fn signals(&self) -> Vec<Signal> {
         let mut signals = stop_signals::recorded(None);
-        if self.pods {
-            signals.extend(stop_signals::of_pods());
-        }
         signals.extend(self.selectors.iter().filter_map(|one| one.stop_signal));
         signals.sort_unstable();
         signals.dedup();

@@ -139,7 +139,9 @@ impl Container {
     pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> Wishes {
         let mut wishes = Wishes::default();
         match &event.kind {
-            EventKind::Signal(sent) => self.take_signal(sent, event.at, limits, &mut wishes),
+            EventKind::Signal(sent) if sent.watched => {
+                self.take_signal(sent, event.at, limits, &mut wishes);
+            }
             EventKind::Exec(exec) => self.take_exec(exec, event.at, limits, &mut wishes),
             EventKind::Exit(exit) => self.take_exit(exit, event.at, limits, &mut wishes),
             EventKind::Attach(seen) => {
@@ -152,7 +154,7 @@ impl Container {
                     *populated && self.processes.values().all(|known| !known.is_alive());
             }
             EventKind::CgroupRemoved => self.remove(event.at),
-            EventKind::OomVictim { pid } => {
+            EventKind::OomVictim { pid, .. } => {
                 if self.oom.len() == OOM_MAX {
                     self.oom.remove(0);
                 }
@@ -167,7 +169,10 @@ impl Container {
                     self.connects.push(event.at);
                 }
             }
-            EventKind::CgroupMade { .. } | EventKind::Reset(_) => {}
+            EventKind::Signal(_)
+            | EventKind::Delivered(_)
+            | EventKind::CgroupMade { .. }
+            | EventKind::Reset(_) => {}
         }
         wishes
     }

@@ -6,15 +6,16 @@
 use core::mem::{offset_of, size_of};
 
 use agent_common::record::{
-    AttachRecord, COMM_SIZE, CgroupRecord, CgroupStateRecord, ConnectRecord, ExecRecord,
-    ExitRecord, Header, Kind, OomRecord, Process as ProcessRecord, ResetRecord, SignalRecord,
+    AttachRecord, COMM_SIZE, CgroupRecord, CgroupStateRecord, ConnectRecord, DeliveryRecord,
+    ExecRecord, ExitRecord, Header, Kind, OomRecord, Process as ProcessRecord, ResetRecord,
+    SignalRecord,
 };
 
 use crate::event::{
-    CgroupId, Connect, Delivery, Event, EventKind, Exec, Exit, ExitStatus, Handler, Process,
-    SignalSent, Tgid,
+    CgroupId, Connect, Delivered, Delivery, Disposition, Event, EventKind, Exec, Exit, ExitStatus,
+    Handler, Process, SignalSent, Tgid,
 };
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
 
 mod socket;
@@ -155,6 +156,7 @@ const fn size_of_kind(kind: Kind) -> usize {
         Kind::OomVictim => size_of::<OomRecord>(),
         Kind::Connect => size_of::<ConnectRecord>(),
         Kind::Reset => size_of::<ResetRecord>(),
+        Kind::Delivered => size_of::<DeliveryRecord>(),
     }
 }
 
@@ -191,6 +193,11 @@ impl<'a> Record<'a> {
                 process: self.process(offset_of!(ExitRecord, process))?,
                 status: exit_status(self.u32(offset_of!(ExitRecord, exit_code))?)?,
                 executed: self.u32(offset_of!(ExitRecord, executed))? != 0,
+                pending: Some(SignalSet(self.u64(offset_of!(ExitRecord, pending))?)),
+                ns_reboot: match self.u32(offset_of!(ExitRecord, ns_reboot))? {
+                    0 => None,
+                    number => Some(valid_signal(number)?),
+                },
             }),
             Kind::Attach => EventKind::Attach(self.process(offset_of!(AttachRecord, process))?),
             Kind::CgroupMade => EventKind::CgroupMade {
@@ -207,9 +214,11 @@ impl<'a> Record<'a> {
             },
             Kind::OomVictim => EventKind::OomVictim {
                 pid: self.u32(offset_of!(OomRecord, pid))?,
+                comm: Some(self.comm(offset_of!(OomRecord, comm))?).filter(|comm| !comm.is_empty()),
             },
             Kind::Connect => EventKind::Connect(self.connect()?),
             Kind::Reset => EventKind::Reset(self.reset()?),
+            Kind::Delivered => EventKind::Delivered(self.delivered()?),
         })
     }
 
@@ -223,15 +232,31 @@ impl<'a> Record<'a> {
             sender: self.process(offset_of!(SignalRecord, sender))?,
             code: i32::from_ne_bytes(self.array(offset_of!(SignalRecord, code))?),
             result: delivery(self.u32(offset_of!(SignalRecord, result))?)?,
-            handler: match self.u64(offset_of!(SignalRecord, handler))? {
-                0 => Handler::Default,
-                1 => Handler::Ignore,
-                _ => Handler::Custom,
-            },
+            handler: handler(self.u64(offset_of!(SignalRecord, handler))?),
             blocked: self.u64(offset_of!(SignalRecord, blocked))? & signal.bit() != 0,
             traced: self.u32(offset_of!(SignalRecord, ptrace))? != 0,
             exiting: flags & SIGNAL_GROUP_EXIT != 0,
             unkillable: flags & SIGNAL_UNKILLABLE != 0,
+            pending: Some(SignalSet(self.u64(offset_of!(SignalRecord, pending))?)),
+            watched: self.u32(offset_of!(SignalRecord, watched))? != 0,
+            last_outside: match self.u32(offset_of!(SignalRecord, last_outside))? {
+                0 => None,
+                number => Some(Disposition {
+                    signal: valid_signal(number)?,
+                    handler: handler(self.u64(offset_of!(SignalRecord, last_outside_handler))?),
+                }),
+            },
+        })
+    }
+
+    fn delivered(self) -> Result<Delivered, DecodeError> {
+        let flags = self.u32(offset_of!(DeliveryRecord, signal_flags))?;
+        Ok(Delivered {
+            process: self.process(offset_of!(DeliveryRecord, process))?,
+            signal: valid_signal(self.u32(offset_of!(DeliveryRecord, signal))?)?,
+            handler: handler(self.u64(offset_of!(DeliveryRecord, handler))?),
+            unkillable: flags & SIGNAL_UNKILLABLE != 0,
+            traced: self.u32(offset_of!(DeliveryRecord, ptrace))? != 0,
         })
     }
 
@@ -317,6 +342,15 @@ fn port(number: u32) -> Result<u16, DecodeError> {
 
 fn valid_signal(number: u32) -> Result<Signal, DecodeError> {
     Signal::try_from(number).map_err(|_unknown| DecodeError::InvalidSignal(number))
+}
+
+/// `sa_handler`, as the kernel keeps it.
+const fn handler(address: u64) -> Handler {
+    match address {
+        0 => Handler::Default,
+        1 => Handler::Ignore,
+        _ => Handler::Custom,
+    }
 }
 
 const fn delivery(result: u32) -> Result<Delivery, DecodeError> {

@@ -100,6 +100,7 @@ impl Engine {
                 container,
                 inside,
                 outside,
+                unrecorded: _,
             } => self.with(container, now, |tracked, _context| {
                 tracked.container.signals_inside = inside;
                 tracked.container.signals_outside = outside;
@@ -170,7 +171,7 @@ impl Engine {
             EventKind::CgroupMade { path, .. } => {
                 self.track(event.cgroup, path, false, now);
             }
-            EventKind::OomVictim { pid } => {
+            EventKind::OomVictim { pid, .. } => {
                 if let Some(id) = self.owner(event).or_else(|| self.holder(*pid)) {
                     self.pass(id, event, now);
                 }
@@ -187,6 +188,7 @@ impl Engine {
             }
             EventKind::Reset(_)
             | EventKind::Signal(_)
+            | EventKind::Delivered(_)
             | EventKind::Exec(_)
             | EventKind::Exit(_)
             | EventKind::Attach(_) => self.pass_or_drop(self.owner(event), event, now),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::ResetSeen;
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
 
 /// Id of a cgroup: its kernfs node id, the inode number of its directory in cgroup2.
@@ -35,8 +35,11 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// A signal was generated for a watched process.
+    /// A signal was generated for a process. Of those for a watched one, every one from outside is told, and every SIGKILL;
+    /// of the others, a few: see [`crate::input::Unrecorded`].
     Signal(SignalSent),
+    /// A watched process took a signal out of its queue, which an [`EventKind::Signal`] told of before.
+    Delivered(Delivered),
     /// A process of the container called exec.
     Exec(Exec),
     /// A watched process died: its last thread is gone.
@@ -61,6 +64,9 @@ pub enum EventKind {
     OomVictim {
         /// Its pid in the initial pid namespace.
         pid: u32,
+        /// Its `comm`, where the kernel tells it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comm: Option<String>,
     },
     /// A process began to connect to an address and port that were waited for; [`Event::container`] is the
     /// container on whose behalf.
@@ -123,13 +129,64 @@ pub struct SignalSent {
     pub exiting: bool,
     /// Whether the target was PID 1 of its namespace or otherwise `SIGNAL_UNKILLABLE`.
     pub unkillable: bool,
+    /// The signals that waited for the target after this one was sent: those for the whole process and for the target
+    /// thread. Journals from before this was told lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<SignalSet>,
+    /// Whether the target is watched: it came into the container from outside. A signal for another one says nothing of the
+    /// main process.
+    #[serde(default = "watched_unless_told")]
+    pub watched: bool,
+    /// What the target had set for the signal that a watched process of its container had got last from outside: the stop
+    /// signal, as a rule. None if no such signal had come, and in journals from before this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_outside: Option<Disposition>,
+}
+
+/// Journals from before this was told hold signals of watched processes only.
+const fn watched_unless_told() -> bool {
+    true
+}
+
+/// What a process has set for a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disposition {
+    /// The signal.
+    pub signal: Signal,
+    /// Its handler.
+    pub handler: Handler,
 }
 
 impl SignalSent {
-    /// Whether the kernel itself sent it (`SI_KERNEL`): `sender` is then whoever happened to run.
+    /// Whether no process sent it: the kernel did, because of what the program itself did or set up (a fault, a limit, a
+    /// timer, a closed pipe), because of its terminal or its memory. `sender` is then whoever happened to run.
+    ///
+    /// Above 0 are `SI_KERNEL` and the codes of faults; of the others, `SI_USER`, `SI_QUEUE` and `SI_TKILL` are a
+    /// process's: <https://github.com/torvalds/linux/blob/v6.12/include/uapi/asm-generic/siginfo.h>. Two signals look as
+    /// if the program had sent them to itself, `send_sig(…, current, 0)`: SIGPIPE, in `pipe_write` of
+    /// <https://github.com/torvalds/linux/blob/v6.12/fs/pipe.c> and `sk_stream_error` of
+    /// <https://github.com/torvalds/linux/blob/v6.12/net/core/stream.c>, and SIGXFSZ, in `generic_write_check_limits` of
+    /// <https://github.com/torvalds/linux/blob/v6.12/fs/read_write.c>.
     pub const fn is_from_kernel(&self) -> bool {
-        const SI_KERNEL: i32 = 128;
-        self.code == SI_KERNEL
+        const SI_USER: i32 = 0;
+        const SI_TIMER: i32 = -2;
+        const SI_MESGQ: i32 = -3;
+        const SI_ASYNCIO: i32 = -4;
+        const SI_SIGIO: i32 = -5;
+        const SI_DETHREAD: i32 = -7;
+        const SI_ASYNCNL: i32 = -60;
+        const SIGPIPE: u32 = 13;
+        const SIGXFSZ: u32 = 25;
+        match self.code {
+            1.. | SI_TIMER | SI_MESGQ | SI_ASYNCIO | SI_SIGIO | SI_DETHREAD | SI_ASYNCNL => true,
+            SI_USER => self.is_own() && matches!(self.signal.number(), SIGPIPE | SIGXFSZ),
+            _ => false,
+        }
+    }
+
+    /// Whether the task that ran was one of the target's own threads.
+    pub const fn is_own(&self) -> bool {
+        self.sender.tgid.0 == self.target.tgid.0
     }
 
     /// Whether the target was dying already, so that this signal changed nothing. Since 6.1 the kernel throws such a
@@ -139,6 +196,36 @@ impl SignalSent {
         let fatal = self.signal == Signal::KILL
             || (self.handler == Handler::Default && !self.blocked && !self.traced);
         self.exiting && (self.result == Delivery::Ignored || !fatal)
+    }
+}
+
+/// A process took a signal out of its queue: what it has set for it now is what happens. What it fetches by sigwait or
+/// signalfd is never delivered; nor is what ends it by the default action without a core dump, since the kernel begins that
+/// where the signal is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The process.
+    pub process: Process,
+    /// Which.
+    pub signal: Signal,
+    /// The handler that it has for it.
+    pub handler: Handler,
+    /// Whether the process is PID 1 of its namespace or otherwise `SIGNAL_UNKILLABLE`.
+    pub unkillable: bool,
+    /// Whether a debugger traces it, which may have changed what is delivered.
+    pub traced: bool,
+}
+
+impl Delivered {
+    /// Whether nothing came of it: it is ignored, or its default action is none for this process. An init's queue may hold
+    /// such a signal if it was blocked when it was sent, and `get_signal` then drops it:
+    /// <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>.
+    pub const fn is_thrown_away(&self) -> bool {
+        match self.handler {
+            Handler::Ignore => true,
+            Handler::Default => self.unkillable && !self.signal.is_for_the_kernel_only(),
+            Handler::Custom => false,
+        }
     }
 }
 
@@ -192,6 +279,15 @@ pub struct Exit {
     /// outside and did not found no program to run, unless it was a stage of the runtime on the way there.
     #[serde(default = "executed_unless_told")]
     pub executed: bool,
+    /// The signals that still waited for the process, or for its last thread: it never took them. Journals from before this
+    /// was told lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<SignalSet>,
+    /// Set if somebody in the process's own pid namespace called reboot(2), which kills the namespace's init: the signal
+    /// that this init is said to have died of, SIGINT for a power-off or halt, SIGHUP for a restart. `status` is from before
+    /// that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ns_reboot: Option<Signal>,
 }
 
 /// Journals from before this was told hold exits of processes that had called exec, but for a stage of the runtime.
@@ -224,3 +320,6 @@ pub enum ExitStatus {
         core_dumped: bool,
     },
 }
+
+#[cfg(test)]
+mod tests;

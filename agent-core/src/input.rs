@@ -32,14 +32,18 @@ pub enum Input {
         /// Its processes, in no particular order.
         processes: Vec<ProcessFound>,
     },
-    /// The answer to [`crate::output::Wish::Count`]: signals that the kernel side counted instead of recording.
+    /// The answer to [`crate::output::Wish::Count`]: signals that the kernel side counted, since only a few of them are told one
+    /// by one.
     SignalCounts {
         /// The container.
         container: CgroupId,
-        /// Sent from inside the container.
+        /// Sent from inside the container, to whichever process.
         inside: u64,
         /// Sent from outside to processes that are not watched.
         outside: u64,
+        /// Those of them that would have been told one by one, had there not been so many.
+        #[serde(default, skip_serializing_if = "Unrecorded::is_none")]
+        unrecorded: Unrecorded,
     },
     /// The answer to [`crate::output::Wish::Count`], and told now and then without being asked for: connections and resets that the kernel side counted since the container is tracked. Only with
     /// [`crate::config::Config::reset_reasons`].
@@ -90,6 +94,25 @@ pub enum Input {
     },
     /// The agent is about to stop: open terminations are given out as they stand.
     Shutdown,
+}
+
+/// Signals of a container that would have been [`crate::event::EventKind::Signal`] events, had there not been so many: of each
+/// kind a few are told at once, and one a second on the long run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unrecorded {
+    /// SIGKILLs to processes that are not watched.
+    pub kills: u64,
+    /// Other signals from a process of the container to another one, watched or not.
+    pub inside: u64,
+    /// Other signals from outside: to processes that are not watched, or by a terminal.
+    pub outside: u64,
+}
+
+impl Unrecorded {
+    /// Whether every signal was told that should be.
+    pub const fn is_none(&self) -> bool {
+        self.kills == 0 && self.inside == 0 && self.outside == 0
+    }
 }
 
 /// A process that was found in a container.

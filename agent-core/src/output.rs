@@ -66,8 +66,10 @@ pub enum Wish {
         container: CgroupId,
         /// Path of its topmost cgroup below the root of the v2 hierarchy.
         path: String,
-        /// Signals worth a record: the possible stop signals and SIGKILL.
+        /// Signals worth a record: whatever may be meant to stop it, and SIGKILL.
         signals: Vec<Signal>,
+        /// Of these, the ones that begin the stopping phase when they come from outside to the main process.
+        begins: Vec<Signal>,
     },
     /// Have the kernel side watch this process: its signals and its exit are to be recorded.
     Watch {

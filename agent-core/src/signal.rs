@@ -53,15 +53,34 @@ impl Signal {
     pub const TERM: Self = Self(15);
     /// SIGKILL.
     pub const KILL: Self = Self(9);
+    /// The highest number.
+    pub const MAX: u32 = RTMAX as u32;
 
     /// Its number.
     pub const fn number(self) -> u32 {
         self.0 as u32
     }
 
+    /// Whether no program can handle or block it: SIGKILL and SIGSTOP.
+    pub const fn is_for_the_kernel_only(self) -> bool {
+        matches!(self.0, 9 | 19)
+    }
+
     /// Its bit in a kernel signal mask: bit n-1 for signal n.
     pub const fn bit(self) -> u64 {
         1 << (self.0 - 1)
+    }
+}
+
+/// A set of signals as the kernel keeps it: bit n-1 for signal n.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignalSet(pub u64);
+
+impl SignalSet {
+    /// Whether the signal is in it.
+    pub const fn contains(self, signal: Signal) -> bool {
+        self.0 & signal.bit() != 0
     }
 }
 
@@ -126,7 +145,7 @@ impl FromStr for Signal {
 
 #[cfg(test)]
 mod tests {
-    use super::Signal;
+    use super::{Signal, SignalSet};
 
     #[test]
     fn every_signal_is_read_back_from_its_name_and_number() {
@@ -138,6 +157,8 @@ mod tests {
             });
             assert_eq!(number.to_string().parse(), Ok(signal));
             assert_eq!(signal.bit(), 1 << (number - 1));
+            assert!(SignalSet(1 << (number - 1)).contains(signal));
+            assert!(!SignalSet(!(1 << (number - 1))).contains(signal));
         }
     }
 

@@ -6,8 +6,22 @@ use crate::signal::Signal;
 /// is configured, they count in hindsight: if the main process ended soon after one and no SIGTERM was seen.
 const OF_IMAGES: [u32; 4] = [3, 2, 28, 37];
 
-/// The signals worth a record for a container with this stop signal, or with none configured.
+/// Signals that the kernel and Go's runtime send all the time: SIGCHLD for every exit of a child, SIGURG to interrupt a
+/// thread. To look at each of those would cost every process of the node.
+const TOO_MANY: [u32; 2] = [17, 23];
+
+/// The signals worth a record for a container with this stop signal, or with none configured: any number can be a stop
+/// signal, and whoever stops a container may send another one than is configured.
 pub(crate) fn recorded(configured: Option<Signal>) -> Vec<Signal> {
+    (1..=Signal::MAX)
+        .filter(|number| !TOO_MANY.contains(number))
+        .filter_map(|number| Signal::try_from(number).ok())
+        .chain(configured.filter(|signal| TOO_MANY.contains(&signal.number())))
+        .collect()
+}
+
+/// Of these, the ones with which the kernel side begins the stopping phase before the engine has looked at them.
+pub(crate) fn beginning(configured: Option<Signal>) -> Vec<Signal> {
     let mut signals = match configured {
         Some(signal) => vec![signal],
         None => std::iter::once(Signal::TERM).chain(of_images()).collect(),
@@ -23,12 +37,35 @@ pub(crate) fn of_images() -> impl Iterator<Item = Signal> {
         .filter_map(|number| Signal::try_from(number).ok())
 }
 
-/// What the spec of a pod may name, without SIGCHLD, which the kernel sends for every exit of a child, and SIGURG, by which
-/// Go's runtime interrupts its threads: to look at each of those would cost every process of the node.
-pub(crate) fn of_pods() -> impl Iterator<Item = Signal> {
-    const CHLD: u32 = 17;
-    const URG: u32 = 23;
-    (1..=64)
-        .filter(|number| ![CHLD, URG].contains(number))
-        .filter_map(|number| Signal::try_from(number).ok())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(signals: &[Signal]) -> Vec<u32> {
+        signals.iter().map(|signal| signal.number()).collect()
+    }
+
+    #[test]
+    fn any_signal_but_two_may_stop_whatever_is_configured() {
+        let all: Vec<u32> = (1..=64)
+            .filter(|number| ![17, 23].contains(number))
+            .collect();
+        assert_eq!(numbers(&recorded(None)), all);
+        let quit = Signal::try_from(3).ok();
+        assert_eq!(numbers(&recorded(quit)), all);
+    }
+
+    #[test]
+    fn one_of_the_two_is_recorded_where_it_is_configured() {
+        let child = Signal::try_from(17).ok();
+        let signals = recorded(child);
+        assert_eq!(signals.last().copied(), child);
+        assert_eq!(signals.len(), 63);
+    }
+
+    #[test]
+    fn the_phase_begins_with_the_configured_one_or_with_the_usual_ones() {
+        assert_eq!(numbers(&beginning(None)), [15, 3, 2, 28, 37, 9]);
+        assert_eq!(numbers(&beginning(Signal::try_from(10).ok())), [10, 9]);
+    }
 }

@@ -9,6 +9,9 @@ use aya_ebpf::programs::BtfTracePointContext;
 #[btf_tracepoint(function = "signal_generate")]
 fn signal_generate(_ctx: BtfTracePointContext) {}
 
+#[btf_tracepoint(function = "signal_deliver")]
+fn signal_deliver(_ctx: BtfTracePointContext) {}
+
 #[btf_tracepoint(function = "sched_process_exec")]
 fn sched_process_exec(_ctx: BtfTracePointContext) {}
 

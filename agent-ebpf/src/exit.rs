@@ -97,7 +97,8 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
             (&raw mut (*to).exit_code).write(exit_code);
             (&raw mut (*to).signal_flags).write(flags);
             (&raw mut (*to).executed).write(u32::from(executed));
-            (&raw mut (*to).reserved).write(0);
+            (&raw mut (*to).ns_reboot).write(process::ns_reboot(task.address()));
+            (&raw mut (*to).pending).write(process::pending(task.address()));
         }
     });
 }

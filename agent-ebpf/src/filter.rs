@@ -2,7 +2,7 @@
 
 use core::cell::UnsafeCell;
 
-use agent_common::map::{Full, SLOTS, SUBJECTS_MAX, Subject, WATCHED_MAX};
+use agent_common::map::{Full, SLOTS, SUBJECTS_MAX, Subject, WATCHED_MAX, Watched};
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
@@ -15,7 +15,7 @@ use crate::network;
 #[map]
 static SUBJECTS: HashMap<u64, Subject> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
 #[map]
-static WATCHED: HashMap<u32, u64> = HashMap::with_max_entries(WATCHED_MAX, 0);
+static WATCHED: HashMap<u32, Watched> = HashMap::with_max_entries(WATCHED_MAX, 0);
 #[map]
 static MAP_FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(Full::ALL.len() as u32, 0);
 
@@ -107,7 +107,38 @@ pub(crate) fn disown(cgroup: u64, subject: Subject) {
 #[inline(always)]
 fn is_watched(tgid: u32, container: u64) -> bool {
     // SAFETY: the value is copied at once; see `subject`.
-    unsafe { WATCHED.get(tgid) }.copied() == Some(container)
+    unsafe { WATCHED.get(tgid) }.is_some_and(|watched| watched.container == container)
+}
+
+/// Takes note that a signal is in the queue of a watched process. The kernel must hold the process's `siglock`.
+#[inline(always)]
+pub(crate) fn note_queued(tgid: u32, signal: u32) {
+    if let Some(watched) = WATCHED.get_ptr_mut(tgid) {
+        // SAFETY: the map handed out this pointer to its value, and the lock keeps others from changing the member.
+        unsafe {
+            let queued = &raw mut (*watched).queued;
+            queued.write_volatile(queued.read_volatile() | bit(signal));
+        }
+    }
+}
+
+/// Takes the note back. Says whether there was one, for a process that is watched as one of this container. The kernel must
+/// hold the process's `siglock`.
+#[inline(always)]
+pub(crate) fn take_queued(tgid: u32, container: u64, signal: u32) -> bool {
+    let Some(watched) = WATCHED.get_ptr_mut(tgid) else {
+        return false;
+    };
+    // SAFETY: as in `note_queued`.
+    unsafe {
+        let queued = &raw mut (*watched).queued;
+        let before = queued.read_volatile();
+        if (*watched).container != container || before & bit(signal) == 0 {
+            return false;
+        }
+        queued.write_volatile(before & !bit(signal));
+    }
+    true
 }
 
 /// Whether the process's real parent is in no cgroup of the container.
@@ -126,7 +157,11 @@ pub(crate) fn watch_if_from_outside(task: Typed, container: u64) -> bool {
         if !is_from_outside(task, container) {
             return false;
         }
-        if WATCHED.insert(tgid, container, 0) == Err(NO_ROOM) {
+        let watched = Watched {
+            container,
+            queued: 0,
+        };
+        if WATCHED.insert(tgid, watched, 0) == Err(NO_ROOM) {
             count_full(Full::Watched);
             return false;
         }
@@ -146,11 +181,11 @@ pub(crate) fn count_full(full: Full) {
 #[inline(always)]
 pub(crate) fn unwatch(tgid: u32, container: u64) -> bool {
     // SAFETY: the value is copied at once; see `subject`.
-    let owner = unsafe { WATCHED.get(tgid) }.copied();
-    let Some(owner) = owner else {
+    let watched = unsafe { WATCHED.get(tgid) }.copied();
+    let Some(watched) = watched else {
         return false;
     };
-    WATCHED.remove(tgid).is_ok() && owner == container
+    WATCHED.remove(tgid).is_ok() && watched.container == container
 }
 
 /// Whether a mask has the signal, a number from 1 to 64.
@@ -158,4 +193,10 @@ pub(crate) fn unwatch(tgid: u32, container: u64) -> bool {
 pub(crate) fn has_signal(mask: u64, signal: u32) -> bool {
     let bit = signal.wrapping_sub(1);
     bit < u64::BITS && mask >> bit & 1 == 1
+}
+
+/// The bit of a signal, a number from 1 to 64.
+#[inline(always)]
+fn bit(signal: u32) -> u64 {
+    1 << (signal.wrapping_sub(1) % u64::BITS)
 }

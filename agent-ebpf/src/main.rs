@@ -1,7 +1,7 @@
 //! The kernel side of Gracewatch: programs on BTF-typed tracepoints that filter, copy facts and
 //! count. They make no decision.
 //!
-//! One file per subject of hooks ([`signal`], [`exec`], [`exit`], [`cgroup`], [`oom`], [`connections`] with [`connect`],
+//! One file per subject of hooks ([`signal`], [`delivery`], [`exec`], [`exit`], [`cgroup`], [`oom`], [`connections`] with [`connect`],
 //! [`reset`]); the rest is what these share. The layout of the records and the meaning of the maps stand in `agent-common`.
 #![no_std]
 #![no_main]
@@ -17,10 +17,12 @@
     reason = "a checked conversion is a branch for the verifier; what is cast is a size known to fit"
 )]
 
+mod budget;
 mod cgroup;
 mod connect;
 mod connections;
 mod counter;
+mod delivery;
 mod exec;
 mod exit;
 mod filter;
@@ -35,6 +37,7 @@ mod process;
 mod reset;
 mod signal;
 mod socket;
+mod treatment;
 
 /// The helpers that read the kernel's memory are for GPL-compatible programs only.
 #[unsafe(link_section = "license")]

@@ -6,8 +6,8 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::filter;
-use crate::globals::TASK_TGID;
-use crate::kernel::Typed;
+use crate::globals::{TASK_COMM, TASK_GROUP_LEADER, TASK_TGID};
+use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
 
 // SAFETY: see the assertions on its layout in `agent-common`.
@@ -18,7 +18,7 @@ unsafe impl Record for OomRecord {}
 #[btf_tracepoint(function = "mark_victim")]
 pub(crate) fn mark_victim_pid(ctx: BtfTracePointContext) {
     // A pid alone does not say the cgroup.
-    record_victim(&ctx, 0, 0, ctx.arg(0));
+    record_victim(&ctx, (0, 0), ctx.arg(0), Address(0));
 }
 
 /// Arguments: `struct task_struct *task, uid_t uid`
@@ -28,12 +28,20 @@ pub(crate) fn mark_victim_task(ctx: BtfTracePointContext) {
     let task = Typed::argument(&ctx, 0);
     let cgroup = task.task_cgroup_id();
     if let Some(subject) = filter::subject(cgroup) {
-        record_victim(&ctx, subject.container, cgroup, task.load(&TASK_TGID));
+        let place = (subject.container, cgroup);
+        let leader = task.address().follow(&TASK_GROUP_LEADER);
+        record_victim(&ctx, place, task.load(&TASK_TGID), leader);
     }
 }
 
+/// `place`: container and cgroup. `leader`: the thread group leader, 0 if it is not known; its name is then zeros.
 #[inline(always)]
-fn record_victim(ctx: &BtfTracePointContext, container: u64, cgroup: u64, pid: u32) {
+fn record_victim(
+    ctx: &BtfTracePointContext,
+    (container, cgroup): (u64, u64),
+    pid: u32,
+    leader: Address,
+) {
     let about = About {
         kind: Kind::OomVictim,
         container,
@@ -44,6 +52,7 @@ fn record_victim(ctx: &BtfTracePointContext, container: u64, cgroup: u64, pid: u
         unsafe {
             (&raw mut (*to).pid).write(pid);
             (&raw mut (*to).reserved).write(0);
+            leader.copy(&TASK_COMM, &raw mut (*to).comm);
         }
     });
 }

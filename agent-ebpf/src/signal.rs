@@ -1,6 +1,6 @@
 //! `signal_generate`: signals to the processes of tracked containers.
 
-use agent_common::map::{SUBJECTS_MAX, SignalCounts};
+use agent_common::map::{SUBJECTS_MAX, SignalCounts, Subject};
 use agent_common::record::{Kind, SignalRecord};
 use agent_common::socket::Phase;
 use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task};
@@ -8,36 +8,21 @@ use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::globals::{
-    ACTION_HANDLER, ACTION_SIZE, SIGHAND_ACTION, SIGINFO_CODE, SIGNAL_FLAGS, SIGNALS, TASK_BLOCKED,
-    TASK_PTRACE, TASK_REAL_BLOCKED, TASK_SIGHAND, TASK_SIGNAL, TASK_TGID,
-};
+use crate::globals::{SIGNAL_FLAGS, SIGNALS, TASK_PTRACE, TASK_SIGNAL, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::{counter, filter, phase, process};
+use crate::treatment::{NEWS, SIGKILL, Signal, Treatment, code, is_queued};
+use crate::{counter, filter, phase, process, treatment};
 
 #[map]
 static SIGNAL_COUNTS: HashMap<u64, SignalCounts> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
 
-const SIGKILL: u32 = 9;
-/// `SI_USER`: kill(2) and its kin.
-const SI_USER: i32 = 0;
-/// `SI_KERNEL`.
-const SI_KERNEL: i32 = 128;
-
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for SignalRecord {}
 
-/// What the hook tells beside the target.
-#[derive(Clone, Copy)]
-struct Signal {
-    number: u32,
-    info: Address,
-    result: u32,
-}
-
 /// Runs for every signal that the kernel generates, whoever sends it by whatever call; `result` is
-/// the kernel's own, so an ignored signal is seen as such. The task that runs is the sender.
+/// the kernel's own, so an ignored signal is seen as such. The task that runs is the sender, unless the kernel is. The
+/// `siglock` of the target is held.
 ///
 /// Arguments: `int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result`
 /// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/signal.h>
@@ -62,45 +47,73 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     if !filter::has_signal(subject.signals, number) {
         return;
     }
-    let container = subject.container;
+    // User space made the entry when it tracked the container.
+    let Some(counts) = SIGNAL_COUNTS.get_ptr_mut(subject.container) else {
+        return;
+    };
     let target = Typed::argument(&ctx, 2);
     // SAFETY: the helper has no precondition.
-    let from_inside = filter::container(unsafe { bpf_get_current_cgroup_id() }) == container;
-    // A process that came from outside is watched from its first signal on, even if it entered
-    // before user space had learned of its container.
-    if (from_inside && number != SIGKILL) || !filter::watch_if_from_outside(target, container) {
-        count(container, from_inside);
-        return;
-    }
-    if !from_inside {
-        phase::begin(container, target.load(&TASK_TGID), Phase::Stopping);
-    }
-    let about = About {
-        kind: Kind::Signal,
-        container,
-        cgroup,
-    };
+    let sender = filter::container(unsafe { bpf_get_current_cgroup_id() });
     let signal = Signal {
         number,
         info: Address(ctx.arg(1)),
         result: ctx.arg(4),
+        from_inside: sender == subject.container,
     };
+    let Treatment::Recorded {
+        watched,
+        sent_from_outside,
+    } = treatment::of(target, signal, subject.container, counts)
+    else {
+        count(counts, signal.from_inside);
+        return;
+    };
+    if !watched || (signal.from_inside && number != SIGKILL) {
+        count(counts, signal.from_inside);
+    }
+    let about = About {
+        kind: Kind::Signal,
+        container: subject.container,
+        cgroup,
+    };
+    // SAFETY: the map handed out this pointer to its value.
+    let last = unsafe { (&raw const (*counts).last_outside).read_volatile() };
     record(&ctx, about, |to| {
         // SAFETY: `record` hands out memory for a whole record.
-        unsafe { fill(to, target.address(), signal) }
+        unsafe { fill(to, target.address(), signal, watched, last) }
     });
+    if watched && is_queued(signal) {
+        filter::note_queued(target.load(&TASK_TGID), number);
+    }
+    if watched && sent_from_outside {
+        begin(target, number, subject, counts);
+    }
+}
+
+/// Takes note of a signal that somebody outside sent to a watched process.
+#[inline(always)]
+fn begin(target: Typed, number: u32, subject: Subject, counts: *mut SignalCounts) {
+    let begins = filter::has_signal(subject.begins, number);
+    if begins {
+        phase::begin(subject.container, target.load(&TASK_TGID), Phase::Stopping);
+    }
+    if number != SIGKILL && (begins || !filter::has_signal(NEWS, number)) {
+        // SAFETY: the map handed out this pointer to its value.
+        unsafe { (&raw mut (*counts).last_outside).write_volatile(number) }
+    }
 }
 
 /// # Safety
 ///
 /// `to` must be writable.
 #[inline(always)]
-unsafe fn fill(to: *mut SignalRecord, target: Address, signal: Signal) {
-    let action = target
-        .follow(&TASK_SIGHAND)
-        .plus(u64::from(SIGHAND_ACTION.load()))
-        // 1 to 64: `has_signal` said so.
-        .plus(u64::from(signal.number - 1) * u64::from(ACTION_SIZE.load()));
+unsafe fn fill(
+    to: *mut SignalRecord,
+    target: Address,
+    signal: Signal,
+    watched: bool,
+    last_outside: u32,
+) {
     // SAFETY: `to` is writable, as the caller promises; these are all fields after the header.
     unsafe {
         process::copy(target, &raw mut (*to).target);
@@ -109,47 +122,27 @@ unsafe fn fill(to: *mut SignalRecord, target: Address, signal: Signal) {
         (&raw mut (*to).code).write(code(signal.info));
         (&raw mut (*to).result).write(signal.result);
         (&raw mut (*to).signal_flags).write(target.follow(&TASK_SIGNAL).read(&SIGNAL_FLAGS));
-        (&raw mut (*to).handler).write(action.read(&ACTION_HANDLER));
-        (&raw mut (*to).blocked).write(blocked(target));
+        (&raw mut (*to).handler).write(process::handler(target, signal.number));
+        (&raw mut (*to).blocked).write(process::blocked(target));
         (&raw mut (*to).ptrace).write(target.read(&TASK_PTRACE));
+        (&raw mut (*to).last_outside).write(last_outside);
+        (&raw mut (*to).last_outside_handler).write(process::handler(target, last_outside));
+        (&raw mut (*to).pending).write(process::pending(target));
+        (&raw mut (*to).watched).write(u32::from(watched));
         (&raw mut (*to).reserved).write(0);
     }
 }
 
-/// The signals that the task does not let through. While it waits in sigtimedwait(2), those that it
-/// waits for are out of `blocked` and still in `real_blocked`.
-///
-/// <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>: `do_sigtimedwait`
+/// Counts a signal that gets no record, or would not have one if it were one of many.
 #[inline(always)]
-fn blocked(task: Address) -> u64 {
-    task.read::<u64>(&TASK_BLOCKED) | task.read::<u64>(&TASK_REAL_BLOCKED)
-}
-
-/// The signal's `si_code`. Two numbers stand for an info that nobody filled in.
-///
-/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched/signal.h>: `SEND_SIG_NOINFO`
-/// is 0, `SEND_SIG_PRIV` is 1.
-#[inline(always)]
-fn code(info: Address) -> i32 {
-    match info.0 {
-        0 => SI_USER,
-        1 => SI_KERNEL,
-        _ => info.read(&SIGINFO_CODE),
-    }
-}
-
-/// Counts a signal that gets no record. User space made the entry when it tracked the container.
-#[inline(always)]
-fn count(container: u64, from_inside: bool) {
-    if let Some(counts) = SIGNAL_COUNTS.get_ptr_mut(container) {
-        // SAFETY: the map handed out this pointer to its value.
-        unsafe {
-            let counter = if from_inside {
-                &raw mut (*counts).inside
-            } else {
-                &raw mut (*counts).outside
-            };
-            counter::add(counter, 1);
-        }
+fn count(counts: *mut SignalCounts, from_inside: bool) {
+    // SAFETY: the map handed out this pointer to its value.
+    unsafe {
+        let counter = if from_inside {
+            &raw mut (*counts).inside
+        } else {
+            &raw mut (*counts).outside
+        };
+        counter::add(counter, 1);
     }
 }

@@ -194,7 +194,7 @@ impl Pipeline {
         match fact {
             Some(Fact::Input(input)) => {
                 self.drain(sink);
-                self.driver.tell_found(input, clock::now(), sink);
+                self.driver.tell_found(*input, clock::now(), sink);
                 self.hands.carry_out(&mut self.driver, sink);
             }
             Some(Fact::Vital(vital)) => sink.vital(&vital),

@@ -27,7 +27,7 @@ pub use btf::BtfError;
 pub use failure::LoadError;
 pub use load::{Options, Probes, ProgramState, Programs, RunStats};
 pub use log::ProbeLog;
-pub use maps::{Counters, Counts, TrackError, Tracker};
+pub use maps::{Counters, Counts, Signals, TrackError, Tracker};
 pub use ring::Ring;
 pub use sight::ConnectionFact;
 pub use sockets::Sockets;

@@ -6,6 +6,7 @@
 //! * [`toolbox`]: this program under its other names, and the logs that its programs write.
 //! * [`stage`]: what those names do on the way into a container: `shim`, `enter`, `send`.
 //! * [`app`]: what runs inside: programs that handle, ignore, fetch or outlive their stop signal.
+//! * [`actor`]: the same that do one thing with signals, or to other processes of the container.
 //! * [`puppet`]: a server that is told every step.
 //! * [`network`]: network namespaces, and the pair of devices between two of them.
 //! * [`launch`]: a process put into a container: its main process or a hook.
@@ -14,6 +15,7 @@
 //!
 //! A program that uses the rig begins its `main` with [`toolbox::play`].
 
+pub mod actor;
 pub mod app;
 pub mod cgroup;
 pub mod clock;

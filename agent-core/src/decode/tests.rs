@@ -8,16 +8,17 @@ use core::mem::{offset_of, size_of};
 use core::net::Ipv6Addr;
 
 use agent_common::record::{
-    AttachRecord, CgroupRecord, CgroupStateRecord, ConnectRecord, Endpoint, ExecRecord, ExitRecord,
-    Header, Kind, OomRecord, Process as ProcessRecord, SignalRecord,
+    AttachRecord, CgroupRecord, CgroupStateRecord, ConnectRecord, DeliveryRecord, Endpoint,
+    ExecRecord, ExitRecord, Header, Kind, OomRecord, Process as ProcessRecord, SignalRecord,
 };
 use proptest::prelude::{any, proptest};
 
 use super::{DecodeError, decode, size_of_kind};
 use crate::event::{
-    CgroupId, Connect, Delivery, Event, EventKind, ExitStatus, Handler, Process, SignalSent, Tgid,
+    CgroupId, Connect, Delivered, Delivery, Disposition, Event, EventKind, ExitStatus, Handler,
+    Process, SignalSent, Tgid,
 };
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
 
 mod socket;
@@ -97,6 +98,10 @@ fn signal_record() -> Bytes {
         .u64(offset_of!(SignalRecord, handler), 0x5555_0000)
         .u64(offset_of!(SignalRecord, blocked), 1 << 14)
         .u32(offset_of!(SignalRecord, ptrace), 1)
+        .u64(offset_of!(SignalRecord, pending), 1 << 14 | 1 << 63)
+        .u32(offset_of!(SignalRecord, watched), 1)
+        .u32(offset_of!(SignalRecord, last_outside), 3)
+        .u64(offset_of!(SignalRecord, last_outside_handler), 1)
 }
 
 #[test]
@@ -118,9 +123,61 @@ fn every_field_of_a_signal_is_read() {
                 traced: true,
                 exiting: true,
                 unkillable: true,
+                pending: Some(SignalSet(1 << 14 | 1 << 63)),
+                watched: true,
+                last_outside: Some(Disposition {
+                    signal: Signal::try_from(3).unwrap(),
+                    handler: Handler::Ignore,
+                }),
             }),
         })
     );
+}
+
+#[test]
+fn a_signal_to_a_process_that_is_not_watched_says_so() {
+    let sent = |bytes: Bytes| match bytes.kind() {
+        EventKind::Signal(sent) => sent,
+        other => panic!("{other:?}"),
+    };
+    let watched = offset_of!(SignalRecord, watched);
+    assert!(!sent(signal_record().u32(watched, 0)).watched);
+    let last = offset_of!(SignalRecord, last_outside);
+    assert_eq!(sent(signal_record().u32(last, 0)).last_outside, None);
+    let error = decode(&signal_record().u32(last, 65).0).unwrap_err();
+    assert_eq!(error, DecodeError::InvalidSignal(65));
+}
+
+#[test]
+fn every_field_of_a_delivery_is_read() {
+    let record = Bytes::of(Kind::Delivered)
+        .process(offset_of!(DeliveryRecord, process), 1000, b"app")
+        .u32(offset_of!(DeliveryRecord, signal), 15)
+        .u32(offset_of!(DeliveryRecord, signal_flags), 0x40)
+        .u64(offset_of!(DeliveryRecord, handler), 0)
+        .u32(offset_of!(DeliveryRecord, ptrace), 1);
+    let delivered = |bytes: Bytes| match bytes.kind() {
+        EventKind::Delivered(delivered) => delivered,
+        other => panic!("{other:?}"),
+    };
+    let expected = Delivered {
+        process: process(1000, "app"),
+        signal: Signal::TERM,
+        handler: Handler::Default,
+        unkillable: true,
+        traced: true,
+    };
+    assert!(expected.is_thrown_away());
+    assert_eq!(delivered(record), expected);
+    let bare = |handler| {
+        let bytes = Bytes::of(Kind::Delivered).u32(offset_of!(DeliveryRecord, signal), 1);
+        delivered(bytes.u64(offset_of!(DeliveryRecord, handler), handler))
+    };
+    assert_eq!(bare(0x5555_0000).handler, Handler::Custom);
+    assert!(!bare(0x5555_0000).is_thrown_away());
+    assert!(bare(1).is_thrown_away());
+    assert!(!bare(0).is_thrown_away());
+    assert!(!bare(0).unkillable && !bare(0).traced);
 }
 
 #[test]
@@ -210,6 +267,23 @@ fn an_exit_without_an_exec_is_told() {
 }
 
 #[test]
+fn an_exit_says_what_waited_and_whether_its_namespace_was_rebooted() {
+    let exit = |ns_reboot: u32| {
+        let record = Bytes::of(Kind::Exit)
+            .u64(offset_of!(ExitRecord, pending), 1 << 14)
+            .u32(offset_of!(ExitRecord, ns_reboot), ns_reboot);
+        decode(&record.0).map(|event| match event.kind {
+            EventKind::Exit(exit) => (exit.pending, exit.ns_reboot),
+            other => panic!("{other:?}"),
+        })
+    };
+    let waited = Some(SignalSet(1 << 14));
+    assert_eq!(exit(0), Ok((waited, None)));
+    assert_eq!(exit(2), Ok((waited, Signal::try_from(2).ok())));
+    assert_eq!(exit(65), Err(DecodeError::InvalidSignal(65)));
+}
+
+#[test]
 fn a_connection_is_read_with_its_address_as_people_write_it() {
     let record = |address: &str, port: u32| {
         let address: Ipv6Addr = address.parse().unwrap();
@@ -265,8 +339,14 @@ fn the_other_kinds_are_read() {
     let oom = Bytes::of(Kind::OomVictim)
         .u32(offset_of!(OomRecord, pid), 9)
         .u64(offset_of!(Header, container), 0);
-    assert_eq!(oom.kind(), EventKind::OomVictim { pid: 9 });
+    let victim = |comm: Option<&str>| EventKind::OomVictim {
+        pid: 9,
+        comm: comm.map(str::to_owned),
+    };
+    assert_eq!(oom.kind(), victim(None));
     assert_eq!(decode(&oom.0).unwrap().container, None);
+    let named = oom.put(offset_of!(OomRecord, comm), b"hog\0");
+    assert_eq!(named.kind(), victim(Some("hog")));
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl Tracked {
             container: self.container.id(),
             path: self.container.subject.path.clone(),
             signals: stop_signals::recorded(self.recorded),
+            begins: stop_signals::beginning(self.recorded),
         })
     }
 

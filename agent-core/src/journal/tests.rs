@@ -50,6 +50,8 @@ fn crash() -> Input {
             process: process(),
             status: ExitStatus::Code(1),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         }),
     })
 }

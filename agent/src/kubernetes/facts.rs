@@ -13,7 +13,7 @@ const WAITING: usize = 1024;
 #[derive(Debug)]
 pub enum Fact {
     /// For the engine.
-    Input(Input),
+    Input(Box<Input>),
     /// About the agent itself.
     Vital(Vital<'static>),
 }
@@ -29,7 +29,7 @@ impl Facts {
     }
 
     pub(super) async fn input(&self, input: Input) {
-        self.send(Fact::Input(input)).await;
+        self.send(Fact::Input(Box::new(input))).await;
     }
 
     pub(super) async fn vital(&self, vital: Vital<'static>) {

@@ -178,6 +178,7 @@ pub(crate) fn record_kind(kind: record::Kind) -> &'static str {
         record::Kind::OomVictim => "oom_victim",
         record::Kind::Connect => "connect",
         record::Kind::Reset => "reset",
+        record::Kind::Delivered => "delivered",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agent_common::map::SignalCounts;
 use agent_core::connection::Phase;
 use agent_core::event::{CgroupId, Event, EventKind, Tgid};
-use agent_core::input::{Input, ProcessFound};
+use agent_core::input::{Input, ProcessFound, Unrecorded};
 use agent_core::output::Wish;
 use agent_core::signal::Signal;
 
@@ -13,7 +13,7 @@ use crate::cgroups::Tree;
 use crate::clock;
 use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
-use crate::probes::{Sockets, TrackError, Tracker};
+use crate::probes::{Signals, Sockets, TrackError, Tracker};
 use crate::processes;
 use crate::sink::Sink;
 use crate::vital::{Update, Vital};
@@ -76,7 +76,14 @@ impl Hands {
                 container,
                 path,
                 signals,
-            } => vec![self.track(container, path, mask(&signals), sink)],
+                begins,
+            } => {
+                let signals = Signals {
+                    recorded: mask(&signals),
+                    beginning: mask(&begins),
+                };
+                vec![self.track(container, path, signals, sink)]
+            }
             Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
             Wish::Watch { container, tgid } => {
                 let watched = self.tracker.watch(tgid.0, container.0);
@@ -116,7 +123,7 @@ impl Hands {
         &mut self,
         container: CgroupId,
         path: String,
-        signals: u64,
+        signals: Signals,
         sink: &mut impl Sink,
     ) -> Input {
         if let Some(sockets) = &mut self.sockets {
@@ -259,11 +266,23 @@ impl Hands {
 }
 
 fn answer_counts(container: CgroupId, counts: SignalCounts) -> Option<Input> {
-    let SignalCounts { inside, outside } = counts;
-    (counts != SignalCounts::default()).then_some(Input::SignalCounts {
+    let SignalCounts {
+        inside,
+        outside,
+        unrecorded: [kills, unrecorded_inside, unrecorded_outside],
+        ..
+    } = counts;
+    let unrecorded = Unrecorded {
+        kills,
+        inside: unrecorded_inside,
+        outside: unrecorded_outside,
+    };
+    let are_none = inside == 0 && outside == 0 && unrecorded.is_none();
+    (!are_none).then_some(Input::SignalCounts {
         container,
         inside,
         outside,
+        unrecorded,
     })
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use agent_common::map::{
     Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS, SUBJECTS_MAX,
-    SignalCounts, Subject, WATCHED, WATCHED_MAX,
+    SignalCounts, Subject, WATCHED, WATCHED_MAX, Watched,
 };
 use agent_common::record::Kind;
 use aya::Ebpf;
@@ -14,6 +14,9 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 
 use super::endpoints::Endpoints;
 use super::failure::LoadError;
+
+/// Flag of an insertion: only if there is no such entry.
+const BPF_NOEXIST: u64 = 1;
 
 /// Takes a map out of the object.
 pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
@@ -49,11 +52,37 @@ pub enum TrackError {
     },
 }
 
+/// Signals of a container that matter, as masks: bit n-1 for signal n.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signals {
+    /// Worth a record.
+    pub recorded: u64,
+    /// Of these, the ones that begin the stopping phase when they come from outside to the main process.
+    pub beginning: u64,
+}
+
+impl Signals {
+    /// Worth a record, and each begins the phase.
+    pub const fn that_all_begin(mask: u64) -> Self {
+        Self {
+            recorded: mask,
+            beginning: mask,
+        }
+    }
+
+    const fn of(subject: &Subject) -> Self {
+        Self {
+            recorded: subject.signals,
+            beginning: subject.begins,
+        }
+    }
+}
+
 /// Tells the kernel side whom to look at.
 pub struct Tracker {
     subjects: HashMap<MapData, u64, Subject>,
     slots: Array<MapData, [u8; SLOTS as usize]>,
-    watched: HashMap<MapData, u32, u64>,
+    watched: HashMap<MapData, u32, Watched>,
     signal_counts: HashMap<MapData, u64, SignalCounts>,
     endpoints: Endpoints,
     /// The cgroups that this side put in, by container.
@@ -86,8 +115,8 @@ impl Tracker {
         })
     }
 
-    /// Tracks a container: its topmost cgroup, and those below it that exist already. `signals` has
-    /// bit n-1 for each signal n that is worth a record.
+    /// Tracks a container: its topmost cgroup, and those below it that exist already. `signals` says which of them are
+    /// worth a record, and which begin the stopping phase.
     ///
     /// From the moment this returns the kernel side adds the cgroups that are made inside. One that
     /// was made between the caller's look at the tree and this call is missed; so call it, look,
@@ -96,7 +125,7 @@ impl Tracker {
         &mut self,
         container: u64,
         descendants: &[u64],
-        signals: u64,
+        signals: Signals,
     ) -> Result<(), TrackError> {
         if !self.cgroups.contains_key(&container) {
             let counts = SignalCounts::default();
@@ -108,13 +137,14 @@ impl Tracker {
         for cgroup in [container].iter().chain(descendants) {
             let known = self.subjects.get(cgroup, 0).ok();
             let known = known.filter(|known| known.container == container);
-            if known.is_some_and(|known| known.signals == signals) {
+            if known.is_some_and(|known| signals == Signals::of(&known)) {
                 continue;
             }
             // Whoever put it in counts it in its slot.
             let subject = Subject {
                 container,
-                signals,
+                signals: signals.recorded,
+                begins: signals.beginning,
                 by_kernel: known.map_or(0, |known| known.by_kernel),
             };
             // First the hash, then the slot in front of it, which opens the way to the hash.
@@ -154,8 +184,8 @@ impl Tracker {
                 remove(&mut self.subjects, SUBJECTS, &cgroup)?;
             }
         }
-        for (tgid, owner) in entries(&self.watched, WATCHED_MAX) {
-            if ended.contains(&owner) {
+        for (tgid, watched) in entries(&self.watched, WATCHED_MAX) {
+            if ended.contains(&watched.container) {
                 remove(&mut self.watched, WATCHED, &tgid)?;
             }
         }
@@ -181,9 +211,22 @@ impl Tracker {
     /// Has the signals and the exit of a process recorded that was in the container before it was
     /// tracked.
     pub fn watch(&mut self, tgid: u32, container: u64) -> Result<(), TrackError> {
-        self.watched
-            .insert(tgid, container, 0)
-            .map_err(|source| refused(WATCHED, WATCHED_MAX, u64::from(tgid), source))
+        let watched = Watched {
+            container,
+            queued: 0,
+        };
+        let refused = |source| refused(WATCHED, WATCHED_MAX, u64::from(tgid), source);
+        match self.watched.insert(tgid, watched, BPF_NOEXIST) {
+            Err(source) if errno(&source) == Some(rustix::io::Errno::EXIST.raw_os_error()) => {
+                let known = self.watched.get(&tgid, 0).ok();
+                if known.is_some_and(|known| known.container == container) {
+                    // The kernel side watches it already, and remembers its signals.
+                    return Ok(());
+                }
+                self.watched.insert(tgid, watched, 0).map_err(refused)
+            }
+            inserted => inserted.map_err(refused),
+        }
     }
 
     fn count_in_slot(&mut self, cgroup: u64, change: i64) -> Result<(), TrackError> {

@@ -147,7 +147,7 @@ impl Listener {
             .await
             .ok()?;
         match fact.expect("the thread ended") {
-            Fact::Input(input) => self.waiting.push(input),
+            Fact::Input(input) => self.waiting.push(*input),
             Fact::Vital(Vital::ApiFailed { resource, reason }) => {
                 self.failures.push((resource, reason));
             }

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, bail};
 
-use crate::rig::{app, clock, puppet, stage};
+use crate::rig::{actor, app, clock, puppet, stage};
 
 /// What a name of this program does.
 type Program = fn(Vec<std::ffi::OsString>) -> Result<ExitCode>;
 
 /// Every other name of this program.
-const PROGRAMS: [(&str, Program); 8] = [
+const PROGRAMS: [(&str, Program); 9] = [
     ("shim", stage::shim),
     ("enter", stage::enter),
     ("send", stage::send),
@@ -28,6 +28,7 @@ const PROGRAMS: [(&str, Program); 8] = [
     ("hog", app::hog),
     ("stray", app::stray),
     ("puppet", puppet::puppet),
+    ("actor", actor::actor),
 ];
 
 /// Plays the part that this program was started for, if it was started under one of its other names.

@@ -519,6 +519,8 @@ fn what_is_counted_of_the_next_process_is_no_part_of_the_report() {
         process: next.clone(),
         status: ExitStatus::Code(0),
         executed: true,
+        pending: None,
+        ns_reboot: None,
     });
     let scene = scene
         .counts(closing(6, 95))

@@ -2,7 +2,7 @@
 
 use super::scene::{
     BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, config, doubts, event,
-    found, kinds,
+    found, kinds, signal_sent,
 };
 use crate::event::{EventKind, Handler};
 use crate::input::Input;
@@ -65,6 +65,18 @@ fn a_self_raise_is_no_stop_signal() {
         .at(10.0)
         .sends(Who::Main, Who::Main, 15, IGNORED)
         .no_report();
+}
+
+/// A worker of a service gets a signal of its own: that is not the service's stop, even if nobody knows the main process yet.
+#[test]
+fn a_signal_to_a_process_that_is_not_watched_is_no_stop() {
+    for number in [15, 9] {
+        let mut sent = signal_sent(Who::Runc, Who::Plain, number, HANDLED);
+        if let EventKind::Signal(sent) = &mut sent {
+            sent.watched = false;
+        }
+        Scene::service().at(10.0).happens(sent).no_report();
+    }
 }
 
 /// Since 6.1 a signal to a dying group is reported as ignored; before, as delivered.
@@ -160,7 +172,7 @@ fn the_sandbox_is_no_subject() {
         process.comm = "pause".to_owned();
         process
     };
-    let mut killed = super::scene::signal_sent(Who::Runc, Who::Main, 9, FATAL);
+    let mut killed = signal_sent(Who::Runc, Who::Main, 9, FATAL);
     if let EventKind::Signal(sent) = &mut killed {
         sent.target = pause();
     }
@@ -173,6 +185,8 @@ fn the_sandbox_is_no_subject() {
             process: pause(),
             status: crate::event::ExitStatus::Code(2),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         }))
         .removed()
         .no_report();
@@ -492,6 +506,8 @@ fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
             process: Who::Main.process(),
             status: crate::event::ExitStatus::Code(1),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         }),
     );
     if let Input::Event(event) = &mut exit {
@@ -644,6 +660,8 @@ fn a_number_that_was_used_again_is_another_process() {
             process: old.clone(),
             status: crate::event::ExitStatus::Code(1),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         }))
         .happens(EventKind::Attach(old))
         .at(20.0)
@@ -659,6 +677,8 @@ fn a_number_that_was_used_again_is_another_process() {
             process: new.clone(),
             status: crate::event::ExitStatus::Code(1),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         }))
         .report();
     assert_eq!(report.main.unwrap().start, new.start);

@@ -93,7 +93,10 @@ fn oom() -> Report {
         .running()
         .at(10.0)
         .sends(Who::Main, Who::Main, 9, BY_KERNEL)
-        .happens(EventKind::OomVictim { pid: 100 })
+        .happens(EventKind::OomVictim {
+            pid: 100,
+            comm: None,
+        })
         .dies(Who::Main, 9)
         .removed()
         .report()

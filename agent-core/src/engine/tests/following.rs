@@ -75,12 +75,18 @@ fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
     let mut scene = Scene::service();
     scene = scene.found(&[Who::Plain, Who::Child]);
     let track = |output: &Output| match output {
-        Output::Wish(Wish::Track { path, signals, .. }) => Some((path.clone(), signals.clone())),
+        Output::Wish(Wish::Track {
+            path,
+            signals,
+            begins,
+            ..
+        }) => Some((path.clone(), signals.clone(), begins.clone())),
         _ => None,
     };
-    let (path, signals) = scene.said.iter().find_map(track).unwrap();
+    let (path, signals, begins) = scene.said.iter().find_map(track).unwrap();
     assert_eq!(path, SERVICE);
     assert!(signals.contains(&Signal::TERM) && signals.contains(&Signal::KILL));
+    assert!(begins.iter().all(|signal| signals.contains(signal)));
     let watched: Vec<Tgid> = scene
         .said
         .iter()
@@ -206,6 +212,8 @@ fn a_restart_in_the_same_cgroup_is_another_termination() {
             process: process.clone(),
             status: crate::event::ExitStatus::Code(1),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         };
         scene
             .at(at)
@@ -413,6 +421,7 @@ fn late_facts_are_waited_for_after_the_release() {
             container: CONTAINER,
             inside: 9,
             outside: 0,
+            unrecorded: crate::input::Unrecorded::default(),
         })
         .report();
     assert_eq!(report.signals_inside, 9);
@@ -438,6 +447,7 @@ fn a_cgroup_that_lives_on_is_asked_for_its_counts() {
             container: CONTAINER,
             inside: 9,
             outside: 0,
+            unrecorded: crate::input::Unrecorded::default(),
         })
         .at(20.0)
         .report();

@@ -115,6 +115,8 @@ fn probes_like_the_hook_open_nothing_and_are_kept_within_bounds() {
             process: process.clone(),
             status: crate::event::ExitStatus::Code(0),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         };
         scene = scene
             .at(10.0 + f64::from(number))

@@ -28,6 +28,7 @@ fn a_handler_that_exits_in_time_is_graceful() {
             container: CONTAINER,
             inside: 4,
             outside: 1,
+            unrecorded: crate::input::Unrecorded::default(),
         })
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -198,7 +199,12 @@ fn sigkill_from_inside_is_killed_by_other() {
 
 #[test]
 fn the_oom_killer_is_named_whichever_record_comes_first() {
-    let victim = |scene: Scene| scene.happens(EventKind::OomVictim { pid: 100 });
+    let victim = |scene: Scene| {
+        scene.happens(EventKind::OomVictim {
+            pid: 100,
+            comm: None,
+        })
+    };
     let killed = |scene: Scene| scene.sends(Who::Child, Who::Main, 9, BY_KERNEL);
     for scene in [
         victim(killed(Scene::container().running().at(10.0))),
@@ -223,7 +229,10 @@ fn an_oom_victim_without_a_cgroup_is_found_by_its_pid() {
             at,
             container: None,
             cgroup: CgroupId(0),
-            kind: EventKind::OomVictim { pid: 100 },
+            kind: EventKind::OomVictim {
+                pid: 100,
+                comm: None,
+            },
         }))
         .dies(Who::Main, 9)
         .removed()

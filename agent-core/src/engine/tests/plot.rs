@@ -77,6 +77,8 @@ impl Plot {
                 process: hook.clone(),
                 status: ExitStatus::Code(0),
                 executed: true,
+                pending: None,
+                ns_reboot: None,
             };
             let hooks = [
                 event(
@@ -108,13 +110,21 @@ impl Plot {
             process: main.clone(),
             status: self.exit,
             executed: true,
+            pending: None,
+            ns_reboot: None,
         };
         let kill = self.kill.map_or(Input::ScanFinished, |kill| {
             self.signal(main, 9, kill, ended)
         });
         [
             kill,
-            event(ended, EventKind::OomVictim { pid: 77 }),
+            event(
+                ended,
+                EventKind::OomVictim {
+                    pid: 77,
+                    comm: None,
+                },
+            ),
             event(ended.after(MOMENT), EventKind::Exit(exit)),
             event(
                 ended.after(MOMENT * 2),
@@ -125,6 +135,7 @@ impl Plot {
                 container: CgroupId(1),
                 inside: 3,
                 outside: 4,
+                unrecorded: crate::input::Unrecorded::default(),
             },
             sockets(1),
             event(ended.after(MOMENT), EventKind::Reset(network::a_reset(1))),

@@ -213,6 +213,8 @@ impl PodPlot {
                 process: process.clone(),
                 status,
                 executed: true,
+                pending: None,
+                ns_reboot: None,
             })
         };
         let hook = Who::Hook.process();

@@ -222,6 +222,8 @@ fn as_pause(scene: Scene) -> Scene {
             core_dumped: false,
         },
         executed: true,
+        pending: None,
+        ns_reboot: None,
     });
     scene
         .at(1.0)
@@ -440,7 +442,7 @@ fn a_stop_signal_of_the_pods_own_is_asked_for_and_known() {
     let usr1: Signal = "SIGUSR1".parse().unwrap();
     own.containers[0].stop_signal = Some(usr1);
     let scene = Scene::of_pod().running().at(2.0).sees(&own).at(10.0);
-    let asked = |output: &Output| matches!(output, Output::Wish(Wish::Track { signals, .. }) if signals.contains(&usr1));
+    let asked = |output: &Output| matches!(output, Output::Wish(Wish::Track { begins, .. }) if begins.contains(&usr1));
     assert_eq!(scene.said.iter().filter(|said| asked(said)).count(), 1);
     let report = scene
         .sends(Who::Runc, Who::Main, 10, HANDLED)

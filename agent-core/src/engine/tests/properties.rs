@@ -17,7 +17,9 @@ use super::pod_plot::{self, a_pod_plot};
 use super::scene::{self, BY_KERNEL, FATAL, HANDLED, IGNORED, Sent, Who};
 use crate::config::{Config, Limits, Selector};
 use crate::engine::Engine;
-use crate::event::{CgroupId, Event, EventKind, Exit, ExitStatus, Process, Tgid};
+use crate::event::{
+    CgroupId, Delivered, Event, EventKind, Exit, ExitStatus, Handler, Process, Tgid,
+};
 use crate::input::{Input, ProcessFound};
 use crate::journal::{Entry, Header, Reader, Replay, header_line, input_line};
 use crate::output::Output;
@@ -102,11 +104,13 @@ fn a_signal(container: u64) -> impl Strategy<Value = EventKind> {
     ]);
     let sender = select(vec![Who::Runc, Who::Child, Who::Pause]);
     let number = select(vec![15_u32, 15, 9, 9, 3]);
-    (a_process(container), sender, number, sent).prop_map(|(target, sender, number, sent)| {
+    let all = (a_process(container), sender, number, sent, any::<bool>());
+    all.prop_map(|(target, sender, number, sent, watched)| {
         let mut kind = scene::signal_sent(sender, Who::Main, number, sent);
         if let EventKind::Signal(signal) = &mut kind {
             signal.sender.container = signal.sender.container.and(target.container);
             signal.target = target;
+            signal.watched = watched;
         }
         kind
     })
@@ -121,14 +125,22 @@ fn an_event(container: u64) -> impl Strategy<Value = EventKind> {
     prop_oneof![
         2 => Just(made),
         4 => a_signal(container),
+        1 => a_process(container).prop_map(|process| EventKind::Delivered(Delivered {
+            process,
+            signal: Signal::TERM,
+            handler: Handler::Default,
+            unkillable: true,
+            traced: false,
+        })),
         3 => (a_process(container), command).prop_map(|(process, command)| scene::exec(process, command)),
         3 => (a_process(container), a_status())
-            .prop_map(|(process, status)| EventKind::Exit(Exit { process, status, executed: true })),
+            .prop_map(|(process, status)| EventKind::Exit(Exit { process, status, executed: true, pending: None, ns_reboot: None })),
         2 => a_process(container).prop_map(EventKind::Attach),
         1 => Just(EventKind::CgroupRemoved),
         1 => any::<bool>().prop_map(|populated| EventKind::CgroupPopulated { populated }),
         1 => (0_u32..6).prop_map(move |number| EventKind::OomVictim {
-            pid: u32::try_from(container).unwrap() * 1000 + number
+            pid: u32::try_from(container).unwrap() * 1000 + number,
+            comm: None
         }),
         2 => network::any_reset().prop_map(EventKind::Reset),
     ]
@@ -165,6 +177,7 @@ fn about(container: u64) -> impl Strategy<Value = Told> {
         container: id,
         inside: 1,
         outside: 2,
+        unrecorded: crate::input::Unrecorded::default(),
     }));
     let sockets = network::any_counts().prop_map(move |counts| {
         Told::Input(Input::Sockets {

@@ -238,6 +238,8 @@ impl Scene {
             process,
             status,
             executed: true,
+            pending: None,
+            ns_reboot: None,
         }))
     }
 
@@ -355,6 +357,9 @@ pub(super) fn signal_sent(from: Who, to: Who, signal: u32, sent: Sent) -> EventK
         traced: sent.traced,
         exiting: sent.exiting,
         unkillable: to == Who::Main,
+        pending: None,
+        watched: true,
+        last_outside: None,
     })
 }
 

@@ -184,6 +184,8 @@ impl Scene {
             process,
             status: ExitStatus::Code(1),
             executed: false,
+            pending: None,
+            ns_reboot: None,
         }))
     }
 
@@ -210,6 +212,8 @@ impl Scene {
             process: main_of(number),
             status: ExitStatus::Code(0),
             executed: true,
+            pending: None,
+            ns_reboot: None,
         });
         self.tells(of_other(number, now, stop))
             .tells(of_other(number, now, exit))

@@ -11,16 +11,19 @@ use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, anyhow};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf};
-use gracewatch::probes::{Counters, Options, Probes, Programs, Ring, Sockets, Tracker};
+use gracewatch::probes::{Counters, Options, Probes, Programs, Ring, Signals, Sockets, Tracker};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 /// Large enough that nothing is lost even if nobody reads during a storm: what is lost costs less.
 const RING_BYTES: u32 = 16 << 20;
 
-/// Signals that are asked for: what `gracewatch run` asks for, unless it is told of others.
+/// Signals that are asked for: what `gracewatch run` asks for, all but SIGCHLD and SIGURG.
 fn signals() -> u64 {
-    Signal::TERM.bit() | Signal::KILL.bit()
+    let passed_over = [17, 23]
+        .into_iter()
+        .filter_map(|number| Signal::try_from(number).ok());
+    !passed_over.fold(0, |mask, signal| mask | signal.bit())
 }
 
 /// What the kernel accounted, by program.
@@ -124,7 +127,11 @@ impl Ours {
 
     /// Tracks a container with a main process.
     pub(crate) fn track(&mut self, container: u64, main: u32) -> Result<()> {
-        self.tracker.track(container, &[], signals())?;
+        let signals = Signals {
+            recorded: signals(),
+            beginning: Signal::TERM.bit() | Signal::KILL.bit(),
+        };
+        self.tracker.track(container, &[], signals)?;
         self.sockets.add(container)?;
         Ok(self.tracker.watch(main, container)?)
     }

@@ -12,10 +12,11 @@ use rustix::net::{AddressFamily, SendFlags, SocketType, netlink, sendto, socket}
 use rustix::system::{RebootCommand, reboot};
 
 /// What is mounted: source and type, place, options.
-const MOUNTS: [(&str, &str, &str); 6] = [
+const MOUNTS: [(&str, &str, &str); 7] = [
     ("proc", "/proc", ""),
     ("sysfs", "/sys", ""),
     ("devtmpfs", "/dev", ""),
+    ("devpts", "/dev/pts", "ptmxmode=666"),
     ("cgroup2", "/sys/fs/cgroup", ""),
     ("tracefs", "/sys/kernel/tracing", ""),
     ("tmpfs", "/tmp", "mode=1777"),

@@ -1,6 +1,7 @@
 //! Every scenario, in the order of the output.
 
 mod ends;
+mod facts;
 mod hooks;
 mod kills;
 mod losses;
@@ -28,5 +29,12 @@ pub(crate) fn all() -> Vec<Scenario> {
 
 /// Scenarios that start agents of their own.
 pub(crate) fn own_agents() -> Vec<Scenario> {
-    [records::ALONE, sockets::ALONE, losses::ALL, whole::ALL].concat()
+    [
+        records::ALONE,
+        facts::ALL,
+        sockets::ALONE,
+        losses::ALL,
+        whole::ALL,
+    ]
+    .concat()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent_core::report::{FindingKind, KillCause, Outcome};
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, bail};
+use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::clock;
 use gracewatch_tests::rig::kubelet::{send, send_times};
 use gracewatch_tests::rig::launch::Launch;
@@ -157,7 +158,8 @@ fn cgroup_kill(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 }
 
 /// A cgroup of the machine's memory controller, v1 or v2, that is removed when it is dropped.
-struct Memory(PathBuf);
+#[derive(Debug)]
+pub(super) struct Memory(PathBuf);
 
 impl Drop for Memory {
     fn drop(&mut self) {
@@ -165,8 +167,9 @@ impl Drop for Memory {
     }
 }
 
-/// The container takes more memory than its cgroup may: a real kill by the kernel.
-fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+/// A container whose program takes more memory than its cgroup may have, to be started; and a cgroup of the v1 tree to be
+/// kept until it has ended.
+pub(super) fn too_large(stage: &Stage<'_>) -> Result<(Cgroup, Launch, Option<Memory>)> {
     // Without the controller in the v2 tree this is refused, and the v1 tree is next.
     stage
         .rig
@@ -175,23 +178,28 @@ fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .write("cgroup.subtree_control", "+memory")
         .ok();
     let cgroup = stage.cgroup("")?;
-    let mut launch = Launch::new(&cgroup, stage.rig.command("hog", "256"));
+    let launch = Launch::new(&cgroup, stage.rig.command("hog", "256"));
     let v1 = PathBuf::from("/sys/fs/cgroup/memory");
-    let mut memory = None;
     if cgroup.directory().join("memory.max").exists() {
         cgroup.write("memory.max", "33554432")?;
+        Ok((cgroup, launch, None))
     } else if v1.join("memory.limit_in_bytes").exists() {
-        let folder = v1.join(format!("gracewatch-oom-{}", std::process::id()));
+        let folder = v1.join(format!("gracewatch-{}-{}", stage.name, std::process::id()));
         std::fs::create_dir(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
         std::fs::write(folder.join("memory.limit_in_bytes"), "33554432")?;
-        launch = launch.and_cgroup(folder.clone());
-        memory = Some(Memory(folder));
+        let launch = launch.and_cgroup(folder.clone());
+        Ok((cgroup, launch, Some(Memory(folder))))
     } else {
         bail!(
             "this machine has no memory controller for a cgroup: neither memory.max nor /sys/fs/cgroup/memory"
         );
     }
+}
+
+/// The container takes more memory than its cgroup may: a real kill by the kernel.
+fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let (cgroup, launch, memory) = too_large(stage)?;
     let mut container = stage.start_silent(cgroup, &launch)?;
     let ended = container.main.wait_end(Duration::from_mins(1))?;
     drop(memory);

@@ -6,7 +6,7 @@ use agent_common::record::Kind;
 use agent_core::report::{Doubt, Outcome};
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
-use gracewatch::probes::{Options, Probes};
+use gracewatch::probes::{Options, Probes, Signals};
 use gracewatch_tests::rig::kubelet::send_times;
 use gracewatch_tests::rig::stage::Via;
 use gracewatch_tests::whole::Whole;
@@ -38,9 +38,10 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     })?;
     let container = stage.app("--on-stop never")?;
     let id = container.cgroup.id()?.0;
+    let mask = Signal::TERM.bit() | Signal::KILL.bit();
     probes
         .tracker
-        .track(id, &[], Signal::TERM.bit() | Signal::KILL.bit())?;
+        .track(id, &[], Signals::that_all_begin(mask))?;
     probes.tracker.watch(container.main.pid(), id)?;
     let before = probes.counters.read()?;
     send_times(

@@ -9,7 +9,7 @@ use agent_core::event::{CgroupId, Connect, Event, EventKind, Exit, ExitStatus};
 use agent_core::report::Outcome;
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, ensure};
-use gracewatch::probes::{Options, Probes};
+use gracewatch::probes::{Options, Probes, Signals};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send_times;
 use gracewatch_tests::rig::launch::Launch;
@@ -43,12 +43,17 @@ pub(super) struct Alone {
 
 impl Alone {
     pub(super) fn new() -> Result<Self> {
+        Self::that_sees(Signal::KILL.bit() | Signal::TERM.bit())
+    }
+
+    /// With the signals of this mask.
+    pub(super) fn that_sees(signals: u64) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let probes = {
             let _entered = runtime.enter();
             Probes::load(&Options {
                 ring_bytes: agent_common::map::EVENTS_BYTES,
-                signals: Signal::KILL.bit() | Signal::TERM.bit(),
+                signals,
                 log: false,
             })?
         };
@@ -60,17 +65,23 @@ impl Alone {
 
     pub(super) fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
         let id = cgroup.id()?;
-        self.probes.tracker.track(id.0, &[], Signal::KILL.bit())?;
+        let signals = Signals::that_all_begin(Signal::KILL.bit());
+        self.probes.tracker.track(id.0, &[], signals)?;
         Ok(id)
     }
 
     /// What was recorded of this container since the last call.
-    fn events(&mut self, container: CgroupId) -> Result<Vec<Event>> {
-        let mut decoded = Vec::new();
-        while self.probes.ring.drain(|bytes| decoded.push(decode(bytes))) > 0 {}
-        let mut events = decoded.into_iter().collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn events(&mut self, container: CgroupId) -> Result<Vec<Event>> {
+        let mut events = self.all_events()?;
         events.retain(|event| event.container == Some(container));
         Ok(events)
+    }
+
+    /// The same of all containers, and of none.
+    pub(super) fn all_events(&mut self) -> Result<Vec<Event>> {
+        let mut decoded = Vec::new();
+        while self.probes.ring.drain(|bytes| decoded.push(decode(bytes))) > 0 {}
+        Ok(decoded.into_iter().collect::<Result<_, _>>()?)
     }
 
     fn connects(&mut self, container: CgroupId) -> Result<Vec<Connect>> {
@@ -161,7 +172,7 @@ fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Ok::<_, anyhow::Error>(events.filter_map(|event| signal_of(event.kind)).collect())
     };
     check.same("before", sent(&mut alone)?, Vec::new());
-    let signals = Signal::TERM.bit() | Signal::KILL.bit();
+    let signals = Signals::that_all_begin(Signal::TERM.bit() | Signal::KILL.bit());
     alone.probes.tracker.track(id.0, &[], signals)?;
     check.same("after", sent(&mut alone)?, vec![Signal::TERM]);
     Ok(())

@@ -9,7 +9,7 @@ use agent_core::event::CgroupId;
 use agent_core::report::Outcome;
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, ensure};
-use gracewatch::probes::{ConnectionFact, Sockets};
+use gracewatch::probes::{ConnectionFact, Signals, Sockets};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -66,7 +66,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let sees_reasons = all_but_reasons_is_seen(&alone, check);
     let cgroup = stage.cgroup("")?;
     let container = alone.track(&cgroup)?;
-    let signals = Signal::KILL.bit() | Signal::TERM.bit();
+    let signals = Signals::that_all_begin(Signal::KILL.bit() | Signal::TERM.bit());
     alone.probes.tracker.track(container.0, &[], signals)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;

@@ -1,0 +1,89 @@
+//! What becomes of a signal that is queued.
+
+use agent_core::event::{Delivery, Handler};
+use agent_core::signal::{Signal, SignalSet};
+use anyhow::{Context as _, Result};
+
+use super::{SOON, Scene};
+use crate::check::Check;
+use crate::scenario::Stage;
+
+/// A program with a handler takes its signal at once.
+pub(super) fn delivered(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut scene = Scene::app(stage, "--on-stop never")?;
+    scene.send(stage, Signal::TERM)?;
+    let log = stage.toolbox().log(stage.name);
+    log.wait_for("signal", SOON)?;
+    let found = scene.deliveries()?;
+    let found: Vec<_> = found
+        .iter()
+        .map(|one| {
+            (
+                one.process.tgid.0,
+                one.signal,
+                one.handler,
+                one.unkillable,
+                one.traced,
+            )
+        })
+        .collect();
+    let main = scene.main.pid();
+    let expected = vec![(main, Signal::TERM, Handler::Custom, true, false)];
+    check.same("delivered", found, expected);
+    scene.kill(stage)
+}
+
+/// An init without a handler blocks its signal for a moment: the kernel queues it, and throws it away later.
+pub(super) fn thrown_away(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut scene = Scene::actor(stage, "blocks-a-while 15")?;
+    scene.send(stage, Signal::TERM)?;
+    stage
+        .toolbox()
+        .log(stage.name)
+        .wait_for("unblocked", SOON)?;
+    let sent = scene.signal(Signal::TERM)?;
+    check.same("its result", sent.result, Delivery::Delivered);
+    check.that("it was blocked", sent.blocked);
+    check.same("it waited", waits(sent.pending), Some(true));
+    let found = scene.deliveries()?;
+    check.same("deliveries", found.len(), 1);
+    let one = found.first().context("no delivery")?;
+    check.same("its handler", one.handler, Handler::Default);
+    check.that("it was thrown away", one.is_thrown_away());
+    scene.kill(stage)?;
+    let kill = scene.signal(Signal::KILL)?;
+    check.same("it waited at SIGKILL", waits(kill.pending), Some(false));
+    Ok(())
+}
+
+/// A signal that is blocked for good still waits at the end.
+pub(super) fn pending(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut scene = Scene::actor(stage, "blocks 15")?;
+    scene.send(stage, Signal::TERM)?;
+    scene.kill(stage)?;
+    let kill = scene.signal(Signal::KILL)?;
+    check.same("waits at SIGKILL", waits(kill.pending), Some(true));
+    let exit = scene.exit()?;
+    check.same("waits at the exit", waits(exit.pending), Some(true));
+    check.same("deliveries", scene.deliveries()?.len(), 0);
+    Ok(())
+}
+
+/// One that was fetched by sigwait does not wait any more, and was not delivered.
+pub(super) fn fetched(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let mut scene = Scene::app(stage, "--on-stop sigwait --takes 60000")?;
+    scene.send(stage, Signal::TERM)?;
+    stage.toolbox().log(stage.name).wait_for("signal", SOON)?;
+    scene.kill(stage)?;
+    let sent = scene.signal(Signal::TERM)?;
+    check.same("waits when it was sent", waits(sent.pending), Some(true));
+    let kill = scene.signal(Signal::KILL)?;
+    check.same("waits at SIGKILL", waits(kill.pending), Some(false));
+    check.same("deliveries", scene.deliveries()?.len(), 0);
+    Ok(())
+}
+
+/// Whether SIGTERM waits.
+fn waits(pending: Option<SignalSet>) -> Option<bool> {
+    pending.map(|set| set.contains(Signal::TERM))
+}
