@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use crate::connection::Advice;
 use crate::pod::Role;
-use crate::report::{Doubt, Hook, HookKind, Outcome, PodRef, Report, SubjectKind};
+use crate::report::{
+    Doubt, Finding, FindingKind, Hook, HookKind, Outcome, PodRef, Report, SubjectKind,
+};
 use crate::termination::takes_out;
 
 /// Fewer terminations than this give no advice. Up to 100 the 99th percentile is the longest that was seen; of 20 that is
@@ -133,7 +135,12 @@ impl Workload {
 
 impl Stop {
     fn of(report: &Report) -> Option<Self> {
-        if !takes_out(report.trigger) || report.doubts.iter().any(|doubt| spoils(*doubt)) {
+        // A stop that was begun again took longer than its grace period.
+        let begun_again = |finding: &Finding| finding.kind == FindingKind::KubeletRestarted;
+        if report.findings.iter().any(begun_again)
+            || !takes_out(report.trigger)
+            || report.doubts.iter().any(|doubt| spoils(*doubt))
+        {
             return None;
         }
         let connections = report.connections.as_ref()?;
@@ -174,6 +181,7 @@ const fn spoils(doubt: Doubt) -> bool {
                 | Doubt::HookUncertain
                 | Doubt::RuntimeOpaque
                 | Doubt::ConnectionsMissing
+                | Doubt::StopSignalUncertain
         )
 }
 

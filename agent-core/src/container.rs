@@ -17,6 +17,10 @@ use crate::time::Timestamp;
 
 mod election;
 mod forgetting;
+mod inner;
+
+pub(crate) use inner::InnerSignal;
+use inner::InnerSignals;
 
 /// OOM kills that are remembered per container.
 const OOM_MAX: usize = 16;
@@ -26,6 +30,16 @@ const EXITED_MAX: usize = 16;
 
 /// Connections to the port of its hook that are remembered per container.
 const CONNECTS_MAX: usize = 64;
+
+/// A process that the OOM killer chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OomVictim {
+    /// Its thread group id, or that of one of its threads on kernels that tell a thread.
+    pub(crate) pid: u32,
+    /// Its `comm`, where the kernel tells it.
+    pub(crate) comm: Option<String>,
+    pub(crate) at: Timestamp,
+}
 
 /// A container.
 #[derive(Debug)]
@@ -45,8 +59,10 @@ pub(crate) struct Container {
     pub(crate) processes: BTreeMap<Tgid, Process>,
     /// The last processes that exited, and when they had started.
     exited: Vec<(Tgid, Timestamp)>,
-    /// Pids that the OOM killer chose, and when.
-    pub(crate) oom: Vec<(u32, Timestamp)>,
+    /// Processes that the OOM killer chose, by time.
+    pub(crate) oom: Vec<OomVictim>,
+    /// Signals to processes that are not watched.
+    pub(crate) inner: InnerSignals,
     /// When somebody from outside connected to the port of its hook.
     pub(crate) connects: Vec<Timestamp>,
     /// Since when its cgroup is empty or removed.
@@ -55,6 +71,8 @@ pub(crate) struct Container {
     pub(crate) removed: bool,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
+    /// Signals between processes of the container that would have been told, had there not been so many.
+    pub(crate) unrecorded_inside: u64,
 }
 
 /// What the container wants done after it took in a fact.
@@ -89,11 +107,13 @@ impl Container {
             processes: BTreeMap::new(),
             exited: Vec::new(),
             oom: Vec::new(),
+            inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,
             removed: false,
             signals_inside: 0,
             signals_outside: 0,
+            unrecorded_inside: 0,
         }
     }
 
@@ -142,6 +162,10 @@ impl Container {
             EventKind::Signal(sent) if sent.watched => {
                 self.take_signal(sent, event.at, limits, &mut wishes);
             }
+            EventKind::Signal(sent) => {
+                let outside = sent.sender.container != Some(self.id());
+                self.inner.add(InnerSignal::new(sent, event.at, outside));
+            }
             EventKind::Exec(exec) => self.take_exec(exec, event.at, limits, &mut wishes),
             EventKind::Exit(exit) => self.take_exit(exit, event.at, limits, &mut wishes),
             EventKind::Attach(seen) => {
@@ -154,11 +178,15 @@ impl Container {
                     *populated && self.processes.values().all(|known| !known.is_alive());
             }
             EventKind::CgroupRemoved => self.remove(event.at),
-            EventKind::OomVictim { pid, .. } => {
-                if self.oom.len() == OOM_MAX {
-                    self.oom.remove(0);
+            EventKind::OomVictim { pid, comm } => {
+                // The first one was chosen; with memory.oom.group the kernel kills all others after it.
+                if self.oom.len() < OOM_MAX {
+                    self.oom.push(OomVictim {
+                        pid: *pid,
+                        comm: comm.clone(),
+                        at: event.at,
+                    });
                 }
-                self.oom.push((*pid, event.at));
             }
             EventKind::Connect(connect) => {
                 let outside = connect.process.container != Some(self.id());
@@ -169,10 +197,12 @@ impl Container {
                     self.connects.push(event.at);
                 }
             }
-            EventKind::Signal(_)
-            | EventKind::Delivered(_)
-            | EventKind::CgroupMade { .. }
-            | EventKind::Reset(_) => {}
+            EventKind::Delivered(delivered) => {
+                if let Some(process) = self.of_start(&delivered.process) {
+                    process.deliveries.add(delivered, event.at);
+                }
+            }
+            EventKind::CgroupMade { .. } | EventKind::Reset(_) => {}
         }
         wishes
     }
@@ -242,8 +272,10 @@ impl Container {
             target.kills.add(fact);
         } else if meant_to_stop && !fact.sender.kernel {
             target.stops.add(fact);
-        } else if !fact.sender.kernel {
-            target.stopped_from_inside = true;
+        } else if !fact.sender.kernel && sent.sender.tgid != sent.target.tgid {
+            target.from_inside.add(fact);
+        } else if fact.sender.kernel {
+            target.by_kernel.add(fact);
         }
     }
 
@@ -287,7 +319,9 @@ impl Container {
             process.exit = Some(MainExit {
                 at,
                 status: exit.status,
+                rebooted: exit.ns_reboot,
             });
+            process.pending_at_exit = exit.pending;
             process.never_ran = !exit.executed;
             if process.origin == Origin::Entered {
                 process.comm.clone_from(&exit.process.comm);

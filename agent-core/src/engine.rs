@@ -100,10 +100,11 @@ impl Engine {
                 container,
                 inside,
                 outside,
-                unrecorded: _,
+                unrecorded,
             } => self.with(container, now, |tracked, _context| {
                 tracked.container.signals_inside = inside;
                 tracked.container.signals_outside = outside;
+                tracked.container.unrecorded_inside = unrecorded.inside;
                 Wishes::default()
             }),
             Input::Pod {

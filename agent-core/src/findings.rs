@@ -3,19 +3,16 @@
 use std::time::Duration;
 
 use crate::config::Limits;
-use crate::event::{Delivery, Handler};
-use crate::process::SignalFact;
 use crate::report::{Finding, FindingKind, KillCause, Outcome};
 use crate::termination::Termination;
 use crate::time::Timestamp;
 
 mod connections;
 mod hooks;
+mod processes;
+mod signals;
 
 pub(crate) use connections::Network;
-
-/// Up to this age a program may not have come to install its handlers.
-const START_UP: Duration = Duration::from_secs(1);
 
 /// All that holds, in the order of [`FindingKind`].
 pub(crate) fn findings(
@@ -26,18 +23,27 @@ pub(crate) fn findings(
     now: Timestamp,
 ) -> Vec<Finding> {
     [
-        signal_ignored(termination),
-        too_slow(termination, outcome),
-        signal_before_handler(termination),
+        signals::ignored(termination),
+        signals::too_slow(termination, outcome),
+        signals::before_handler(termination),
         hooks::overran(termination),
         hooks::failed(termination),
         hooks::missing(termination),
         killed_without_stop_signal(termination, outcome),
-        oom_killed(outcome),
+        oom_killed(termination, outcome),
         stuck_after_kill(termination, limits, now),
         killed_by_other(termination, outcome),
         connections::race(termination, outcome, network),
         connections::reset(termination, outcome, network),
+        signals::wrong(termination),
+        signals::other(termination),
+        signals::from_inside(termination),
+        processes::killed_with_main(termination),
+        processes::killed_by_parent(termination),
+        processes::child_oom_killed(termination),
+        hooks::not_run(termination),
+        hooks::outlived(termination),
+        signals::begun_again(termination),
     ]
     .into_iter()
     .flatten()
@@ -65,97 +71,6 @@ fn span(duration: Duration) -> String {
     }
 }
 
-/// What ended the wait for the exit: `, and SIGKILL came 3.008 s later`.
-fn ending(termination: &Termination<'_>, stop: &SignalFact) -> String {
-    match (termination.kill, termination.exit) {
-        (Some((kill, _)), _) => {
-            format!(", and SIGKILL came {} later", span(kill.at.since(stop.at)))
-        }
-        (None, Some(exit)) => {
-            format!(
-                ", and the process exited {} later",
-                span(exit.at.since(stop.at))
-            )
-        }
-        (None, None) => String::new(),
-    }
-}
-
-fn is_ignored(stop: &SignalFact) -> bool {
-    stop.result == Delivery::Ignored && !stop.traced
-}
-
-fn signal_ignored(termination: &Termination<'_>) -> Option<Finding> {
-    let stop = termination.stop.filter(|stop| is_ignored(stop))?;
-    let main = termination.main;
-    let why = match stop.handler {
-        Handler::Ignore => "has set it to be ignored",
-        Handler::Default if main.is_init() => "is PID 1 and has no handler for it",
-        Handler::Default | Handler::Custom => "could not receive it",
-    };
-    let advice = match stop.handler {
-        Handler::Ignore => {
-            "Handle the signal instead of ignoring it; a shell script should not `trap ''` it, and should `exec` the program."
-        }
-        Handler::Default | Handler::Custom => {
-            "Install a handler, start the program directly (exec form of ENTRYPOINT, `exec` in a script) or run it below an init such as tini."
-        }
-    };
-    Some(finding(
-        FindingKind::SignalIgnored,
-        format!(
-            "The kernel threw {} away, because `{}` {why}{}.",
-            stop.signal,
-            main.comm,
-            ending(termination, stop)
-        ),
-        advice,
-    ))
-}
-
-fn too_slow(termination: &Termination<'_>, outcome: Outcome) -> Option<Finding> {
-    let stop = termination.stop?;
-    if outcome != Outcome::GraceExceeded {
-        return None;
-    }
-    let how = match (stop.handler, stop.blocked) {
-        (_, true) => "blocked it to fetch it by itself",
-        (Handler::Custom, false) => "has a handler for it",
-        (Handler::Default | Handler::Ignore, false) => "received it",
-    };
-    Some(finding(
-        FindingKind::TooSlow,
-        format!(
-            "`{}` got {} and {how}, but did not exit{}.",
-            termination.main.comm,
-            stop.signal,
-            ending(termination, stop)
-        ),
-        "Find what the shutdown waits for (open connections, a queue, a child that got no signal), or raise the grace period above the time that it needs.",
-    ))
-}
-
-fn signal_before_handler(termination: &Termination<'_>) -> Option<Finding> {
-    let stop = termination.stop?;
-    let main = termination.main;
-    let age = stop.at.since(main.exec_at().unwrap_or(main.start));
-    let died_of_it = main.died_of() == Some(stop.signal);
-    let unhandled = stop.handler == Handler::Default && !stop.blocked;
-    if age >= START_UP || !unhandled || !(is_ignored(stop) || died_of_it) {
-        return None;
-    }
-    Some(finding(
-        FindingKind::SignalBeforeHandler,
-        format!(
-            "{} came {} after the start of `{}`, which had no handler for it; whether it would have installed one later cannot be told.",
-            stop.signal,
-            span(age),
-            main.comm
-        ),
-        "If the program does handle the signal, install the handler first thing at the start; nobody sends the signal again.",
-    ))
-}
-
 fn killed_without_stop_signal(termination: &Termination<'_>, outcome: Outcome) -> Option<Finding> {
     let (kill, _) = termination.kill?;
     if outcome != Outcome::ForceKilled {
@@ -171,14 +86,23 @@ fn killed_without_stop_signal(termination: &Termination<'_>, outcome: Outcome) -
     ))
 }
 
-fn oom_killed(outcome: Outcome) -> Option<Finding> {
-    (outcome == Outcome::OomKilled).then(|| {
-        finding(
-            FindingKind::OomKilled,
-            "The OOM killer chose the main process and sent it SIGKILL.".to_owned(),
-            "Raise the memory limit, or find what used the memory; no grace period and no hook apply to this.",
-        )
-    })
+fn oom_killed(termination: &Termination<'_>, outcome: Outcome) -> Option<Finding> {
+    if outcome != Outcome::OomKilled {
+        return None;
+    }
+    let main = termination.main;
+    let victim = termination.chosen_oom_victim();
+    let evidence = match victim.filter(|victim| victim.pid != main.tgid.0) {
+        None => "The OOM killer chose the main process and sent it SIGKILL.".to_owned(),
+        Some(_) => {
+            "The OOM killer chose another process of the container and sent SIGKILL to the main process, too.".to_owned()
+        }
+    };
+    Some(finding(
+        FindingKind::OomKilled,
+        evidence,
+        "Raise the memory limit, or find what used the memory; no grace period and no hook apply to this.",
+    ))
 }
 
 fn stuck_after_kill(
@@ -233,17 +157,20 @@ fn killed_by_other(termination: &Termination<'_>, outcome: Outcome) -> Option<Fi
                 span(waited)
             )
         }
-        None => {
-            let signal = termination
-                .main
-                .died_of()
-                .map_or_else(String::new, |signal| format!("{signal} "));
-            format!("{signal}ended the main process, and no stop signal came from outside.")
-        }
+        None => by_signal(termination)?,
     };
     Some(finding(
         FindingKind::KilledByOther,
         evidence,
         "Find the sender; it is not the one that stops containers in an orderly way.",
+    ))
+}
+
+/// Who sent the signal of which the main process died.
+fn by_signal(termination: &Termination<'_>) -> Option<String> {
+    let fact = termination.sender_of_death()?;
+    Some(format!(
+        "`{}` (pid {}) sent {}, which ended the main process.",
+        fact.sender.comm, fact.sender.tgid.0, fact.signal
     ))
 }

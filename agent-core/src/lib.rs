@@ -37,10 +37,12 @@ pub mod time;
 
 mod advice;
 mod container;
+mod deliveries;
 mod findings;
 mod hook;
 mod pod_facts;
 mod process;
+mod signals;
 mod sockets;
 mod spec;
 mod stop_signals;

@@ -187,3 +187,17 @@ pub enum KubeletEventKind {
     /// `FailedPostStartHook`.
     PostStartHookFailed,
 }
+
+impl KubeletEventKind {
+    /// Whether it says that the kubelet kills the container.
+    pub const fn is_killing(self) -> bool {
+        match self {
+            Self::Stopping
+            | Self::LivenessFailed
+            | Self::StartupFailed
+            | Self::PostStartFailed
+            | Self::Restarted => true,
+            Self::PreStopFailed | Self::PostStartHookFailed => false,
+        }
+    }
+}

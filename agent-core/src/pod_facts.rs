@@ -163,6 +163,29 @@ impl PodFacts {
         self.exits.get(id).copied()
     }
 
+    /// Returns since when this container of it was asked to stop at the latest, for one that started at `started_at`: by the
+    /// deletion of the pod, which does not concern a static one, or by the kubelet's word.
+    pub(crate) fn stop_requested_at(
+        &self,
+        name: Option<&str>,
+        started_at: Timestamp,
+    ) -> Option<Timestamp> {
+        let deletion = self.deletions.first().filter(|_deletion| !self.is_static());
+        let deletion =
+            deletion.map(|deletion| deletion.deletion.requested_at.min(deletion.seen.at));
+        let stops = |event: &KubeletEvent| {
+            event.kind.is_killing()
+                && name.is_some()
+                && event.container.as_deref() == name
+                && event.happened_at >= started_at
+        };
+        let events = self.events.iter().map(|(event, _)| event);
+        let killing = events
+            .filter(|event| stops(event))
+            .map(|event| event.happened_at);
+        killing.chain(deletion).min()
+    }
+
     /// Whether its cgroups are named after the hash of its manifest: the kubelet has it from a file, and what happens to
     /// its object in the API does not concern its containers.
     pub(crate) const fn is_static(&self) -> bool {

@@ -1,14 +1,13 @@
 //! What is known of one process of a container: who it is, what signals it got, how it ended. It concludes nothing.
 
+use crate::deliveries::Deliveries;
 use crate::event::{Delivery, Exec, ExitStatus, Handler, Process as Seen, SignalSent, Tgid};
 use crate::hook;
 use crate::input::ProcessFound;
-use crate::report::{MainExit, MainProcess, Sender};
-use crate::signal::Signal;
+use crate::report::{MainExit, MainProcess, Sender, SignalFate};
+use crate::signal::{Signal, SignalSet};
+use crate::signals::Signals;
 use crate::time::Timestamp;
-
-/// Signals of one process that are kept with their details; later ones are counted.
-const SIGNALS_MAX: usize = 16;
 
 /// By how much two starts of one process may differ: `/proc` counts them in clock ticks of 10 ms.
 const START_TOLERANCE_NS: u64 = 20_000_000;
@@ -48,13 +47,21 @@ pub(crate) struct Process {
     execs: Vec<ExecFact>,
     /// It looks like the hook and is none.
     pub(crate) is_no_hook: bool,
+    /// It looks like the hook and ended, and no stop signal followed soon.
+    pub(crate) hook_expired: bool,
     /// Signals from outside that may have been meant to stop it, by time.
     pub(crate) stops: Signals,
     /// SIGKILLs, by time.
     pub(crate) kills: Signals,
-    /// Whether the stop signal came from inside the container.
-    pub(crate) stopped_from_inside: bool,
+    /// Signals that other processes of the container sent to it, by time.
+    pub(crate) from_inside: Signals,
+    /// Signals that no process sent, but for SIGKILL: the kernel did, because of what the program did or set up.
+    pub(crate) by_kernel: Signals,
+    /// Signals that it took out of its queue.
+    pub(crate) deliveries: Deliveries,
     pub(crate) exit: Option<MainExit>,
+    /// The signals that still waited for it at its exit, where the kernel side tells.
+    pub(crate) pending_at_exit: Option<SignalSet>,
     /// Whether it exited without ever having run a program.
     pub(crate) never_ran: bool,
     /// When it was found to be gone without an exit having been seen.
@@ -76,10 +83,14 @@ impl Process {
             known_at: at,
             execs: Vec::new(),
             is_no_hook: false,
+            hook_expired: false,
             stops: Signals::default(),
             kills: Signals::default(),
-            stopped_from_inside: false,
+            from_inside: Signals::default(),
+            by_kernel: Signals::default(),
+            deliveries: Deliveries::default(),
             exit: None,
+            pending_at_exit: None,
             never_ran: false,
             vanished_at: None,
             spent: false,
@@ -140,6 +151,35 @@ impl Process {
         self.known_at = self.known_at.min(other.known_at);
     }
 
+    /// Returns what became of a signal that was sent to it; none where the kernel side did not tell enough.
+    pub(crate) fn fate_of(&self, fact: &SignalFact) -> Option<SignalFate> {
+        if fact.result == Delivery::Ignored {
+            return Some(SignalFate::Ignored);
+        }
+        if let Some(fate) = self.deliveries.fate_of(fact) {
+            return Some(fate);
+        }
+        if fact.exiting {
+            // Its default action ended the process where it was sent.
+            return Some(SignalFate::Fatal);
+        }
+        let pending = self.pending_after(fact.at)?;
+        if pending.contains(fact.signal) {
+            return Some(SignalFate::Pending);
+        }
+        // It is out of the queue and was not delivered: sigwait or signalfd took it.
+        fact.blocked.then_some(SignalFate::Fetched)
+    }
+
+    /// The signals that waited for it when it was last told of, after `at`.
+    fn pending_after(&self, at: Timestamp) -> Option<SignalSet> {
+        let exit = self.exit.as_ref().filter(|exit| exit.at >= at);
+        let kill = self.kills.iter().rfind(|kill| kill.at >= at);
+        self.pending_at_exit
+            .filter(|_pending| exit.is_some())
+            .or_else(|| kill.and_then(|kill| kill.pending))
+    }
+
     /// It called exec.
     pub(crate) fn take_exec(&mut self, exec: &Exec, at: Timestamp) {
         let place = self.execs.partition_point(|known| known.at <= at);
@@ -148,6 +188,7 @@ impl Process {
         }
         let fact = ExecFact {
             at,
+            comm: exec.process.comm.clone(),
             argv: exec.argv.clone(),
             cut: exec.argv_cut,
         };
@@ -157,9 +198,16 @@ impl Process {
         }
     }
 
-    /// Its last exec that was seen.
-    pub(crate) fn exec_at(&self) -> Option<Timestamp> {
-        self.execs.last().map(|exec| exec.at)
+    /// Returns when the program that it ran at `at` was begun: its last exec before, else its start.
+    pub(crate) fn program_since(&self, at: Timestamp) -> Timestamp {
+        let before = self.execs.iter().rev().find(|exec| exec.at <= at);
+        before.map_or(self.start, |exec| exec.at)
+    }
+
+    /// Returns the first program that it began after `at`, and when.
+    pub(crate) fn program_after(&self, at: Timestamp) -> Option<(&str, Timestamp)> {
+        let after = self.execs.iter().find(|exec| exec.at > at)?;
+        Some((&after.comm, after.at))
     }
 
     /// Its command line, the last one seen.
@@ -170,7 +218,8 @@ impl Process {
 
     /// Whether it was seen to run a program of its own.
     pub(crate) fn has_run(&self) -> bool {
-        !self.execs.is_empty() || !self.found_argv.is_empty()
+        // A stage of the runtime calls exec on its way to the program.
+        self.execs.iter().any(|exec| !is_of_runtime(&exec.argv)) || !self.found_argv.is_empty()
     }
 
     /// Its first exec of the hook's command.
@@ -189,13 +238,18 @@ impl Process {
             && self.exit.as_ref().is_some_and(failed)
     }
 
-    pub(crate) fn as_main(&self) -> MainProcess {
+    /// Returns it as a report holds it, with the program that it ran at `at`: one that it began later, while it was being
+    /// stopped, names no workload. A program that it had not begun by then is its first.
+    pub(crate) fn as_main(&self, at: Timestamp) -> MainProcess {
+        let later = self.execs.iter().any(|exec| exec.at > at);
+        let ran = self.execs.iter().rev().find(|exec| exec.at <= at);
+        let ran = ran.filter(|_exec| later);
         MainProcess {
             tgid: self.tgid,
             ns_tgid: self.ns_tgid,
             ns_level: self.ns_level,
-            comm: self.comm.clone(),
-            argv: self.argv().to_vec(),
+            comm: ran.map_or_else(|| self.comm.clone(), |exec| exec.comm.clone()),
+            argv: ran.map_or_else(|| self.argv().to_vec(), |exec| exec.argv.clone()),
             start: self.start,
         }
     }
@@ -219,6 +273,7 @@ fn is_of_runtime(argv: &[String]) -> bool {
 #[derive(Clone, Debug)]
 struct ExecFact {
     at: Timestamp,
+    comm: String,
     argv: Vec<String>,
     cut: bool,
 }
@@ -233,10 +288,16 @@ pub(crate) struct SignalFact {
     pub(crate) at: Timestamp,
     pub(crate) signal: Signal,
     pub(crate) sender: Sender,
+    /// The target's `comm` when it was sent.
+    pub(crate) target_comm: String,
+    /// The signals that waited for the target then, where the kernel side tells.
+    pub(crate) pending: Option<SignalSet>,
     pub(crate) result: Delivery,
     pub(crate) handler: Handler,
     pub(crate) blocked: bool,
     pub(crate) traced: bool,
+    /// Whether sender and target share a pid namespace that is not the machine's: a sidecar in a pod that shares one.
+    pub(crate) shares_namespace: bool,
     /// The target was dying already, for certain.
     pub(crate) too_late: bool,
     /// The target is dying, be it by this signal or from before.
@@ -255,52 +316,17 @@ impl SignalFact {
                 outside,
                 kernel: sent.is_from_kernel(),
             },
+            target_comm: sent.target.comm.clone(),
+            pending: sent.pending,
             result: sent.result,
             handler: sent.handler,
             blocked: sent.blocked,
             traced: sent.traced,
+            shares_namespace: sent.sender.ns_level > 0
+                && (sent.sender.ns_level, sent.sender.ns_inum)
+                    == (sent.target.ns_level, sent.target.ns_inum),
             too_late: sent.came_too_late(),
             exiting: sent.exiting,
         }
-    }
-}
-
-/// Signals by time: the first ones with their details, the number of all.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Signals {
-    facts: Vec<SignalFact>,
-    uncounted: u32,
-}
-
-impl Signals {
-    pub(crate) fn add(&mut self, fact: SignalFact) {
-        let place = self.facts.partition_point(|known| known.at <= fact.at);
-        self.facts.insert(place, fact);
-        if self.facts.len() > SIGNALS_MAX {
-            self.facts.truncate(SIGNALS_MAX);
-            self.uncounted = self.uncounted.saturating_add(1);
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &SignalFact> {
-        self.facts.iter()
-    }
-
-    /// How many such signals followed this one.
-    pub(crate) fn after(&self, first: &SignalFact, such: impl Fn(&SignalFact) -> bool) -> u32 {
-        let kept = self
-            .facts
-            .iter()
-            .skip_while(|fact| *fact != first)
-            .skip(1)
-            .filter(|fact| such(fact))
-            .count();
-        u32::try_from(kept)
-            .unwrap_or(u32::MAX)
-            .saturating_add(self.uncounted)
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 }

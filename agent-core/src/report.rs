@@ -91,6 +91,9 @@ pub struct Report {
     pub hook: Option<Hook>,
     /// Ts and what became of it.
     pub stop_signal: Option<StopSignal>,
+    /// Signals from outside that were not the stop signal, before the end; the newest few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_signals: Vec<StopSignal>,
     /// Further deliveries of the stop signal from outside, after the first.
     pub stop_signals_repeated: u32,
     /// Tk, the first SIGKILL for the main process that could kill it.
@@ -285,6 +288,27 @@ pub struct StopSignal {
     pub handler: Handler,
     /// Whether the main process blocked it (to fetch it by sigwait or signalfd).
     pub blocked: bool,
+    /// What became of it after it was sent, where that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<SignalFate>,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalFate {
+    /// The kernel threw it away when it was sent: there was no handler, or it was set to be ignored.
+    Ignored,
+    /// It was blocked when it was sent, and the kernel threw it away when it was unblocked.
+    Discarded,
+    /// A handler ran.
+    Handled,
+    /// The process took it by sigwait or signalfd.
+    Fetched,
+    /// Its default action ended the process.
+    Fatal,
+    /// It still waited for the process at the end: blocked, or the process was stopped or frozen.
+    Pending,
 }
 
 /// The SIGKILL.
@@ -324,6 +348,10 @@ pub struct MainExit {
     pub at: Timestamp,
     /// How.
     pub status: ExitStatus,
+    /// Set if the init powered its pid namespace off or restarted it by reboot(2): the signal that it is said to have died of.
+    /// The kernel ends the namespace by a SIGKILL of its own then, which `status` shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebooted: Option<Signal>,
 }
 
 /// When a pod was taken out of the EndpointSlices, as seen on the node.
@@ -351,6 +379,10 @@ pub struct Hook {
     pub started_at: Option<Timestamp>,
     /// Its end, if it was seen or can be concluded.
     pub ended_at: Option<Timestamp>,
+    /// When its process ended, where the kubelet went on waiting for what the process had left behind; `ended_at` is then the
+    /// stop signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_ended_at: Option<Timestamp>,
     /// How its process ended, if that was seen.
     pub status: Option<ExitStatus>,
     /// Whether it failed, and how.
@@ -456,11 +488,29 @@ pub enum FindingKind {
     EndpointRace,
     /// Connections were reset by its shutdown.
     ConnectionsReset,
+    /// The stop signal is not the one that the program reacts to.
+    WrongStopSignal,
+    /// Another signal than the configured one stopped it.
+    OtherStopSignal,
+    /// A process of the container, or of one that shares its pid namespace, stopped it.
+    StoppedFromInside,
+    /// The main process exited first, and the kernel killed other processes of the container with it.
+    KilledWithMain,
+    /// A process of the container sent SIGKILL to another one before the main process exited.
+    KilledByParent,
+    /// The OOM killer ended a process of the container that is not the main one.
+    ChildOomKilled,
+    /// A hook is configured and did not run.
+    HookNotRun,
+    /// The hook's process ended, and the kubelet went on waiting for what it had left behind.
+    HookOutlived,
+    /// The kubelet or the runtime began the stop a second time, with a whole grace period.
+    KubeletRestarted,
 }
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
@@ -473,6 +523,15 @@ impl FindingKind {
         Self::KilledByOther,
         Self::EndpointRace,
         Self::ConnectionsReset,
+        Self::WrongStopSignal,
+        Self::OtherStopSignal,
+        Self::StoppedFromInside,
+        Self::KilledWithMain,
+        Self::KilledByParent,
+        Self::ChildOomKilled,
+        Self::HookNotRun,
+        Self::HookOutlived,
+        Self::KubeletRestarted,
     ];
 }
 
@@ -506,11 +565,15 @@ pub enum Doubt {
     RuntimeOpaque,
     /// Its connections were counted, but the last counts did not come in time.
     ConnectionsMissing,
+    /// A signal came whose meaning is not known: it may have been the stop signal, or may not.
+    StopSignalUncertain,
+    /// The stop signal was blocked when it was sent, and what became of it was not seen.
+    SignalFateUnknown,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::RecordsLost,
         Self::SeenLate,
         Self::ExitMissing,
@@ -524,6 +587,8 @@ impl Doubt {
         Self::PodUnknown,
         Self::RuntimeOpaque,
         Self::ConnectionsMissing,
+        Self::StopSignalUncertain,
+        Self::SignalFateUnknown,
     ];
 
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.

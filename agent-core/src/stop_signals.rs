@@ -37,6 +37,18 @@ pub(crate) fn of_images() -> impl Iterator<Item = Signal> {
         .filter_map(|number| Signal::try_from(number).ok())
 }
 
+/// Whether a signal with this number can stop a container whose stop signal is not configured: not if it stops a process or
+/// lets it go on (job control), or if it stands for a fault of the program.
+pub(crate) const fn may_stop(signal: Signal) -> bool {
+    !matches!(signal.number(), 17..=23 | 4..=8 | 11 | 31)
+}
+
+/// Whether a signal with this number asks a program to end, by custom: SIGINT, SIGQUIT, SIGTERM, SIGPWR. From inside a container
+/// the others are messages between its processes.
+pub(crate) const fn asks_to_end(signal: Signal) -> bool {
+    matches!(signal.number(), 2 | 3 | 15 | 30)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,10 +13,12 @@
 use std::time::Duration;
 
 use crate::connection::Phase;
-use crate::container::Container;
-use crate::event::ExitStatus;
+use crate::container::{Container, OomVictim};
+use crate::event::{Delivery, ExitStatus};
 use crate::process::{Process, SignalFact};
-use crate::report::{Endpoint, Grace, Hook, Kill, KillCause, MainExit, Outcome, Start, Trigger};
+use crate::report::{
+    Endpoint, Grace, Hook, Kill, KillCause, MainExit, Outcome, SignalFate, Start, Trigger,
+};
 use crate::time::Timestamp;
 
 mod exec_hook;
@@ -29,6 +31,7 @@ mod outcome;
 mod reason;
 mod report;
 mod request;
+mod stop_signal;
 mod trigger;
 mod uncertainty;
 
@@ -57,6 +60,12 @@ pub(crate) struct Termination<'a> {
     pub(crate) request: Option<StopRequest>,
     /// Why it was stopped, as far as Kubernetes tells.
     pub(crate) reason: Option<Trigger>,
+    /// Signals from outside that were not the stop signal.
+    pub(crate) others: Vec<&'a SignalFact>,
+    /// Whether another signal may have been the stop signal.
+    stop_uncertain: bool,
+    /// The kubelet or the runtime began the stop again, the last time then.
+    pub(crate) begun_again_at: Option<Timestamp>,
     graces: Graces,
     /// The grace that was in force, if it is known.
     grace: Option<Duration>,
@@ -75,9 +84,11 @@ impl<'a> Termination<'a> {
             return None;
         }
         let spent = Spent::of(&observed, request, hook.as_ref());
+        let begun_again_at = request::begun_again(&observed);
         let (kill, grace) = match observed.kill {
             Some(kill) => {
-                let (cause, grace) = kill_cause::find_kill_cause(&observed, &graces, &spent, kill);
+                let (cause, grace) =
+                    kill_cause::find_kill_cause(&observed, &graces, &spent, begun_again_at, kill);
                 (Some((kill, cause)), grace)
             }
             None => (None, graces.known),
@@ -94,6 +105,9 @@ impl<'a> Termination<'a> {
             hook,
             request,
             reason,
+            others: observed.choice.others,
+            stop_uncertain: observed.choice.is_uncertain,
+            begun_again_at,
             graces,
             grace,
             hook_uncertain,
@@ -170,6 +184,36 @@ impl<'a> Termination<'a> {
             && self.released_at.is_none()
             && self.main.vanished_at.is_none()
             && self.request.is_none()
+    }
+
+    /// What became of the stop signal, where that was seen.
+    pub(crate) fn stop_fate(&self) -> Option<SignalFate> {
+        self.main.fate_of(self.stop?)
+    }
+
+    /// Whether the kernel threw the stop signal away, when it was sent or when it was unblocked.
+    pub(crate) fn was_ignored(&self) -> bool {
+        let fate = self.stop_fate();
+        let thrown_away = matches!(fate, Some(SignalFate::Ignored | SignalFate::Discarded));
+        thrown_away && self.stop.is_some_and(|stop| !stop.traced)
+    }
+
+    /// The signal of which the main process died, if another process sent that.
+    pub(crate) fn sender_of_death(&self) -> Option<&'a SignalFact> {
+        let signal = self.main.died_of()?;
+        let all = self.main.stops.iter().chain(self.main.from_inside.iter());
+        all.filter(|fact| fact.signal == signal && fact.result != Delivery::Ignored)
+            .max_by_key(|fact| fact.at)
+    }
+
+    /// The process that the OOM killer chose for this end: the first one that it marked.
+    pub(crate) fn chosen_oom_victim(&self) -> Option<&'a OomVictim> {
+        self.container.oom.first()
+    }
+
+    /// Whether the OOM killer ended the main process.
+    pub(crate) fn main_was_oom_killed(&self) -> bool {
+        matches!(self.kill, Some((_, KillCause::Oom)))
     }
 
     /// Whether somebody outside ended it, or tried to.

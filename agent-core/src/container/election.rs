@@ -1,8 +1,8 @@
 //! Which of a container's processes is the main one.
 //!
-//! The main process is the one that entered from outside and is PID 1 of a pid namespace; where there is none (shared
-//! pid namespaces, services) it is the first that entered. One that exits without ever having called exec does not
-//! count if another is there: a runtime's helper that makes the real one and goes.
+//! The main process is the first one that entered from outside and runs a program, or is PID 1 of a pid namespace and will. One
+//! that exits without ever having called exec does not count if another is there: a runtime's helper that makes the real one
+//! and goes.
 //!
 //! A sandbox (Kubernetes' and CRI-O's `pause`, podman's `catatonit -P`) holds namespaces for other containers and is
 //! killed as a matter of course. No path tells it from a container, its main process does: such a one is no subject,
@@ -17,10 +17,11 @@ impl Container {
     pub(crate) fn main(&self) -> Option<&Process> {
         self.candidates().min_by_key(|process| {
             let left_without_exec = process.exit.is_some() && !process.has_run();
-            let rank = match (process.is_init(), left_without_exec) {
-                (true, _) => 0,
+            // A process of a sandbox that a service started is an init, too; the service's own program ran before it.
+            let rank = match (process.is_init() || process.has_run(), left_without_exec) {
+                (true, false) => 0,
                 (false, false) => 1,
-                (false, true) => 2,
+                (_, true) => 2,
             };
             (rank, process.start, process.tgid)
         })
@@ -30,11 +31,18 @@ impl Container {
         self.processes.values().filter(|process| !process.spent)
     }
 
-    /// Whether another process than the main one lives and could take its place.
+    /// Whether another process than the main one lives and could take its place: what a daemon left behind. One that was seen to
+    /// enter from outside while the main process lived is a visitor (a shell, a command that was run in the container).
     pub(crate) fn has_successor(&self) -> bool {
-        let main = self.main().map(|main| main.tgid);
+        let Some(main) = self.main() else {
+            return false;
+        };
+        let ended = main.exit.as_ref().map(|exit| exit.at);
+        let is_visitor = |other: &Process| {
+            other.origin == Origin::Entered && ended.is_some_and(|ended| other.known_at < ended)
+        };
         self.candidates()
-            .any(|other| Some(other.tgid) != main && other.is_alive())
+            .any(|other| other.tgid != main.tgid && other.is_alive() && !is_visitor(other))
     }
 
     /// Whether another process could as well be the main one: it was not seen which entered first.
@@ -57,13 +65,18 @@ impl Container {
         }
     }
 
-    /// Whether it is a sandbox, which is no subject.
+    /// Whether it is a sandbox, which is no subject. Only a pod has one with `pause`; a container of Docker may run a program of
+    /// that name. podman's pods have an infra container, whose only word is the program's path.
     pub(crate) fn is_sandbox(&self) -> bool {
+        let is_of_podman = self.subject.kind == SubjectKind::Podman;
         self.is_of_runtime()
             && !self.is_named()
-            && self.main().is_some_and(|main| {
-                main.comm == "pause"
-                    || (main.comm == "catatonit" && main.argv().iter().any(|word| word == "-P"))
+            && self.main().is_some_and(|main| match main.comm.as_str() {
+                "pause" => {
+                    self.subject.pod_uid.is_some() || (is_of_podman && main.argv().len() == 1)
+                }
+                "catatonit" => main.argv().iter().any(|word| word == "-P"),
+                _ => false,
             })
     }
 

@@ -88,9 +88,11 @@ impl Container {
             process.spent = true;
         }
         self.oom.clear();
+        self.inner.clear();
         self.connects.clear();
         self.signals_inside = 0;
         self.signals_outside = 0;
+        self.unrecorded_inside = 0;
     }
 
     /// The main process went, and what it left behind is the container now (a daemon that forked).
@@ -105,12 +107,11 @@ impl Container {
         let Some(command) = self.spec.hook_command().map(<[String]>::to_vec) else {
             return;
         };
-        let main = self.main().map(|main| main.tgid);
-        self.processes.retain(|tgid, process| {
-            process.hook_at(&command).is_none() || process.is_alive() || Some(*tgid) == main
-        });
         for process in self.processes.values_mut() {
-            process.is_no_hook |= process.hook_at(&command).is_some();
+            if process.hook_at(&command).is_some() {
+                process.is_no_hook |= process.is_alive();
+                process.hook_expired |= !process.is_alive();
+            }
         }
     }
 

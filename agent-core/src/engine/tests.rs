@@ -11,6 +11,7 @@ mod exclusions;
 mod findings;
 mod following;
 mod hooks;
+mod kinds_of_faults;
 mod network;
 mod outcomes;
 mod plot;

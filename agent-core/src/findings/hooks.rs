@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{finding, span};
+use super::{finding, finding_of, span};
 use crate::event::ExitStatus;
 use crate::report::{Finding, FindingKind, Hook, HookFailure, HookKind};
 use crate::termination::Termination;
@@ -96,6 +96,44 @@ pub(super) fn failed(termination: &Termination<'_>) -> Option<Finding> {
     ))
 }
 
+/// A hook is configured, the container was stopped, and no process ran the hook.
+pub(super) fn not_run(termination: &Termination<'_>) -> Option<Finding> {
+    let command = termination.container.spec.hook_command()?;
+    let first = [
+        termination.stop.map(|stop| stop.at),
+        termination.kill.map(|(kill, _)| kill.at),
+    ];
+    let first = first.into_iter().flatten().min()?;
+    if termination.hook.is_some() || !termination.would_have_seen_hook(first) {
+        return None;
+    }
+    Some(finding_of(
+        FindingKind::HookNotRun,
+        format!(
+            "The preStop hook `{}` is configured, and no process ran it before the container was stopped.",
+            command.join(" ")
+        ),
+        "Find out who stopped the container: only the kubelet runs hooks. A stop by the runtime, by systemd (a node shutdown without graceful node shutdown) or by `kill` leaves them out, and so does a restart of all containers of a pod.".to_owned(),
+    ))
+}
+
+/// The hook's process ended, and the kubelet waited on: what the hook left behind keeps its output open.
+pub(super) fn outlived(termination: &Termination<'_>) -> Option<Finding> {
+    let hook = termination.hook.as_ref()?;
+    let ended = hook.process_ended_at?;
+    let stop = termination.stop?;
+    Some(finding_of(
+        FindingKind::HookOutlived,
+        format!(
+            "The {} ended {} after its start, and the stop signal came only {} later: a process that it had started kept its output open, and the kubelet waits for that.",
+            title(hook),
+            span(ended.since(hook.started_at?)),
+            span(stop.at.since(ended))
+        ),
+        "Let the hook start nothing in the background, or redirect the output of what it starts (`>/dev/null 2>&1 </dev/null &`).".to_owned(),
+    ))
+}
+
 fn status(hook: &Hook) -> Option<String> {
     let after = span(hook.duration()?);
     match hook.status? {
@@ -109,12 +147,24 @@ pub(super) fn missing(termination: &Termination<'_>) -> Option<Finding> {
     if hook.failure? != HookFailure::Missing {
         return None;
     }
+    let was_killed = matches!(hook.status, Some(ExitStatus::Signal { .. }));
+    let (why, advice) = if was_killed {
+        (
+            "; a signal ended it, as the OOM killer does where the container is at its memory limit",
+            "Leave memory for the hook below the container's limit; its program need not be wrong.",
+        )
+    } else {
+        (
+            "",
+            "Put the program into the image or correct its path; in an image without a shell use `httpGet` or `sleep`, or a hook that is a program of the image. If the path is right, look whether the container was at its limit of processes (`pids.max`).",
+        )
+    };
     Some(finding(
         FindingKind::HookMissing,
         format!(
-            "The {} could not be executed: the runtime's process entered the container for it and ended without running a program.",
+            "The {} could not be executed: the runtime's process entered the container for it and ended without running a program{why}.",
             title(hook)
         ),
-        "Put the program into the image or correct its path; in an image without a shell use `httpGet` or `sleep`, or a hook that is a program of the image.",
+        advice,
     ))
 }

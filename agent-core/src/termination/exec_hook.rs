@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::HOOK_TO_STOP_SIGNAL_MAX;
 use super::observed::Observed;
 use super::request::{StopRequest, kubelet_events};
+use super::{HOOK_TO_STOP_SIGNAL_MAX, grace};
 use crate::event::ExitStatus;
 use crate::pod::{KubeletEventKind, Role};
 use crate::process::Process;
@@ -14,6 +14,10 @@ use crate::time::Timestamp;
 
 /// How long after a hook that could not be run the stop signal may come.
 const FAILURE_TO_STOP_SIGNAL_MAX: Duration = Duration::from_secs(1);
+
+/// How long after the end of the hook's process the stop signal comes at the least if the kubelet waited for something else
+/// (recorded without: up to 60 ms, 0.5 s on a busy node).
+const OUTLIVED_MIN: Duration = Duration::from_secs(2);
 
 /// How soon after the hook's end the stop signal comes at the earliest from a kubelet that has something else to do, too
 /// (recorded: from 16 ms on). What ended longer before it can be the hook only if nothing else can.
@@ -52,6 +56,12 @@ fn find_process<'a>(
     }
     let gap = longest_gap(observed);
     let in_time = |(process, at): &(&Process, Timestamp)| {
+        if kubelet_waited_on(observed, process, *at) {
+            return true;
+        }
+        if process.hook_expired {
+            return false;
+        }
         let followed =
             |last: Timestamp| ended(process).is_none_or(|ended| last.since(ended) <= gap);
         last.is_none_or(|last| *at <= last)
@@ -95,6 +105,25 @@ fn find_process<'a>(
     (hook, uncertain)
 }
 
+/// Whether the times of stop signal and SIGKILL show that the kubelet waited on after the end of this process, because what
+/// it left behind kept its output open: the whole seconds from its start to the stop signal were taken off the grace period.
+fn kubelet_waited_on(observed: &Observed<'_>, process: &Process, started_at: Timestamp) -> bool {
+    let (Some(stop), Some(kill), Some(grace), Some(ended)) = (
+        observed.stop,
+        observed.kill,
+        observed.container.spec.grace,
+        ended(process),
+    ) else {
+        return false;
+    };
+    let took = stop.at.since(started_at);
+    let waited = kill.at.since(stop.at);
+    ended <= stop.at
+        && stop.at.since(ended) >= OUTLIVED_MIN
+        && took < grace + HOOK_TO_STOP_SIGNAL_MAX
+        && grace::fits_after_hook(grace, took, waited)
+}
+
 fn ended(process: &Process) -> Option<Timestamp> {
     process.exit.as_ref().map(|exit| exit.at)
 }
@@ -123,13 +152,19 @@ fn observed_hook(observed: &Observed<'_>, process: &Process, started_at: Timesta
         .as_ref()
         .is_some_and(|exit| exit.status != ExitStatus::Code(0));
     let ended_by_container = ended_after_main && process.died_of() == Some(Signal::KILL);
+    let waited_until = observed.stop.map(|stop| stop.at).filter(|stop| {
+        let is_sidecar = observed.container.spec.role == Some(Role::Sidecar);
+        let waited = ended_at.is_some_and(|ended| stop.since(ended) >= OUTLIVED_MIN);
+        waited && !is_sidecar
+    });
     Hook {
         kind: HookKind::Exec,
         method: HookMethod::Observed,
         tgid: Some(process.tgid),
         argv: process.argv().to_vec(),
         started_at: Some(started_at),
-        ended_at,
+        ended_at: waited_until.or(ended_at),
+        process_ended_at: waited_until.and(ended_at),
         status: process.exit.as_ref().map(|exit| exit.status),
         running_at_stop_signal: observed
             .stop
@@ -186,6 +221,7 @@ fn reported(command: &[String]) -> Hook {
         argv: command.to_vec(),
         started_at: None,
         ended_at: None,
+        process_ended_at: None,
         status: None,
         failure: Some(HookFailure::Reported),
         running_at_stop_signal: false,

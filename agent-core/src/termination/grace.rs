@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::observed::Observed;
 use super::request::StopRequest;
 use crate::pod::Role;
+use crate::process::SignalFact;
 use crate::report::{Grace, Hook, HookMethod, KillCause, Start, Trigger};
 use crate::spec::Spec;
 use crate::time::Timestamp;
@@ -122,6 +123,11 @@ impl Graces {
         }
     }
 
+    /// Whether no grace period is known, or perhaps another one than those that are.
+    pub(super) const fn may_be_another(&self) -> bool {
+        self.open || self.is_unknown()
+    }
+
     /// The likeliest.
     pub(crate) fn likely(&self) -> Option<Duration> {
         self.known.or_else(|| self.possible.last().copied())
@@ -147,12 +153,33 @@ pub(crate) struct Spent<'a> {
 }
 
 /// SIGKILL, as far as it tells whether the grace was over.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Killed {
-    /// How long after the stop signal it came.
-    pub(crate) waited: Duration,
+    /// How long after the stop signal it came; then, after each time that the stop was begun again.
+    waits: Vec<Duration>,
     /// Whether it came from the runtime that had sent the stop signal.
-    pub(crate) by_the_runtime: bool,
+    by_the_runtime: bool,
+}
+
+impl Killed {
+    pub(super) fn of(
+        observed: &Observed<'_>,
+        stop: &SignalFact,
+        begun_again_at: Option<Timestamp>,
+        kill: &SignalFact,
+    ) -> Self {
+        let again = observed.choice.again.iter().map(|fact| fact.at);
+        let begun = std::iter::once(stop.at).chain(again).chain(begun_again_at);
+        let same = stop.sender.comm == kill.sender.comm
+            && stop.sender.parent_comm == kill.sender.parent_comm;
+        Self {
+            waits: begun
+                .filter(|at| *at <= kill.at)
+                .map(|at| kill.at.since(at))
+                .collect(),
+            by_the_runtime: same && observed.container.is_of_runtime(),
+        }
+    }
 }
 
 impl<'a> Spent<'a> {
@@ -256,14 +283,15 @@ impl Spent<'_> {
 /// Why SIGKILL came from outside after the stop signal, and the grace that was over then, if it is known. A runtime that
 /// has sent the stop signal sends SIGKILL when its wait is over; that may be another wait than the first (it was request
 /// again with a shorter one, or was restarted), of which nothing tells.
-pub(crate) fn cause_after_stop(
+pub(super) fn cause_after_stop(
     graces: &Graces,
     spent: &Spent<'_>,
-    killed: Killed,
+    killed: &Killed,
 ) -> (KillCause, Option<Duration>) {
-    let waited = killed.waited;
-    let over = graces.all().find(|grace| spent.is_over(*grace, waited));
-    let by_seconds = (graces.open || graces.is_unknown()) && is_whole_seconds(waited);
+    let is_over = |grace: &Duration| killed.waits.iter().any(|wait| spent.is_over(*grace, *wait));
+    let over = graces.all().find(is_over);
+    let open = graces.open || graces.is_unknown();
+    let by_seconds = open && killed.waits.iter().any(|wait| is_whole_seconds(*wait));
     if over.is_some() || by_seconds || killed.by_the_runtime {
         (KillCause::GraceExpired, over)
     } else {
@@ -283,6 +311,12 @@ fn is_whole_seconds(waited: Duration) -> bool {
 /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L895>
 fn left(configured: Duration, hook: Duration, order: Duration) -> Duration {
     remaining(configured, hook, order).max(FLOOR)
+}
+
+/// Whether SIGKILL came when what a hook left of the grace period was over, and that is not when the whole one would have been.
+pub(super) fn fits_after_hook(configured: Duration, hook: Duration, waited: Duration) -> bool {
+    let is_at = |expected: Duration| waited + EARLY >= expected && waited <= expected + LATE;
+    is_at(left(configured, hook, Duration::ZERO)) && !is_at(configured)
 }
 
 fn remaining(configured: Duration, hook: Duration, order: Duration) -> Duration {

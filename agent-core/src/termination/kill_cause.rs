@@ -16,6 +16,7 @@ pub(super) fn find_kill_cause(
     observed: &Observed<'_>,
     graces: &Graces,
     spent: &Spent<'_>,
+    begun_again_at: Option<Timestamp>,
     kill: &SignalFact,
 ) -> (KillCause, Option<Duration>) {
     if kill.sender.kernel {
@@ -25,7 +26,10 @@ pub(super) fn find_kill_cause(
     } else {
         match observed.stop {
             None => (KillCause::NoStopSignal, graces.known),
-            Some(stop) => after_stop(observed, graces, spent, stop, kill),
+            Some(stop) => {
+                let killed = Killed::of(observed, stop, begun_again_at, kill);
+                grace::cause_after_stop(graces, spent, &killed)
+            }
         }
     }
 }
@@ -33,25 +37,9 @@ pub(super) fn find_kill_cause(
 fn by_kernel(observed: &Observed<'_>, kill: &SignalFact) -> KillCause {
     let near = |at: Timestamp| at.since(kill.at) <= OOM_WINDOW && kill.at.since(at) <= OOM_WINDOW;
     // The pid may be that of any thread, and the SIGKILL goes to all that share the memory: near in time is enough.
-    if observed.container.oom.iter().any(|(_pid, at)| near(*at)) {
+    if observed.container.oom.iter().any(|victim| near(victim.at)) {
         KillCause::Oom
     } else {
         KillCause::Kernel
     }
-}
-
-fn after_stop(
-    observed: &Observed<'_>,
-    graces: &Graces,
-    spent: &Spent<'_>,
-    stop: &SignalFact,
-    kill: &SignalFact,
-) -> (KillCause, Option<Duration>) {
-    let same =
-        stop.sender.comm == kill.sender.comm && stop.sender.parent_comm == kill.sender.parent_comm;
-    let killed = Killed {
-        waited: kill.at.since(stop.at),
-        by_the_runtime: same && observed.container.is_of_runtime(),
-    };
-    grace::cause_after_stop(graces, spent, killed)
 }

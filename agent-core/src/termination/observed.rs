@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::stop_signal::{Choice, choose};
 use crate::container::Container;
 use crate::event::Delivery;
 use crate::process::{Process, SignalFact};
 use crate::report::MainExit;
 use crate::signal::Signal;
-use crate::stop_signals;
 use crate::time::Timestamp;
 
 /// How long before the first fact that was seen a stop may have begun, where no grace is known: systemd's
@@ -15,11 +15,13 @@ use crate::time::Timestamp;
 pub(crate) const STOP_MAX_DEFAULT: Duration = Duration::from_secs(90);
 
 /// What the kernel told of a stop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Observed<'a> {
     pub(crate) container: &'a Container,
     pub(crate) main: &'a Process,
     pub(crate) stop: Option<&'a SignalFact>,
+    /// How the stop signal was chosen.
+    pub(super) choice: Choice<'a>,
     pub(crate) kill: Option<&'a SignalFact>,
     pub(crate) exit: Option<&'a MainExit>,
 }
@@ -29,10 +31,12 @@ impl<'a> Observed<'a> {
     pub(super) fn of(container: &'a Container) -> Option<Self> {
         let main = container.main()?;
         let kill = effective_kill(main);
+        let choice = choose(container, main, kill);
         Some(Self {
             container,
             main,
-            stop: stop_signal(container, main, kill),
+            stop: choice.stop,
+            choice,
             kill,
             exit: main.exit.as_ref(),
         })
@@ -58,7 +62,7 @@ impl<'a> Observed<'a> {
     /// How often the stop signal came again.
     pub(super) fn stops_repeated(&self) -> u32 {
         self.stop.map_or(0, |stop| {
-            let again = |other: &SignalFact| other.signal == stop.signal;
+            let again = |other: &SignalFact| stop.sender.outside == other.sender.outside;
             self.main.stops.after(stop, again)
         })
     }
@@ -84,46 +88,17 @@ const fn is_from_somebody_outside(fact: &SignalFact) -> bool {
 /// itself. SIGKILLs that a dying namespace's init makes the kernel send are for others than the main process.
 fn effective_kill(main: &Process) -> Option<&SignalFact> {
     let ended_otherwise = main.exit.is_some() && main.died_of() != Some(Signal::KILL);
+    // reboot(2) in its namespace makes the kernel send it; that is how an init powers off.
+    let rebooted = main
+        .exit
+        .as_ref()
+        .is_some_and(|exit| exit.rebooted.is_some());
     main.kills.iter().find(|fact| {
+        let is_of_reboot = rebooted && fact.sender.kernel;
         !ended_otherwise
+            && !is_of_reboot
             && fact.result != Delivery::Ignored
             && !fact.too_late
             && main.exit.as_ref().is_none_or(|exit| fact.at <= exit.at)
     })
-}
-
-/// The first stop signal that counts.
-fn stop_signal<'a>(
-    container: &Container,
-    main: &'a Process,
-    kill: Option<&SignalFact>,
-) -> Option<&'a SignalFact> {
-    let end = [
-        main.exit.as_ref().map(|exit| exit.at),
-        kill.map(|kill| kill.at),
-    ]
-    .into_iter()
-    .flatten()
-    .min();
-    let counts = |fact: &&SignalFact| {
-        // Fatal by its default action, and yet the process ended with a status: it was ending before.
-        let came_while_ending = fact.exiting && main.exit.is_some() && main.died_of().is_none();
-        !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
-    };
-    let (stop_signal, configured) = container.stop_signal();
-    let first = main
-        .stops
-        .iter()
-        .filter(|fact| fact.signal == stop_signal)
-        .find(counts);
-    if first.is_some() || configured {
-        return first;
-    }
-    let end = end?;
-    main.stops
-        .iter()
-        .filter(|fact| stop_signals::of_images().any(|other| other == fact.signal))
-        .filter(|fact| fact.result != Delivery::Ignored)
-        .filter(|fact| end.since(fact.at) <= STOP_MAX_DEFAULT)
-        .find(counts)
 }

@@ -1,7 +1,7 @@
 //! How a termination ended.
 
 use super::Termination;
-use crate::event::{Delivery, ExitStatus};
+use crate::event::ExitStatus;
 use crate::report::{KillCause, Outcome};
 use crate::signal::Signal;
 
@@ -30,17 +30,20 @@ fn by_itself(termination: &Termination<'_>, success: bool) -> Outcome {
 }
 
 fn by_kill(termination: &Termination<'_>) -> Outcome {
+    if termination.exit.is_some_and(|exit| exit.rebooted.is_some()) {
+        // An init that powers its namespace off has shut down in order; the kernel's SIGKILL is how that ends.
+        return by_itself(termination, true);
+    }
     let Some((_, cause)) = termination.kill else {
         return Outcome::Unknown;
     };
-    let ignored = termination
-        .stop
-        .is_some_and(|stop| stop.result == Delivery::Ignored && !stop.traced);
     match cause {
         KillCause::Oom => Outcome::OomKilled,
         KillCause::NoStopSignal if termination.began_out_of_sight() => Outcome::Unknown,
         KillCause::NoStopSignal => Outcome::ForceKilled,
-        KillCause::GraceExpired | KillCause::Other if ignored => Outcome::SignalIgnored,
+        KillCause::GraceExpired | KillCause::Other if termination.was_ignored() => {
+            Outcome::SignalIgnored
+        }
         KillCause::GraceExpired => Outcome::GraceExceeded,
         KillCause::Inside | KillCause::Kernel | KillCause::Other => Outcome::KilledByOther,
     }
@@ -50,13 +53,21 @@ fn by_signal(termination: &Termination<'_>, signal: Signal) -> Outcome {
     if is_signal_missing(termination) {
         return Outcome::Unknown;
     }
-    if is_fault(signal) && termination.stop.is_none_or(|stop| stop.signal != signal) {
-        return Outcome::Crashed;
+    if termination.stop.is_some_and(|stop| stop.signal == signal) {
+        return Outcome::Graceful;
     }
-    match termination.stop {
-        Some(_) => Outcome::Graceful,
-        None => Outcome::KilledByOther,
+    if termination.sender_of_death().is_some() {
+        return Outcome::KilledByOther;
     }
+    // Nobody sent it: the program itself, or the kernel because of what the program did (a fault, a closed pipe, a timer, a
+    // limit). That is no orderly end of a shutdown either.
+    Outcome::Crashed
+}
+
+/// Whether a process rarely dies of this signal unless another one sends it: SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM,
+/// SIGPWR.
+const fn is_sent_by_others(signal: Signal) -> bool {
+    matches!(signal.number(), 1 | 2 | 3 | 10 | 12 | 15 | 30)
 }
 
 /// Whether a signal that only somebody else sends ended the main process, and nobody was seen to send it.
@@ -66,14 +77,14 @@ pub(crate) fn is_signal_missing(termination: &Termination<'_>) -> bool {
         return false;
     };
     if signal == Signal::KILL {
-        return termination.kill.is_none();
+        let rebooted = termination.exit.is_some_and(|exit| exit.rebooted.is_some());
+        return termination.kill.is_none() && !rebooted;
     }
     let (stop_signal, _) = termination.container.stop_signal();
-    signal == stop_signal && termination.stop.is_none() && !main.stopped_from_inside
-}
-
-/// Signals that a program's own fault raises (SIGQUIT is a wish for a core dump and no fault).
-fn is_fault(signal: Signal) -> bool {
-    const FAULTS: [u32; 7] = [4, 5, 6, 7, 8, 11, 31];
-    FAULTS.contains(&signal.number())
+    let is_others = signal == stop_signal || is_sent_by_others(signal);
+    let by_kernel = main.by_kernel.iter().any(|fact| fact.signal == signal);
+    is_others
+        && !by_kernel
+        && termination.stop.is_none_or(|stop| stop.signal != signal)
+        && termination.sender_of_death().is_none()
 }

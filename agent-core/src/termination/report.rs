@@ -4,6 +4,7 @@ use super::{Termination, outcome, trigger};
 use crate::config::Limits;
 use crate::container::Container;
 use crate::findings::{self, Network};
+use crate::process::SignalFact;
 use crate::report::{Outcome, PodRef, Report, StopSignal};
 use crate::sockets::{Reasons, Sockets};
 use crate::time::Timestamp;
@@ -60,13 +61,18 @@ impl Termination<'_> {
             id: surroundings.id,
             subject: container.subject.clone(),
             pod: pod_ref(container),
-            main: Some(self.main.as_main()),
+            main: Some(self.main.as_main(self.started_at())),
             outcome,
             trigger: trigger(self, outcome),
             started_at: self.started_at(),
             started_by: self.started_by(),
             hook: self.hook.clone(),
-            stop_signal: self.as_stop_signal(),
+            stop_signal: self.stop.map(|stop| self.as_stop_signal(stop)),
+            other_signals: self
+                .others
+                .iter()
+                .map(|fact| self.as_stop_signal(fact))
+                .collect(),
             stop_signals_repeated: self.stops_repeated,
             kill: self.as_kill(),
             kills_repeated: self.kills_repeated,
@@ -83,15 +89,21 @@ impl Termination<'_> {
         }
     }
 
-    fn as_stop_signal(&self) -> Option<StopSignal> {
-        self.stop.map(|stop| StopSignal {
-            at: stop.at,
-            signal: stop.signal,
-            sender: stop.sender.clone(),
-            result: stop.result,
-            handler: stop.handler,
-            blocked: stop.blocked,
-        })
+    fn as_stop_signal(&self, fact: &SignalFact) -> StopSignal {
+        // What the kernel did at once is its result; a fate is what came later.
+        let fate = self
+            .main
+            .fate_of(fact)
+            .filter(|_fate| fact.pending.is_some());
+        StopSignal {
+            at: fact.at,
+            signal: fact.signal,
+            sender: fact.sender.clone(),
+            result: fact.result,
+            handler: fact.handler,
+            blocked: fact.blocked,
+            fate,
+        }
     }
 
     /// Returns what is known of its connections; at the end only where they were counted then.

@@ -77,7 +77,7 @@ fn deletion(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
 
 /// The kubelet's first `Killing` that is about this very container and not about one before it.
 pub(super) fn killing(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
-    let events = kubelet_events(observed, pod).filter(|(event, _)| is_killing(event.kind));
+    let events = kubelet_events(observed, pod).filter(|(event, _)| event.kind.is_killing());
     let at = |(event, latest): (&KubeletEvent, Timestamp)| StopRequest {
         at: observed.last().map_or(latest, |last| latest.min(last)),
         by: Start::Killing,
@@ -97,7 +97,7 @@ pub(crate) fn kubelet_events<'a>(
         main,
         exit,
         ..
-    } = *observed;
+    } = observed;
     let latest = |event: &KubeletEvent, seen_at: Timestamp| {
         let end = event.happened_at.after(SECOND);
         seen_at.min(end).max(event.happened_at)
@@ -113,13 +113,25 @@ pub(crate) fn kubelet_events<'a>(
         })
 }
 
-const fn is_killing(kind: KubeletEventKind) -> bool {
-    match kind {
-        KubeletEventKind::Stopping
-        | KubeletEventKind::LivenessFailed
-        | KubeletEventKind::StartupFailed
-        | KubeletEventKind::PostStartFailed
-        | KubeletEventKind::Restarted => true,
-        KubeletEventKind::PreStopFailed | KubeletEventKind::PostStartHookFailed => false,
-    }
+/// How long after the first word of the kubelet another one means that it begins the stop again. It may say the same twice at
+/// once, in two Events.
+const BEGUN_AGAIN_MIN: Duration = Duration::from_secs(2);
+
+/// Returns when the stop was begun again, the last time: the kubelet said so again in another Event, after a restart of its
+/// own, or the runtime sent the stop signal again, after a restart of the runtime. Each gives a whole grace period anew.
+pub(super) fn begun_again(observed: &Observed<'_>) -> Option<Timestamp> {
+    let pod = observed.container.pod.as_ref()?;
+    let said: Vec<Timestamp> = kubelet_events(observed, pod)
+        .filter(|(event, _)| event.kind == KubeletEventKind::Stopping)
+        .map(|(_, latest)| latest)
+        .collect();
+    let first = said.iter().min()?;
+    let later = said
+        .iter()
+        .max()
+        .filter(|at| at.since(*first) >= BEGUN_AGAIN_MIN);
+    let stop = observed.stop.map(|stop| stop.at);
+    let signals = observed.choice.again.iter().map(|fact| fact.at);
+    let again = signals.filter(|at| stop.is_some_and(|stop| at.since(stop) >= BEGUN_AGAIN_MIN));
+    later.copied().into_iter().chain(again).max()
 }

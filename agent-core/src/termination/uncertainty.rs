@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, outcome};
-use crate::process::Origin;
-use crate::report::{Doubt, KillCause, Start};
+use crate::event::Delivery;
+use crate::process::{Origin, SignalFact};
+use crate::report::{Doubt, KillCause, Start, Trigger};
 use crate::time::Timestamp;
 
 impl Termination<'_> {
@@ -31,7 +32,18 @@ impl Termination<'_> {
             (Doubt::AgentStopped, stage == ReportStage::AgentStops),
             (
                 Doubt::GraceUnknown,
-                cause == Some(KillCause::GraceExpired) && self.grace.is_none(),
+                match cause {
+                    Some(KillCause::GraceExpired) => self.grace.is_none(),
+                    // Where nobody tells the grace period, none can be said to have been left.
+                    Some(KillCause::Other) => self.graces.may_be_another(),
+                    Some(
+                        KillCause::NoStopSignal
+                        | KillCause::Oom
+                        | KillCause::Inside
+                        | KillCause::Kernel,
+                    )
+                    | None => false,
+                },
             ),
             (Doubt::Traced, self.was_traced()),
             (
@@ -39,13 +51,18 @@ impl Termination<'_> {
                 cause == Some(KillCause::Kernel),
             ),
             (Doubt::SignalMissing, outcome::is_signal_missing(self)),
-            (Doubt::HookUncertain, self.hook_uncertain),
+            (
+                Doubt::HookUncertain,
+                self.hook_uncertain || self.ended_on_hook_alone(),
+            ),
             (Doubt::PodUnknown, ended && !self.container.is_settled()),
             (Doubt::RuntimeOpaque, self.container.is_opaque()),
             (
                 Doubt::ConnectionsMissing,
                 ended && surroundings.reasons.is_some() && counts_missing,
             ),
+            (Doubt::StopSignalUncertain, self.stop_uncertain),
+            (Doubt::SignalFateUnknown, self.lacks_fate()),
         ];
         all.into_iter()
             .filter_map(|(doubt, holds)| holds.then_some(doubt))
@@ -57,8 +74,32 @@ impl Termination<'_> {
         lost.is_some_and(|lost| self.may_have_begun_before(lost))
     }
 
+    /// Whether it ended by itself, and only a process that looks like the hook says that it was being terminated: a probe may
+    /// be written like the hook.
+    fn ended_on_hook_alone(&self) -> bool {
+        self.hook.is_some() && self.exit.is_some() && self.request.is_none() && !self.was_stopped()
+    }
+
+    /// Whether the stop signal was queued for a process that has no handler for it, and nobody saw what came of it: it was
+    /// taken by sigwait, or thrown away as soon as it was unblocked.
+    fn lacks_fate(&self) -> bool {
+        let queued = |stop: &SignalFact| stop.blocked && stop.result != Delivery::Ignored;
+        self.kill.is_some() && self.stop.is_some_and(queued) && self.stop_fate().is_none()
+    }
+
     fn was_traced(&self) -> bool {
         self.stop.is_some_and(|stop| stop.traced) || self.kill.is_some_and(|(kill, _)| kill.traced)
+    }
+
+    /// Whether a hook that ran before then would have been seen, and was not left out on purpose: all containers of a pod are
+    /// restarted without their hooks.
+    pub(crate) fn would_have_seen_hook(&self, then: Timestamp) -> bool {
+        let reach = self.graces.likely().unwrap_or(STOP_MAX_DEFAULT);
+        let watched_before = match self.main.origin {
+            Origin::Entered => true,
+            Origin::Found | Origin::Mentioned => self.main.known_at.after(reach) <= then,
+        };
+        watched_before && self.reason != Some(Trigger::Restarted)
     }
 
     fn was_seen_late(&self) -> bool {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use agent_core::connection::{Direction, Mode, ResetMark};
 use agent_core::event::{Delivery, Handler};
-use agent_core::report::{Hook, HookFailure, HookMethod, Report, Start, StopSignal};
+use agent_core::report::{Hook, HookFailure, HookMethod, Report, SignalFate, Start, StopSignal};
 use agent_core::time::Timestamp;
 use serde::Serialize;
 
@@ -86,6 +86,7 @@ pub(super) fn facts(report: &Report) -> Vec<Fact> {
             .as_ref()
             .map(|stop| stop_signal(report, stop)),
     );
+    facts.extend(report.other_signals.iter().map(other_signal));
     facts.extend(kill(report));
     facts.extend(exit(report));
     facts.extend(connections(report));
@@ -197,21 +198,35 @@ fn endpoint(report: &Report) -> Vec<Fact> {
     unready.into_iter().chain(terminating).collect()
 }
 
+/// A signal that was not the stop signal.
+fn other_signal(signal: &StopSignal) -> Fact {
+    kernel(
+        signal.at,
+        "signal_generate",
+        format!(
+            "{} came {}; it did not begin the stop",
+            signal.signal,
+            words::sender(&signal.sender)
+        ),
+    )
+}
+
+/// What became of the stop signal, where that was seen.
+const fn fate(fate: SignalFate) -> &'static str {
+    match fate {
+        SignalFate::Ignored => "the kernel threw it away when it was sent",
+        SignalFate::Discarded => {
+            "it was blocked, and the kernel threw it away as soon as it was unblocked: there was no handler"
+        }
+        SignalFate::Handled => "its handler ran",
+        SignalFate::Fetched => "the process fetched it by sigwait or signalfd",
+        SignalFate::Fatal => "its default action ended the process",
+        SignalFate::Pending => "it still waited for the process at the end",
+    }
+}
+
 fn stop_signal(report: &Report, stop: &StopSignal) -> Fact {
-    let became = match (stop.result, stop.blocked, stop.handler) {
-        (Delivery::Ignored, _, Handler::Ignore) => {
-            "the process has it set to be ignored, so the kernel threw it away"
-        }
-        (Delivery::Ignored, ..) => {
-            "the process has no handler and is protected as PID 1, so the kernel threw it away"
-        }
-        (_, true, _) => {
-            "it was delivered; the process blocks it, to fetch it by sigwait or signalfd"
-        }
-        (_, false, Handler::Custom) => "it was delivered; the process has a handler for it",
-        (_, false, Handler::Default) => "it was delivered; the process has no handler for it",
-        (_, false, Handler::Ignore) => "it was delivered, and is set to be ignored",
-    };
+    let became = stop.fate.map_or_else(|| result(stop), fate);
     let again = match report.stop_signals_repeated {
         0 => String::new(),
         times => format!("; {times} more followed"),
@@ -225,6 +240,24 @@ fn stop_signal(report: &Report, stop: &StopSignal) -> Fact {
             words::sender(&stop.sender)
         ),
     )
+}
+
+/// What the kernel did with the stop signal when it was sent.
+const fn result(stop: &StopSignal) -> &'static str {
+    match (stop.result, stop.blocked, stop.handler) {
+        (Delivery::Ignored, _, Handler::Ignore) => {
+            "the process has it set to be ignored, so the kernel threw it away"
+        }
+        (Delivery::Ignored, ..) => {
+            "the process has no handler and is protected as PID 1, so the kernel threw it away"
+        }
+        (_, true, _) => {
+            "it was delivered; the process blocks it, to fetch it by sigwait or signalfd"
+        }
+        (_, false, Handler::Custom) => "it was delivered; the process has a handler for it",
+        (_, false, Handler::Default) => "it was delivered; the process has no handler for it",
+        (_, false, Handler::Ignore) => "it was delivered, and is set to be ignored",
+    }
 }
 
 fn kill(report: &Report) -> Option<Fact> {

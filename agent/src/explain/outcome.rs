@@ -29,7 +29,7 @@ pub(super) fn outcome(report: &Report) -> String {
                 "SIGKILL ended it, and it was no ordinary one: {}",
                 kill(report)
             ),
-            None => format!("{exit}, which no stop signal from outside accounts for"),
+            None => format!("{exit}, which another process sent, and it is no stop signal"),
         },
         Outcome::OomKilled => {
             "SIGKILL ended it, and the kernel had chosen it because memory ran out".to_owned()
@@ -40,7 +40,9 @@ pub(super) fn outcome(report: &Report) -> String {
         ),
         Outcome::Crashed => match report.exit.as_ref().map(|exit| exit.status) {
             Some(ExitStatus::Signal { .. }) => {
-                format!("{exit}, which a program's own fault raises; nobody sent it to stop it")
+                format!(
+                    "{exit}, and no other process sent it: the program itself or the kernel because of it"
+                )
             }
             Some(ExitStatus::Code(_)) | None => format!(
                 "{exit}, and nobody had asked it to stop: no deletion, hook or stop signal came before"

@@ -65,6 +65,7 @@ pub(crate) fn report(outcome: Outcome) -> Report {
         started_by: Start::StopSignal,
         hook: None,
         stop_signal: None,
+        other_signals: Vec::new(),
         stop_signals_repeated: 0,
         kill: None,
         kills_repeated: 0,
@@ -89,6 +90,7 @@ pub(crate) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSigna
         result,
         handler,
         blocked: false,
+        fate: None,
     }
 }
 
@@ -104,6 +106,7 @@ pub(crate) fn exit(micros: u64, status: ExitStatus) -> MainExit {
     MainExit {
         at: at(micros),
         status,
+        rebooted: None,
     }
 }
 
@@ -115,6 +118,7 @@ pub(crate) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>
         argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
         started_at: Some(at(0)),
         ended_at: ended.map(at),
+        process_ended_at: None,
         failure: status
             .filter(|status| *status != ExitStatus::Code(0))
             .map(|_status| HookFailure::Status),

@@ -2,9 +2,9 @@
 
 use super::scene::{
     BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, config, doubts, event,
-    found, kinds, signal_sent,
+    exec, found, kinds, made, signal_sent,
 };
-use crate::event::{EventKind, Handler};
+use crate::event::{EventKind, Exit, ExitStatus, Handler, Process};
 use crate::input::Input;
 use crate::report::{Doubt, FindingKind, KillCause, Outcome};
 
@@ -165,31 +165,37 @@ fn repeated_stop_signals_are_counted() {
 }
 
 /// A pod's sandbox is killed without a stop signal, always.
-#[test]
-fn the_sandbox_is_no_subject() {
-    let pause = || {
-        let mut process = Who::Main.process();
-        process.comm = "pause".to_owned();
-        process
+/// A container whose program is called `pause`, below this path.
+fn pause_at(path: &str) -> Scene {
+    let pause = || Process {
+        comm: "pause".to_owned(),
+        ..Who::Main.process()
     };
     let mut killed = signal_sent(Who::Runc, Who::Main, 9, FATAL);
     if let EventKind::Signal(sent) = &mut killed {
         sent.target = pause();
     }
-    Scene::container()
+    Scene::of(config(Vec::new()))
+        .tells(made(CONTAINER, path))
         .at(1.0)
-        .happens(super::scene::exec(pause(), "/pause"))
+        .happens(exec(pause(), "/pause"))
         .at(10.0)
         .happens(killed)
-        .happens(EventKind::Exit(crate::event::Exit {
+        .happens(EventKind::Exit(Exit {
             process: pause(),
-            status: crate::event::ExitStatus::Code(2),
+            status: ExitStatus::Code(2),
             executed: true,
             pending: None,
             ns_reboot: None,
         }))
         .removed()
-        .no_report();
+}
+
+#[test]
+fn the_sandbox_of_a_pod_is_no_subject_and_a_container_of_docker_is_one_by_any_name() {
+    pause_at(&super::stage::path(0)).no_report();
+    let report = pause_at(DOCKER).report();
+    assert_eq!(report.main.unwrap().comm, "pause");
 }
 
 #[test]
@@ -499,12 +505,12 @@ fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
     let scene = Scene::service()
         .at(1.0)
         .execs(Who::Plain, "/k3s")
-        .tells(super::scene::made(inner, &path));
+        .tells(made(inner, &path));
     let mut exit = event(
         scene.now,
-        EventKind::Exit(crate::event::Exit {
+        EventKind::Exit(Exit {
             process: Who::Main.process(),
-            status: crate::event::ExitStatus::Code(1),
+            status: ExitStatus::Code(1),
             executed: true,
             pending: None,
             ns_reboot: None,
@@ -656,9 +662,9 @@ fn a_number_that_was_used_again_is_another_process() {
     Scene::container()
         .running()
         .at(10.0)
-        .happens(EventKind::Exit(crate::event::Exit {
+        .happens(EventKind::Exit(Exit {
             process: old.clone(),
-            status: crate::event::ExitStatus::Code(1),
+            status: ExitStatus::Code(1),
             executed: true,
             pending: None,
             ns_reboot: None,
@@ -673,9 +679,9 @@ fn a_number_that_was_used_again_is_another_process() {
         .at(31.0)
         .happens(EventKind::Attach(new.clone()))
         .at(40.0)
-        .happens(EventKind::Exit(crate::event::Exit {
+        .happens(EventKind::Exit(Exit {
             process: new.clone(),
-            status: crate::event::ExitStatus::Code(1),
+            status: ExitStatus::Code(1),
             executed: true,
             pending: None,
             ns_reboot: None,

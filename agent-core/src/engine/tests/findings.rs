@@ -179,6 +179,10 @@ fn every_diagnosis_has_a_scenario() {
         arrivals::race(),
         arrivals::reset(),
     ];
+    let all: Vec<Report> = all
+        .into_iter()
+        .chain(super::kinds_of_faults::diagnoses())
+        .collect();
     let seen: BTreeSet<FindingKind> = all.iter().flat_map(kinds).collect();
     assert_eq!(seen, BTreeSet::from(FindingKind::ALL));
     for finding in all.iter().flat_map(|report| &report.findings) {

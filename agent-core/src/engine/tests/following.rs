@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::event::{CgroupId, Tgid};
 use crate::input::Input;
 use crate::output::{DropReason, Output, Wish};
-use crate::report::{Doubt, FindingKind, Outcome};
+use crate::report::{Doubt, Finding, FindingKind, Outcome};
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
@@ -172,7 +172,9 @@ fn a_control_process_of_systemd_speaks_for_it() {
     assert!(!report.stop_signal.unwrap().sender.outside);
     let container = Scene::container().at(1.0).execs(Who::Plain, "/app");
     let report = stopped_by(container.at(10.0));
-    assert_eq!(report.outcome, Outcome::Completed);
+    assert_eq!(report.outcome, Outcome::Graceful);
+    let inside = |finding: &Finding| finding.kind == FindingKind::StoppedFromInside;
+    assert!(report.findings.iter().any(inside));
 }
 
 #[test]

@@ -116,8 +116,14 @@ fn an_unknown_grace_is_concluded_from_whole_seconds_and_doubted() {
         killed_after(1.0),
         (Outcome::GraceExceeded, vec![Doubt::GraceUnknown])
     );
-    assert_eq!(killed_after(10.5), (Outcome::KilledByOther, vec![]));
-    assert_eq!(killed_after(0.1), (Outcome::KilledByOther, vec![]));
+    assert_eq!(
+        killed_after(10.5),
+        (Outcome::KilledByOther, vec![Doubt::GraceUnknown])
+    );
+    assert_eq!(
+        killed_after(0.1),
+        (Outcome::KilledByOther, vec![Doubt::GraceUnknown])
+    );
 }
 
 #[test]
@@ -295,7 +301,8 @@ fn a_signal_of_no_ordinary_stop_is_killed_by_other() {
     let report = Scene::container()
         .running()
         .at(10.0)
-        .dies(Who::Main, 1)
+        .sends(Who::Stranger, Who::Main, 6, FATAL)
+        .dies(Who::Main, 6)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
@@ -304,7 +311,7 @@ fn a_signal_of_no_ordinary_stop_is_killed_by_other() {
 
 #[test]
 fn a_signal_that_nobody_was_seen_to_send_is_unknown() {
-    for number in [9, 15] {
+    for number in [9, 15, 1, 10] {
         let report = Scene::container()
             .running()
             .at(10.0)
@@ -317,7 +324,7 @@ fn a_signal_that_nobody_was_seen_to_send_is_unknown() {
 }
 
 #[test]
-fn a_stop_signal_from_inside_is_killed_by_other() {
+fn a_stop_signal_from_inside_says_so() {
     let report = Scene::container()
         .running()
         .at(10.0)
@@ -325,8 +332,9 @@ fn a_stop_signal_from_inside_is_killed_by_other() {
         .dies(Who::Main, 15)
         .removed()
         .report();
-    assert_eq!(report.outcome, Outcome::KilledByOther);
-    assert_eq!(report.stop_signal, None);
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&report), [FindingKind::StoppedFromInside]);
+    assert!(!report.stop_signal.unwrap().sender.outside);
 }
 
 #[test]

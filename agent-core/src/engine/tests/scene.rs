@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::config::{Config, Limits, Selector};
 use crate::engine::Engine;
 use crate::event::{
-    CgroupId, Delivery, Event, EventKind, Exec, Exit, ExitStatus, Handler, Process, SignalSent,
-    Tgid,
+    CgroupId, Delivered, Delivery, Disposition, Event, EventKind, Exec, Exit, ExitStatus, Handler,
+    Process, SignalSent, Tgid,
 };
 use crate::input::{Input, ProcessFound};
 use crate::output::Output;
 use crate::report::{Doubt, FindingKind, Report};
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
 
 pub(super) const CONTAINER: CgroupId = CgroupId(7);
@@ -38,6 +38,8 @@ pub(super) enum Who {
     Runc,
     /// Somebody else outside, who is not the runtime.
     Stranger,
+    /// Somebody from outside who runs a program in the container: `kubectl exec`.
+    Visitor,
     /// The first process of `runc create`, which makes the main process and goes.
     Stage,
     /// The sandbox's process, which is PID 1 of a pid namespace that the pod shares.
@@ -55,6 +57,7 @@ impl Who {
             Self::Daemon => (301, 301, 0, true, "daemon"),
             Self::Runc => (900, 900, 0, false, "runc"),
             Self::Stranger => (901, 901, 0, false, "killer"),
+            Self::Visitor => (202, 22, 1, true, "bash"),
             Self::Stage => (99, 99, 0, true, "runc:[1:CHILD]"),
             Self::Pause => (50, 1, 1, false, "pause"),
         };
@@ -93,6 +96,11 @@ pub(super) const HANDLED: Sent = Sent {
 /// To a namespace's init without a handler.
 pub(super) const IGNORED: Sent = Sent {
     result: Delivery::Ignored,
+    handler: Handler::Default,
+    ..HANDLED
+};
+/// Without a handler, and queued because it is blocked.
+pub(super) const QUEUED: Sent = Sent {
     handler: Handler::Default,
     ..HANDLED
 };
@@ -200,6 +208,61 @@ impl Scene {
 
     pub(super) fn sends(self, from: Who, to: Who, signal: u32, sent: Sent) -> Self {
         self.happens(signal_sent(from, to, signal, sent))
+    }
+
+    /// Somebody signals a process that the container itself started; it had this handler for SIGTERM.
+    pub(super) fn signals_child(
+        self,
+        from: Who,
+        signal: u32,
+        sent: Sent,
+        handler: Handler,
+    ) -> Self {
+        let EventKind::Signal(told) = signal_sent(from, Who::Child, signal, sent) else {
+            panic!("a signal");
+        };
+        self.happens(EventKind::Signal(SignalSent {
+            watched: false,
+            last_outside: Some(Disposition {
+                signal: Signal::TERM,
+                handler,
+            }),
+            ..told
+        }))
+    }
+
+    /// The main process takes a signal out of its queue.
+    pub(super) fn delivers(self, signal: u32, handler: Handler) -> Self {
+        self.happens(EventKind::Delivered(Delivered {
+            process: Who::Main.process(),
+            signal: Signal::try_from(signal).unwrap(),
+            handler,
+            unkillable: true,
+            traced: false,
+        }))
+    }
+
+    /// The runtime sends SIGTERM to the main process, which blocks it.
+    pub(super) fn stop_blocked(self) -> Self {
+        let EventKind::Signal(told) = signal_sent(Who::Runc, Who::Main, 15, QUEUED) else {
+            panic!("a signal");
+        };
+        self.happens(EventKind::Signal(SignalSent {
+            blocked: true,
+            pending: Some(SignalSet(Signal::TERM.bit())),
+            ..told
+        }))
+    }
+
+    /// The runtime sends SIGKILL, and these signals still wait for the main process.
+    pub(super) fn kill_with_pending(self, pending: u64) -> Self {
+        let EventKind::Signal(told) = signal_sent(Who::Runc, Who::Main, 9, FATAL) else {
+            panic!("a signal");
+        };
+        self.happens(EventKind::Signal(SignalSent {
+            pending: Some(SignalSet(pending)),
+            ..told
+        }))
     }
 
     /// The runtime sends SIGTERM to the main process.

@@ -62,7 +62,11 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
     match doubt {
         Doubt::HookUncertain => !matches!(
             finding,
-            FindingKind::HookOverran | FindingKind::HookFailed | FindingKind::HookMissing
+            FindingKind::HookOverran
+                | FindingKind::HookFailed
+                | FindingKind::HookMissing
+                | FindingKind::HookNotRun
+                | FindingKind::HookOutlived
         ),
         Doubt::GraceUnknown => matches!(
             finding,
@@ -72,10 +76,26 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::HookMissing
                 | FindingKind::EndpointRace
                 | FindingKind::ConnectionsReset
+                | FindingKind::WrongStopSignal
+                | FindingKind::OtherStopSignal
+                | FindingKind::StoppedFromInside
+                | FindingKind::KilledWithMain
+                | FindingKind::ChildOomKilled
         ),
         Doubt::ConnectionsMissing => !matches!(
             finding,
             FindingKind::EndpointRace | FindingKind::ConnectionsReset
+        ),
+        Doubt::StopSignalUncertain => matches!(
+            finding,
+            FindingKind::OomKilled
+                | FindingKind::KilledWithMain
+                | FindingKind::ChildOomKilled
+                | FindingKind::StuckAfterKill
+        ),
+        Doubt::SignalFateUnknown => !matches!(
+            finding,
+            FindingKind::SignalIgnored | FindingKind::TooSlow | FindingKind::WrongStopSignal
         ),
         Doubt::RecordsLost
         | Doubt::SeenLate
@@ -104,6 +124,15 @@ const fn reason(kind: FindingKind) -> &'static str {
         FindingKind::KilledByOther => "KilledByOther",
         FindingKind::EndpointRace => "ConnectionsAfterStop",
         FindingKind::ConnectionsReset => "ConnectionsReset",
+        FindingKind::WrongStopSignal => "StopSignalWithoutHandler",
+        FindingKind::OtherStopSignal => "OtherStopSignal",
+        FindingKind::StoppedFromInside => "StoppedFromInside",
+        FindingKind::KilledWithMain => "KilledWithMainProcess",
+        FindingKind::KilledByParent => "KilledByParent",
+        FindingKind::ChildOomKilled => "ChildOOMKilled",
+        FindingKind::HookNotRun => "PreStopHookNotRun",
+        FindingKind::HookOutlived => "PreStopHookOutlived",
+        FindingKind::KubeletRestarted => "StopBegunAgain",
     }
 }
 

@@ -15,17 +15,25 @@ pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
         Doubt::MainUncertain => "Which process is its main process is not certain.",
         Doubt::AgentStopped => "Gracewatch was stopped while it was still being terminated.",
         Doubt::GraceUnknown => {
-            "Its grace period is not known: that it was over is concluded from who sent SIGKILL, or from when it came."
+            "Its grace period is not known: whether it was over is concluded from who sent SIGKILL, or from when it came."
         }
         Doubt::Traced => "A debugger traced its main process, which changes what signals do.",
         Doubt::SignalMissing => "A signal ended it, and who sent it was not seen.",
-        Doubt::HookUncertain => "More than one process looked like its preStop hook.",
+        Doubt::HookUncertain => {
+            "Which process was its preStop hook, or whether one was, is not certain."
+        }
         Doubt::PodUnknown => {
             "What its pod is did not become known in time: its hook, grace period and names are missing."
         }
         Doubt::RuntimeOpaque => "Its runtime class may hide its processes from the node's kernel.",
         Doubt::ConnectionsMissing => {
             "The last counts of its connections did not come in time, so there are none."
+        }
+        Doubt::StopSignalUncertain => {
+            "A signal came from outside that may have been meant to stop it, or may not."
+        }
+        Doubt::SignalFateUnknown => {
+            "It blocked the stop signal when that was sent, and what became of the signal was not seen."
         }
         Doubt::KernelKillUnexplained => "The kernel sent SIGKILL and nothing seen says why.",
     }

@@ -41,6 +41,7 @@ fn report(kinds: &[FindingKind], doubts: &[Doubt]) -> Report {
         started_by: Start::Deletion,
         hook: None,
         stop_signal: None,
+        other_signals: Vec::new(),
         stop_signals_repeated: 0,
         kill: None,
         kills_repeated: 0,

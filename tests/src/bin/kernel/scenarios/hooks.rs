@@ -219,7 +219,8 @@ fn exec_is_no_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
-    check.verdict(&report, Outcome::Graceful, &[], &[]);
+    // The probes are none, and so the configured hook did not run.
+    check.verdict(&report, Outcome::Graceful, &[FindingKind::HookNotRun], &[]);
     check.same(
         "T0",
         Some(report.started_at),
