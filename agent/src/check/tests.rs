@@ -84,7 +84,7 @@ fn a_machine_on_which_everything_is_fine() {
         ok    hooks          all tracepoints are there
         ok    lockdown       none
         ok    capabilities   CAP_BPF and CAP_PERFMON
-        ok    loading        the kernel took all 14 probes and attached them
+        ok    loading        the kernel took all 15 probes and attached them
         ok    connections    seen as they are accepted, made and ended
         ok    resets         seen as they are sent and received
         ok    reset reasons  told by the kernel for each reset that is sent
