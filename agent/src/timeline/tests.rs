@@ -333,7 +333,7 @@ fn verdict_that_is_not_certain() {
           30.006 s  released
           Ignored SIGTERM: the kernel threw it away, the process never saw it. SIGKILL
           came 30.004 s later, as at the end of a grace period.
-          doubt     Its grace period is not known: that it was over is concluded from
+          doubt     Its grace period is not known: whether it was over is concluded from
                     who sent SIGKILL, or from when it came.
           main      sleep 10m · pid 4711, PID 1 of its namespace
           SIGTERM   from runc (pid 4790, child of containerd-shim) · thrown away by the

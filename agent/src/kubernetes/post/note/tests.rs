@@ -96,8 +96,13 @@ fn no_event_from_a_guess() {
         reasons(&report(&kinds, &[Doubt::GraceUnknown])),
         ["PreStopHookFailed"]
     );
+    assert_eq!(
+        reasons(&report(&kinds, &[Doubt::SignalFateUnknown])),
+        ["PreStopHookFailed"]
+    );
     for doubt in Doubt::ALL {
         let harmless = [
+            Doubt::SignalFateUnknown,
             Doubt::HookUncertain,
             Doubt::GraceUnknown,
             Doubt::ConnectionsMissing,
