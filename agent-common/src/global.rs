@@ -88,6 +88,18 @@ pub const SOCKET_MEMBERS: &[Member] = &[
     member("SOCK_NET", "sock", &["__sk_common", "skc_net", "net"]),
     member("SOCK_PROTOCOL", "sock", &["sk_protocol"]),
     member("SOCK_CGROUP", "sock", &["sk_cgrp_data"]),
+    member("SOCK_BACKLOG", "sock", &["sk_max_ack_backlog"]),
+    member("SOCK_ERROR", "sock", &["sk_err"]),
+    member("TCP_PACKET_AT", "tcp_sock", &["tcp_mstamp"]),
+    member("TCP_SENT_AT", "tcp_sock", &["lsndtime"]),
+    member(
+        "TCP_RECEIVED_AT",
+        "inet_connection_sock",
+        &["icsk_ack", "lrcvtime"],
+    ),
+    member("TCP_ROUND_TRIP", "tcp_sock", &["srtt_us"]),
+    member("TCP_ACKNOWLEDGED", "tcp_sock", &["snd_una"]),
+    member("TCP_WRITTEN", "tcp_sock", &["write_seq"]),
     member("INET_PORT", "inet_sock", &["inet_sport"]),
     member("NET_INUM", "net", &["ns", "inum"]),
     member("TASK_NSPROXY", "task_struct", &["nsproxy"]),
@@ -96,6 +108,7 @@ pub const SOCKET_MEMBERS: &[Member] = &[
     member("SKB_TRANSPORT", "sk_buff", &["transport_header"]),
     member("SKB_NETWORK", "sk_buff", &["network_header"]),
     member("SKB_DEVICE", "sk_buff", &["dev"]),
+    member("SKB_CONTROL", "sk_buff", &["cb"]),
     member("DEVICE_NET", "net_device", &["nd_net", "net"]),
 ];
 

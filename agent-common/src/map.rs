@@ -57,7 +57,8 @@ pub struct Subject {
     pub container: u64,
     /// Signals worth a record, bit n-1 for signal n: whatever may be meant to stop it, and SIGKILL.
     pub signals: u64,
-    /// Of these, the ones that begin the stopping phase when they come from outside to the main process.
+    /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
+    /// only tells of something (SIGWINCH).
     pub begins: u64,
     /// 1 if the kernel side put this in, for a cgroup made inside a container, and counts it in
     /// [`CHILD_SLOTS`]; 0 if user space did, and counts it in [`SUBJECT_SLOTS`]. Each takes out
@@ -92,7 +93,7 @@ pub struct SignalCounts {
     /// By [`Budget`]: when all of it may be used again, nanoseconds of `CLOCK_BOOTTIME`. Kernel side only.
     pub whole_at: [u64; Budget::ALL.len()],
     /// The signal that a watched process got last from outside, but for SIGKILL and for those that only tell of something
-    /// (SIGCHLD, SIGCONT, SIGURG, SIGWINCH, unless one of them begins the stopping phase); 0 if none came yet.
+    /// (SIGCHLD, SIGCONT, SIGURG, SIGWINCH, unless one of them is likely to be the stop signal); 0 if none came yet.
     pub last_outside: u32,
     /// 0.
     pub reserved: u32,

@@ -283,8 +283,8 @@ pub struct ConnectRecord {
 pub struct ResetRecord {
     /// Kind [`Kind::Reset`]; the cgroup is the socket's own, or the container where there is no socket.
     pub header: Header,
-    /// A [`Phase`](crate::socket::Phase).
-    pub phase: u32,
+    /// The number of an interval; see [`Phase`](crate::socket::Phase).
+    pub interval: u32,
     /// A [`ResetKind`](crate::socket::ResetKind).
     pub reset: u32,
     /// A [`Scope`](crate::socket::Scope).
@@ -297,8 +297,8 @@ pub struct ResetRecord {
     pub local_port: u32,
     /// The other side. All zero if it could not be read.
     pub peer: Endpoint,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// As in [`ResetKey`](crate::socket::ResetKey).
+    pub traits: u32,
 }
 
 /// An address and a port. As a key of a map it has no padding.

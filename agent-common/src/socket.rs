@@ -1,16 +1,15 @@
 //! TCP connections: what the kernel side counts of them, and in which maps.
 //!
 //! Floods are counted, never sent: a reset costs a few look-ups and one addition. Only the first
-//! [`MARKS_MAX`] resets of a termination get a record each, as marks for people.
+//! [`MARKS_MAX`] resets of an interval get a record each, as marks for people.
+
+use crate::record::Endpoint;
 
 /// Hash: container id → [`Connections`]. User space makes the entry when it tracks the container and
 /// takes it out when it untracks it; the kernel side changes the numbers in it.
 pub const CONNECTIONS: &str = "CONNECTIONS";
-/// Hash: container id → [`Passage`]: the phases that the kernel side saw begin. User space makes the entry, and
-/// puts it back when what began was no termination.
-pub const PHASES: &str = "PHASES";
-/// Hash: container id → [`Course`]. Written by user space only. The phase that counts is the later one of
-/// this and [`PHASES`].
+/// Hash: container id → [`Course`]. Written by user space only. The interval that is counted in follows from
+/// this and the [`Passage`].
 pub const COURSES: &str = "COURSES";
 /// Hash: [`ResetKey`] → `u64`: resets. The kernel side makes the entries; user space takes them out with
 /// the container.
@@ -25,6 +24,9 @@ pub const NETWORKS: &str = "NETWORKS";
 /// kernel's `tcp_reset` also runs where it answers data with a reset of its own; that answer follows
 /// for the same socket and takes the count back. Kernel side only.
 pub const RESETTING: &str = "RESETTING";
+/// LRU hash: [`Closed`] → `u32`, 1: connections that a container accepted, and closed when nothing was under way.
+/// Kernel side only. Data that comes for one later is answered with a reset: [`IDLE_CLOSED`].
+pub const CLOSED_IDLE: &str = "CLOSED_IDLE";
 
 /// Hash: an IPv6 address or the one that an IPv4 address is mapped to, 16 bytes → `u8`: addresses of the node itself.
 /// The kubelet's probes come from there, and go on while a pod terminates. Written by user space only; empty without
@@ -33,7 +35,7 @@ pub const NODE_ADDRESSES: &str = "NODE_ADDRESSES";
 
 /// Entries of [`NODE_ADDRESSES`] at the most.
 pub const NODE_ADDRESSES_MAX: u32 = 1024;
-/// Containers in [`CONNECTIONS`], [`PHASES`] and [`COURSES`] at the most.
+/// Containers in [`CONNECTIONS`] and [`COURSES`] at the most.
 pub const CONTAINERS_MAX: u32 = 4096;
 /// Entries of [`RESETS`] at the most.
 pub const RESETS_MAX: u32 = 8192;
@@ -43,10 +45,26 @@ pub const LISTENERS_MAX: u32 = 8192;
 pub const NETWORKS_MAX: u32 = 4096;
 /// Entries of [`RESETTING`] at the most: resets under way at once, and those that no answer followed.
 pub const RESETTING_MAX: u32 = 1024;
-/// Resets of one termination that get a record each.
+/// Entries of [`CLOSED_IDLE`] at the most. Of a server that closes more at once the late data of some is not told apart.
+pub const CLOSED_IDLE_MAX: u32 = 8192;
+/// Resets of one interval that get a record each.
 pub const MARKS_MAX: u64 = 32;
+/// Signals that get an interval each, beside the first stop signal.
+pub const SIGNALS_KEPT: usize = 4;
+/// Intervals: one for each [`Phase`], and one for each signal that is kept. A power of two, so that the kernel side
+/// masks.
+pub const INTERVALS: usize = Phase::ALL.len() + SIGNALS_KEPT;
+/// Peers of a container that are remembered.
+pub const PEERS_KEPT: usize = 8;
+/// Arrivals of a peer whose times are remembered.
+pub const ARRIVALS_KEPT: usize = 8;
 
 /// Where in its life a container is.
+///
+/// Which signal was the one that stops is only known in hindsight. So the kernel side counts by *interval*. Each phase
+/// has one, whose number is the phase's. After a signal from outside that may or may not be the stop signal
+/// the next one of [`SIGNALS_KEPT`] further intervals is counted in, up to the next such signal; user space decides to
+/// which phase it belongs.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -118,24 +136,41 @@ impl Scope {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Course {
     /// Thread group id of its main process; 0 while it is not known, and then no signal and no exit
-    /// begins a phase in the kernel.
+    /// begins an interval in the kernel.
     pub main: u32,
     /// A [`Phase`], as far as user space knows: hook, once the termination is known to have begun.
     pub phase: u32,
+    /// Signals and exits up to this time are no part of a termination, or of one that is over: what they began
+    /// does not count any more. Nanoseconds of `CLOCK_BOOTTIME`.
+    pub void_until: u64,
+    /// Signals of which the first begins [`Phase::Stopping`], bit n-1 for signal n.
+    pub stops: u64,
+    /// Signals that may turn out to be the stop signal, likewise. Each from outside that is not the first of the others
+    /// begins an interval of its own.
+    pub candidates: u64,
 }
 
-/// Value of [`PHASES`]. All zero while it is running.
+/// What the kernel side saw begin, in nanoseconds of `CLOCK_BOOTTIME`; 0: nothing. What is not later than
+/// [`Course::void_until`] is void.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Passage {
-    /// By [`Phase`]: 1 once it began. Stopping begins at the stop signal or SIGKILL from outside for the main process,
-    /// closing at its exit. Each has a byte of its own, so that of two that begin at once none is lost.
-    pub began: [u8; Phase::ALL.len()],
+    /// When the intervals after signals began, by their place.
+    pub signals: [u64; SIGNALS_KEPT],
+    /// When the first of [`Course::stops`] came.
+    pub stopping_at: u64,
+    /// When the main process exited.
+    pub closing_at: u64,
+    /// When a signal came last for which no place was free, so that it began nothing.
+    pub unplaced_at: u64,
+    /// What [`Self::marks`] counts in: the interval and what was void then.
+    pub marked: u64,
+    /// Resets of that interval that got a record, or would have: more than [`MARKS_MAX`] were only counted.
+    pub marks: u64,
+    /// The place of the signal that came last.
+    pub newest: u32,
     /// 0.
     pub reserved: u32,
-    /// Resets since the termination began that got a record, or would have: more than [`MARKS_MAX`] were
-    /// only counted.
-    pub marks: u64,
 }
 
 /// Value of [`CONNECTIONS`].
@@ -153,11 +188,37 @@ pub struct Connections {
     pub from_node_at: u64,
     /// When the last listener was closed, likewise.
     pub unlistened_at: u64,
-    /// By [`Phase`].
-    pub phases: [PhaseCounts; Phase::ALL.len()],
+    /// Which intervals began when.
+    pub passage: Passage,
+    /// By interval.
+    pub intervals: [PhaseCounts; INTERVALS],
+    /// Those who connected, or tried to. The order means nothing.
+    pub peers: [Peer; PEERS_KEPT],
 }
 
-/// What happened to the connections of a container in one phase.
+/// One who connected to a port of a container, or tried to. When there is no place left, one that was not seen for
+/// long goes, or else the one that came least often.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The bytes of its address, as in [`Endpoint`](crate::record::Endpoint).
+    pub address: [u64; 2],
+    /// The port on the container's side.
+    pub port: u32,
+    /// 1 if it is an address of the node: [`NODE_ADDRESSES`].
+    pub from_node: u32,
+    /// How often it came. 0: nobody is in this place.
+    pub count: u64,
+    /// When it came the last times, nanoseconds of `CLOCK_BOOTTIME`: the n-th time, counted from 0, is at n modulo
+    /// [`ARRIVALS_KEPT`].
+    pub arrivals: [u64; ARRIVALS_KEPT],
+    /// How often it was accepted, by interval.
+    pub accepted: [u32; INTERVALS],
+    /// How often it was refused, by interval.
+    pub refused: [u32; INTERVALS],
+}
+
+/// What happened to the connections of a container in one interval.
 ///
 /// Those that are open at an edge follow from what comes after it, since in the end all are closed: they are the
 /// ones that were left later, less the ones that were entered later. So nothing has to be known of
@@ -181,6 +242,17 @@ pub struct PhaseCounts {
     pub accepted_from_node: u64,
     /// Of those refused (not in the pod), the ones from an address of the node.
     pub refused_from_node: u64,
+    /// Of those finished, the ones that the container had established by its own wish.
+    pub finished_initiated: u64,
+    /// Of those cut, likewise.
+    pub cut_initiated: u64,
+    /// Accepted connections that the container's own side cut: of those established, and of those that the peer had
+    /// half closed by its FIN, which are counted as finished already.
+    pub aborted: u64,
+    /// Of those aborted, the ones that the peer had half closed.
+    pub aborted_half_closed: u64,
+    /// The same as [`Self::aborted`] of connections that the container had established by its own wish.
+    pub aborted_initiated: u64,
 }
 
 /// Key of [`RESETS`]. No padding.
@@ -189,20 +261,51 @@ pub struct PhaseCounts {
 pub struct ResetKey {
     /// The container.
     pub container: u64,
-    /// A [`Phase`].
-    pub phase: u8,
+    /// The number of an interval; see [`Phase`].
+    pub interval: u8,
     /// A [`ResetKind`].
     pub kind: u8,
     /// A [`Scope`].
     pub scope: u8,
-    /// 0.
-    pub reserved: u8,
+    /// Bits: [`ACCEPTED`], [`INITIATED`], [`IDLE_CLOSED`].
+    pub traits: u8,
     /// The kernel's `enum sk_rst_reason`, whose names are in its BTF; [`NO_REASON`] if it tells none.
     pub reason: u32,
 }
 
 /// The reason of a reset for which the kernel tells none: of one received, and of all before 6.10.
 pub const NO_REASON: u32 = u32::MAX;
+
+/// The connection was established by the peer's wish. If neither this nor [`INITIATED`] is set, it is not known.
+pub const ACCEPTED: u8 = 1;
+/// The connection was established by the container's own wish.
+pub const INITIATED: u8 = 2;
+/// Data came for a connection that the container had accepted, and closed first, when nothing was under way.
+pub const IDLE_CLOSED: u8 = 4;
+
+/// Whether a payload of so many bytes is what clients of usual protocols send as their last word when they find a connection
+/// closed, and nobody misses.
+pub const fn is_goodbye(bytes: u32) -> bool {
+    match bytes {
+        // PostgreSQL's Terminate and MySQL's COM_QUIT; `QUIT`; a TLS alert in the clear; a close frame of a WebSocket.
+        5..=8
+        // HTTP/2's GOAWAY: plain, in TLS 1.3, in TLS 1.2 with GCM; the same with the alert behind it.
+        | 17 | 39 | 46 | 63 | 77
+        // TLS' `close_notify`: 1.2 with ChaCha20, 1.3, 1.2 with GCM, and with CBC and each of its MACs.
+        | 23 | 24 | 31 | 53 | 57 | 69 | 85 => true,
+        _ => false,
+    }
+}
+
+/// Key of [`CLOSED_IDLE`]. No padding.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Closed {
+    /// The container's side.
+    pub listener: Listener,
+    /// The other side.
+    pub peer: Endpoint,
+}
 
 /// Key of [`LISTENERS`]. No padding.
 #[repr(C)]
@@ -215,23 +318,27 @@ pub struct Listener {
 }
 
 const _: () = {
-    assert!(size_of::<Course>() == 8);
-    assert!(size_of::<Passage>() == 16);
-    assert!(size_of::<PhaseCounts>() == 64);
-    assert!(size_of::<Connections>() == 40 + 4 * 64);
+    assert!(INTERVALS.is_power_of_two());
+    assert!(SIGNALS_KEPT.is_power_of_two());
+    assert!(ARRIVALS_KEPT.is_power_of_two());
+    assert!(size_of::<Course>() == 32);
+    assert!(size_of::<Passage>() == 80);
+    assert!(size_of::<PhaseCounts>() == 104);
+    assert!(size_of::<Peer>() == 160);
+    assert!(size_of::<Connections>() == 40 + 80 + 8 * 104 + 8 * 160);
     assert!(size_of::<ResetKey>() == 16);
     assert!(size_of::<Listener>() == 8);
+    assert!(size_of::<Closed>() == 28);
 };
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Connections, Course, Passage, ResetKey};
+    use super::{Connections, Course, ResetKey};
 
-    // SAFETY: `repr(C)`, two `u32`, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, two `u32` and three `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Course {}
-    // SAFETY: `repr(C)`, the sizes add up to 16, no padding: every bit pattern is a value.
-    unsafe impl aya::Pod for Passage {}
-    // SAFETY: `repr(C)`, `u64` throughout, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, numbers throughout, the sizes add up as asserted above, no padding: every bit pattern is a
+    // value.
     unsafe impl aya::Pod for Connections {}
     // SAFETY: `repr(C)`, the sizes add up to 16, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for ResetKey {}

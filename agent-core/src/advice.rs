@@ -144,6 +144,10 @@ impl Stop {
             return None;
         }
         let connections = report.connections.as_ref()?;
+        if connections.last_arrival_unclear {
+            // No sleep is for a health check.
+            return None;
+        }
         // Where connections come at all, they may until the endpoints are withdrawn.
         let unready_at = report.endpoint.as_ref().and_then(|one| one.unready_at);
         let last = connections.last_arrival_at;

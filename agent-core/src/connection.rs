@@ -1,6 +1,6 @@
 //! TCP connections of a container: what the kernel side counted, and what a report says of them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,31 @@ pub enum Scope {
     Pod,
 }
 
+/// Whose wish a connection was.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// It is not known: of what is the pod's, and of what was counted by agents that did not tell.
+    #[default]
+    Unknown,
+    /// The peer's: a client's.
+    Accepted,
+    /// The container's own: it is the client.
+    Initiated,
+}
+
+impl Side {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
+}
+
 /// What a reset was. `reason` is the number of the kernel that it was seen on; the names are in
 /// [`crate::config::Config::reset_reasons`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,8 +98,31 @@ pub struct ResetClass<Reason> {
     pub mode: Mode,
     /// By what it was attributed.
     pub scope: Scope,
+    /// Whose wish the connection was.
+    #[serde(default, skip_serializing_if = "Side::is_unknown")]
+    pub side: Side,
+    /// Whether data came for a connection that the container had closed first, when nothing was under way: most likely the
+    /// client's next request.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub idle_closed: bool,
     /// The kernel's reason; none if it tells none.
     pub reason: Option<Reason>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What the kernel side counted of a container's connections, from when it was tracked.
@@ -92,6 +140,56 @@ pub struct SocketCounts {
     pub unlistened_at: Option<Timestamp>,
     /// The resets, each class once.
     pub resets: Vec<(ResetClass<u32>, u64)>,
+    /// What was counted after signals that may or may not have been the stop signal, by their places. Only hindsight tells to
+    /// which phase it belongs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_signals: Vec<AfterSignal>,
+    /// When the signal came with which the kernel side began [`Phase::Stopping`] by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_since: Option<Timestamp>,
+    /// When a signal came last for which there was no place, so that what followed it is counted with what was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unplaced_at: Option<Timestamp>,
+    /// Those who connected, or tried to, as far as they are remembered. Only told when it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
+}
+
+/// What was counted from a signal on, up to the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AfterSignal {
+    /// When the signal came that has this place now; none if there was none yet.
+    pub since: Option<Timestamp>,
+    /// What was counted in this place, after this signal and those that had it before.
+    pub counts: PhaseCounts,
+    /// The resets, likewise, each class once. Their phase says nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resets: Vec<(ResetClass<u32>, u64)>,
+}
+
+/// One who connected to a port of a container, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The port on the container's side.
+    pub port: u16,
+    /// Whether it is an address of the node.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub from_node: bool,
+    /// When it came the last times, by time.
+    pub arrivals: Vec<Timestamp>,
+    /// How often it came by phase, in the order of [`Phase::ALL`], and after signals, by their places.
+    pub counts: Vec<PeerCounts>,
+}
+
+/// How often a peer came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerCounts {
+    /// It was accepted.
+    pub accepted: u64,
+    /// It was refused.
+    pub refused: u64,
 }
 
 /// What happened to connections in one phase.
@@ -113,6 +211,24 @@ pub struct PhaseCounts {
     pub accepted_from_node: u64,
     /// Of those refused, likewise.
     pub refused_from_node: u64,
+    /// The same by direction, where the kernel side tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_side: Option<BySide>,
+}
+
+/// Whose connections ended, and by whose doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BySide {
+    /// Of those finished, the container's own.
+    pub finished_initiated: u64,
+    /// Of those cut, the container's own.
+    pub cut_initiated: u64,
+    /// Accepted ones that the container's side cut, those included that the peer had half closed before.
+    pub aborted: u64,
+    /// Of those aborted, the ones that the peer had half closed.
+    pub aborted_half_closed: u64,
+    /// The container's own that its side cut.
+    pub aborted_initiated: u64,
 }
 
 /// A reset record: one of the first of a termination.
@@ -126,6 +242,9 @@ pub struct ResetSeen {
     pub local_port: u16,
     /// The other side; none if it could not be read.
     pub peer: Option<SocketAddr>,
+    /// Whether it came after a signal that may or may not have been the stop signal. Then its time tells the phase.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub after_signal: bool,
 }
 
 /// What a report says of the connections of a container. In one in progress the numbers are those of the last look, and
@@ -142,8 +261,11 @@ pub struct Connections {
     pub accepted_in_hook: u64,
     /// Accepted after the stop signal.
     pub accepted_after: u64,
-    /// When a connection came last, since T0, accepted or refused; none if none did.
+    /// When a connection came last, since T0, accepted or refused, that was none of [`Self::pollers`]; none if none did.
     pub last_arrival_at: Option<Timestamp>,
+    /// Whether that one may have been a health check's or a scraper's: its peer came too seldom to tell.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last_arrival_unclear: bool,
     /// When its last listener was closed, since T0.
     pub unlistened_at: Option<Timestamp>,
     /// Attempts refused since T0 at a port that the container had listened on.
@@ -157,6 +279,16 @@ pub struct Connections {
     /// Refused since T0, likewise.
     #[serde(default)]
     pub refused_from_node: u64,
+    /// Of those established when the stop signal came, the container's own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub initiated_at_stop_signal: u64,
+    /// Of those established at the exit, the container's own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub initiated_at_exit: u64,
+    /// Those who connected at a regular interval, as a scraper or a health check does, and came since T0. What they did is
+    /// in the numbers above, but for the time of the last arrival.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pollers: Vec<Poller>,
     /// Resets by class; in the phases of this termination, and while it ran since it is tracked.
     pub resets: Vec<ResetCount>,
     /// The first resets since T0, each with its time.
@@ -191,6 +323,21 @@ impl Connections {
         });
         counts.map(|one| one.count).sum()
     }
+}
+
+/// One who connects at a regular interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Poller {
+    /// Its address.
+    pub address: IpAddr,
+    /// The port that it connects to.
+    pub port: u16,
+    /// The interval.
+    pub every: Duration,
+    /// How often it was accepted since T0.
+    pub accepted: u64,
+    /// How often it was refused since T0.
+    pub refused: u64,
 }
 
 /// Resets of one class.

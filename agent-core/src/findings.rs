@@ -44,6 +44,7 @@ pub(crate) fn findings(
         hooks::not_run(termination),
         hooks::outlived(termination),
         signals::begun_again(termination),
+        connections::idle(outcome, network),
     ]
     .into_iter()
     .flatten()

@@ -68,7 +68,8 @@ pub enum Wish {
         path: String,
         /// Signals worth a record: whatever may be meant to stop it, and SIGKILL.
         signals: Vec<Signal>,
-        /// Of these, the ones that begin the stopping phase when they come from outside to the main process.
+        /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
+        /// only tells of something (SIGWINCH).
         begins: Vec<Signal>,
     },
     /// Have the kernel side watch this process: its signals and its exit are to be recorded.
@@ -95,9 +96,17 @@ pub enum Wish {
         container: CgroupId,
         /// Its main process, if it is known.
         main: Option<Tgid>,
-        /// The phase as far as the engine knows. The kernel side goes on by itself at the stop signal and the exit of the
-        /// main process; running takes it back.
+        /// The phase as far as the engine knows. The kernel side goes on by itself at signals from outside for the main process,
+        /// and at its exit.
         phase: Phase,
+        /// Signals of which the first is the stop signal as far as anybody knows: the one that is configured, else SIGTERM,
+        /// and SIGKILL.
+        stops: Vec<Signal>,
+        /// Signals that may turn out to be the stop signal in hindsight, and those that came again.
+        candidates: Vec<Signal>,
+        /// Signals and exits up to this time stopped nothing, or are of a termination that is over: what the kernel side
+        /// began at them does not count any more.
+        void_until: Timestamp,
     },
     /// Look again which processes the container holds, and answer with [`crate::input::Input::Processes`].
     Inspect {

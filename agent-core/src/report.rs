@@ -506,11 +506,13 @@ pub enum FindingKind {
     HookOutlived,
     /// The kubelet or the runtime began the stop a second time, with a whole grace period.
     KubeletRestarted,
+    /// It closed idle connections while clients sent their next requests.
+    IdleCloseRace,
 }
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
@@ -532,6 +534,7 @@ impl FindingKind {
         Self::HookNotRun,
         Self::HookOutlived,
         Self::KubeletRestarted,
+        Self::IdleCloseRace,
     ];
 }
 
@@ -563,7 +566,8 @@ pub enum Doubt {
     PodUnknown,
     /// Its runtime class may keep the processes of the container in a virtual machine or a kernel of its own.
     RuntimeOpaque,
-    /// Its connections were counted, but the last counts did not come in time.
+    /// Its connections were counted, but the last counts did not come in time, or it cannot be told which of them are this
+    /// termination's.
     ConnectionsMissing,
     /// A signal came whose meaning is not known: it may have been the stop signal, or may not.
     StopSignalUncertain,

@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::connection::{
-    Direction, Mode, Phase, PhaseCounts, ResetClass, ResetCount, ResetSeen, SocketCounts,
+    AfterSignal, Direction, Mode, Phase, ResetClass, ResetCount, ResetSeen, SocketCounts,
 };
 use crate::time::Timestamp;
 
-/// Resets that are kept one by one: as many as the kernel side records of a termination.
-const MARKS_MAX: usize = 32;
+mod numbers;
+mod placement;
+
+use numbers::{add, fell, in_place, since};
+pub(crate) use placement::{Edges, Placement, Stop, StopKind};
+
+/// Resets that are kept one by one: as many as the kernel side records of an interval, for each that a termination
+/// may have.
+const MARKS_MAX: usize = 32 * 6;
 const _: () = assert!(agent_common::socket::MARKS_MAX == 32);
 
 /// Classes of resets that may wait to be told; the kernel's reasons make up some hundred.
@@ -35,10 +42,15 @@ impl Reasons {
             direction: class.direction,
             mode: class.mode,
             scope: class.scope,
+            side: class.side,
+            idle_closed: class.idle_closed,
             reason: class.reason.map(name),
         }
     }
 }
+
+/// A class of resets in the interval with this number.
+type Placed = (usize, ResetClass<u32>);
 
 /// What was told of a container's connections.
 #[derive(Debug, Default)]
@@ -47,42 +59,80 @@ pub(crate) struct Sockets {
     newest: Option<SocketCounts>,
     /// What of them belongs to terminations before: only the phases of a termination, the running one goes on.
     before: SocketCounts,
-    /// Whether the next counts end what belongs to before.
-    parting: bool,
+    /// What was counted after signals that turned out to stop nothing: while it ran.
+    ran: SocketCounts,
+    /// What the next counts end.
+    parting: Option<Parting>,
+    /// Up to when signals are known to have stopped nothing, or what is over.
+    void_until: Timestamp,
     /// The counts of this termination, from when another process took the place of the main one.
     settled: Option<SocketCounts>,
     /// The highest count of each class of resets.
-    highest: BTreeMap<ResetClass<u32>, u64>,
+    highest: BTreeMap<Placed, u64>,
     /// Resets that no output told of yet.
-    untold: BTreeMap<ResetClass<u32>, u64>,
+    untold: BTreeMap<Placed, u64>,
     /// Resets of a termination, by time.
     marks: Vec<(Timestamp, ResetSeen)>,
 }
 
+/// What the next counts end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// A termination, or what looked like one.
+    Termination,
+    /// The time after signals that stopped nothing: it ran all the while.
+    Signals,
+}
+
 impl Sockets {
     /// Takes in counts, which go on from those before unless the container was tracked anew.
-    pub(crate) fn take(&mut self, counts: SocketCounts) {
-        let anew = self
-            .newest
-            .as_ref()
-            .is_some_and(|newest| fell(newest, &counts));
-        if anew {
+    pub(crate) fn take(&mut self, mut counts: SocketCounts) {
+        let last = self.newest.take();
+        if last.as_ref().is_some_and(|last| fell(last, &counts)) {
             self.before = SocketCounts::default();
             self.highest.clear();
         }
-        for (class, count) in &counts.resets {
-            let highest = self.highest.entry(*class).or_default();
-            if count > highest {
-                let untold = self.untold.entry(*class).or_default();
-                *untold = untold.saturating_add(count - *highest);
-                *highest = *count;
-            }
+        if let Some(last) = last
+            && counts.peers.is_empty()
+        {
+            // They are only told when it was asked for.
+            counts.peers = last.peers;
         }
-        if self.parting {
-            self.parting = false;
+        self.notice_resets(&counts);
+        let parting = self.parting.take();
+        if parting == Some(Parting::Signals) {
+            self.keep_as_running(&counts);
+        }
+        if parting.is_some() {
             self.before = counts.clone();
         }
         self.newest = Some(counts);
+        self.give_up_void();
+    }
+
+    fn notice_resets(&mut self, counts: &SocketCounts) {
+        for (placed, count) in placed(counts) {
+            let highest = self.highest.entry(placed).or_default();
+            if count > *highest {
+                let untold = self.untold.entry(placed).or_default();
+                *untold = untold.saturating_add(count - *highest);
+                *highest = count;
+            }
+        }
+    }
+
+    /// What was counted after signals, up to these counts, was while it ran.
+    fn keep_as_running(&mut self, counts: &SocketCounts) {
+        let since = since(counts, &self.before);
+        let mut resets: BTreeMap<_, u64> = self.ran.resets.drain(..).collect();
+        for after in since.after_signals {
+            let [running, ..] = &mut self.ran.phases;
+            *running = add(running, &after.counts);
+            for (class, count) in after.resets {
+                *resets.entry(of_phase(&class, Phase::Running)).or_default() += count;
+            }
+        }
+        self.ran.resets = resets.into_iter().collect();
     }
 
     /// Takes in one reset. Where data comes for a connection that was closed, the kernel calls it a reset received and then
@@ -99,13 +149,33 @@ impl Sockets {
         self.marks.truncate(MARKS_MAX);
     }
 
-    /// What the counts say of the termination that is open; none if they were not told yet.
-    pub(crate) fn of_termination(&self) -> Option<SocketCounts> {
+    /// What the counts say of a termination, by its phases; none if they were not told yet, or if it cannot be told which of
+    /// them belong to it.
+    pub(crate) fn of_termination(&self, edges: &Edges) -> Option<SocketCounts> {
+        let counts = self.unplaced()?;
+        let placement = Placement::of(&counts, edges, self.void_until)?;
+        Some(in_place(&counts, placement, &self.ran))
+    }
+
+    /// Whether there are counts of which it cannot be told whether they belong to the termination.
+    pub(crate) fn is_unsure(&self, edges: &Edges) -> bool {
+        self.unplaced()
+            .is_some_and(|counts| Placement::of(&counts, edges, self.void_until).is_none())
+    }
+
+    fn unplaced(&self) -> Option<SocketCounts> {
         let newest = self.newest.as_ref()?;
         Some(match &self.settled {
             Some(settled) => settled.clone(),
             None => since(newest, &self.before),
         })
+    }
+
+    /// When a signal came last that the kernel side began an interval with; none if all are void.
+    pub(crate) fn signalled_at(&self) -> Option<Timestamp> {
+        let after = self.newest.iter().flat_map(|newest| &newest.after_signals);
+        let last = after.filter_map(|after| after.since).max();
+        last.filter(|at| *at > self.void_until)
     }
 
     /// Resets of the termination that is open, by time.
@@ -116,13 +186,14 @@ impl Sockets {
     /// A new process took over: what is counted from here on is no part of the termination.
     pub(crate) fn settle(&mut self) {
         if self.settled.is_none() {
-            self.settled = self.of_termination();
+            self.settled = self.unplaced();
         }
     }
 
-    /// What began was no termination, or it is over. What the next counts hold belongs to it.
-    pub(crate) fn part(&mut self) {
-        self.parting = true;
+    /// What began is over, or was none of what it looked like. What the next counts hold belongs to it.
+    pub(crate) fn part(&mut self, what: Parting, void_until: Timestamp) {
+        self.parting = Some(what);
+        self.void_until = self.void_until.max(void_until);
         self.settled = None;
         self.marks.clear();
     }
@@ -130,17 +201,60 @@ impl Sockets {
     /// A termination begins. If no counts came since the last one, those that came last have to part the two.
     pub(crate) fn begin(&mut self) {
         self.settled = None;
-        if std::mem::take(&mut self.parting)
+        if self.parting.take().is_some()
             && let Some(newest) = &self.newest
         {
             self.before = newest.clone();
         }
     }
 
-    /// The resets that no output told of, which this one does.
-    pub(crate) fn tell(&mut self, reasons: &Reasons) -> Vec<ResetCount> {
-        let untold = std::mem::take(&mut self.untold).into_iter();
-        untold
+    /// Resets after signals that turned out to stop nothing were while it ran.
+    fn give_up_void(&mut self) {
+        let after = self.newest.iter().flat_map(|newest| &newest.after_signals);
+        let is_void = |after: &AfterSignal| after.since.is_none_or(|at| at <= self.void_until);
+        let void: Vec<usize> = after
+            .enumerate()
+            .filter(|(_, after)| is_void(after))
+            .map(|(place, _)| Phase::ALL.len() + place)
+            .collect();
+        let (given_up, kept) = std::mem::take(&mut self.untold)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|((interval, _), _)| void.contains(interval));
+        self.untold = kept;
+        for ((_, class), count) in given_up {
+            let running = (0, of_phase(&class, Phase::Running));
+            let untold = self.untold.entry(running).or_default();
+            *untold = untold.saturating_add(count);
+        }
+    }
+
+    /// To which phase what was counted belongs, now that its termination is over, or that there is none.
+    pub(crate) fn placement(&self, edges: Option<&Edges>) -> Placement {
+        let known = self.unplaced().zip(edges);
+        known
+            .and_then(|(counts, edges)| Placement::of(&counts, edges, self.void_until))
+            .unwrap_or_else(Placement::supposed)
+    }
+
+    /// The resets that no output told of, which this one does. Without a placement only those whose phase is sure.
+    pub(crate) fn tell(
+        &mut self,
+        reasons: &Reasons,
+        placement: Option<Placement>,
+    ) -> Vec<ResetCount> {
+        let mut told: BTreeMap<ResetClass<u32>, u64> = BTreeMap::new();
+        for ((interval, class), count) in std::mem::take(&mut self.untold) {
+            let phase = match placement {
+                Some(placement) => placement.phase(interval),
+                None if self.may_change(interval) => {
+                    self.untold.insert((interval, class), count);
+                    continue;
+                }
+                None => class.phase,
+            };
+            *told.entry(of_phase(&class, phase)).or_default() += count;
+        }
+        told.into_iter()
             .map(|(class, count)| ResetCount {
                 class: reasons.named(&class),
                 count,
@@ -148,15 +262,43 @@ impl Sockets {
             .collect()
     }
 
-    /// Whether there are resets that no output told of.
-    pub(crate) fn has_untold(&self) -> bool {
-        !self.untold.is_empty()
+    /// Whether only hindsight tells to which phase an interval belongs.
+    fn may_change(&self, interval: usize) -> bool {
+        let stopping = Phase::ALL.iter().position(|one| *one == Phase::Stopping);
+        let since = self
+            .newest
+            .as_ref()
+            .and_then(|newest| newest.stopping_since);
+        interval >= Phase::ALL.len()
+            || (Some(interval) == stopping && since.is_some_and(|at| at > self.void_until))
     }
 
     /// Whether there are so many that they cannot wait any more.
     pub(crate) fn has_too_many_untold(&self) -> bool {
         self.untold.len() >= UNTOLD_MAX
     }
+}
+
+/// The same class in another phase.
+fn of_phase<Reason: Clone>(class: &ResetClass<Reason>, phase: Phase) -> ResetClass<Reason> {
+    ResetClass {
+        phase,
+        ..class.clone()
+    }
+}
+
+/// Each class of resets in its interval.
+fn placed(counts: &SocketCounts) -> impl Iterator<Item = (Placed, u64)> {
+    let of_phases = counts.resets.iter().map(|(class, count)| {
+        let phase = Phase::ALL.iter().position(|one| *one == class.phase);
+        ((phase.unwrap_or_default(), *class), *count)
+    });
+    let places = (Phase::ALL.len()..).zip(&counts.after_signals);
+    let after_signals = places.flat_map(|(interval, after)| {
+        let resets = after.resets.iter();
+        resets.map(move |(class, count)| ((interval, *class), *count))
+    });
+    of_phases.chain(after_signals)
 }
 
 /// Whether the first was the answer to what looked like the second.
@@ -168,81 +310,4 @@ fn is_answer(at: Timestamp, answer: &ResetSeen, other_at: Timestamp, other: &Res
         && at.since(other_at) < ANSWER_MAX
         && answer.peer.is_some()
         && (answer.peer, answer.local_port) == (other.peer, other.local_port)
-}
-
-fn resets_of(counts: &SocketCounts, class: &ResetClass<u32>) -> u64 {
-    let mut same = counts.resets.iter().filter(|(other, _)| other == class);
-    same.next().map_or(0, |(_, count)| *count)
-}
-
-/// Whether a number is smaller than it was. Those of resets are not asked: the kernel side takes one back where the
-/// kernel calls a reset of its own one that it received.
-fn fell(last: &SocketCounts, next: &SocketCounts) -> bool {
-    let phases = last.phases.iter().zip(&next.phases);
-    let mut numbers = phases.flat_map(|(last, next)| numbers(last).into_iter().zip(numbers(next)));
-    numbers.any(|(last, next)| next < last)
-}
-
-const fn numbers(counts: &PhaseCounts) -> [u64; 8] {
-    let PhaseCounts {
-        accepted,
-        connected,
-        finished,
-        cut,
-        refused,
-        refused_in_pod,
-        accepted_from_node,
-        refused_from_node,
-    } = *counts;
-    [
-        accepted,
-        connected,
-        finished,
-        cut,
-        refused,
-        refused_in_pod,
-        accepted_from_node,
-        refused_from_node,
-    ]
-}
-
-const fn less(counts: &PhaseCounts, before: &PhaseCounts) -> PhaseCounts {
-    let [
-        accepted,
-        connected,
-        finished,
-        cut,
-        refused,
-        refused_in_pod,
-        accepted_from_node,
-        refused_from_node,
-    ] = numbers(before);
-    PhaseCounts {
-        accepted: counts.accepted.saturating_sub(accepted),
-        connected: counts.connected.saturating_sub(connected),
-        finished: counts.finished.saturating_sub(finished),
-        cut: counts.cut.saturating_sub(cut),
-        refused: counts.refused.saturating_sub(refused),
-        refused_in_pod: counts.refused_in_pod.saturating_sub(refused_in_pod),
-        accepted_from_node: counts.accepted_from_node.saturating_sub(accepted_from_node),
-        refused_from_node: counts.refused_from_node.saturating_sub(refused_from_node),
-    }
-}
-
-/// What was counted since `before`, but for the running phase, which no termination begins anew.
-fn since(newest: &SocketCounts, before: &SocketCounts) -> SocketCounts {
-    let mut counts = newest.clone();
-    let phases = Phase::ALL.into_iter().zip(&mut counts.phases);
-    for ((phase, counts), before) in phases.zip(&before.phases) {
-        if phase != Phase::Running {
-            *counts = less(counts, before);
-        }
-    }
-    for (class, count) in &mut counts.resets {
-        if class.phase != Phase::Running {
-            *count = count.saturating_sub(resets_of(before, class));
-        }
-    }
-    counts.resets.retain(|(_, count)| *count > 0);
-    counts
 }

@@ -20,7 +20,7 @@ pub(crate) fn recorded(configured: Option<Signal>) -> Vec<Signal> {
         .collect()
 }
 
-/// Of these, the ones with which the kernel side begins the stopping phase before the engine has looked at them.
+/// Of these, the ones that are likely to be the stop signal, which the kernel side remembers as the last one from outside.
 pub(crate) fn beginning(configured: Option<Signal>) -> Vec<Signal> {
     let mut signals = match configured {
         Some(signal) => vec![signal],
@@ -28,6 +28,19 @@ pub(crate) fn beginning(configured: Option<Signal>) -> Vec<Signal> {
     };
     signals.push(Signal::KILL);
     signals
+}
+
+/// The signals of which the first begins a stop as far as anybody knows: the configured one or SIGTERM, and SIGKILL.
+pub(crate) fn stopping(stop_signal: Signal) -> Vec<Signal> {
+    vec![stop_signal, Signal::KILL]
+}
+
+/// The signals each of which may turn out to be the stop signal in hindsight.
+pub(crate) fn candidates(stop_signal: Signal) -> Vec<Signal> {
+    (1..=Signal::MAX)
+        .filter_map(|number| Signal::try_from(number).ok())
+        .filter(|signal| *signal == stop_signal || may_stop(*signal))
+        .collect()
 }
 
 /// The stop signals of well-known images.

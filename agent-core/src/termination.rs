@@ -42,6 +42,7 @@ use request::StopRequest;
 pub(crate) use hook::HOOK_TO_STOP_SIGNAL_MAX;
 pub(crate) use observed::STOP_MAX_DEFAULT;
 pub(crate) use report::{ReportStage, Surroundings, pod_ref};
+pub(crate) use request::SKEW;
 pub(crate) use trigger::{takes_out, trigger};
 
 /// One termination as far as it has gone.

@@ -1,21 +1,25 @@
-//! `inet_sock_set_state`: connections of tracked containers, counted by phase, and who listens where.
+//! `inet_sock_set_state`: connections of tracked containers, counted by interval, and who listens where.
 
 use agent_common::record::Endpoint;
 use agent_common::socket::{
-    CONTAINERS_MAX, Connections, Listener, NODE_ADDRESSES_MAX, Phase, PhaseCounts,
+    CONTAINERS_MAX, Connections, INITIATED, INTERVALS, NODE_ADDRESSES_MAX, PhaseCounts,
 };
-use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::COUNTS_SOCKETS;
 use crate::kernel::Typed;
+use crate::peers::Arrival;
+use crate::phase::now;
 use crate::socket::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, LISTEN, SYN_RECV, SYN_SENT};
-use crate::{connect, counter, filter, network, phase, reset, socket};
+use crate::{connect, counter, filter, idle, network, peers, phase, reset, socket};
 
+/// Only user space makes entries, so that none has to be made in a hook, and memory is taken for those that there are.
 #[map]
-static CONNECTIONS: HashMap<u64, Connections> = HashMap::with_max_entries(CONTAINERS_MAX, 0);
+static CONNECTIONS: HashMap<u64, Connections> =
+    HashMap::with_max_entries(CONTAINERS_MAX, BPF_F_NO_PREALLOC);
 #[map]
 static NODE_ADDRESSES: HashMap<[u8; 16], u8> = HashMap::with_max_entries(NODE_ADDRESSES_MAX, 0);
 
@@ -32,7 +36,7 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) {
         }
     } else if COUNTS_SOCKETS.load() == 0 {
         // The verifier knows the global as a constant and never sees what follows.
-    } else if old == ESTABLISHED || new == ESTABLISHED {
+    } else if old == ESTABLISHED || new == ESTABLISHED || (old == CLOSE_WAIT && new == CLOSE) {
         let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
         if filter::may_be_tracked(cgroup) {
             look(ctx, cgroup);
@@ -57,12 +61,13 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
         return;
     }
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    let counts = in_phase(connections, phase::of(container));
+    let interval = phase::of(connections, container).interval;
+    let counts = in_interval(connections, interval);
     // SAFETY: both are pointers into the map's value.
     unsafe {
         match (old, new) {
             (SYN_RECV, ESTABLISHED) => {
-                accepted(connections, counts, socket::peer(sock));
+                accepted(connections, interval, sock);
                 reset::is_new(sock);
             }
             (SYN_SENT, ESTABLISHED) => {
@@ -71,8 +76,13 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
             }
             (ESTABLISHED, FIN_WAIT1 | CLOSE_WAIT) => {
                 counter::add(&raw mut (*counts).finished, 1);
+                if socket::side(sock) == INITIATED {
+                    counter::add(&raw mut (*counts).finished_initiated, 1);
+                } else if new == FIN_WAIT1 {
+                    idle::closes(sock);
+                }
             }
-            (ESTABLISHED, CLOSE) => counter::add(&raw mut (*counts).cut, 1),
+            (ESTABLISHED | CLOSE_WAIT, CLOSE) => cut(counts, sock, old),
             _ => {}
         }
     }
@@ -80,43 +90,91 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
 
 /// # Safety
 ///
-/// Both must point into the map's value.
+/// `connections` must point to the map's value.
 #[inline(always)]
-unsafe fn accepted(
-    connections: *mut Connections,
-    counts: *mut PhaseCounts,
-    peer: Option<Endpoint>,
-) {
-    let from_node = peer.is_some_and(is_of_node);
+unsafe fn accepted(connections: *mut Connections, interval: u32, sock: Typed) {
+    let peer = socket::peer(sock).unwrap_or(reset::NOBODY);
+    let arrival = Arrival {
+        peer,
+        port: socket::local_port(sock),
+        from_node: is_of_node(peer),
+        refused: false,
+        at: now(),
+    };
+    let counts = in_interval(connections, interval);
     // SAFETY: pointers into the map's value, as the caller promises.
     unsafe {
         counter::add(&raw mut (*counts).accepted, 1);
-        if from_node {
+        if arrival.from_node {
             counter::add(&raw mut (*counts).accepted_from_node, 1);
-            (&raw mut (*connections).from_node_at).write_volatile(now());
+            (&raw mut (*connections).from_node_at).write_volatile(arrival.at);
         } else {
-            (&raw mut (*connections).accepted_at).write_volatile(now());
+            (&raw mut (*connections).accepted_at).write_volatile(arrival.at);
+        }
+        peers::arrived(connections, interval, &arrival);
+    }
+}
+
+/// A connection ended that was established, or half closed by the peer, and not by a FIN of this side.
+///
+/// # Safety
+///
+/// `counts` must point into the map's value.
+#[inline(always)]
+unsafe fn cut(counts: *mut PhaseCounts, sock: Typed, old: i32) {
+    let was_initiated = socket::side(sock) == INITIATED;
+    // SAFETY: pointers into the map's value, as the caller promises.
+    unsafe {
+        if old == ESTABLISHED {
+            counter::add(&raw mut (*counts).cut, 1);
+            if was_initiated {
+                counter::add(&raw mut (*counts).cut_initiated, 1);
+            }
+        }
+        if !socket::is_sound(sock) {
+            return;
+        }
+        if was_initiated {
+            counter::add(&raw mut (*counts).aborted_initiated, 1);
+            return;
+        }
+        counter::add(&raw mut (*counts).aborted, 1);
+        if old == CLOSE_WAIT {
+            counter::add(&raw mut (*counts).aborted_half_closed, 1);
         }
     }
 }
 
 /// A connection attempt was answered with a reset, at a port of the container or else one of its pod.
 #[inline(always)]
-pub(crate) fn refused(connections: *mut Connections, phase: u32, in_pod: bool, peer: Endpoint) {
-    let counts = in_phase(connections, phase);
+pub(crate) fn refused(
+    connections: *mut Connections,
+    interval: u32,
+    in_pod: bool,
+    (port, peer): (u32, Endpoint),
+) {
+    let counts = in_interval(connections, interval);
     // SAFETY: both are pointers into the map's value.
     unsafe {
         if in_pod {
             counter::add(&raw mut (*counts).refused_in_pod, 1);
             return;
         }
+        let arrival = Arrival {
+            peer,
+            port,
+            from_node: is_of_node(peer),
+            refused: true,
+            at: now(),
+        };
         counter::add(&raw mut (*counts).refused, 1);
-        if is_of_node(peer) {
+        if arrival.from_node {
             counter::add(&raw mut (*counts).refused_from_node, 1);
-            (&raw mut (*connections).from_node_at).write_volatile(now());
+            (&raw mut (*connections).from_node_at).write_volatile(arrival.at);
         } else {
-            (&raw mut (*connections).refused_at).write_volatile(now());
+            (&raw mut (*connections).refused_at).write_volatile(arrival.at);
         }
+        peers::arrived(connections, interval, &arrival);
     }
 }
 
@@ -132,10 +190,7 @@ fn look_at_listener(ctx: BtfTracePointContext) {
         return;
     }
     let begins = ctx.arg::<i32>(2) == LISTEN;
-    let listener = Listener {
-        network: socket::network(sock),
-        port: socket::local_port(sock),
-    };
+    let listener = socket::listener(sock);
     let subject = filter::subject(socket::cgroup_id(sock));
     let found = subject.and_then(|subject| Some((subject.container, of(subject.container)?)));
     let Some((container, connections)) = found else {
@@ -160,13 +215,12 @@ pub(crate) fn of(container: u64) -> Option<*mut Connections> {
 }
 
 #[inline(always)]
-fn in_phase(connections: *mut Connections, phase: u32) -> *mut PhaseCounts {
-    const MASK: u32 = Phase::ALL.len() as u32 - 1;
-    const { assert!(Phase::ALL.len().is_power_of_two()) };
+fn in_interval(connections: *mut Connections, interval: u32) -> *mut PhaseCounts {
     // SAFETY: an element of the array in the map's value; the verifier sees the mask.
     unsafe {
-        let phases = &raw mut (*connections).phases;
-        phases.cast::<PhaseCounts>().add((phase & MASK) as usize)
+        let intervals = &raw mut (*connections).intervals;
+        let number = interval as usize & (INTERVALS - 1);
+        intervals.cast::<PhaseCounts>().add(number)
     }
 }
 
@@ -174,10 +228,4 @@ fn in_phase(connections: *mut Connections, phase: u32) -> *mut PhaseCounts {
 #[inline(always)]
 fn is_of_node(peer: Endpoint) -> bool {
     NODE_ADDRESSES.get_ptr(peer.address).is_some()
-}
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper has no precondition.
-    unsafe { bpf_ktime_get_boot_ns() }
 }

@@ -2,7 +2,6 @@
 //! outside and never called exec: nothing else tells of that one.
 
 use agent_common::record::{ExitRecord, Kind};
-use agent_common::socket::Phase;
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::LruHashMap;
@@ -63,7 +62,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
     };
     let task = Typed::argument(&ctx, 0);
     let tgid = task.load(&TASK_TGID);
-    phase::begin(subject.container, tgid, Phase::Closing);
+    phase::exited(subject.container, tgid);
     // On old kernels several last threads that exit at once may all find the group dead; only one
     // of them finds the process watched.
     let watched = filter::unwatch(tgid, subject.container);

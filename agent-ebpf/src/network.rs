@@ -46,6 +46,12 @@ pub(crate) fn is_taken(listener: Listener) {
     let _removed = LISTENERS.remove(listener);
 }
 
+/// Whether a tracked container was seen to listen on a port.
+#[inline(always)]
+pub(crate) fn is_known(listener: Listener) -> bool {
+    LISTENERS.get_ptr(listener).is_some()
+}
+
 /// The container that a port belongs to, what tells so, and what is counted of it.
 #[inline(always)]
 pub(crate) fn owner(listener: Listener) -> Option<(u64, Scope, *mut Connections)> {

@@ -3,11 +3,14 @@
 use agent_common::record::Endpoint;
 use agent_common::socket::Listener;
 
-use crate::globals::{DEVICE_NET, NET_INUM, SKB_DEVICE, SKB_HEAD, SKB_NETWORK, SKB_TRANSPORT};
+use crate::globals::{
+    DEVICE_NET, NET_INUM, SKB_CONTROL, SKB_DEVICE, SKB_HEAD, SKB_NETWORK, SKB_TRANSPORT,
+};
 use crate::kernel::{Address, Typed};
 use crate::socket;
 
 /// Bits of the flags in a TCP header: RFC 9293, section 3.1.
+const FIN: u8 = 1;
 const SYN: u8 = 1 << 1;
 const RST: u8 = 1 << 2;
 const ACK: u8 = 1 << 4;
@@ -36,6 +39,17 @@ impl Segment {
     #[inline(always)]
     pub(crate) const fn is_attempt(self) -> bool {
         self.0[13] & (SYN | ACK) == SYN
+    }
+
+    /// How many bytes of data it carries.
+    ///
+    /// The control block begins with the first sequence number and the one after the last.
+    /// <https://github.com/torvalds/linux/blob/v6.12/include/net/tcp.h>: `struct tcp_skb_cb`
+    #[inline(always)]
+    pub(crate) fn payload(self, packet: Typed) -> u32 {
+        let [first, end] = packet.address().read::<[u32; 2]>(&SKB_CONTROL);
+        let flags = u32::from(self.0[13] & SYN != 0) + u32::from(self.0[13] & FIN != 0);
+        end.wrapping_sub(first).wrapping_sub(flags)
     }
 
     #[inline(always)]

@@ -1,66 +1,161 @@
-//! Where in its life a container is: what the kernel side saw begin, and what user space knows.
+//! Where in its life a container is: which interval is counted in, by what the kernel side saw begin and what user
+//! space knows.
 
-use agent_common::socket::{CONTAINERS_MAX, Course, MARKS_MAX, Passage, Phase};
+use agent_common::socket::{
+    CONTAINERS_MAX, Connections, Course, MARKS_MAX, Passage, Phase, SIGNALS_KEPT,
+};
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 
-use crate::counter;
+use crate::{connections, counter, filter};
 
-#[map]
-static PHASES: HashMap<u64, Passage> = HashMap::with_max_entries(CONTAINERS_MAX, 0);
 #[map]
 static COURSES: HashMap<u64, Course> = HashMap::with_max_entries(CONTAINERS_MAX, 0);
 
-/// Begins a phase, if it is the container's main process that this happens to.
+/// What places of signals are taken modulo.
+const PLACES: u32 = SIGNALS_KEPT as u32 - 1;
+
+/// The interval that a container is in.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    /// Its number.
+    pub(crate) interval: u32,
+    /// Up to when what began is void.
+    void_until: u64,
+}
+
+/// A signal came from outside. If it is for the container's main process, it begins an interval.
 #[inline(always)]
-pub(crate) fn begin(container: u64, tgid: u32, phase: Phase) {
-    // SAFETY: the value is copied at once. Of a container that is removed in that instant nobody reads the phase.
-    let course = unsafe { COURSES.get(container) }.copied();
-    if course.is_none_or(|course| course.main != tgid) {
+pub(crate) fn signalled(container: u64, tgid: u32, signal: u32) {
+    let Some((course, passage)) = of_main(container, tgid) else {
         return;
-    }
-    if let Some(passage) = PHASES.get_ptr_mut(container) {
-        // SAFETY: the map handed out this pointer to its value, and the phase is an index into the array.
-        unsafe {
-            let began = (&raw mut (*passage).began).cast::<u8>();
-            began.add(phase as usize).write_volatile(1);
-        }
-    }
-}
-
-/// The phase of a container as the number of a [`Phase`]: the later one of both sides'.
-#[inline(always)]
-pub(crate) fn of(container: u64) -> u32 {
-    // SAFETY: the value is copied at once; see `begin`.
-    let passage = unsafe { PHASES.get(container) }.copied();
-    let [_, _, stopping, closing] = passage.map_or([0; _], |passage| passage.began);
-    // SAFETY: the same.
-    let course = unsafe { COURSES.get(container) }.copied();
-    let known = course.map_or(0, |course| course.phase);
-    if closing != 0 || known >= Phase::Closing as u32 {
-        Phase::Closing as u32
-    } else if stopping != 0 || known == Phase::Stopping as u32 {
-        Phase::Stopping as u32
-    } else {
-        known
-    }
-}
-
-/// Whether a reset in this phase is one of the first of its termination.
-#[inline(always)]
-pub(crate) fn is_marked(container: u64, phase: u32) -> bool {
-    if phase == Phase::Running as u32 {
-        return false;
-    }
-    let Some(passage) = PHASES.get_ptr_mut(container) else {
-        return false;
     };
-    // SAFETY: the map handed out this pointer to its value.
+    let now = now();
+    // SAFETY: `of_main` gives a pointer into the map's value, and places are masked. Nobody else than the kernel side
+    // writes there; of two signals at once, which are as good as simultaneous, either may be the one that is kept.
     unsafe {
-        let marks = &raw mut (*passage).marks;
+        let stopping_at = &raw mut (*passage).stopping_at;
+        if filter::has_signal(course.stops, signal)
+            && stopping_at.read_volatile() <= course.void_until
+        {
+            stopping_at.write_volatile(now);
+            return;
+        }
+        if !filter::has_signal(course.candidates, signal) {
+            return;
+        }
+        let newest = &raw mut (*passage).newest;
+        let next = newest.read_volatile().wrapping_add(1) & PLACES;
+        let place = begun(passage, next);
+        if place.read_volatile() > course.void_until {
+            // All places are taken by signals that may still turn out to matter.
+            (&raw mut (*passage).unplaced_at).write_volatile(now);
+            return;
+        }
+        place.write_volatile(now);
+        newest.write_volatile(next);
+    }
+}
+
+/// A process exited. If it is the container's main process, its connections are closed from now on.
+#[inline(always)]
+pub(crate) fn exited(container: u64, tgid: u32) {
+    if let Some((_, passage)) = of_main(container, tgid) {
+        // SAFETY: see `signalled`.
+        unsafe { (&raw mut (*passage).closing_at).write_volatile(now()) }
+    }
+}
+
+/// What is known of the container, if this is its main process.
+#[inline(always)]
+fn of_main(container: u64, tgid: u32) -> Option<(Course, *mut Passage)> {
+    let course = course(container)?;
+    if course.main != tgid {
+        return None;
+    }
+    let connections = connections::of(container)?;
+    // SAFETY: the map handed out this pointer to its value.
+    Some((course, unsafe { &raw mut (*connections).passage }))
+}
+
+#[inline(always)]
+fn course(container: u64) -> Option<Course> {
+    // SAFETY: the value is copied at once. Of a container that is removed in that instant nobody reads what is counted.
+    unsafe { COURSES.get(container) }.copied()
+}
+
+/// # Safety
+///
+/// `passage` must point into the map's value.
+#[inline(always)]
+unsafe fn begun(passage: *mut Passage, place: u32) -> *mut u64 {
+    // SAFETY: the caller's pointer, and an element inside the array; the verifier sees the mask.
+    unsafe {
+        let signals = (&raw mut (*passage).signals).cast::<u64>();
+        signals.add((place & PLACES) as usize)
+    }
+}
+
+/// The interval that a container is in: the latest one that began and is not void, else the phase that user space
+/// knows.
+#[inline(always)]
+pub(crate) fn of(connections: *mut Connections, container: u64) -> Position {
+    let course = course(container).unwrap_or_default();
+    let void_until = course.void_until;
+    // SAFETY: a pointer into the map's value.
+    let (newest, signalled_at, stopping_at, closing_at) = unsafe {
+        let passage = &raw mut (*connections).passage;
+        let newest = (&raw mut (*passage).newest).read_volatile() & PLACES;
+        (
+            newest,
+            begun(passage, newest).read_volatile(),
+            (&raw mut (*passage).stopping_at).read_volatile(),
+            (&raw mut (*passage).closing_at).read_volatile(),
+        )
+    };
+    let interval = if closing_at > void_until || course.phase == Phase::Closing as u32 {
+        Phase::Closing as u32
+    } else if stopping_at > void_until && stopping_at > signalled_at {
+        Phase::Stopping as u32
+    } else if signalled_at > void_until {
+        Phase::ALL.len() as u32 + newest
+    } else {
+        course.phase
+    };
+    Position {
+        interval,
+        void_until,
+    }
+}
+
+/// Whether a reset at this position is one of the first of its interval, and none of a container that just runs.
+#[inline(always)]
+pub(crate) fn is_marked(connections: *mut Connections, position: Position) -> bool {
+    if position.interval == Phase::Running as u32 {
+        return false;
+    }
+    // Another number for each interval of each termination; the times are further apart than intervals are many.
+    let marked = position
+        .void_until
+        .wrapping_add(u64::from(position.interval));
+    // SAFETY: a pointer into the map's value.
+    unsafe {
+        let passage = &raw mut (*connections).passage;
+        let (last, marks) = (&raw mut (*passage).marked, &raw mut (*passage).marks);
+        if last.read_volatile() != marked {
+            last.write_volatile(marked);
+            marks.write_volatile(0);
+        }
         // Of several at once each may see the same number: then there is a record or two more.
         let is_marked = marks.read_volatile() < MARKS_MAX;
         counter::add(marks, 1);
         is_marked
     }
+}
+
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper has no precondition.
+    unsafe { bpf_ktime_get_boot_ns() }
 }

@@ -1,10 +1,11 @@
-//! `tcp_send_reset`, `tcp_receive_reset`: TCP resets of tracked containers, counted by phase, kind and reason; the
-//! first ones of a termination are recorded too.
+//! `tcp_send_reset`, `tcp_receive_reset`: TCP resets of tracked containers, counted by interval, kind and reason; the
+//! first ones of an interval are recorded too.
 
 use agent_common::map::Full;
 use agent_common::record::{Endpoint, Kind, ResetRecord};
 use agent_common::socket::{
-    Connections, NO_REASON, RESETS_MAX, RESETTING_MAX, ResetKey, ResetKind, Scope,
+    ACCEPTED, Connections, IDLE_CLOSED, NO_REASON, RESETS_MAX, RESETTING_MAX, ResetKey, ResetKind,
+    Scope,
 };
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::BPF_NOEXIST;
@@ -17,8 +18,9 @@ use crate::globals::HAS_RESET_REASON;
 use crate::kernel::Typed;
 use crate::output::{About, Record, record};
 use crate::packet::Segment;
+use crate::phase::Position;
 use crate::socket::{CLOSE, ESTABLISHED, SYN_RECV, SYN_SENT};
-use crate::{connections, counter, filter, network, phase, socket};
+use crate::{connections, counter, filter, idle, network, phase, socket};
 
 #[map]
 static RESETS: HashMap<ResetKey, u64> = HashMap::with_max_entries(RESETS_MAX, 0);
@@ -33,6 +35,7 @@ unsafe impl Record for ResetRecord {}
 struct Reset {
     cgroup: u64,
     key: ResetKey,
+    position: Position,
     /// Whether it answered a connection attempt.
     refused: bool,
     local_port: u32,
@@ -75,20 +78,26 @@ fn look_at_sent(ctx: BtfTracePointContext, cgroup: u64) {
         return;
     }
     let peer = socket::peer(sock).unwrap_or(NOBODY);
+    let mut traits = socket::side(sock);
     let (kind, refused, local_port) = if packet.is_null() {
         (ResetKind::SentActive, false, socket::local_port(sock))
     } else {
+        let segment = Segment::of(packet);
         if socket::state(sock) == CLOSE {
             take_back(sock, connections);
+            if idle::is_late(socket::listener(sock), peer, segment, packet) {
+                traits |= IDLE_CLOSED;
+            }
         }
-        let segment = Segment::of(packet);
         let is_attempt = segment.is_attempt();
         (ResetKind::SentPassive, is_attempt, segment.local_port())
     };
-    let key = key(container, kind, Scope::Container, reason(&ctx));
+    let position = phase::of(connections, container);
+    let what = (kind, Scope::Container, traits, reason(&ctx));
     let reset = Reset {
         cgroup,
-        key,
+        key: key(container, position, what),
+        position,
         refused,
         local_port,
         peer,
@@ -136,15 +145,28 @@ fn look_at_answer(ctx: FEntryContext) {
 #[inline(always)]
 fn answered(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
     let segment = Segment::of(packet);
-    let Some((container, scope, connections)) = network::owner(segment.listener(packet)) else {
+    let listener = segment.listener(packet);
+    let Some((container, scope, connections)) = network::owner(listener) else {
         return;
     };
+    let peer = segment.peer(packet);
+    let mut traits = 0;
+    if matches!(scope, Scope::Container) {
+        // It was listened on, so whatever came there was accepted.
+        traits = ACCEPTED;
+        if !segment.is_attempt() && idle::is_late(listener, peer, segment, packet) {
+            traits |= IDLE_CLOSED;
+        }
+    }
+    let position = phase::of(connections, container);
+    let what = (ResetKind::SentPassive, scope, traits, reason);
     let reset = Reset {
         cgroup: container,
-        key: key(container, ResetKind::SentPassive, scope, reason),
+        key: key(container, position, what),
+        position,
         refused: segment.is_attempt(),
         local_port: segment.local_port(),
-        peer: segment.peer(packet),
+        peer,
     };
     happened(ctx, connections, &reset);
 }
@@ -173,10 +195,18 @@ fn look_at_received(ctx: BtfTracePointContext, cgroup: u64) {
         return;
     };
     let sock = Typed::argument(&ctx, 0);
-    let key = key(container, ResetKind::Received, Scope::Container, NO_REASON);
+    let position = phase::of(connections, container);
+    let what = (
+        ResetKind::Received,
+        Scope::Container,
+        socket::side(sock),
+        NO_REASON,
+    );
+    let key = key(container, position, what);
     let reset = Reset {
         cgroup,
         key,
+        position,
         refused: false,
         local_port: socket::local_port(sock),
         peer: socket::peer(sock).unwrap_or(NOBODY),
@@ -218,12 +248,13 @@ fn happened(ctx: &impl EbpfContext, connections: *mut Connections, reset: &Reset
     count(reset.key);
     // SAFETY: a pointer into the map's value.
     unsafe { counter::add(&raw mut (*connections).reset_changes, 1) }
-    let phase = u32::from(reset.key.phase);
+    let interval = reset.position.interval;
     if reset.refused {
         let in_pod = reset.key.scope == Scope::Pod as u8;
-        connections::refused(connections, phase, in_pod, reset.peer);
+        let whose = (reset.local_port, reset.peer);
+        connections::refused(connections, interval, in_pod, whose);
     }
-    if phase::is_marked(reset.key.container, phase) {
+    if phase::is_marked(connections, reset.position) {
         mark(ctx, reset);
     }
 }
@@ -257,26 +288,30 @@ fn mark(ctx: &impl EbpfContext, reset: &Reset) {
     record(ctx, about, |to: *mut ResetRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
         unsafe {
-            (&raw mut (*to).phase).write(u32::from(reset.key.phase));
+            (&raw mut (*to).interval).write(u32::from(reset.key.interval));
             (&raw mut (*to).reset).write(u32::from(reset.key.kind));
             (&raw mut (*to).scope).write(u32::from(reset.key.scope));
             (&raw mut (*to).reason).write(reset.key.reason);
             (&raw mut (*to).refused).write(u32::from(reset.refused));
             (&raw mut (*to).local_port).write(reset.local_port);
             (&raw mut (*to).peer).write(reset.peer);
-            (&raw mut (*to).reserved).write(0);
+            (&raw mut (*to).traits).write(u32::from(reset.key.traits));
         }
     });
 }
 
 #[inline(always)]
-fn key(container: u64, kind: ResetKind, scope: Scope, reason: u32) -> ResetKey {
+fn key(
+    container: u64,
+    position: Position,
+    (kind, scope, traits, reason): (ResetKind, Scope, u8, u32),
+) -> ResetKey {
     ResetKey {
         container,
-        phase: phase::of(container) as u8,
+        interval: position.interval as u8,
         kind: kind as u8,
         scope: scope as u8,
-        reserved: 0,
+        traits,
         reason,
     }
 }
@@ -293,7 +328,7 @@ fn reason(ctx: &BtfTracePointContext) -> u32 {
 }
 
 /// An endpoint that could not be read.
-const NOBODY: Endpoint = Endpoint {
+pub(crate) const NOBODY: Endpoint = Endpoint {
     address: [0; 16],
     port: 0,
 };

@@ -2,7 +2,6 @@
 
 use agent_common::map::{SUBJECTS_MAX, SignalCounts, Subject};
 use agent_common::record::{Kind, SignalRecord};
-use agent_common::socket::Phase;
 use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::HashMap;
@@ -71,6 +70,10 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     if !watched || (signal.from_inside && number != SIGKILL) {
         count(counts, signal.from_inside);
     }
+    if watched && sent_from_outside {
+        // Before the record, whose time is not earlier then.
+        phase::signalled(subject.container, target.load(&TASK_TGID), number);
+    }
     let about = About {
         kind: Kind::Signal,
         container: subject.container,
@@ -86,17 +89,14 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         filter::note_queued(target.load(&TASK_TGID), number);
     }
     if watched && sent_from_outside {
-        begin(target, number, subject, counts);
+        note_last(number, subject, counts);
     }
 }
 
 /// Takes note of a signal that somebody outside sent to a watched process.
 #[inline(always)]
-fn begin(target: Typed, number: u32, subject: Subject, counts: *mut SignalCounts) {
+fn note_last(number: u32, subject: Subject, counts: *mut SignalCounts) {
     let begins = filter::has_signal(subject.begins, number);
-    if begins {
-        phase::begin(subject.container, target.load(&TASK_TGID), Phase::Stopping);
-    }
     if number != SIGKILL && (begins || !filter::has_signal(NEWS, number)) {
         // SAFETY: the map handed out this pointer to its value.
         unsafe { (&raw mut (*counts).last_outside).write_volatile(number) }

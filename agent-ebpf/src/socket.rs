@@ -1,13 +1,15 @@
 //! What the programs ask of a `struct sock`, and which of the kernel's three kinds it is.
 
 use agent_common::record::Endpoint;
+use agent_common::socket::{ACCEPTED, INITIATED, Listener};
 
 use crate::globals::CGROUP_KN;
 use crate::globals::{
-    INET_PORT, KERNFS_ID, NET_INUM, SOCK_ADDRESS, SOCK_ADDRESS6, SOCK_CGROUP,
-    SOCK_CGROUP_IS_TAGGED, SOCK_FAMILY, SOCK_NET, SOCK_PORT, SOCK_PROTOCOL, SOCK_STATE,
+    INET_PORT, KERNFS_ID, NET_INUM, SOCK_ADDRESS, SOCK_ADDRESS6, SOCK_BACKLOG, SOCK_CGROUP,
+    SOCK_CGROUP_IS_TAGGED, SOCK_ERROR, SOCK_FAMILY, SOCK_NET, SOCK_PORT, SOCK_PROTOCOL, SOCK_STATE,
 };
 use crate::kernel::{Address, Typed};
+use crate::network;
 
 /// States.
 ///
@@ -73,6 +75,40 @@ pub(crate) fn state(sock: Typed) -> i32 {
 #[inline(always)]
 pub(crate) fn is_tcp(sock: Typed) -> bool {
     sock.load::<u16>(&SOCK_PROTOCOL) == IPPROTO_TCP
+}
+
+/// Whose wish a full socket's connection was: `ACCEPTED` or `INITIATED`.
+///
+/// The kernel clones the socket of a connection that is accepted from the listener, and the length of the backlog, which only
+/// listen(2) sets, with it. So this holds of connections that are older than the agent, too. A backlog of 0 is rare and
+/// legal; then the port tells.
+/// <https://github.com/torvalds/linux/blob/v6.12/net/core/sock.c>: `sk_clone_lock`, and
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/af_inet.c>: `__inet_listen_sk`
+#[inline(always)]
+pub(crate) fn side(sock: Typed) -> u8 {
+    if sock.load::<u32>(&SOCK_BACKLOG) != 0 || network::is_known(listener(sock)) {
+        ACCEPTED
+    } else {
+        INITIATED
+    }
+}
+
+/// Whether nothing has gone wrong with a full socket: what ends now ends by this side's doing, and not by a reset from the
+/// peer or a time-out.
+///
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>: `tcp_reset`
+#[inline(always)]
+pub(crate) fn is_sound(sock: Typed) -> bool {
+    sock.load::<i32>(&SOCK_ERROR) == 0
+}
+
+/// The port of a full socket and the network that it is of.
+#[inline(always)]
+pub(crate) fn listener(sock: Typed) -> Listener {
+    Listener {
+        network: network(sock),
+        port: local_port(sock),
+    }
 }
 
 /// The inode number of a socket's network namespace.

@@ -30,5 +30,5 @@ pub use log::ProbeLog;
 pub use maps::{Counters, Counts, Signals, TrackError, Tracker};
 pub use ring::Ring;
 pub use sight::ConnectionFact;
-pub use sockets::Sockets;
+pub use sockets::{Course, Sockets};
 pub use survey::{Survey, built, survey};

@@ -5,11 +5,14 @@
 )]
 
 mod arrivals;
+mod asking;
 mod connections;
 mod counting;
+mod directions;
 mod exclusions;
 mod findings;
 mod following;
+mod hindsight;
 mod hooks;
 mod kinds_of_faults;
 mod network;

@@ -17,12 +17,13 @@ use crate::spec;
 use crate::stop_signals;
 use crate::termination::{ReportStage, Termination};
 use crate::time::Timestamp;
+use crate::traffic;
 
 mod open;
 mod phase;
 
 use open::{LastCounts, Open, Steps, gives_up_at, hook_expires_at};
-use phase::Connections;
+use phase::{Connections, Course};
 
 /// What a container is given to act with.
 #[derive(Debug)]
@@ -164,11 +165,20 @@ impl Tracked {
         let phase = termination
             .as_ref()
             .map_or(Phase::Running, Termination::phase);
-        let given = (main.map(|main| main.tgid), phase);
-        self.connections.sync_phase(&self.container, given, context);
+        let course = Course {
+            main: main.map(|main| main.tgid),
+            phase,
+            stop_signal: self.container.stop_signal().0,
+        };
+        let began_at = termination
+            .as_ref()
+            .map(|open| traffic::edges(open).began_at);
+        let course = (course, began_at);
+        self.connections
+            .sync_phase(&self.container, course, context);
         let Some(termination) = termination else {
             withdraw(self.open.take(), &self.container, context);
-            self.deadline = self.connections.provisional_stop_expires_at();
+            self.deadline = self.connections.signals_expire_at(&self.container);
             if self.container.removed {
                 self.forget(context);
             }
@@ -209,7 +219,8 @@ impl Tracked {
     /// Its cgroup is gone, and nothing of it is open.
     fn forget(&mut self, context: &mut Context<'_>) {
         let container = self.container.id();
-        self.connections.report_resets(&self.container, context);
+        self.connections
+            .report_all_resets(&self.container, None, context);
         context
             .outputs
             .push_back(Output::Wish(Wish::Untrack { container }));
@@ -268,14 +279,17 @@ impl Tracked {
         } else {
             self.finish(ReportStage::AgentStops, context);
         }
-        self.connections.report_resets(&self.container, context);
+        self.connections
+            .report_all_resets(&self.container, None, context);
     }
 
     fn finish(&mut self, stage: ReportStage, context: &mut Context<'_>) {
         let Some(mut open) = self.open.take() else {
             return;
         };
+        let mut edges = None;
         if let Some(termination) = Termination::derive(&self.container) {
+            edges = Some(traffic::edges(&termination));
             open.left_unknown = termination.may_go_on() && !self.looked_at;
             let sockets = &self.connections.sockets;
             let mut report = open.report(&termination, sockets, stage, context);
@@ -284,7 +298,8 @@ impl Tracked {
                 .outputs
                 .push_back(Output::Finished(Box::new(report)));
         }
-        self.connections.report_resets(&self.container, context);
+        self.connections
+            .report_all_resets(&self.container, edges.as_ref(), context);
         self.container.close_termination();
     }
 }

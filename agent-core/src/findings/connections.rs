@@ -9,7 +9,7 @@ mod race;
 mod resets;
 
 pub(super) use race::race;
-pub(super) use resets::reset;
+pub(super) use resets::{idle, reset};
 
 /// What is known of a termination's connections.
 #[derive(Debug, Default)]

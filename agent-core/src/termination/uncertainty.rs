@@ -7,13 +7,14 @@ use crate::event::Delivery;
 use crate::process::{Origin, SignalFact};
 use crate::report::{Doubt, KillCause, Start, Trigger};
 use crate::time::Timestamp;
+use crate::traffic;
 
 impl Termination<'_> {
     /// Returns all doubts, in the order of [`Doubt`].
     pub(super) fn doubts(&self, stage: ReportStage, surroundings: &Surroundings<'_>) -> Vec<Doubt> {
         let ended = stage != ReportStage::Progress;
-        let counts_missing =
-            surroundings.counts_missing || surroundings.sockets.of_termination().is_none();
+        let counts = surroundings.sockets.of_termination(&traffic::edges(self));
+        let counts_missing = surroundings.counts_missing || counts.is_none();
         let cause = self.kill.map(|(_, cause)| cause);
         let all = [
             (Doubt::RecordsLost, self.may_lack_records(surroundings.lost)),

@@ -165,7 +165,7 @@ definitions! {
         Misleads("0 for a pod without probes, where such a connection counts like any other");
     POD_LAST_ARRIVAL = "pod_termination_last_arrival", Seconds, Kind::Gauge, &[],
         "Time from the start of the termination to the last connection that came, accepted or refused: a preStop sleep of this length would have served it",
-        Misleads("Absent if none came. What comes more than about a second after the release is not seen, so of a server that exits at once it is the last that was seen. Without those of pod_termination_connections_from_node; scrapes count like any other");
+        Misleads("Absent if none came. What comes more than about a second after the release is not seen, so of a server that exits at once it is the last that was seen. Without those of pod_termination_connections_from_node, and of those who come at a regular interval, as scrapes and health checks do; one that came fewer than four times counts like any other");
     POD_ENDPOINT_LAG = "pod_termination_endpoint_lag", Seconds, Kind::Gauge, &[],
         "Time from the start of the termination until the EndpointSlices did not show the pod as ready any more, as this agent saw it",
         Misleads("Rules of kube-proxy and of load balancers follow later. 0 if it was not ready before. Absent if it stayed ready or is in no EndpointSlice");

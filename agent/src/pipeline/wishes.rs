@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use agent_common::map::SignalCounts;
-use agent_core::connection::Phase;
-use agent_core::event::{CgroupId, Event, EventKind, Tgid};
+use agent_core::event::{CgroupId, Event, EventKind};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
 use agent_core::output::Wish;
 use agent_core::signal::Signal;
@@ -13,7 +12,7 @@ use crate::cgroups::Tree;
 use crate::clock;
 use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
-use crate::probes::{Signals, Sockets, TrackError, Tracker};
+use crate::probes::{Course, Signals, Sockets, TrackError, Tracker};
 use crate::processes;
 use crate::sink::Sink;
 use crate::vital::{Update, Vital};
@@ -103,8 +102,18 @@ impl Hands {
                 container,
                 main,
                 phase,
+                stops,
+                candidates,
+                void_until,
             } => {
-                self.set_course(container, main, phase, sink);
+                let course = Course {
+                    main: main.map(|main| main.0),
+                    phase,
+                    stops: mask(&stops),
+                    candidates: mask(&candidates),
+                    void_until,
+                };
+                self.set_course(container, course, sink);
                 Vec::new()
             }
             Wish::Count { container } => self.count(container),
@@ -178,15 +187,9 @@ impl Hands {
         watched.is_err() || processes::is_there(process)
     }
 
-    fn set_course(
-        &mut self,
-        container: CgroupId,
-        main: Option<Tgid>,
-        phase: Phase,
-        sink: &mut impl Sink,
-    ) {
+    fn set_course(&mut self, container: CgroupId, course: Course, sink: &mut impl Sink) {
         if let Some(sockets) = &mut self.sockets {
-            let told = sockets.set_course(container.0, main.map(|main| main.0), phase);
+            let told = sockets.set_course(container.0, course);
             note(told, Update::Phase, container, sink);
         }
     }

@@ -57,12 +57,13 @@ pub enum TrackError {
 pub struct Signals {
     /// Worth a record.
     pub recorded: u64,
-    /// Of these, the ones that begin the stopping phase when they come from outside to the main process.
+    /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
+    /// only tells of something (SIGWINCH).
     pub beginning: u64,
 }
 
 impl Signals {
-    /// Worth a record, and each begins the phase.
+    /// Worth a record, and each likely to be the stop signal.
     pub const fn that_all_begin(mask: u64) -> Self {
         Self {
             recorded: mask,
@@ -116,7 +117,7 @@ impl Tracker {
     }
 
     /// Tracks a container: its topmost cgroup, and those below it that exist already. `signals` says which of them are
-    /// worth a record, and which begin the stopping phase.
+    /// worth a record, and which are likely to be the stop signal.
     ///
     /// From the moment this returns the kernel side adds the cgroups that are made inside. One that
     /// was made between the caller's look at the tree and this call is missed; so call it, look,

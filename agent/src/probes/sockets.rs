@@ -6,11 +6,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use agent_common::socket::{
-    CONNECTIONS, CONTAINERS_MAX, COURSES, Connections, Course, NODE_ADDRESSES, NODE_ADDRESSES_MAX,
-    PHASES, Passage, Phase as PhaseId, RESETS, RESETS_MAX, ResetKey,
+    CONNECTIONS, CONTAINERS_MAX, COURSES, Connections, Course as Given, NODE_ADDRESSES,
+    NODE_ADDRESSES_MAX, Phase as PhaseId, RESETS, RESETS_MAX, ResetKey,
 };
 use agent_core::connection::{Phase, SocketCounts};
 use agent_core::decode;
+use agent_core::time::Timestamp;
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, MapError};
 
@@ -21,12 +22,26 @@ use super::maps::{TrackError, entries, refused, remove, take};
 /// The connections that the kernel side counts.
 pub struct Sockets {
     connections: HashMap<MapData, u64, Connections>,
-    phases: HashMap<MapData, u64, Passage>,
-    courses: HashMap<MapData, u64, Course>,
+    courses: HashMap<MapData, u64, Given>,
     resets: HashMap<MapData, ResetKey, u64>,
     node_addresses: HashMap<MapData, [u8; 16], u8>,
     /// What was read last of each container.
     last: BTreeMap<u64, Read>,
+}
+
+/// Where a container is in its life, as far as user space knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Course {
+    /// Its main process, if that is known.
+    pub main: Option<u32>,
+    /// The phase. The kernel side goes on by itself at signals from outside for the main process, and at its exit.
+    pub phase: Phase,
+    /// Signals of which the first is the stop signal as far as anybody knows, bit n-1 for signal n.
+    pub stops: u64,
+    /// Signals that may turn out to be it, likewise.
+    pub candidates: u64,
+    /// What began up to this time does not count any more.
+    pub void_until: Timestamp,
 }
 
 /// What was read of a container.
@@ -49,7 +64,6 @@ impl Sockets {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
             connections: take(ebpf, CONNECTIONS)?,
-            phases: take(ebpf, PHASES)?,
             courses: take(ebpf, COURSES)?,
             resets: take(ebpf, RESETS)?,
             node_addresses: take(ebpf, NODE_ADDRESSES)?,
@@ -66,8 +80,7 @@ impl Sockets {
             return Ok(());
         }
         // The one that lets the kernel side count comes last.
-        put(&mut self.phases, PHASES, container, Passage::default())?;
-        put(&mut self.courses, COURSES, container, Course::default())?;
+        put(&mut self.courses, COURSES, container, Given::default())?;
         let none = Connections::default();
         put(&mut self.connections, CONNECTIONS, container, none)?;
         self.last.insert(container, Read::default());
@@ -84,7 +97,6 @@ impl Sockets {
         };
         let now = self.connections.get(&container, 0).unwrap_or_default();
         remove(&mut self.connections, CONNECTIONS, &container)?;
-        remove(&mut self.phases, PHASES, &container)?;
         remove(&mut self.courses, COURSES, &container)?;
         let resets = if now.reset_changes == last.connections.reset_changes {
             last.resets
@@ -97,29 +109,22 @@ impl Sockets {
         Ok(())
     }
 
-    /// Says where a container is in its life, and which its main process is, if that is known. The kernel side goes on by
-    /// itself at the stop signal and at the exit of the main process; [`Phase::Running`] takes that back.
+    /// Says where a container is in its life.
     ///
     /// # Errors
     /// If a map is full or cannot be written.
-    pub fn set_course(
-        &mut self,
-        container: u64,
-        main: Option<u32>,
-        phase: Phase,
-    ) -> Result<(), TrackError> {
+    pub fn set_course(&mut self, container: u64, course: Course) -> Result<(), TrackError> {
         if !self.last.contains_key(&container) {
             return Ok(());
         }
-        // In this order nothing is taken back that begins from now on.
-        if phase == Phase::Running {
-            put(&mut self.phases, PHASES, container, Passage::default())?;
-        }
-        let course = Course {
-            main: main.unwrap_or(0),
-            phase: id(phase) as u32,
+        let given = Given {
+            main: course.main.unwrap_or(0),
+            phase: id(course.phase) as u32,
+            void_until: course.void_until.0,
+            stops: course.stops,
+            candidates: course.candidates,
         };
-        put(&mut self.courses, COURSES, container, course)
+        put(&mut self.courses, COURSES, container, given)
     }
 
     /// What was counted of a container so far; `None` if it was never added.
@@ -136,7 +141,8 @@ impl Sockets {
         Ok(self.last.get(&container).and_then(Read::decoded))
     }
 
-    /// The containers of which something was counted since they were read last, each with what was counted.
+    /// The containers of which something was counted since they were read last, each with what was counted, but for who
+    /// connected: that is much, and matters when a report is due.
     ///
     /// # Errors
     /// If a map cannot be read.
@@ -162,7 +168,10 @@ impl Sockets {
                 .then(|| resets.remove(&container).unwrap_or_default());
             self.keep(container, &connections, resets);
             let read = self.last.get(&container).and_then(Read::decoded);
-            changed.extend(read.map(|counts| (container, counts)));
+            changed.extend(read.map(|counts| {
+                let peers = Vec::new();
+                (container, SocketCounts { peers, ..counts })
+            }));
         }
         Ok(changed)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent_core::connection::{
-    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, ResetMark, Scope,
+    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, ResetMark, Scope, Side,
 };
 use agent_core::event::{CgroupId, Delivery, ExitStatus, Handler, Tgid};
 use agent_core::pod::{Role, Workload};
@@ -228,6 +228,8 @@ pub(crate) fn class(phase: Phase, reason: Option<(Mode, &str)>) -> ResetClass<St
         direction: reason.map_or(Direction::Received, |_reason| Direction::Sent),
         mode: reason.map_or(Mode::Unknown, |(mode, _name)| mode),
         scope: Scope::Container,
+        side: Side::Unknown,
+        idle_closed: false,
         reason: reason.map(|(_mode, name)| name.to_owned()),
     }
 }

@@ -8,7 +8,8 @@ use agent_common::socket::{self, NO_REASON, ResetKey};
 
 use super::Bytes;
 use crate::connection::{
-    Direction, Mode, Phase, PhaseCounts, ResetClass, ResetSeen, Scope, SocketCounts,
+    BySide, Direction, Mode, Peer, Phase, PhaseCounts, ResetClass, ResetSeen, Scope, Side,
+    SocketCounts,
 };
 use crate::decode::{DecodeError, counts, decode};
 use crate::event::EventKind;
@@ -18,7 +19,7 @@ fn record() -> Bytes {
     let peer: Ipv6Addr = "::ffff:10.0.0.7".parse().unwrap();
     let endpoint = offset_of!(ResetRecord, peer);
     Bytes::of(Kind::Reset)
-        .u32(offset_of!(ResetRecord, phase), 3)
+        .u32(offset_of!(ResetRecord, interval), 3)
         .u32(offset_of!(ResetRecord, reset), 1)
         .u32(offset_of!(ResetRecord, scope), 1)
         .u32(offset_of!(ResetRecord, reason), 15)
@@ -45,11 +46,14 @@ fn every_field_of_a_reset_is_read() {
                 direction: Direction::Sent,
                 mode: Mode::Passive,
                 scope: Scope::Pod,
+                side: Side::Unknown,
+                idle_closed: false,
                 reason: Some(15),
             },
             refused: true,
             local_port: 8080,
             peer: Some("10.0.0.7:50000".parse().unwrap()),
+            after_signal: false,
         }
     );
 }
@@ -80,11 +84,11 @@ fn a_reason_and_a_peer_that_the_kernel_does_not_tell_are_none() {
 fn numbers_that_do_not_exist_are_an_error() {
     let error = |offset, number| decode(&record().u32(offset, number).0).unwrap_err();
     for offset in [
-        offset_of!(ResetRecord, phase),
+        offset_of!(ResetRecord, interval),
         offset_of!(ResetRecord, reset),
         offset_of!(ResetRecord, scope),
     ] {
-        assert_eq!(error(offset, 4), DecodeError::InvalidReset(4));
+        assert_eq!(error(offset, 8), DecodeError::InvalidReset(8));
     }
     assert_eq!(
         error(offset_of!(ResetRecord, local_port), 65_536),
@@ -92,20 +96,38 @@ fn numbers_that_do_not_exist_are_an_error() {
     );
 }
 
-fn key(phase: u8, kind: u8, scope: u8, reason: u32) -> ResetKey {
+fn key(interval: u8, kind: u8, scope: u8, reason: u32) -> ResetKey {
     ResetKey {
         container: 77,
-        phase,
+        interval,
         kind,
         scope,
-        reserved: 0,
+        traits: 0,
         reason,
     }
 }
 
 #[test]
-fn the_counts_are_read_by_phase_and_class() {
-    let phase = |first: u64| socket::PhaseCounts {
+fn whose_wish_a_connection_was_is_told_apart() {
+    let class = |traits| reset(&record().u32(offset_of!(ResetRecord, traits), traits)).class;
+    let side = |traits| class(traits).side;
+    assert_eq!(side(0), Side::Unknown);
+    assert_eq!(side(1), Side::Accepted);
+    assert_eq!(side(2), Side::Initiated);
+    assert_eq!(side(3), Side::Unknown);
+    assert!(class(5).idle_closed);
+    assert!(!class(1).idle_closed);
+}
+
+#[test]
+fn a_reset_after_a_signal_says_so() {
+    let seen = reset(&record().u32(offset_of!(ResetRecord, interval), 6));
+    assert!(seen.after_signal);
+    assert_eq!(seen.class.phase, Phase::Stopping);
+}
+
+fn in_kernel(first: u64) -> socket::PhaseCounts {
+    socket::PhaseCounts {
         accepted: first,
         connected: first + 1,
         finished: first + 2,
@@ -114,8 +136,16 @@ fn the_counts_are_read_by_phase_and_class() {
         refused_in_pod: first + 5,
         accepted_from_node: first + 6,
         refused_from_node: first + 7,
-    };
-    let read_phase = |first: u64| PhaseCounts {
+        finished_initiated: first + 8,
+        cut_initiated: first + 9,
+        aborted: first + 10,
+        aborted_half_closed: first + 11,
+        aborted_initiated: first + 12,
+    }
+}
+
+fn as_read(first: u64) -> PhaseCounts {
+    PhaseCounts {
         accepted: first,
         connected: first + 1,
         finished: first + 2,
@@ -124,32 +154,48 @@ fn the_counts_are_read_by_phase_and_class() {
         refused_in_pod: first + 5,
         accepted_from_node: first + 6,
         refused_from_node: first + 7,
-    };
-    let connections = socket::Connections {
+        by_side: Some(BySide {
+            finished_initiated: first + 8,
+            cut_initiated: first + 9,
+            aborted: first + 10,
+            aborted_half_closed: first + 11,
+            aborted_initiated: first + 12,
+        }),
+    }
+}
+
+fn class(phase: Phase, direction: Direction, mode: Mode, reason: Option<u32>) -> ResetClass<u32> {
+    ResetClass {
+        phase,
+        direction,
+        mode,
+        scope: Scope::Container,
+        side: Side::Unknown,
+        idle_closed: false,
+        reason,
+    }
+}
+
+fn connections() -> socket::Connections {
+    let intervals = [10, 30, 50, 70, 90, 110, 130, 150].map(in_kernel);
+    socket::Connections {
         reset_changes: 3,
         accepted_at: 5,
         refused_at: 0,
         from_node_at: 6,
         unlistened_at: 7,
-        phases: [phase(10), phase(20), phase(30), phase(40)],
-    };
-    let class = |phase, direction, mode, reason| ResetClass {
-        phase,
-        direction,
-        mode,
-        scope: Scope::Container,
-        reason,
-    };
+        intervals,
+        ..socket::Connections::default()
+    }
+}
+
+#[test]
+fn the_counts_are_read_by_phase_and_class() {
     let resets = [(key(2, 2, 0, NO_REASON), 4), (key(0, 1, 0, 1), 9)];
     assert_eq!(
-        counts(&connections, resets),
+        counts(&connections(), resets),
         Ok(SocketCounts {
-            phases: [
-                read_phase(10),
-                read_phase(20),
-                read_phase(30),
-                read_phase(40)
-            ],
+            phases: [10, 30, 50, 70].map(as_read),
             accepted_at: Some(Timestamp(5)),
             refused_at: None,
             from_node_at: Some(Timestamp(6)),
@@ -164,13 +210,72 @@ fn the_counts_are_read_by_phase_and_class() {
                     4
                 ),
             ],
+            ..SocketCounts::default()
         })
     );
 }
 
 #[test]
+fn what_was_counted_after_signals_is_read_by_their_places() {
+    let connections = socket::Connections {
+        passage: socket::Passage {
+            signals: [0, 100, 200, 0],
+            stopping_at: 300,
+            unplaced_at: 400,
+            ..socket::Passage::default()
+        },
+        ..connections()
+    };
+    let resets = [(key(6, 2, 0, NO_REASON), 4), (key(3, 2, 0, NO_REASON), 1)];
+    let read = counts(&connections, resets).unwrap();
+    let since: Vec<Option<u64>> = read
+        .after_signals
+        .iter()
+        .map(|after| after.since.map(|at| at.0))
+        .collect();
+    assert_eq!(since, [None, Some(100), Some(200), None]);
+    let after: Vec<PhaseCounts> = read.after_signals.iter().map(|one| one.counts).collect();
+    assert_eq!(after, [90, 110, 130, 150].map(as_read));
+    let received = class(Phase::Stopping, Direction::Received, Mode::Unknown, None);
+    assert_eq!(read.after_signals[2].resets, [(received, 4)]);
+    assert_eq!(read.resets.len(), 1);
+    assert_eq!(read.stopping_since, Some(Timestamp(300)));
+    assert_eq!(read.unplaced_at, Some(Timestamp(400)));
+}
+
+#[test]
+fn the_last_arrivals_of_a_peer_are_read_by_time() {
+    let address: Ipv6Addr = "::ffff:10.0.0.7".parse().unwrap();
+    let [first, second] = [0, 8].map(|at| {
+        let bytes: [u8; 8] = address.octets()[at..at + 8].try_into().unwrap();
+        u64::from_ne_bytes(bytes)
+    });
+    let peer = |count| socket::Peer {
+        address: [first, second],
+        port: 8080,
+        count,
+        arrivals: [90, 20, 30, 40, 50, 60, 70, 80],
+        accepted: [8, 0, 0, 0, 0, 0, 0, 0],
+        refused: [0, 0, 0, 0, 0, 0, 0, 1],
+        ..socket::Peer::default()
+    };
+    let mut connections = socket::Connections::default();
+    connections.peers[3] = peer(9);
+    connections.peers[5] = peer(3);
+    let read = counts(&connections, []).unwrap().peers;
+    let times = |peer: &Peer| peer.arrivals.iter().map(|at| at.0).collect::<Vec<_>>();
+    assert_eq!(read.len(), 2);
+    assert_eq!(read[0].address.to_string(), "10.0.0.7");
+    assert_eq!(read[0].port, 8080);
+    assert_eq!(times(&read[0]), [20, 30, 40, 50, 60, 70, 80, 90]);
+    assert_eq!(times(&read[1]), [20, 30, 90]);
+    assert_eq!(read[0].counts[0].accepted, 8);
+    assert_eq!(read[0].counts[7].refused, 1);
+}
+
+#[test]
 fn counts_of_a_class_that_does_not_exist_are_an_error() {
-    for wrong in [key(4, 0, 0, 0), key(0, 3, 0, 0), key(0, 0, 2, 0)] {
+    for wrong in [key(8, 0, 0, 0), key(0, 3, 0, 0), key(0, 0, 2, 0)] {
         let read = counts(&socket::Connections::default(), [(wrong, 1)]);
         assert!(matches!(read, Err(DecodeError::InvalidReset(_))));
     }

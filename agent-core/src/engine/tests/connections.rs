@@ -124,9 +124,10 @@ fn a_signal_that_nothing_comes_of_is_taken_back() {
             .sends(Who::Runc, Who::Main, QUIT, HANDLED)
     };
     let running = (Some(100), Phase::Running);
-    assert_eq!(stirred().at(99.9).courses(), [running]);
-    let scene = stirred().at(101.0);
+    assert_eq!(stirred().at(101.9).courses(), [running]);
+    let scene = stirred().at(102.1);
     assert_eq!(scene.courses(), [running, running]);
+    assert_eq!(scene.voided(), [0.0, 12.0]);
     assert_eq!(scene.times_counted(), 1);
     assert_eq!(scene.at(1000.0).times_counted(), 1);
 
@@ -158,7 +159,8 @@ fn what_began_before_the_deletion_is_taken_back_to_the_hook() {
         .into_iter()
         .map(|(_, phase)| phase)
         .collect();
-    assert_eq!(phases, [Phase::Running, Phase::Running, Phase::Hook]);
+    assert_eq!(phases, [Phase::Running, Phase::Hook]);
+    assert_eq!(scene.voided(), [0.0, 9.0]);
     assert_eq!(scene.times_counted(), 1);
 }
 

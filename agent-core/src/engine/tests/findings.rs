@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::arrivals;
 use super::hooks::missing;
 use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, kinds};
+use super::{arrivals, directions};
 use crate::event::EventKind;
 use crate::report::{FindingKind, Report};
 
@@ -178,6 +178,7 @@ fn every_diagnosis_has_a_scenario() {
         by_other(),
         arrivals::race(),
         arrivals::reset(),
+        directions::closed_idle(),
     ];
     let all: Vec<Report> = all
         .into_iter()

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::{Strategy, any};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
 use super::scene::{CONTAINER, DOCKER, Scene, config, made};
 use super::stage;
 use crate::config::Config;
 use crate::connection::{
-    Direction, Mode, Phase, PhaseCounts, ResetClass, ResetSeen, Scope, SocketCounts,
+    AfterSignal, BySide, Direction, Mode, Peer, PeerCounts, Phase, PhaseCounts, ResetClass,
+    ResetSeen, Scope, Side, SocketCounts,
 };
 use crate::event::EventKind;
 use crate::input::Input;
@@ -39,6 +40,8 @@ pub(super) fn class(phase: Phase, mode: Mode, reason: u32) -> ResetClass<u32> {
         direction: Direction::Sent,
         mode,
         scope: Scope::Container,
+        side: Side::Unknown,
+        idle_closed: false,
         reason: Some(reason),
     }
 }
@@ -86,6 +89,57 @@ impl Counts {
 
     pub(super) fn resets(mut self, class: ResetClass<u32>, count: u64) -> Self {
         self.0.resets.push((class, count));
+        self
+    }
+
+    /// When the kernel side took a signal for the one that stops.
+    pub(super) fn stopping_since(mut self, at: f64) -> Self {
+        self.0.stopping_since = Some(seconds(at));
+        self
+    }
+
+    /// What was counted after a signal, in one of the four places.
+    pub(super) fn after_signal(
+        mut self,
+        place: usize,
+        since: f64,
+        change: impl Fn(&mut AfterSignal),
+    ) -> Self {
+        self.0.after_signals.resize(4, AfterSignal::default());
+        let after = self.0.after_signals.get_mut(place);
+        let after = after.expect("there are four places");
+        after.since = Some(seconds(since));
+        change(after);
+        self
+    }
+
+    /// There was no place for a signal.
+    pub(super) fn unplaced_at(mut self, at: f64) -> Self {
+        self.0.unplaced_at = Some(seconds(at));
+        self
+    }
+
+    /// Somebody came at these times to a port, and was accepted or refused so often by phase.
+    pub(super) fn peer(
+        mut self,
+        (last_byte, port): (u8, u16),
+        arrivals: &[f64],
+        counts: &[(Phase, PeerCounts)],
+    ) -> Self {
+        let mut by_interval = vec![PeerCounts::default(); 8];
+        for (place, phase) in by_interval.iter_mut().zip(Phase::ALL) {
+            let its = counts.iter().filter(|(other, _)| *other == phase);
+            for (_, counts) in its {
+                *place = *counts;
+            }
+        }
+        self.0.peers.push(Peer {
+            address: [10, 0, 0, last_byte].into(),
+            port,
+            from_node: false,
+            arrivals: arrivals.iter().map(|at| seconds(*at)).collect(),
+            counts: by_interval,
+        });
         self
     }
 
@@ -152,6 +206,7 @@ impl Scene {
             refused: false,
             local_port: 8080,
             peer: Some(([10, 0, 0, 7], port).into()),
+            after_signal: false,
         }))
     }
 
@@ -164,6 +219,17 @@ impl Scene {
             _ => None,
         };
         self.said.iter().filter_map(course).collect()
+    }
+
+    /// Up to which second the kernel side was told each time that what began is void.
+    pub(super) fn voided(&self) -> Vec<f64> {
+        let void = |output: &Output| match output {
+            Output::Wish(Wish::Phase { void_until, .. }) => {
+                Some(void_until.since(Timestamp(0)).as_secs_f64())
+            }
+            _ => None,
+        };
+        self.said.iter().filter_map(void).collect()
     }
 
     /// How often it was asked for counts.
@@ -180,6 +246,7 @@ pub(super) fn a_reset(port: u16) -> ResetSeen {
         refused: false,
         local_port: 8080,
         peer: Some(([10, 0, 0, 7], port).into()),
+        after_signal: false,
     }
 }
 
@@ -189,15 +256,19 @@ fn any_class() -> impl Strategy<Value = ResetClass<u32>> {
     let mode = select(vec![Mode::Active, Mode::Passive, Mode::Unknown]);
     let scope = select(vec![Scope::Container, Scope::Pod]);
     let reason = select(vec![None, Some(STATE), Some(ABORT_ON_CLOSE), Some(7)]);
-    (phase, direction, mode, scope, reason).prop_map(|(phase, direction, mode, scope, reason)| {
-        ResetClass {
+    let side = select(vec![Side::Unknown, Side::Accepted, Side::Initiated]);
+    let class = (phase, direction, mode, scope, side, any::<bool>(), reason);
+    class.prop_map(
+        |(phase, direction, mode, scope, side, idle_closed, reason)| ResetClass {
             phase,
             direction,
             mode,
             scope,
+            side,
+            idle_closed,
             reason,
-        }
-    })
+        },
+    )
 }
 
 pub(super) fn any_reset() -> impl Strategy<Value = ResetSeen> {
@@ -208,9 +279,24 @@ pub(super) fn any_reset() -> impl Strategy<Value = ResetSeen> {
     })
 }
 
-/// Counts as they may be, not only as they can come one after the other.
-pub(super) fn any_counts() -> impl Strategy<Value = SocketCounts> {
-    let phase = any::<[u8; 8]>().prop_map(|numbers| {
+fn any_phase() -> impl Strategy<Value = PhaseCounts> + Clone {
+    let sides = proptest::option::of(any::<[u8; 5]>().prop_map(|numbers| {
+        let [
+            finished_initiated,
+            cut_initiated,
+            aborted,
+            aborted_half_closed,
+            aborted_initiated,
+        ] = numbers.map(u64::from);
+        BySide {
+            finished_initiated,
+            cut_initiated,
+            aborted,
+            aborted_half_closed,
+            aborted_initiated,
+        }
+    }));
+    (any::<[u8; 8]>(), sides).prop_map(|(numbers, by_side)| {
         let [
             accepted,
             connected,
@@ -230,18 +316,65 @@ pub(super) fn any_counts() -> impl Strategy<Value = SocketCounts> {
             refused_in_pod: in_pod,
             accepted_from_node: of_node,
             refused_from_node: refused_of_node,
+            by_side,
         }
-    });
+    })
+}
+
+/// Counts as they may be, not only as they can come one after the other.
+pub(super) fn any_counts() -> impl Strategy<Value = SocketCounts> {
+    let phase = any_phase();
     let at = || proptest::option::of((0_u64..60_000).prop_map(|at| Timestamp(at * 1_000_000)));
     let times = (at(), at(), at(), at());
-    let resets = proptest::collection::btree_map(any_class(), 0_u64..9, 0..6);
+    let resets = || proptest::collection::btree_map(any_class(), 0_u64..9, 0..6);
+    let after_signal = (at(), phase.clone(), resets()).prop_map(|(since, counts, resets)| {
+        let resets = resets.into_iter().collect();
+        AfterSignal {
+            since,
+            counts,
+            resets,
+        }
+    });
+    let after_signals = prop_oneof![
+        1 => Just(Vec::new()),
+        2 => proptest::collection::vec(after_signal, 4),
+    ];
+    let signals = (after_signals, at(), at());
+    let peers = proptest::collection::vec(any_peer(), 0..4);
     let phases = (phase.clone(), phase.clone(), phase.clone(), phase);
-    (phases, times, resets).prop_map(|(phases, times, resets)| SocketCounts {
-        phases: phases.into(),
-        accepted_at: times.0,
-        refused_at: times.1,
-        from_node_at: times.2,
-        unlistened_at: times.3,
-        resets: resets.into_iter().collect(),
+    (phases, times, resets(), signals, peers).prop_map(|(phases, times, resets, signals, peers)| {
+        SocketCounts {
+            phases: phases.into(),
+            accepted_at: times.0,
+            refused_at: times.1,
+            from_node_at: times.2,
+            unlistened_at: times.3,
+            resets: resets.into_iter().collect(),
+            after_signals: signals.0,
+            stopping_since: signals.1,
+            unplaced_at: signals.2,
+            peers,
+        }
     })
+}
+
+fn any_peer() -> impl Strategy<Value = Peer> {
+    let arrivals = proptest::collection::vec(0_u64..60, 0..8);
+    let counts = proptest::collection::vec((0_u64..9, 0_u64..9), 8);
+    (1_u8..4, 1_u16..4, any::<bool>(), arrivals, counts).prop_map(
+        |(address, port, from_node, mut arrivals, counts)| {
+            arrivals.sort_unstable();
+            let seconds = |at: u64| Timestamp(at * 1_000_000_000);
+            Peer {
+                address: [10, 0, 0, address].into(),
+                port,
+                from_node,
+                arrivals: arrivals.into_iter().map(seconds).collect(),
+                counts: counts
+                    .into_iter()
+                    .map(|(accepted, refused)| PeerCounts { accepted, refused })
+                    .collect(),
+            }
+        },
+    )
 }

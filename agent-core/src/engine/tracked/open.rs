@@ -8,6 +8,7 @@ use crate::report::{Endpoint, Report, Trigger};
 use crate::sockets::Sockets;
 use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, ReportStage, Surroundings, Termination};
 use crate::time::Timestamp;
+use crate::traffic::MARKS_MAX;
 
 /// How long after the end of the grace a main process that got the stop signal and lives on keeps its termination open.
 /// After that the signal was not meant to end it.
@@ -181,7 +182,9 @@ impl Open {
 
 impl Steps {
     pub(super) fn of(termination: &Termination<'_>, sockets: &Sockets, stuck: bool) -> Self {
-        let resets = sockets.marks();
+        let started_at = termination.started_at();
+        let since_start = |mark: &&(Timestamp, _)| mark.0 >= started_at;
+        let resets = sockets.marks().iter().filter(since_start).count();
         let times = |endpoint: Endpoint| (endpoint.unready_at, endpoint.terminating_at);
         let hook = termination.hook.as_ref();
         Self {
@@ -196,7 +199,7 @@ impl Steps {
             reason: termination.reason,
             pod_known: termination.container.pod.is_some(),
             name_known: termination.container.spec.name.is_some(),
-            resets: resets.len(),
+            resets: resets.min(MARKS_MAX),
             endpoint: termination.endpoint().map_or((None, None), times),
         }
     }

@@ -11,6 +11,7 @@ use crate::pod::PreStop;
 use crate::report::{Endpoint, Finding, FindingKind, Outcome};
 use crate::termination::{Termination, takes_out, trigger};
 use crate::time::Timestamp;
+use crate::traffic::Arrivals;
 
 /// What is added to a sleep that would have covered the last arrival.
 const SLEEP_MARGIN: Duration = Duration::from_secs(1);
@@ -27,39 +28,48 @@ pub(in crate::findings) fn race(
 ) -> Option<Finding> {
     let takes_out = takes_out(trigger(termination, outcome));
     let traffic = network.of_stop(outcome).filter(|_| takes_out)?;
-    let connections = &traffic.connections;
-    let last = connections.last_arrival_at?;
+    let (connections, arrivals) = (&traffic.connections, &traffic.arrivals);
     let began = termination.started_at();
     let mut facts = Vec::new();
+    let mut is_of_clients = false;
     // Where attempts at a closed port are usual, those of the termination need not come of it.
-    if connections.refused > traffic.refused_running()
+    let refused = arrivals.others.refused;
+    if refused > traffic.refused_running()
         && let Some(closed_at) = connections.unlistened_at
         && termination.kill.is_none_or(|(kill, _)| closed_at < kill.at)
     {
+        is_of_clients = arrivals.clients.refused > 0;
         facts.push(format!(
             "{} refused, with a listener closed {} after the beginning of the termination",
-            number(connections.refused, "connection was", "connections were"),
+            number(refused, "connection was", "connections were"),
             span(closed_at.since(began))
         ));
     }
-    let queued = Resets::of(traffic).queued;
-    if connections.accepted_after > 0 && queued > 0 {
+    let (accepted, queued) = (arrivals.others.accepted_after, Resets::of(traffic).queued());
+    if accepted > 0 && queued > 0 {
+        is_of_clients |= arrivals.clients.accepted_after > 0;
         facts.push(format!(
             "{} after the stop signal, and {queued} that it had not accepted were reset",
-            number(
-                connections.accepted_after,
-                "connection came",
-                "connections came"
-            ),
+            number(accepted, "connection came", "connections came"),
         ));
     }
     if facts.is_empty() {
         return None;
     }
+    let last = if is_of_clients {
+        arrivals.last_of_clients_at.filter(|at| *at >= began)
+    } else {
+        None
+    };
+    let last = last.or(connections.last_arrival_at)?;
     facts.push(format!(
         "the last one came {} after the beginning",
         span(last.since(began))
     ));
+    if !is_of_clients {
+        facts.push(unclear(arrivals));
+    }
+    facts.extend(pollers(connections));
     facts.extend(
         network
             .endpoint
@@ -68,12 +78,47 @@ pub(in crate::findings) fn race(
     );
     facts.extend(hook(termination));
     facts.extend(refused_in_pod(connections));
-    let sleep = Sleep::of(termination, network, last);
+    let advice = Sleep::of(termination, network, last).advice(termination, connections);
     Some(finding_of(
         FindingKind::EndpointRace,
         format!("{}.", capital(&facts.join("; "))),
-        sleep.advice(termination, connections),
+        if is_of_clients {
+            advice
+        } else {
+            format!("A scraper or a health check needs nothing. If these were clients: {advice}")
+        },
     ))
+}
+
+/// Who came so seldom that nothing tells what it is.
+fn unclear(arrivals: &Arrivals) -> String {
+    let addresses = u64::try_from(arrivals.unclear).unwrap_or(u64::MAX);
+    format!(
+        "they may be health checks or scrapes: they came from {}, too seldom to tell, to a port that no client was seen to use",
+        number(addresses, "address", "addresses")
+    )
+}
+
+/// Those who are left out.
+fn pollers(connections: &Connections) -> Option<String> {
+    let pollers = connections.pollers.iter();
+    let listed: Vec<String> = pollers
+        .map(|poller| {
+            format!(
+                "{} from {} to port {} every {}",
+                poller.accepted.saturating_add(poller.refused),
+                poller.address,
+                poller.port,
+                span(poller.every)
+            )
+        })
+        .collect();
+    (!listed.is_empty()).then(|| {
+        format!(
+            "not counted are {}, as scrapers and health checks come",
+            listed.join(", ")
+        )
+    })
 }
 
 /// When the EndpointSlices said so.

@@ -81,10 +81,11 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::StoppedFromInside
                 | FindingKind::KilledWithMain
                 | FindingKind::ChildOomKilled
+                | FindingKind::IdleCloseRace
         ),
         Doubt::ConnectionsMissing => !matches!(
             finding,
-            FindingKind::EndpointRace | FindingKind::ConnectionsReset
+            FindingKind::EndpointRace | FindingKind::ConnectionsReset | FindingKind::IdleCloseRace
         ),
         Doubt::StopSignalUncertain => matches!(
             finding,
@@ -133,6 +134,7 @@ const fn reason(kind: FindingKind) -> &'static str {
         FindingKind::HookNotRun => "PreStopHookNotRun",
         FindingKind::HookOutlived => "PreStopHookOutlived",
         FindingKind::KubeletRestarted => "StopBegunAgain",
+        FindingKind::IdleCloseRace => "IdleConnectionsClosed",
     }
 }
 

@@ -2,7 +2,7 @@
 //! pod names no container.
 
 use agent_core::connection::{
-    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope,
+    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope, Side,
 };
 use agent_core::pod::Role;
 use agent_core::report::{Endpoint, Outcome, Start, Trigger};
@@ -24,6 +24,8 @@ fn reset(phase: Phase, direction: Direction, scope: Scope, count: u64) -> ResetC
         direction,
         mode,
         scope,
+        side: Side::Unknown,
+        idle_closed: false,
         reason,
     };
     ResetCount { class, count }
@@ -55,7 +57,7 @@ pub(super) fn put_into(report: &mut Report) {
         accepted_from_node: 2,
         refused_from_node: 1,
         resets: resets(),
-        marks: Vec::new(),
+        ..Connections::default()
     });
     report.endpoint = Some(Endpoint {
         unready_at: Some(Timestamp(96 * SECOND + SECOND / 4)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent_core::connection::{
-    Advice, Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope,
+    Advice, Connections, Direction, Mode, Phase, Poller, ResetClass, ResetCount, Scope, Side,
 };
 use agent_core::report::Endpoint;
 
@@ -190,6 +190,56 @@ fn probes_are_no_arrivals_and_their_refusals_no_resets_of_connections() {
     assert!(row("× refused").ends_with("57 in all"), "{drawn}");
     assert!(row("↑ resets sent").ends_with("4 in all"), "{drawn}");
     assert!(said(&report).contains("9 from the node itself, most likely probes"));
+}
+
+#[test]
+fn who_asks_at_an_interval_and_what_is_its_own_is_told() {
+    let mut report = sample::cut_off();
+    let Some(connections) = &mut report.connections else {
+        panic!("the sample has connections");
+    };
+    connections.initiated_at_stop_signal = 2;
+    connections.pollers = vec![Poller {
+        address: [10, 0, 0, 7].into(),
+        port: 9100,
+        every: Duration::from_secs(5),
+        accepted: 1,
+        refused: 3,
+    }];
+    let unread = sample::class(Phase::Closing, Some((Mode::Active, "tcp_abort_on_close")));
+    let late = sample::class(Phase::Closing, Some((Mode::Passive, "tcp_timewait_socket")));
+    connections.resets = vec![
+        ResetCount {
+            class: ResetClass {
+                side: Side::Initiated,
+                ..unread.clone()
+            },
+            count: 2,
+        },
+        ResetCount {
+            class: ResetClass {
+                side: Side::Accepted,
+                ..unread
+            },
+            count: 1,
+        },
+        ResetCount {
+            class: ResetClass {
+                idle_closed: true,
+                ..late
+            },
+            count: 1,
+        },
+    ];
+    let said = said(&report);
+    for part in [
+        "open: 12 connections at SIGTERM, 2 of them its own to others · ",
+        "4 from 10.0.0.7 to port 9100 every 5.000 s, as scrapers and health checks come",
+        "2 sent by the program or its death: closed while data was unread (tcp_abort_on_close) · of its own connections to others · closing",
+        "· data for an idle connection that it had closed · closing",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 #[test]

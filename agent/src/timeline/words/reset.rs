@@ -1,6 +1,8 @@
 //! Resets in words: how many of each kind, by whom, why, and in which phases.
 
-use agent_core::connection::{Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope};
+use agent_core::connection::{
+    Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope, Side,
+};
 
 use super::reason::told;
 use super::traffic::counted;
@@ -19,9 +21,7 @@ pub(crate) struct Kind<'a> {
 
 impl Kind<'_> {
     fn is_of(&self, other: &ResetClass<String>) -> bool {
-        let class = self.class;
-        (class.direction, class.mode, class.scope, &class.reason)
-            == (other.direction, other.mode, other.scope, &other.reason)
+        looks(self.class) == looks(other)
     }
 
     /// How many in all phases that were asked for.
@@ -75,6 +75,18 @@ impl Kind<'_> {
     }
 }
 
+/// What of a class is told in words.
+fn looks(class: &ResetClass<String>) -> (Direction, Mode, Scope, bool, bool, Option<&String>) {
+    (
+        class.direction,
+        class.mode,
+        class.scope,
+        class.side == Side::Initiated,
+        class.idle_closed,
+        class.reason.as_ref(),
+    )
+}
+
 /// Who sent a reset and why.
 pub(in crate::timeline) fn what(class: &ResetClass<String>) -> String {
     let what = match (class.direction, class.mode) {
@@ -91,7 +103,16 @@ pub(in crate::timeline) fn what(class: &ResetClass<String>) -> String {
         Scope::Container => "",
         Scope::Pod => " · by its pod, of which container is not known",
     };
-    format!("{what}{}{of_pod}", reason.unwrap_or_default())
+    let own = match class.side {
+        Side::Initiated => " · of its own connections to others",
+        Side::Accepted | Side::Unknown => "",
+    };
+    let idle = if class.idle_closed {
+        " · data for an idle connection that it had closed"
+    } else {
+        ""
+    };
+    format!("{what}{}{of_pod}{own}{idle}", reason.unwrap_or_default())
 }
 
 /// Where in its life a container was.

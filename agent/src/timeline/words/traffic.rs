@@ -90,10 +90,14 @@ fn open(report: &Report, connections: &Connections) -> Option<String> {
     } else {
         String::new()
     };
+    let own = counted(connections.initiated_at_stop_signal, |count| {
+        format!(", {count} of them its own to others")
+    });
     Some(format!(
-        "{} at {}{became}",
+        "{} at {}{}{became}",
         many(before, "connection"),
-        edge(report)
+        edge(report),
+        own.unwrap_or_default()
     ))
 }
 
@@ -125,7 +129,24 @@ fn arrivals(report: &Report, connections: &Connections) -> Option<String> {
     let of_probes = counted(connections.from_node(), |count| {
         format!("{count} from the node itself, most likely probes, are not in this")
     });
-    joined([before, after, last, of_probes])
+    joined([before, after, last, of_probes, pollers(connections)])
+}
+
+/// Those who came as a scraper or a health check does.
+fn pollers(connections: &Connections) -> Option<String> {
+    let pollers = connections.pollers.iter();
+    let all: Vec<_> = pollers
+        .map(|poller| {
+            format!(
+                "{} from {} to port {} every {}",
+                poller.accepted.saturating_add(poller.refused),
+                poller.address,
+                poller.port,
+                human(poller.every)
+            )
+        })
+        .collect();
+    (!all.is_empty()).then(|| format!("{}, as scrapers and health checks come", all.join(", ")))
 }
 
 /// What came and found nobody.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use agent_core::connection::{Direction, Mode, Phase, ResetClass, Scope};
+use agent_core::connection::{Direction, Mode, Phase, ResetClass, Scope, Side};
 
 /// A class of resets, and how many.
 pub(crate) type Counted = (ResetClass<&'static str>, u64);
@@ -20,14 +20,34 @@ pub(crate) struct Expected {
     pub(crate) finished: u64,
 }
 
-/// Resets that the container's side sent.
+/// Resets that the container's side sent, of connections that it had accepted.
 pub(crate) const fn sent(phase: Phase, mode: Mode, reason: &'static str, count: u64) -> Counted {
     let class = ResetClass {
         phase,
         direction: Direction::Sent,
         mode,
         scope: Scope::Container,
+        side: Side::Accepted,
+        idle_closed: false,
         reason: Some(reason),
+    };
+    (class, count)
+}
+
+/// The same of connections that it had established itself.
+pub(crate) const fn own((class, count): Counted) -> Counted {
+    let class = ResetClass {
+        side: Side::Initiated,
+        ..class
+    };
+    (class, count)
+}
+
+/// The same for data that came when it had closed the idle connection.
+pub(crate) const fn idle((class, count): Counted) -> Counted {
+    let class = ResetClass {
+        idle_closed: true,
+        ..class
     };
     (class, count)
 }
@@ -37,6 +57,7 @@ pub(crate) const fn refused_in_pod(phase: Phase, count: u64) -> Counted {
     let (class, count) = refused(phase, count);
     let class = ResetClass {
         scope: Scope::Pod,
+        side: Side::Unknown,
         ..class
     };
     (class, count)
@@ -54,6 +75,8 @@ pub(crate) const fn received(phase: Phase, count: u64) -> Counted {
         direction: Direction::Received,
         mode: Mode::Unknown,
         scope: Scope::Container,
+        side: Side::Accepted,
+        idle_closed: false,
         reason: None,
     };
     (class, count)
@@ -83,6 +106,8 @@ fn owned(class: &ResetClass<&str>) -> ResetClass<String> {
         direction: class.direction,
         mode: class.mode,
         scope: class.scope,
+        side: class.side,
+        idle_closed: class.idle_closed,
         reason: class.reason.map(str::to_owned),
     }
 }
@@ -97,9 +122,15 @@ pub(crate) fn words(class: &ResetClass<String>) -> String {
     if class.scope == Scope::Pod {
         words.push_str(" scope=pod");
     }
+    if class.side == Side::Initiated {
+        words.push_str(" own");
+    }
     if let Some(reason) = &class.reason {
         words.push(' ');
         words.push_str(reason);
+    }
+    if class.idle_closed {
+        words.push_str(" closed idle");
     }
     words
 }

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use agent_core::connection::{Direction, Phase, ResetClass};
-use agent_core::report::Report;
+use agent_core::connection::{Direction, Phase, ResetClass, Side};
+use agent_core::report::{FindingKind, Report};
 use anyhow::Result;
 
 use crate::capture::{Flows, Observed};
@@ -94,12 +94,12 @@ impl Verdict {
         if let Some(expected) = expected {
             self.same("resets by class", classes.clone(), expected.classes());
         }
-        for (class, count) in &classes {
+        for (class, _) in &classes {
             let exported = told.exported(class);
             self.same(
                 &format!("metric of {}", words(class)),
                 exported,
-                Some(*count),
+                Some(in_metrics(&classes, class)),
             );
         }
         self.classes.extend(classes);
@@ -143,6 +143,12 @@ impl Verdict {
         }
     }
 
+    /// That it has these findings and no other ones.
+    pub(crate) fn found(&mut self, told: &Told, expected: &[FindingKind]) {
+        let found: Vec<FindingKind> = told.report.findings.iter().map(|one| one.kind).collect();
+        self.same("findings", found.as_slice(), expected);
+    }
+
     /// Every number on which not all agree.
     pub(crate) fn disagreements(&mut self) {
         let wrong = self.rows.iter().filter(|row| !row.agrees());
@@ -151,4 +157,17 @@ impl Verdict {
             .collect();
         self.wrong.extend(wrong);
     }
+}
+
+/// How many have the labels of this class: they do not tell whose the connection was.
+fn in_metrics(classes: &[(ResetClass<String>, u64)], class: &ResetClass<String>) -> u64 {
+    let labels = |class: &ResetClass<String>| ResetClass {
+        side: Side::Unknown,
+        idle_closed: false,
+        ..class.clone()
+    };
+    let same = classes
+        .iter()
+        .filter(|(other, _)| labels(other) == labels(class));
+    same.map(|(_, count)| count).sum()
 }

@@ -122,9 +122,14 @@ fn what_its_clients_felt_is_an_event_if_it_was_counted() {
         FindingKind::TooSlow,
         FindingKind::EndpointRace,
         FindingKind::ConnectionsReset,
+        FindingKind::IdleCloseRace,
     ];
     let seen = report(&kinds, &[]);
-    let of_connections = ["ConnectionsAfterStop", "ConnectionsReset"];
+    let of_connections = [
+        "ConnectionsAfterStop",
+        "ConnectionsReset",
+        "IdleConnectionsClosed",
+    ];
     assert_eq!(reasons(&seen)[1..], of_connections);
     for note in &notes(&seen)[1..] {
         assert_eq!(note.message, "Container web: It did. Change it.");

@@ -1,14 +1,16 @@
 //! How a server can end: what it leaves open is reset or finished by the kernel.
 
+use std::net::Shutdown;
 use std::thread::sleep;
 
 use agent_core::connection::{Mode, Phase};
+use agent_core::report::FindingKind;
 use anyhow::Result;
 use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
 use crate::clients::{self, ACKNOWLEDGED, Met};
-use crate::expected::{Expected, received, refused, sent};
+use crate::expected::{Expected, idle, received, refused, sent};
 use crate::pod::{PORT, Pod};
 use crate::verdict::Verdict;
 
@@ -17,6 +19,11 @@ pub(crate) const ALL: &[Case] = &[
         name: "unread_data",
         what: "exits with requests that it has not read",
         run: unread_data,
+    },
+    Case {
+        name: "half_closed",
+        what: "exits with requests that it has not read, of clients that have sent their FIN",
+        run: half_closed,
     },
     Case {
         name: "accept_queue",
@@ -63,6 +70,30 @@ fn unread_data(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         ..Expected::default()
     };
     verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    Ok(())
+}
+
+/// A client that has nothing more to say may still wait for the answer.
+fn half_closed(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
+    let pod = Pod::new(stage)?;
+    let mut server = pod.server()?;
+    let clients = clients::taken(&pod, &mut server, 3)?;
+    clients::say(&clients, "never read\n")?;
+    for client in &clients {
+        client.shutdown(Shutdown::Write)?;
+    }
+    sleep(ACKNOWLEDGED);
+    server.terminate_and_exit()?;
+    let met = Met {
+        reset: clients::resets(&clients)?,
+        ..Met::default()
+    };
+    let expected = Expected {
+        resets: vec![sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 3)],
+        ..Expected::default()
+    };
+    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.found(&told, &[FindingKind::ConnectionsReset]);
     Ok(())
 }
 
@@ -114,17 +145,18 @@ fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         ..Met::default()
     };
     let expected = Expected {
-        resets: vec![sent(
+        resets: vec![idle(sent(
             Phase::Closing,
             Mode::Passive,
             "tcp_timewait_socket",
             3,
-        )],
+        ))],
         at_stop_signal: 5,
         at_exit: 5,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.found(&told, &[FindingKind::IdleCloseRace]);
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub(super) fn known(path: &str) -> Result<Selector> {
 }
 
 /// SIGQUIT, with which Debian's unit and the images of nginx stop it.
-fn graceful() -> Result<Signal> {
+pub(super) fn graceful() -> Result<Signal> {
     let number = Sent::QUIT.as_raw().unsigned_abs();
     Signal::try_from(number).context("no SIGQUIT")
 }
@@ -120,7 +120,7 @@ fn under_load(
 }
 
 /// Waits for the listener in the kernel's table: an attempt that is refused would be counted.
-fn wait_listening(pod: &Pod<'_>) -> Result<()> {
+pub(super) fn wait_listening(pod: &Pod<'_>) -> Result<()> {
     let listener = format!(":{PORT:04X} 00000000:0000 0A ");
     let started = Instant::now();
     loop {
@@ -139,7 +139,7 @@ fn wait_listening(pod: &Pod<'_>) -> Result<()> {
 }
 
 /// nginx with its files in a folder of the case.
-fn nginx(stage: &Stage<'_>) -> Result<Vec<OsString>> {
+pub(super) fn nginx(stage: &Stage<'_>) -> Result<Vec<OsString>> {
     let folder = folder(stage)?;
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|what| format!("{what}_temp_path {what};\n"))

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::thread::sleep;
 
 use agent_core::connection::{Mode, Phase};
+use agent_core::report::FindingKind;
 use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::clock::{self, Span};
 use gracewatch_tests::rig::network::CLIENT;
@@ -11,7 +12,7 @@ use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
 use crate::clients::{self, ACKNOWLEDGED, Met};
-use crate::expected::{Expected, received, refused, sent};
+use crate::expected::{Expected, idle, own, received, refused, sent};
 use crate::pod::Pod;
 use crate::verdict::Verdict;
 
@@ -66,6 +67,7 @@ fn goes_on_connecting(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         ..Expected::default()
     };
     let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.found(&told, &[FindingKind::EndpointRace]);
     let unlistened = told.connections.and_then(|all| all.unlistened_at);
     verdict.that(
         format!("the listener was closed within {closed}, told was {unlistened:?}"),
@@ -115,12 +117,18 @@ fn data_after_shutdown(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     };
     server.exit()?;
     let expected = Expected {
-        resets: vec![sent(Phase::Stopping, Mode::Passive, "tcp_abort_on_data", 4)],
+        resets: vec![idle(sent(
+            Phase::Stopping,
+            Mode::Passive,
+            "tcp_abort_on_data",
+            4,
+        ))],
         at_stop_signal: 4,
         finished: 4,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.found(&told, &[FindingKind::IdleCloseRace]);
     Ok(())
 }
 
@@ -139,19 +147,20 @@ fn time_wait(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     };
     server.terminate_and_exit()?;
     let expected = Expected {
-        resets: vec![sent(
+        resets: vec![idle(sent(
             Phase::Running,
             Mode::Passive,
             "tcp_timewait_socket",
             3,
-        )],
+        ))],
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.found(&told, &[]);
     Ok(())
 }
 
-/// One is reset by the peer, one has data that is not read, and one is left.
+/// Nobody's client here is affected: one is reset by the peer, one has data that is not read, and one is left.
 fn outgoing(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.puppet("")?;
@@ -176,13 +185,25 @@ fn outgoing(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     clients::hear_end(&[ends])?;
     let expected = Expected {
         resets: vec![
-            sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 1),
-            received(Phase::Stopping, 1),
+            own(sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 1)),
+            own(received(Phase::Stopping, 1)),
         ],
         at_stop_signal: 3,
         at_exit: 2,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.found(&told, &[FindingKind::ConnectionsReset]);
+    let advice = told.report.findings.iter().map(|one| &one.advice);
+    for advice in advice {
+        verdict.that(
+            format!("no advice on servers, but: {advice}"),
+            advice.starts_with("Nobody who connected"),
+        );
+    }
+    let own = told.connections.map_or((0, 0), |all| {
+        (all.initiated_at_stop_signal, all.initiated_at_exit)
+    });
+    verdict.same("its own at the stop signal and at the exit", own, (3, 2));
     Ok(())
 }

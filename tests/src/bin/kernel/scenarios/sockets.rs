@@ -4,12 +4,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use agent_core::connection::{Direction, Mode, Phase, PhaseCounts, Scope, SocketCounts};
+use agent_core::connection::{
+    BySide, Direction, Mode, Phase, PhaseCounts, Scope, Side, SocketCounts,
+};
 use agent_core::event::CgroupId;
 use agent_core::report::Outcome;
 use agent_core::signal::Signal;
+use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, ensure};
-use gracewatch::probes::{ConnectionFact, Signals, Sockets};
+use gracewatch::probes::{ConnectionFact, Course, Signals, Sockets};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -28,15 +31,15 @@ pub(crate) const SHARED: &[Scenario] = &[Scenario::with(
 )];
 pub(crate) const ALONE: &[Scenario] = &[Scenario::plain("sockets_are_counted", counted)];
 
-const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+pub(super) const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(super) const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 /// How long a number may take that follows from what was done.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server in a tracked container, on every address of this machine.
-struct Server {
-    main: Launched,
-    puppet: Puppet,
+pub(super) struct Server {
+    pub(super) main: Launched,
+    pub(super) puppet: Puppet,
     port: u16,
 }
 
@@ -46,7 +49,7 @@ impl Server {
     }
 
     /// A connection that the server has taken.
-    fn accepted(&mut self, ip: IpAddr) -> Result<TcpStream> {
+    pub(super) fn accepted(&mut self, ip: IpAddr) -> Result<TcpStream> {
         let connection = TcpStream::connect(self.at(ip))?;
         self.puppet.obey(Order::Accept(1))?;
         Ok(connection)
@@ -66,15 +69,19 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let sees_reasons = all_but_reasons_is_seen(&alone, check);
     let cgroup = stage.cgroup("")?;
     let container = alone.track(&cgroup)?;
-    let signals = Signals::that_all_begin(Signal::KILL.bit() | Signal::TERM.bit());
-    alone.probes.tracker.track(container.0, &[], signals)?;
+    let signals = Signal::KILL.bit() | Signal::TERM.bit();
+    let mask = Signals::that_all_begin(signals);
+    alone.probes.tracker.track(container.0, &[], mask)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
-    let main = Some(server.main.pid());
-    alone
-        .probes
-        .sockets
-        .set_course(container.0, main, Phase::Running)?;
+    let course = Course {
+        main: Some(server.main.pid()),
+        phase: Phase::Running,
+        stops: signals,
+        candidates: 0,
+        void_until: Timestamp(0),
+    };
+    alone.probes.sockets.set_course(container.0, course)?;
 
     let unread = server.accepted(V4)?;
     std::io::Write::write_all(&mut &unread, b"nobody reads this")?;
@@ -158,7 +165,7 @@ fn all_but_reasons_is_seen(alone: &Alone, check: &mut Check) -> bool {
     sight.contains(&(ConnectionFact::ResetReasons, true))
 }
 
-fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
+pub(super) fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
     let key = stage.key("");
     let launch = Launch::new(cgroup, Puppet::argv(stage.toolbox(), &key));
     let (main, mut puppet) = Puppet::start(stage.toolbox(), &key, &launch)?;
@@ -169,7 +176,7 @@ fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
 }
 
 /// What was counted as soon as it is as it should be, or else in the end.
-fn until(
+pub(super) fn until(
     sockets: &mut Sockets,
     container: CgroupId,
     is_reached: impl Fn(&SocketCounts) -> bool,
@@ -185,7 +192,16 @@ fn until(
 }
 
 fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
-    let none = PhaseCounts::default();
+    let aborted = |aborted| {
+        Some(BySide {
+            aborted,
+            ..BySide::default()
+        })
+    };
+    let none = PhaseCounts {
+        by_side: aborted(0),
+        ..PhaseCounts::default()
+    };
     let [running, hook, stopping, closing] = counts.phases;
     let expected = PhaseCounts {
         accepted: 3,
@@ -198,6 +214,7 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
         accepted: 1,
         cut: 1,
         refused: 2,
+        by_side: aborted(1),
         ..none
     };
     check.same("after the stop signal", stopping, expected);
@@ -205,6 +222,7 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
         cut: 1,
         finished: 1,
         refused: 1,
+        by_side: aborted(1),
         ..none
     };
     check.same("after the exit", closing, expected);
@@ -227,6 +245,7 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
     check.same("resets", resets, expected);
     for (class, _count) in &counts.resets {
         check.same("by what", class.scope, Scope::Container);
+        check.same("whose wish", class.side, Side::Accepted);
         let has_reason = sees_reasons && class.direction == Direction::Sent;
         check.same("a reason", class.reason.is_some(), has_reason);
     }
