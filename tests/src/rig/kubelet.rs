@@ -4,6 +4,7 @@
 //! <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L867-L932>
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::rig::clock::{self, Span};
 use crate::rig::launch::{Ended, Launch, Launched};
 use crate::rig::stage::Via;
-use crate::rig::toolbox::Toolbox;
+use crate::rig::toolbox::{RUNTIME, Toolbox};
 
 /// The least that a stop signal is given (`minimumGracePeriodInSeconds`).
 pub const FLOOR: Duration = Duration::from_secs(2);
@@ -114,7 +115,8 @@ impl Stop {
         let signal = send(toolbox, main.pid(), self.signal, self.via)?;
         tell(Act::SignalSent(timeout));
         // SIGKILL comes when the time is over, not when its sender has started.
-        let killer = Sender::start(toolbox, main.pid(), Signal::KILL, (self.via, 1))?;
+        let program = toolbox.program("send");
+        let killer = Sender::start(&program, main.pid(), Signal::KILL, (self.via, 1))?;
         let left = timeout.saturating_sub(clock::now().since(signal.before));
         let kill = if main.wait(left)?.is_some() {
             None
@@ -157,7 +159,14 @@ pub fn send_times(
     via: Via,
     times: u32,
 ) -> Result<Span> {
-    Sender::start(toolbox, pid, signal, (via, times))?.fire()
+    let program = toolbox.program("send");
+    Sender::start(&program, pid, signal, (via, times))?.fire()
+}
+
+/// Sends a signal from a short-lived process that has the name of a runtime.
+pub fn send_as_runtime(toolbox: &Toolbox, pid: u32, signal: Signal) -> Result<Span> {
+    let program = toolbox.program(RUNTIME);
+    Sender::start(&program, pid, signal, (Via::Pidfd, 1))?.fire()
 }
 
 /// A process that is ready to send a signal. Dropping it without [`Self::fire`] sends nothing.
@@ -165,13 +174,8 @@ pub fn send_times(
 struct Sender(Child);
 
 impl Sender {
-    fn start(
-        toolbox: &Toolbox,
-        pid: u32,
-        signal: Signal,
-        (via, times): (Via, u32),
-    ) -> Result<Self> {
-        let mut command = Command::new(toolbox.program("send"));
+    fn start(program: &Path, pid: u32, signal: Signal, (via, times): (Via, u32)) -> Result<Self> {
+        let mut command = Command::new(program);
         command.args([
             "--pid",
             &pid.to_string(),

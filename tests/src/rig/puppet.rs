@@ -1,5 +1,5 @@
 //! `puppet`: a server that does nothing by itself. It is told every step over a Unix socket, so that a test knows the
-//! order of what happened, and no sleep has to be long enough. Its stop signal it only writes to its log.
+//! order of what happened, and no sleep has to be long enough. SIGTERM and SIGQUIT it only writes to its log.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, ErrorKind, IoSlice, IoSliceMut, Write as _};
@@ -19,7 +19,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketType, sockopt,
 };
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::SIGTERM;
+use signal_hook::consts::{SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::rig::launch::{Launch, Launched};
@@ -66,17 +66,18 @@ struct Args {
     orders: PathBuf,
 }
 
-/// The program: `ready` and `signal` in its log, and an answer to every order: `ok`, or what went wrong.
+/// The program: `ready`, `signal` and `quit` in its log, and an answer to every order: `ok`, or what went wrong.
 pub(crate) fn puppet(args: Vec<OsString>) -> Result<ExitCode> {
     let args = Args::parse_from(args);
     let log = Log::at(args.log);
-    let mut signals = Signals::new([SIGTERM]).context("cannot install a handler")?;
+    let mut signals = Signals::new([SIGTERM, SIGQUIT]).context("cannot install a handler")?;
     let orders = UnixStream::connect(&args.orders).context("nobody gives orders")?;
     let mut answers = orders.try_clone()?;
     log.write("ready")?;
     thread::spawn(move || {
-        for _signal in signals.forever() {
-            log.write("signal").ok();
+        for signal in signals.forever() {
+            let word = if signal == SIGQUIT { "quit" } else { "signal" };
+            log.write(word).ok();
         }
     });
     let mut held = Held::default();
@@ -230,7 +231,7 @@ fn take(path: &Path) -> Result<TcpListener> {
 /// A puppet that runs in a container, seen from outside.
 #[derive(Debug)]
 pub struct Puppet {
-    /// Its log: `ready`, `signal`.
+    /// Its log: `ready`, `signal`, `quit`.
     pub log: Log,
     orders: UnixStream,
     answers: BufReader<UnixStream>,

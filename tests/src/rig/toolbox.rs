@@ -18,11 +18,15 @@ use crate::rig::{actor, app, clock, puppet, stage};
 /// What a name of this program does.
 type Program = fn(Vec<std::ffi::OsString>) -> Result<ExitCode>;
 
+/// The name that a runtime's process has which sends signals.
+pub const RUNTIME: &str = "runc";
+
 /// Every other name of this program.
-const PROGRAMS: [(&str, Program); 9] = [
+const PROGRAMS: [(&str, Program); 10] = [
     ("shim", stage::shim),
     ("enter", stage::enter),
     ("send", stage::send),
+    (RUNTIME, stage::send),
     ("app", app::app),
     ("sleep", app::sleep),
     ("hog", app::hog),

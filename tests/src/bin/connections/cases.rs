@@ -1,12 +1,15 @@
 //! Every case, in the order of the output.
 
+mod askers;
 mod ends;
 mod flood;
 mod hook;
+mod idle;
 mod late;
 mod loads;
 mod peers;
 mod places;
+mod signals;
 
 use agent_core::config::Selector;
 use anyhow::Result;
@@ -16,7 +19,17 @@ use crate::case::Case;
 
 /// Cases that run beside each other.
 pub(crate) fn small() -> Vec<Case> {
-    [ends::ALL, peers::ALL, hook::ALL, late::ALL, places::ALL].concat()
+    [
+        ends::ALL,
+        peers::ALL,
+        hook::ALL,
+        late::ALL,
+        places::ALL,
+        signals::ALL,
+        idle::ALL,
+        askers::ALL,
+    ]
+    .concat()
 }
 
 /// Cases with a load, which have the machine for themselves.

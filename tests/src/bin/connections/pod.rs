@@ -9,7 +9,7 @@ use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::clock::Span;
-use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::kubelet::{send, send_as_runtime};
 use gracewatch_tests::rig::launch::{Ended, Launch, Launched};
 use gracewatch_tests::rig::network::{DEVICE, Namespace, Pair, SERVER};
 use gracewatch_tests::rig::puppet::{Order, Puppet};
@@ -208,8 +208,16 @@ impl<'a> Container<'a> {
     /// Sends a stop signal.
     pub(crate) fn stop(&mut self, signal: Signal) -> Result<()> {
         sleep(APART);
-        let sent = send(self.toolbox, self.main.pid(), signal, Via::Pidfd)?;
+        let sent = send_as_runtime(self.toolbox, self.main.pid(), signal)?;
         self.signal = Some(sent);
+        sleep(APART);
+        Ok(())
+    }
+
+    /// Sends a signal that stops nothing.
+    pub(crate) fn disturb(&self, signal: Signal) -> Result<()> {
+        sleep(APART);
+        send(self.toolbox, self.main.pid(), signal, Via::Pidfd)?;
         sleep(APART);
         Ok(())
     }
@@ -217,7 +225,7 @@ impl<'a> Container<'a> {
     /// Sends SIGKILL and waits for the end.
     pub(crate) fn kill(&mut self) -> Result<Ended> {
         sleep(APART);
-        let sent = send(self.toolbox, self.main.pid(), Signal::KILL, Via::Pidfd)?;
+        let sent = send_as_runtime(self.toolbox, self.main.pid(), Signal::KILL)?;
         self.kill = Some(sent);
         self.ended()
     }
@@ -254,6 +262,20 @@ impl Server<'_> {
         Ok(())
     }
 
+    /// Sends SIGQUIT as the stop signal, and waits until it knows.
+    pub(crate) fn quit(&mut self) -> Result<()> {
+        self.container.stop(quit()?)?;
+        self.puppet.log.wait_for("quit", EXIT_LIMIT)?;
+        Ok(())
+    }
+
+    /// Sends SIGQUIT as one who asks for a dump does, and waits until it knows.
+    pub(crate) fn dump(&self) -> Result<()> {
+        self.container.disturb(quit()?)?;
+        self.puppet.log.wait_for("quit", EXIT_LIMIT)?;
+        Ok(())
+    }
+
     /// Sends SIGTERM, waits until it knows, and lets it exit.
     pub(crate) fn terminate_and_exit(&mut self) -> Result<()> {
         self.terminate()?;
@@ -267,4 +289,8 @@ impl Server<'_> {
         self.obey(Order::Exit)?;
         self.container.ended()
     }
+}
+
+fn quit() -> Result<Signal> {
+    Signal::try_from(3).context("no SIGQUIT")
 }

@@ -2,6 +2,7 @@
 
 mod ends;
 mod facts;
+mod hindsight;
 mod hooks;
 mod kills;
 mod losses;
@@ -33,6 +34,7 @@ pub(crate) fn own_agents() -> Vec<Scenario> {
         records::ALONE,
         facts::ALL,
         sockets::ALONE,
+        hindsight::ALONE,
         losses::ALL,
         whole::ALL,
     ]
