@@ -40,8 +40,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Err(error).context("cannot start the CRI tier")
 }
 
-/// Builds everything, and runs the tier in a virtual machine. Gives the file with its table.
-pub(crate) fn run_in_guest(args: &[String]) -> Result<PathBuf> {
+/// Builds everything, and runs the tier in a virtual machine.
+pub(crate) fn run_in_guest(args: &[String]) -> Result<guest_cri::Found> {
     guest_cri::run(&parts()?, args)
 }
 

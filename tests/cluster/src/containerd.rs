@@ -115,6 +115,22 @@ impl Containerd {
         Ok(())
     }
 
+    /// Kills it, as a crash would; containers run on.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Starts it, unless it runs, and waits until it answers.
+    pub fn heal(&mut self, jail: &Jail) -> Result<()> {
+        match self.daemon.as_mut().map(Daemon::runs).transpose()? {
+            Some(true) => Ok(()),
+            Some(false) | None => self.begin(jail),
+        }
+    }
+
     /// Starts it again and waits until it answers; stops it first if it runs.
     pub fn restart(&mut self, jail: &Jail) -> Result<()> {
         self.stop()?;

@@ -55,12 +55,18 @@ struct Args {
     /// Run only the cases whose name contains this.
     #[arg(long)]
     filter: Option<String>,
+    /// Run only the case of this name.
+    #[arg(long, hide = true)]
+    case: Option<String>,
     /// List the cases and end.
     #[arg(long)]
     list: bool,
     /// Write the table of the results to this file, too.
     #[arg(long, value_name = "FILE")]
     table_out: Option<PathBuf>,
+    /// Write the stages that failed and were set up once more to this file.
+    #[arg(long, value_name = "FILE")]
+    stages_out: Option<PathBuf>,
     /// Instead of testing, record the journals of the cases, with an agent for each, into this folder.
     #[arg(long, value_name = "DIR")]
     record_dir: Option<PathBuf>,

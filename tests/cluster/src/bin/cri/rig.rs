@@ -1,5 +1,6 @@
 //! What all cases of a set-up share: the jail, containerd, its client, the kernel's trace.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +17,8 @@ use crate::Args;
 use crate::case::Case;
 use crate::setup::Setup;
 
+/// Lines of a daemon's log that are told of a case that failed.
+const LOG_LINES_MAX: usize = 20;
 /// The images of the tests' containers.
 const IMAGES: [&str; 3] = ["pause.tar", "test.tar", "test-quit.tar"];
 
@@ -148,6 +151,30 @@ impl Rig {
     /// A folder for the logs of a pod's containers.
     pub(crate) fn pod_logs(&self, name: &str) -> Result<PathBuf> {
         self.jail.state(&format!("pods/{name}"))
+    }
+
+    /// What the case's containers wrote, what containerd says of its pod, and the agent's last words.
+    pub(crate) fn logs_of(&self, case: &Case) -> String {
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let mut text = String::new();
+        let folder = self.pod_logs(case.name);
+        let logs = folder
+            .into_iter()
+            .flat_map(|folder| std::fs::read_dir(folder).into_iter());
+        for entry in logs.flatten().flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            writeln!(text, "{}:\n{}", name.display(), read(&path)).ok();
+        }
+        let uid = uid(case);
+        for (name, mark) in [("containerd.log", uid.as_str()), ("agent.log", "")] {
+            let said = read(&self.logs.join(name));
+            let lines: Vec<_> = said.lines().filter(|line| line.contains(mark)).collect();
+            let from = lines.len().saturating_sub(LOG_LINES_MAX);
+            let lines = lines.get(from..).unwrap_or_default().join("\n");
+            writeln!(text, "{name}:\n{lines}").ok();
+        }
+        text
     }
 
     /// Restarts containerd, with all containers running on.
