@@ -95,6 +95,12 @@ pub(crate) fn browser() -> Result<(PathBuf, PathBuf)> {
     Ok((browser.join("chromium"), axe.join("axe.min.js")))
 }
 
+/// The suite for container runtimes: `critest`.
+pub(crate) fn critest() -> Result<PathBuf> {
+    let folder = Part::Go(&modules::CRITEST).ensure()?;
+    Ok(folder.join("critest"))
+}
+
 /// What renders manifests: `helm` and `kustomize`.
 pub(crate) fn renderers() -> Result<PathBuf> {
     Part::Go(&modules::HELM).ensure()

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent_core::config::Selector;
 use anyhow::{Context as _, Result, ensure};
@@ -19,6 +19,8 @@ use crate::setup::Setup;
 
 /// Lines of a daemon's log that are told of a case that failed.
 const LOG_LINES_MAX: usize = 20;
+/// Where the OCI runtime puts containers whose pod names no cgroup, as critest's do.
+const NO_PARENT: &str = "/k8s.io";
 /// The images of the tests' containers.
 const IMAGES: [&str; 3] = ["pause.tar", "test.tar", "test-quit.tar"];
 
@@ -47,7 +49,14 @@ pub(crate) struct Rig {
 impl Rig {
     /// Enters a jail and starts a containerd with the images in it.
     pub(crate) fn new(args: &Args, setup: Setup) -> Result<Self> {
-        let jail = Jail::enter("cri", &args.tools, setup.view())?;
+        let mut jail = Jail::enter("cri", &args.tools, setup.view())?;
+        if args.critest.is_some() {
+            ensure!(
+                jail.cgroups().remove_empty(NO_PARENT)?,
+                "the cgroup {NO_PARENT} has processes: those of another containerd"
+            );
+            jail.adopt_cgroup(NO_PARENT);
+        }
         let interrupted = catch_signals(&jail)?;
         let logs = match &args.logs {
             Some(folder) => folder.join(setup.name()),
@@ -82,6 +91,22 @@ impl Rig {
             containerd: Mutex::new(containerd),
             jail,
         })
+    }
+
+    /// What clients of the CRI are told: `unix://` and the socket.
+    pub(crate) fn endpoint(&self) -> String {
+        self.containerd().endpoint()
+    }
+
+    /// containerd's log.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.containerd().log()
+    }
+
+    fn containerd(&self) -> MutexGuard<'_, Containerd> {
+        self.containerd
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names and versions of containerd and the OCI runtime, by their own words.
@@ -179,10 +204,7 @@ impl Rig {
 
     /// Restarts containerd, with all containers running on.
     pub(crate) fn restart_containerd(&self) -> Result<()> {
-        self.containerd
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .restart(&self.jail)
+        self.containerd().restart(&self.jail)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::check::Check;
 use crate::rig::Rig;
 use crate::setup::Setup;
 use crate::stage::Stage;
-use crate::{cases, record, table};
+use crate::{cases, critest, record, table};
 
 /// What one set-up found.
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,8 +64,11 @@ pub(crate) fn run_all(args: &Args) -> Result<bool> {
     let (mut first, mut versions) = (Vec::new(), Vec::new());
     for setup in Setup::wanted(args) {
         let (possible, not): (Vec<_>, Vec<_>) = possible(&cases, setup);
-        println!("\n{}: {} cases", setup.says(), possible.len());
-        for case in not {
+        match &args.critest {
+            Some(_) => println!("\n{}: critest", setup.says()),
+            None => println!("\n{}: {} cases", setup.says(), possible.len()),
+        }
+        for case in not.iter().filter(|_| args.critest.is_none()) {
             println!(
                 "  {} ... not possible: the controller of memory is bound to cgroup v1, which is not seen here",
                 case.name
@@ -131,6 +134,10 @@ fn run_apart(setup: Setup, case: Option<&str>) -> Result<Results> {
 /// Runs one set-up in this process; a case that failed is a result, no failure.
 pub(crate) fn run_one(args: &Args, setup: Setup, results: &Path) -> Result<bool> {
     let rig = Rig::new(args, setup)?;
+    if let Some(program) = &args.critest {
+        let tried = critest::run(&rig, program, args);
+        return write(results, &rig, vec![tried]);
+    }
     let (cases, _) = possible(&wanted(args), setup);
     if let Some(folder) = &args.record_dir {
         record::all(&rig, &cases, setup, folder)?;
