@@ -1,6 +1,7 @@
 //! containerd in the jail: its configuration, its network plugins, its images, its starts and stops.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -97,6 +98,16 @@ impl Containerd {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
+    }
+
+    /// Lets it pull all images, of whatever registry, from this address, without TLS.
+    pub fn pull_from(&self, address: SocketAddr) -> Result<()> {
+        let folder = config::registries(&self.state).join("_default");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        write(
+            &folder.join("hosts.toml"),
+            &format!("server = \"http://{address}\"\n"),
+        )
     }
 
     /// `ctr` on this containerd, in the CRI's namespace.

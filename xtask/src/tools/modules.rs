@@ -144,7 +144,7 @@ pub(super) const CRITEST: Module = Module {
     tags: "",
     linker: "-X sigs.k8s.io/cri-tools/pkg/version.Version={version}",
     programs: &["critest"],
-    renamed: None,
+    renamed: Some(("critest.test", "critest")),
     tests: Some("sigs.k8s.io/cri-tools/cmd/critest"),
     effort: "about a minute",
 };

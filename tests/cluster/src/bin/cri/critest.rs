@@ -26,9 +26,10 @@ use registry::Registry;
 pub(crate) const NAME: &str = "critest";
 /// Until the agent has told of the last container: its tail, and a busy machine.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
-/// Specs that cannot pass here, each for a reason that has nothing to do with how containers are stopped: images other than a
-/// shell, NRI, AppArmor, and what needs more of the machine's capabilities than a jail has.
-const SKIPPED: &str = "Image Manager|Image Consistency|Image ID|image volume|NRI|AppArmor|SELinux";
+/// Specs that are left out, since they ask for what is not here: registries with certain images, NRI, AppArmor, SELinux, and
+/// web servers, for which they would wait a minute each. A few others fail for want of users and programs in the one image
+/// that there is; their containers are stopped all the same, and compared.
+const SKIPPED: &str = "Image Manager|Image Consistency|Image Identifier|Image Volume|NRI|AppArmor|SELinux|Multiple Containers|port mapping|portforward";
 
 /// Runs the suite with this rig.
 pub(crate) fn run(rig: &Rig, program: &Path, args: &Args) -> Tried<Check> {
@@ -50,6 +51,9 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
     let journal = rig.logs.join("critest.jsonl");
     let agent = rig.agent("agent", &[], Some(&journal))?;
     let registry = Registry::start(&args.images.join("test.tar"))?;
+    rig.pull_from(registry.address())?;
+    // Its log may hold what other runs wrote.
+    let before = std::fs::read(rig.log()).map_or(0, |text| text.len());
     let log = rig.logs.join("critest.log");
     println!("  critest runs; its words go to {}", log.display());
     let words =
@@ -57,7 +61,6 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
     let endpoint = rig.endpoint();
     let status = Command::new(program)
         .args(["-runtime-endpoint", &endpoint, "-image-endpoint", &endpoint])
-        .args(["-registry-prefix", &registry.address()])
         .args([
             "-ginkgo.no-color",
             "-ginkgo.seed=1",
@@ -73,9 +76,6 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
     ensure!(!rig.interrupted.is_set(), "interrupted");
     let said = std::fs::read_to_string(&log).unwrap_or_default();
     println!("  critest {status}: {}", last_words(&said));
-    for failed in said.lines().filter(|line| line.contains("[FAIL]")) {
-        println!("    {}", failed.trim());
-    }
     sleep(SETTLED_AFTER);
     let words = agent.words();
     let (status, _) = agent.stop()?;
@@ -84,7 +84,7 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
         "the agent ended with {status} and said: {words}"
     );
     let reports = replay(args, &journal)?;
-    compare::all(&log::read(&rig.log())?, &reports, check);
+    compare::all(&log::read(&rig.log(), before)?, &reports, check);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What all cases of a set-up share: the jail, containerd, its client, the kernel's trace.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -96,6 +97,11 @@ impl Rig {
     /// What clients of the CRI are told: `unix://` and the socket.
     pub(crate) fn endpoint(&self) -> String {
         self.containerd().endpoint()
+    }
+
+    /// Lets containerd pull all images from this registry.
+    pub(crate) fn pull_from(&self, address: SocketAddr) -> Result<()> {
+        self.containerd().pull_from(address)
     }
 
     /// containerd's log.

@@ -29,10 +29,11 @@ pub(super) struct Exit {
     pub(super) at_ns: u64,
 }
 
-/// Reads the log; the containers by their id.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Logged>> {
+/// Reads the log from this byte on; the containers by their id.
+pub(super) fn read(path: &Path, from: usize) -> Result<BTreeMap<String, Logged>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(parse(&String::from_utf8_lossy(&bytes)))
+    let bytes = bytes.get(from..).unwrap_or_default();
+    Ok(parse(&String::from_utf8_lossy(bytes)))
 }
 
 fn parse(text: &str) -> BTreeMap<String, Logged> {

@@ -53,9 +53,9 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Where it answers. To containerd this name means that no TLS is wanted.
-    pub(super) fn address(&self) -> String {
-        format!("localhost:{}", self.address.port())
+    /// Where it answers.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -76,9 +76,8 @@ fn manifest(folder: &Path) -> Result<String> {
 }
 
 /// Answers the requests of one connection.
-fn serve(connection: TcpStream, blobs: &Path, manifest: &str) -> Result<()> {
+fn serve(mut connection: TcpStream, blobs: &Path, manifest: &str) -> Result<()> {
     let mut lines = BufReader::new(connection.try_clone()?);
-    let mut connection = connection;
     loop {
         let mut request = String::new();
         if lines.read_line(&mut request)? == 0 {
