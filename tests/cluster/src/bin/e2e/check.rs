@@ -10,17 +10,11 @@ use agent_core::time::Timestamp;
 use gracewatch_tests::harness::{Disagreements, Judged};
 
 use crate::klog::Logged;
-use crate::stage::word;
 
 /// How far a duration of the agent's may be from what kubelet and runtime measure around it: they count their own calls,
 /// starting a process in a container among them, and on a busy machine that was seen to take 0.65 s. By how much each is off
 /// stands in the table.
 const TOLERANCE: Duration = Duration::from_secs(1);
-
-/// The word of the finding that the kubelet or the runtime was restarted in the middle of a stop.
-const BEGUN_ANEW: &str = "kubelet_restarted";
-/// As long as this is so, a report without that finding is accepted. To be removed with the line that asks for it.
-const AGENT_CORE_HAS_NO_KUBELET_RESTARTED: bool = true;
 
 /// With whom a fact is compared: this says whose fault it is if the two differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,18 +273,17 @@ impl Check {
         findings: &[FindingKind],
     ) {
         let found = report.findings.iter().map(|finding| finding.kind);
-        let (anew, rest): (Vec<_>, Vec<_>) = found.partition(|kind| word(kind) == BEGUN_ANEW);
+        let (anew, rest): (Vec<_>, Vec<_>) =
+            found.partition(|kind| *kind == FindingKind::KubeletRestarted);
         self.same("outcome", report.outcome, outcome);
         self.same("trigger", report.trigger, Trigger::Deleted);
-        self.same("findings beside the restart", rest.as_slice(), findings);
-        // The one place where its absence is accepted.
-        if !(anew.is_empty() && AGENT_CORE_HAS_NO_KUBELET_RESTARTED) {
-            self.same("findings of the restart", anew.len(), 1);
-        }
+        self.same("findings of the restart", anew.len(), 1);
+        self.same("findings beside it", rest.as_slice(), findings);
+        let of_the_grace = |doubt: &&Doubt| **doubt == Doubt::GraceUnknown;
         let other: Vec<_> = report
             .doubts
             .iter()
-            .filter(|doubt| **doubt != Doubt::GraceUnknown)
+            .filter(|doubt| !of_the_grace(doubt))
             .collect();
         self.same("doubts but of the grace", other, vec![]);
     }

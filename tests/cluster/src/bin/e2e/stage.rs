@@ -25,7 +25,7 @@ use crate::metrics::Page;
 use crate::place::Place;
 use crate::watch::{self, LABEL, Watch};
 
-pub(crate) use counted::word;
+use counted::word;
 pub(crate) use pod::Pod;
 pub(crate) use witness::Witness;
 

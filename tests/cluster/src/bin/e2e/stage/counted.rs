@@ -96,7 +96,7 @@ impl Stage<'_> {
 const SHORT_ID: usize = 12;
 
 /// As the agent writes it in labels and in JSON.
-pub(crate) fn word(value: impl Serialize) -> String {
+pub(super) fn word(value: impl Serialize) -> String {
     serde_json::to_value(value)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
