@@ -100,7 +100,8 @@ fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn probe_only(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
     let stop = probing(&app, || app.stop(10))?;
-    check.container(stage, &app, Done::stopped(stop), graceful())?;
+    let expected = graceful().finding(FindingKind::HookNotRun);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
     check.end(stage, &pod, &app)
 }
 

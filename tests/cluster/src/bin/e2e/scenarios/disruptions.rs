@@ -35,7 +35,7 @@ fn now() -> Result<Timestamp> {
 /// A program that takes so many seconds to end.
 fn slow(seconds: u32) -> String {
     program(&format!(
-        "trap 'say stop; sleep {seconds}; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done"
+        "trap 'say stop; kill $!; sleep {seconds}; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done"
     ))
 }
 

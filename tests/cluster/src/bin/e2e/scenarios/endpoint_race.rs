@@ -240,7 +240,7 @@ fn seconds(sentence: &str) -> Option<u64> {
 fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let slow = |name| {
         program(&format!(
-            "trap 'sleep 5; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
+            "trap 'kill $!; sleep 5; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
         ))
     };
     let second = container("second", &slow("second"), "");

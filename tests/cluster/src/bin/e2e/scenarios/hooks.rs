@@ -33,7 +33,7 @@ END
 sed s/200/500/ /www/cgi-bin/slow > /www/cgi-bin/broken
 chmod +x /www/cgi-bin/*
 httpd -p 8080 -h /www
-trap 'say stop; sleep 1; say exit; exit 0' TERM
+trap 'say stop; killall httpd; kill $!; sleep 1; say exit; exit 0' TERM
 say up
 while :; do sleep 3600 & wait; done"#;
 

@@ -27,7 +27,7 @@ fn with_sidecar(grace: u32, main: &str, sidecar: &str) -> String {
 /// The hook of a sidecar runs at once, and what its container waits after that is the others' time and not the hook's.
 fn sidecars(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let slow = program(
-        "trap 'say stop; sleep 4; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done",
+        "trap 'say stop; kill $!; sleep 4; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done",
     );
     let always = "restartPolicy: Always";
     let hook = format!("{always}\n  lifecycle: {{ preStop: {{ sleep: {{ seconds: 1 }} }} }}");
@@ -76,7 +76,7 @@ fn sidecars(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// Event came three seconds before its first signal.
 fn sidecar_ignores(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let main = program(
-        "trap 'say stop; sleep 3; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done",
+        "trap 'say stop; kill $!; sleep 3; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done",
     );
     let pod = stage.pod("app", &with_sidecar(10, &main, "[sleep, infinity]"))?;
     sleep(START_UP);

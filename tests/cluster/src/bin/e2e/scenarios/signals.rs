@@ -12,9 +12,10 @@ use crate::check::Check;
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Stage, Witness};
 
-pub(crate) const ALL: [Scenario; 6] = [
+pub(crate) const ALL: [Scenario; 7] = [
     Scenario::anywhere("seed", seed),
     Scenario::anywhere("handler", with_handler),
+    Scenario::anywhere("child_left", child_left),
     Scenario::anywhere("ignored", ignored),
     Scenario::anywhere("too_slow", too_slow),
     Scenario::anywhere("image_stop_signal", image_stop_signal),
@@ -49,6 +50,23 @@ fn with_handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let pod = stage.pod("app", &one(10, &handler(), ""))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
+    signal(check, &ended, 15);
+    said(check, &ended, &mut witness)?;
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
+    stage.compare(check, &ended)
+}
+
+/// It ends by itself within its time, and leaves a program behind that has not heard of the stop: the kernel kills that.
+fn child_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let script = handler_of("TERM").replace("kill $!; ", "");
+    let pod = stage.pod("app", &one(10, &program(&script), ""))?;
+    let (ended, mut witness) = delete(stage, &pod)?;
+    check.verdict(
+        &ended.report,
+        Outcome::Graceful,
+        Trigger::Deleted,
+        &[FindingKind::KilledWithMain],
+    );
     signal(check, &ended, 15);
     said(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
@@ -115,7 +133,7 @@ pub(super) const QUIT: u32 = 3;
 /// A script that takes a second to end after this signal.
 pub(super) fn handler_of(signal: &str) -> String {
     format!(
-        "trap 'say stop; sleep 1; say exit; exit 0' {signal}; say up; while :; do sleep 3600 & wait; done"
+        "trap 'say stop; kill $!; sleep 1; say exit; exit 0' {signal}; say up; while :; do sleep 3600 & wait; done"
     )
 }
 
