@@ -9,7 +9,7 @@ use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_cluster::cluster::NODE;
 use gracewatch_tests::harness::OrWrong as _;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use serde::Deserialize;
 
 use crate::metrics::Page;
@@ -143,6 +143,31 @@ impl<'a> Agents<'a> {
     /// Its metrics.
     pub(crate) fn page(&self, node: &str) -> Result<Page> {
         Ok(Page::parse(&self.get(node, "metrics")?))
+    }
+
+    /// How often the kubelet has started the agents of all nodes again, because they did not answer it or ended.
+    pub(crate) fn restarts(&self) -> i32 {
+        let statuses = self.statuses();
+        statuses.iter().map(|status| status.restart_count).sum()
+    }
+
+    /// The exit codes of those that were started again.
+    pub(crate) fn exit_codes(&self) -> Vec<i32> {
+        let statuses = self.statuses();
+        let ended = |status: &ContainerStatus| status.last_state.clone()?.terminated;
+        statuses
+            .iter()
+            .filter_map(ended)
+            .map(|ended| ended.exit_code)
+            .collect()
+    }
+
+    fn statuses(&self) -> Vec<ContainerStatus> {
+        let is_agent =
+            |pod: &Pod, gone: bool| !gone && pod.metadata.namespace.as_deref() == Some(NAMESPACE);
+        let statuses = self.watch.find(is_agent).into_iter();
+        let statuses = statuses.filter_map(|pod| pod.status?.container_statuses);
+        statuses.flatten().collect()
     }
 
     /// The address of its pages.

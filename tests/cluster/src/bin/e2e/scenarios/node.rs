@@ -64,7 +64,7 @@ containers:
     sleep(Duration::from_secs(2));
     stage.cluster()?.restart_kubelet()?;
     let ended = stage.ended(&pod, "app")?;
-    check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
+    check.begun_anew(&ended.report, Outcome::Graceful, &[]);
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     // The runtime said when it was first asked to stop, to the kubelet that is gone, and does not say it again.
     stage.compare(check, &ended)
