@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::beside;
 use gracewatch_tests::claim;
-use gracewatch_tests::harness::{self, Played, Tried, attempt};
+use gracewatch_tests::harness::{self, Ending, Played, Tried, attempt};
 
 use crate::Args;
 use crate::agent::Agents;
@@ -234,6 +234,12 @@ fn tell(outcome: &Outcome) {
     );
     for words in outcome.ending.words() {
         writeln!(text, "    {words}").ok();
+    }
+    // Those of stages that failed stand in the summary.
+    if let Ending::Wrong(_) = outcome.ending {
+        for line in outcome.log.lines() {
+            writeln!(text, "  | {line}").ok();
+        }
     }
     std::io::stdout().lock().write_all(text.as_bytes()).ok();
 }

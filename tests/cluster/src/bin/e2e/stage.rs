@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use agent_core::event::ExitStatus;
 use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
-use gracewatch_cluster::cluster::Cluster;
+use gracewatch_cluster::cluster::{Cluster, NODE};
 use gracewatch_tests::harness::{OrWrong as _, WrongVerdict};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod as PodObject};
 
@@ -135,7 +135,19 @@ impl<'a> Stage<'a> {
         let events: Vec<_> = events.lines().collect();
         let from = events.len().saturating_sub(LOG_EVENTS_MAX);
         let events = events.get(from..).unwrap_or_default().join("\n");
-        format!("{events}\n{}", said(&["get", "pods", "--output=wide"]))
+        let pods = said(&["get", "pods", "--output=wide"]);
+        format!("{events}\n{pods}\n{}", self.reported().join("\n"))
+    }
+
+    /// What the agent of our own node says of the containers here, a line each.
+    fn reported(&self) -> Vec<String> {
+        let said = self.agents.terminations(NODE).map(|said| said.finished);
+        let mine = said.into_iter().flatten().filter(|report| {
+            let pod = report.pod.as_ref();
+            pod.is_some_and(|pod| pod.namespace == self.namespace)
+        });
+        mine.filter_map(|report| serde_json::to_string(&report).ok())
+            .collect()
     }
 
     pub(crate) fn namespace(&self) -> &str {
