@@ -85,10 +85,13 @@ fn differences(logged: &Logged, exit: Exit, report: &Report, boot_ns: u64) -> Ve
         format!("{:?}", Some(exit.status)),
     );
     let at = report.exit.as_ref().map(|exit| exit.at.0 + boot_ns);
-    let error = at.map(|at| Duration::from_nanos(at.abs_diff(exit.at_ns)));
-    let is_close = error.is_some_and(|error| error <= EXIT_TOLERANCE);
+    // On a busy machine containerd hears of it later still, but never before.
+    let is_close = at.is_some_and(|at| {
+        let error = Duration::from_nanos(at.abs_diff(exit.at_ns));
+        error <= EXIT_TOLERANCE || at < exit.at_ns
+    });
     same(
-        "exit's time is close",
+        "exit is not after",
         format!("{is_close}"),
         "true".to_owned(),
     );
