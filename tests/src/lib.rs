@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod beside;
+pub mod harness;
 pub mod replay;
 pub mod rig;
 pub mod whole;

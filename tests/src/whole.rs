@@ -14,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use ureq::Agent as Http;
 
+use crate::claim;
+use crate::harness::OrWrong as _;
+
 /// How long it may take to be ready, or to stop.
 const LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
@@ -100,7 +103,8 @@ impl Whole {
             .stderr(words);
         let process = command.spawn().context("cannot start the agent")?;
         let http = Http::config_builder()
-            .timeout_global(Some(Duration::from_secs(5)))
+            // Long, since what is waited for is a busy machine's turn.
+            .timeout_global(Some(LIMIT))
             .http_status_as_error(false)
             .build()
             .new_agent();
@@ -117,7 +121,7 @@ impl Whole {
     fn wait_ready(&mut self) -> Result<()> {
         let started = Instant::now();
         loop {
-            if self.get("/readyz").is_ok_and(|(status, _)| status == 200) {
+            if self.ask("/readyz").is_ok_and(|(status, _)| status == 200) {
                 return Ok(());
             }
             if let Some(status) = self.process.try_wait()? {
@@ -150,8 +154,13 @@ impl Whole {
             .to_owned()
     }
 
-    /// Status and body of a page.
+    /// Status and body of a page. An agent that does not answer is wrong.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        self.ask(path)
+            .or_wrong(|| format!("the agent does not answer {path}"))
+    }
+
+    fn ask(&self, path: &str) -> Result<(u16, String)> {
         let mut response = self
             .http
             .get(format!("http://{}{path}", self.address))
@@ -165,7 +174,7 @@ impl Whole {
     /// The sum of all series of a metric that carry this label, or of all of them.
     pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
         let (status, text) = self.get("/metrics")?;
-        ensure!(status == 200, "/metrics answers {status}");
+        claim!(status == 200, "/metrics answers {status}");
         let series = text
             .lines()
             .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
@@ -182,9 +191,9 @@ impl Whole {
     /// All finished reports that it remembers, newest first.
     pub fn all_reports(&self) -> Result<Vec<Report>> {
         let (status, text) = self.get("/api/v1/terminations")?;
-        ensure!(status == 200, "/api/v1/terminations answers {status}");
-        let all: Terminations =
-            serde_json::from_str(&text).context("/api/v1/terminations is not as expected")?;
+        claim!(status == 200, "/api/v1/terminations answers {status}");
+        let all: Terminations = serde_json::from_str(&text)
+            .or_wrong(|| "/api/v1/terminations is not as expected".to_owned())?;
         Ok(all.finished)
     }
 
@@ -195,7 +204,7 @@ impl Whole {
             if let Some(report) = self.reports(path)?.into_iter().next() {
                 return Ok(report);
             }
-            ensure!(
+            claim!(
                 started.elapsed() < limit,
                 "no report of {path} after {limit:?}; the agent said: {}",
                 self.words()
@@ -213,7 +222,7 @@ impl Whole {
             if let Some(status) = self.process.try_wait()? {
                 return Ok((status, started.elapsed()));
             }
-            ensure!(
+            claim!(
                 started.elapsed() < LIMIT,
                 "the agent runs on {LIMIT:?} after SIGTERM"
             );

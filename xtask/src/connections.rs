@@ -47,14 +47,15 @@ pub(crate) fn build() -> Result<Command> {
 }
 
 /// Runs all of it; with `write_docs` the table of this run goes into the page.
-pub(crate) fn test(write_docs: bool) -> Result<()> {
+pub(crate) fn test(write_docs: bool) -> Result<process::FailedStages> {
     let mut command = build()?;
     if !write_docs {
         return process::run_tests(&mut command);
     }
     let table = cache::workspace().join("target/connections.md");
-    process::run_tests(command.arg("--table-out").arg(&table))?;
-    write(&table)
+    let stages = process::run_tests(command.arg("--table-out").arg(&table))?;
+    write(&table)?;
+    Ok(stages)
 }
 
 const PAGE: &str = "docs/connections.md";

@@ -26,6 +26,10 @@ pub(crate) struct Args {
     /// In a virtual machine with systemd and cgroup v2 alone.
     #[arg(long)]
     guest: bool,
+    /// Run cri-tools' suite for runtimes, critest, in the place of our cases, and compare each container that it stops with
+    /// containerd's log. Takes some minutes with each set-up, and is no part of `cargo xtask test`.
+    #[arg(long, conflicts_with = "guest")]
+    critest: bool,
     /// Options of the program itself.
     #[arg(last = true)]
     rest: Vec<String>,
@@ -35,13 +39,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.guest {
         return run_in_guest(&args.rest).map(drop);
     }
+    let mut command = build()?;
+    if args.critest {
+        command.arg("--critest").arg(tools::critest()?);
+    }
     // Becoming it leaves Ctrl-C to the one that cleans up.
-    let error = build()?.args(&args.rest).exec();
+    let error = command.args(&args.rest).exec();
     Err(error).context("cannot start the CRI tier")
 }
 
-/// Builds everything, and runs the tier in a virtual machine. Gives the file with its table.
-pub(crate) fn run_in_guest(args: &[String]) -> Result<PathBuf> {
+/// Builds everything, and runs the tier in a virtual machine.
+pub(crate) fn run_in_guest(args: &[String]) -> Result<guest_cri::Found> {
     guest_cri::run(&parts()?, args)
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::cri::Parts;
+use crate::process::FailedStages;
 use crate::vm::fleet::Fleet;
 use crate::vm::mirror::Mirror;
 use crate::vm::outcome::Outcome;
@@ -29,15 +30,26 @@ const PROCESSORS: u8 = 1;
 const MEMORY_MIB: u32 = 2048;
 /// What [`disk`] has `cri` write its table to.
 const TABLE: &str = "table.md";
+/// What it has it write the stages that failed to.
+const STAGES: &str = "stages.txt";
 /// For all cases with both runtimes. Emulation needs some twenty times the processor's time.
 const TIME_LIMIT: Duration = Duration::from_mins(25);
 
+/// What a guest found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The file with its table.
+    pub(crate) table: PathBuf,
+    /// Stages that failed but once.
+    pub(crate) stages: FailedStages,
+}
+
 /// Boots the guest, runs `cri` in it with `args`, and shows what it says as it says it. Its table and logs, and what else
-/// it writes to [`disk::OUT`], are in `target/cri-guest/out` afterwards; gives the table's file.
+/// it writes to [`disk::OUT`], are in `target/cri-guest/out` afterwards.
 ///
 /// # Errors
 /// If a case failed, or the guest did not come to its end.
-pub(crate) fn run(parts: &Parts, args: &[String]) -> Result<PathBuf> {
+pub(crate) fn run(parts: &Parts, args: &[String]) -> Result<Found> {
     qemu::ensure()?;
     let series = series::find(KERNEL).map_err(anyhow::Error::msg)?;
     let kernel = kernels::obtain(series, false, Mirror::of_this_machine)?;
@@ -74,7 +86,11 @@ pub(crate) fn run(parts: &Parts, args: &[String]) -> Result<PathBuf> {
         }
     }
     ensure!(problems.is_empty(), "{}", problems.join("; "));
-    Ok(out.join(TABLE))
+    let stages = std::fs::read_to_string(out.join(STAGES)).unwrap_or_default();
+    Ok(Found {
+        table: out.join(TABLE),
+        stages: FailedStages::of(&stages),
+    })
 }
 
 /// Copies what the guest wrote out of its disk, without mounting it.

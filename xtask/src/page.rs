@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Runs all of it; with `write_docs` its pictures go into the docs.
-pub(crate) fn test(write_docs: bool) -> Result<()> {
+pub(crate) fn test(write_docs: bool) -> Result<process::FailedStages> {
     process::run_tests(&mut build(write_docs)?)
 }
 

@@ -20,13 +20,30 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs tests as [`run`] does; the error also holds the lines in which they told of failures, since what was printed is
+/// How a line begins that tells of a stage that failed: `STAGE_FAILED` of `tests/src/harness/once_more.rs`.
+pub(crate) const STAGE_FAILED: &str = "STAGE FAILED ";
+
+/// Stages that failed and were set up once more, a line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FailedStages(pub(crate) Vec<String>);
+
+impl FailedStages {
+    /// Those that this text tells of.
+    pub(crate) fn of(text: &str) -> Self {
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(STAGE_FAILED));
+        Self(lines.map(str::to_owned).collect())
+    }
+}
+
+/// Runs tests as [`run`] does, and gives the stages that failed but once; the error also holds the lines in which they told of failures, since what was printed is
 /// far above by the time the error is read, or cut off.
-pub(crate) fn run_tests(command: &mut Command) -> Result<()> {
+pub(crate) fn run_tests(command: &mut Command) -> Result<FailedStages> {
     run_tests_to(command, &mut io::stdout())
 }
 
-fn run_tests_to(command: &mut Command, to: &mut impl Write) -> Result<()> {
+fn run_tests_to(command: &mut Command, to: &mut impl Write) -> Result<FailedStages> {
     let line = describe(command);
     let mut child = command
         .stdout(Stdio::piped())
@@ -40,14 +57,19 @@ fn run_tests_to(command: &mut Command, to: &mut impl Write) -> Result<()> {
     let status = child.wait().with_context(|| format!("`{line}` was lost"))?;
     let failures = failures.with_context(|| format!("cannot show what `{line}` printed"))?;
     if !status.success() {
-        bail!("`{line}` failed: {status}{}", failures.0.concat());
+        bail!("`{line}` failed: {status}{}", failures.told.concat());
     }
-    Ok(())
+    Ok(FailedStages::of(&failures.stages))
 }
 
-/// Lines that tell of failures: those that say so, and the indented ones after them.
+/// Lines that tell of failures.
 #[derive(Debug, Default)]
-struct Failures(Vec<String>);
+struct Failures {
+    /// Those that say so, and the indented ones after them.
+    told: Vec<String>,
+    /// Those of stages.
+    stages: String,
+}
 
 impl Failures {
     /// Reads all lines and writes them to `to`.
@@ -64,10 +86,14 @@ impl Failures {
     }
 
     fn note(&mut self, line: &str, within: &mut bool) {
+        if line.starts_with(STAGE_FAILED) {
+            self.stages.push_str(line);
+            self.stages.push('\n');
+        }
         let says_so = line.contains("FAILED") || line.contains("WRONG");
         *within = says_so || *within && line.starts_with("    ");
-        if *within && self.0.len() < FAILURES_MAX {
-            self.0.push(format!("\n{line}"));
+        if *within && self.told.len() < FAILURES_MAX {
+            self.told.push(format!("\n{line}"));
         }
     }
 }
@@ -148,7 +174,7 @@ scenario c ... ok 1.0 s
             "\n    outcome: Graceful, but it was Unknown",
             "\n    WRONG: one more",
         ];
-        assert_eq!(failures.0, told);
+        assert_eq!(failures.told, told);
     }
 
     #[test]
@@ -167,5 +193,16 @@ scenario c ... ok 1.0 s
         assert!(error.ends_with("\nx ... FAILED\n    why"), "{error}");
         assert_eq!(shown, b"x ... FAILED\n    why\n");
         run_tests_to(&mut script("0"), &mut shown).unwrap();
+    }
+
+    #[test]
+    fn stages_that_failed_are_counted_where_all_passed() {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "echo; echo 'STAGE FAILED x: late; ok'; echo '  | STAGE FAILED y'",
+        ]);
+        let stages = run_tests_to(&mut command, &mut io::sink()).unwrap();
+        assert_eq!(stages, FailedStages(vec!["x: late; ok".to_owned()]));
     }
 }

@@ -40,6 +40,9 @@ use summary::{Done, Outcome};
 ///   docs     docs/metrics.md and docs/timeline.svg are what the agent prints, the chart's tables what its values.yaml says,
 ///            and every link leads somewhere
 ///
+/// A stage that is not ready in time, as may happen on a busy machine, is set up once more, alone, and the summary lists it;
+/// more than three of these in all steps fail the run. A verdict that is wrong is never tried again.
+///
 /// A step that cannot run fails; none is skipped in silence. What a step needs is built or fetched into the cache first,
 /// with an empty one most of all Kubernetes: ten minutes on two cores.
 #[derive(Debug, clap::Args)]
@@ -83,7 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         summary::begin(step);
         let started = Instant::now();
         let outcome = match steps::run(step, args.write_docs) {
-            Ok(()) => Outcome::Passed(started.elapsed()),
+            Ok(stages) => Outcome::Passed(started.elapsed(), stages.0),
             Err(error) => Outcome::Failed(started.elapsed(), format!("{error:#}")),
         };
         let done_one = Done { step, outcome };

@@ -28,10 +28,18 @@ pub(crate) struct Args {
     /// Only what runs containers without a Kubernetes.
     #[arg(long)]
     runtime: bool,
+    /// What every step of `cargo xtask test` needs, so that none has to wait: the browser and what makes connections, too.
+    #[arg(long, conflicts_with = "runtime")]
+    all: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "the folder is what was asked for")]
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.all {
+        mixin()?;
+        traffic()?;
+        browser()?;
+    }
     let folder = if args.runtime { runtime() } else { ensure() };
     println!("{}", folder?.display());
     Ok(())
@@ -85,6 +93,12 @@ pub(crate) fn mixin() -> Result<PathBuf> {
 pub(crate) fn browser() -> Result<(PathBuf, PathBuf)> {
     let (browser, axe) = (Part::Browser.ensure()?, Part::Axe.ensure()?);
     Ok((browser.join("chromium"), axe.join("axe.min.js")))
+}
+
+/// The suite for container runtimes: `critest`.
+pub(crate) fn critest() -> Result<PathBuf> {
+    let folder = Part::Go(&modules::CRITEST).ensure()?;
+    Ok(folder.join("critest"))
 }
 
 /// What renders manifests: `helm` and `kustomize`.

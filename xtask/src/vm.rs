@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::process::FailedStages;
 use crate::{build_ebpf, cache};
 use fleet::Fleet;
 use kernels::Kernel;
@@ -99,6 +100,11 @@ fn filter(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    test(args).map(drop)
+}
+
+/// Does it, and gives the stages that failed but once.
+pub(crate) fn test(args: &Args) -> Result<FailedStages> {
     qemu::ensure()?;
     let kernels = obtain(args)?;
     let folder = cache::workspace().join("target/vm");
@@ -135,7 +141,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
         eprintln!("wrote {}", path.display());
     }
-    Ok(())
+    let stages = outcomes.iter().flat_map(Outcome::failed_stages);
+    Ok(FailedStages(stages.collect()))
 }
 
 /// Waits until no other run uses `folder`, whose initramfs and logs belong to one run at a time, and keeps it until the

@@ -36,6 +36,7 @@ pub struct Cluster {
     tools: PathBuf,
     logs: PathBuf,
     state: PathBuf,
+    pki: Pki,
     // In the order in which they end.
     proxy: Mutex<Component>,
     kubelet: Mutex<Component>,
@@ -64,7 +65,7 @@ impl Cluster {
         jail.cover(Path::new("/var/log"))?;
         fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
         let state = jail.state("kubernetes")?;
-        let manifests = jail.state("kubernetes/manifests")?;
+        jail.state("kubernetes/manifests")?;
         network::bridge_up(tools)?;
         let pki = Pki::make(&jail.state("kubernetes/pki")?)?;
         for user in pki::USERS {
@@ -76,7 +77,7 @@ impl Cluster {
             Ok::<_, anyhow::Error>(component)
         };
         let etcd = begin("etcd", commands::etcd(&state))?;
-        let mut apiserver = begin("kube-apiserver", commands::apiserver(&state, &pki))?;
+        let mut apiserver = begin("kube-apiserver", commands::apiserver(&state, &pki, &[]))?;
         let containerd = Containerd::start(
             &jail,
             Setup {
@@ -89,7 +90,7 @@ impl Cluster {
                 }],
             },
         )?;
-        let kubelet_config = config::write_kubelet(&state, &pki, &manifests, &containerd)?;
+        config::write_kubelet(&state, &pki, &containerd, &[])?;
         let admin = Kubectl::new(tools, &state, &jail);
         // Before this the roles are not there, and what asks for them ends.
         apiserver.wait_ready(READY_LIMIT, || admin.says(&["get", "--raw", "/readyz"]))?;
@@ -98,15 +99,10 @@ impl Cluster {
             commands::controllers(&state, &pki),
         )?;
         let scheduler = begin("kube-scheduler", commands::scheduler(&state))?;
+        let kubelet_config = config::kubelet(&state);
         let mut kubelet = begin("kubelet", commands::kubelet(&state, &kubelet_config))?;
         let proxy = begin("kube-proxy", commands::proxy(&state))?;
-        let ready = [
-            "wait",
-            "--for=condition=Ready",
-            "--timeout=1s",
-            &format!("node/{NODE}"),
-        ];
-        kubelet.wait_ready(READY_LIMIT, || admin.says(&ready))?;
+        kubelet.wait_ready(READY_LIMIT, || is_ready(&admin))?;
         kubelet.wait_ready(READY_LIMIT, || {
             admin.says(&["get", "serviceaccount", "default"])
         })?;
@@ -114,6 +110,7 @@ impl Cluster {
             tools: tools.to_owned(),
             logs: logs.to_owned(),
             state,
+            pki,
             proxy: Mutex::new(proxy),
             kubelet: Mutex::new(kubelet),
             _scheduler: scheduler,
@@ -161,7 +158,7 @@ impl Cluster {
 
     /// The folder whose manifests the kubelet runs as static pods.
     pub fn static_pod_dir(&self) -> PathBuf {
-        self.state.join("manifests")
+        config::manifests(&self.state)
     }
 
     /// Lets a program that was started beside the cluster end with it.
@@ -172,6 +169,26 @@ impl Cluster {
     /// The folder with a log of each program, named by it.
     pub fn logs(&self) -> &Path {
         &self.logs
+    }
+
+    /// Kills the kubelet, as a crash would; containers run on.
+    pub fn kill_kubelet(&self) -> Result<()> {
+        lock(&self.kubelet).kill()
+    }
+
+    /// Starts the kubelet again.
+    pub fn start_kubelet(&self) -> Result<()> {
+        lock(&self.kubelet).start(&self.jail, &self.logs)
+    }
+
+    /// Kills containerd, as a crash would; containers run on.
+    pub fn kill_containerd(&self) -> Result<()> {
+        lock(&self.containerd).kill()
+    }
+
+    /// Starts containerd again, and waits until it answers.
+    pub fn start_containerd(&self) -> Result<()> {
+        lock(&self.containerd).heal(&self.jail)
     }
 
     /// Ends the kubelet and starts it again; containers run on.
@@ -186,6 +203,31 @@ impl Cluster {
         lock(&self.containerd).restart(&self.jail)
     }
 
+    /// Starts API server and kubelet anew with these feature gates on, which are off by default, and waits until the node is
+    /// ready. Until then they are as upstream has them.
+    pub fn enable(&self, gates: &[&str]) -> Result<()> {
+        let (state, pki) = (&self.state, &self.pki);
+        lock(&self.kubelet).stop()?;
+        self.stop_apiserver()?;
+        lock(&self.apiserver).change(commands::apiserver(state, pki, gates));
+        config::write_kubelet(state, pki, &lock(&self.containerd), gates)?;
+        self.start_apiserver()?;
+        self.start_kubelet()?;
+        let admin = self.kubectl_program();
+        // It was ready before, and is until somebody sees that it says nothing: it has to have said so again.
+        let began = [
+            "get",
+            "node",
+            NODE,
+            "--output=jsonpath={.metadata.resourceVersion}",
+        ];
+        let before = admin.output(&began)?;
+        lock(&self.kubelet).wait_ready(READY_LIMIT, || {
+            let said_again = admin.output(&began)? != before;
+            Ok(said_again && is_ready(&admin)?)
+        })
+    }
+
     /// Ends the API server.
     pub fn stop_apiserver(&self) -> Result<()> {
         lock(&self.apiserver).stop()
@@ -197,6 +239,19 @@ impl Cluster {
         let mut apiserver = lock(&self.apiserver);
         apiserver.start(&self.jail, &self.logs)?;
         apiserver.wait_ready(READY_LIMIT, || admin.says(&["get", "--raw", "/readyz"]))
+    }
+
+    /// Starts again what was stopped, or has ended, and waits until it answers.
+    pub fn heal(&self) -> Result<()> {
+        lock(&self.containerd).heal(&self.jail)?;
+        if !lock(&self.apiserver).runs()? {
+            self.start_apiserver()?;
+        }
+        let mut kubelet = lock(&self.kubelet);
+        if !kubelet.runs()? {
+            kubelet.start(&self.jail, &self.logs)?;
+        }
+        Ok(())
     }
 
     /// Ends everything in order, pods last; what is left goes with the jail.
@@ -296,6 +351,12 @@ impl Kubectl {
         }
         answer
     }
+}
+
+/// Whether the node is ready.
+fn is_ready(admin: &Kubectl) -> Result<bool> {
+    let node = format!("node/{NODE}");
+    admin.says(&["wait", "--for=condition=Ready", "--timeout=1s", &node])
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

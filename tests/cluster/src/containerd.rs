@@ -1,6 +1,7 @@
 //! containerd in the jail: its configuration, its network plugins, its images, its starts and stops.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -99,6 +100,16 @@ impl Containerd {
         Ok(())
     }
 
+    /// Lets it pull all images, of whatever registry, from this address, without TLS.
+    pub fn pull_from(&self, address: SocketAddr) -> Result<()> {
+        let folder = config::registries(&self.state).join("_default");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        write(
+            &folder.join("hosts.toml"),
+            &format!("server = \"http://{address}\"\n"),
+        )
+    }
+
     /// `ctr` on this containerd, in the CRI's namespace.
     pub fn ctr(&self) -> Command {
         let mut command = Command::new(self.setup.tools.join("ctr"));
@@ -113,6 +124,22 @@ impl Containerd {
             daemon.stop()?;
         }
         Ok(())
+    }
+
+    /// Kills it, as a crash would; containers run on.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Starts it, unless it runs, and waits until it answers.
+    pub fn heal(&mut self, jail: &Jail) -> Result<()> {
+        match self.daemon.as_mut().map(Daemon::runs).transpose()? {
+            Some(true) => Ok(()),
+            Some(false) | None => self.begin(jail),
+        }
     }
 
     /// Starts it again and waits until it answers; stops it first if it runs.

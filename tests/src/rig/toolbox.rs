@@ -1,6 +1,7 @@
 //! This program under its other names: links in a temporary folder, as busybox does it, so that a
 //! container needs nothing but this one file and every process has a telling name.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -91,6 +92,35 @@ impl Toolbox {
             path: self.folder.join(format!("{name}.log")),
         }
     }
+
+    /// Everything that the logs and files of text whose names begin so say, for whoever has to understand a failure.
+    pub fn logs_of(&self, name: &str) -> String {
+        let mut files: Vec<_> = fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| is_log_of(path, name))
+            .collect();
+        files.sort();
+        let mut text = String::new();
+        for path in files {
+            // One that is gone, or is no text, says nothing.
+            let said = fs::read_to_string(&path).unwrap_or_default();
+            let file = path.file_name().unwrap_or_default().display();
+            writeln!(text, "{file}:\n{said}").ok();
+        }
+        text
+    }
+}
+
+/// Whether this is a log of the case with this name: `NAME.log`, `NAME-hook.log`, `NAME.agent`.
+fn is_log_of(path: &Path, name: &str) -> bool {
+    let kind = path.extension().and_then(|kind| kind.to_str());
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let rest = stem.and_then(|stem| stem.strip_prefix(name));
+    matches!(kind, Some("log" | "agent"))
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 impl Drop for Toolbox {

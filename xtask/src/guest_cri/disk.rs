@@ -84,6 +84,7 @@ tell runc "$(/gracewatch/tools/runc --version | busybox head -n 1)"
 tell crun "$(crun --version | busybox head -n 1)"
 /gracewatch/cri --tools /gracewatch/tools --images /gracewatch/images --agent /gracewatch/gracewatch \
   --crun /usr/bin/crun --driver systemd --logs /gracewatch/out/logs --table-out /gracewatch/out/table.md \
+  --stages-out /gracewatch/out/stages.txt \
   --at-once 1 --patience 6"#,
     r#"
 code=$?

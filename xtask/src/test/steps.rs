@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::{Parser as _, ValueEnum};
 
 use crate::cargo::{self, USER_SIDE, cargo};
+use crate::process::FailedStages;
 use crate::test::runtimes::{self, Part};
 use crate::{
     build_ebpf, cache, chart, connections, cri, demo, docs, e2e, mixin, page, process, vm,
@@ -88,29 +89,32 @@ impl Step {
     }
 }
 
-/// Runs a step; the error says in one sentence why it failed.
-pub(crate) fn run(step: Step, write_docs: bool) -> Result<()> {
+/// Runs a step, and gives the stages of it that failed but once; the error says in one sentence why it failed.
+pub(crate) fn run(step: Step, write_docs: bool) -> Result<FailedStages> {
+    let done = |done: Result<()>| done.map(|()| FailedStages::default());
     match step {
-        Step::Format => process::run(&mut cargo(&["fmt", "--all", "--check"]))
-            .context("mend it with `cargo fmt --all`"),
-        Step::Lints => lints(),
-        Step::Probes => build_ebpf::build().map(drop),
+        Step::Format => done(
+            process::run(&mut cargo(&["fmt", "--all", "--check"]))
+                .context("mend it with `cargo fmt --all`"),
+        ),
+        Step::Lints => done(lints()),
+        Step::Probes => done(build_ebpf::build().map(drop)),
         Step::Unit => {
             build_ebpf::build()?;
             process::run_tests(cargo(&["test", "--quiet"]).args(USER_SIDE))
         }
-        Step::Mixin => mixin::check(),
-        Step::Chart => chart::check(),
+        Step::Mixin => done(mixin::check()),
+        Step::Chart => done(chart::check()),
         Step::Kernel => kernel(write_docs),
         Step::Connections => connections::test(write_docs),
-        Step::Demo => demo_to_its_end(),
+        Step::Demo => done(demo_to_its_end()),
         Step::Page => page::test(write_docs),
         Step::Cri => runtimes(write_docs),
         Step::Vm => other_kernels(write_docs),
         Step::E2e => kubernetes(write_docs),
         Step::Guest => runtimes_in_a_guest(write_docs),
-        Step::Docs if write_docs => docs::write(),
-        Step::Docs => docs::check(),
+        Step::Docs if write_docs => done(docs::write()),
+        Step::Docs => done(docs::check()),
     }
 }
 
@@ -130,7 +134,7 @@ fn lints() -> Result<()> {
     process::run(kernel_side.args(DENY))
 }
 
-fn kernel(write_docs: bool) -> Result<()> {
+fn kernel(write_docs: bool) -> Result<FailedStages> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "the probes and cgroups of this kernel need root: run `cargo xtask test` as root, or leave this out with \
@@ -150,30 +154,30 @@ fn demo_to_its_end() -> Result<()> {
     process::run(&mut demo::build()?)
 }
 
-fn runtimes(write_docs: bool) -> Result<()> {
+fn runtimes(write_docs: bool) -> Result<FailedStages> {
     let table = cache::workspace().join("target/cri.md");
-    process::run_tests(cri::build()?.arg("--table-out").arg(&table))?;
+    let stages = process::run_tests(cri::build()?.arg("--table-out").arg(&table))?;
     if write_docs {
         runtimes::write(Part::Machine, &table)?;
     }
-    Ok(())
+    Ok(stages)
 }
 
-fn runtimes_in_a_guest(write_docs: bool) -> Result<()> {
-    let table = cri::run_in_guest(&[])?;
+fn runtimes_in_a_guest(write_docs: bool) -> Result<FailedStages> {
+    let found = cri::run_in_guest(&[])?;
     if write_docs {
-        runtimes::write(Part::Guest, &table)?;
+        runtimes::write(Part::Guest, &found.table)?;
     }
-    Ok(())
+    Ok(found.stages)
 }
 
-fn kubernetes(write_docs: bool) -> Result<()> {
+fn kubernetes(write_docs: bool) -> Result<FailedStages> {
     let page = write_docs.then(|| cache::workspace().join("docs/kubernetes.md"));
     process::run_tests(&mut e2e::build_all(page)?)
 }
 
 /// `vm` with the options that somebody who only types `cargo xtask vm` would get.
-fn other_kernels(write_docs: bool) -> Result<()> {
+fn other_kernels(write_docs: bool) -> Result<FailedStages> {
     #[derive(clap::Parser)]
     struct Usual {
         #[command(flatten)]
@@ -183,5 +187,5 @@ fn other_kernels(write_docs: bool) -> Result<()> {
     let words = words
         .get(..if write_docs { 2 } else { 1 })
         .unwrap_or_default();
-    vm::run(&Usual::try_parse_from(words)?.args)
+    vm::test(&Usual::try_parse_from(words)?.args)
 }

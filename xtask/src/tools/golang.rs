@@ -82,14 +82,19 @@ pub(super) fn build(module: &Module, libraries: Option<&Path>, into: &Path) -> R
             .env("CGO_CFLAGS", format!("-I{place}"))
             .env("CGO_LDFLAGS", format!("-L{place} -lseccomp"));
     }
+    let (verb, what) = match module.tests {
+        None => (&["build"][..], "tool"),
+        Some(package) => (&["test", "-c"][..], package),
+    };
     process::run(
         command
             .env("CGO_ENABLED", if module.cgo { "1" } else { "0" })
-            .args(["build", "-trimpath", "-tags", module.tags])
+            .args(verb)
+            .args(["-trimpath", "-tags", module.tags])
             .arg(format!("-ldflags=-s -w {linker}"))
             .arg("-o")
             .arg(target)
-            .arg("tool"),
+            .arg(what),
     )?;
     let Some((theirs, ours)) = module.renamed else {
         return Ok(());
@@ -172,6 +177,7 @@ mod tests {
             &modules::JSONNET,
             &modules::PROMETHEUS,
             &modules::HELM,
+            &modules::CRITEST,
         ];
         let mut keys: Vec<_> = modules.map(|module| key(module).unwrap()).to_vec();
         keys.sort();

@@ -17,6 +17,8 @@ pub(super) struct Module {
     pub(super) programs: &'static [&'static str],
     /// A program that `go build` names otherwise than everybody else does: its name, and ours.
     pub(super) renamed: Option<(&'static str, &'static str)>,
+    /// The package whose tests are the program, where it is no command.
+    pub(super) tests: Option<&'static str>,
     /// What to expect of a build with an empty cache.
     pub(super) effort: &'static str,
 }
@@ -32,6 +34,7 @@ pub(super) const RUNC: Module = Module {
     linker: "-X main.version={version} -extldflags -static",
     programs: &["runc"],
     renamed: None,
+    tests: None,
     effort: "about half a minute",
 };
 
@@ -43,6 +46,7 @@ pub(super) const CONTAINERD: Module = Module {
     linker: "-X github.com/containerd/containerd/v2/version.Version=v{version}",
     programs: &["containerd", "containerd-shim-runc-v2", "ctr"],
     renamed: None,
+    tests: None,
     effort: "about a minute and a half",
 };
 
@@ -54,6 +58,7 @@ pub(super) const CNI: Module = Module {
     linker: "",
     programs: &["bridge", "host-local", "loopback"],
     renamed: None,
+    tests: None,
     effort: "about ten seconds",
 };
 
@@ -65,6 +70,7 @@ pub(super) const ETCD: Module = Module {
     linker: "",
     programs: &["etcd"],
     renamed: Some(("server", "etcd")),
+    tests: None,
     effort: "about half a minute",
 };
 
@@ -86,6 +92,7 @@ pub(super) const KUBERNETES: Module = Module {
         "kubelet",
     ],
     renamed: None,
+    tests: None,
     effort: "some ten minutes on two cores",
 };
 
@@ -98,6 +105,7 @@ pub(super) const JSONNET: Module = Module {
     linker: "",
     programs: &["jsonnet", "jsonnetfmt"],
     renamed: None,
+    tests: None,
     effort: "about half a minute",
 };
 
@@ -111,6 +119,7 @@ pub(super) const PROMETHEUS: Module = Module {
     linker: "-X github.com/prometheus/common/version.Version={version}",
     programs: &["prometheus", "promtool"],
     renamed: None,
+    tests: None,
     effort: "some minutes on two cores",
 };
 
@@ -123,5 +132,19 @@ pub(super) const HELM: Module = Module {
     linker: "-X helm.sh/helm/v4/internal/version.version=v{version}",
     programs: &["helm", "kustomize"],
     renamed: None,
+    tests: None,
     effort: "about two minutes",
+};
+
+/// cri-tools' suite for container runtimes.
+pub(super) const CRITEST: Module = Module {
+    name: "critest",
+    of: "sigs.k8s.io/cri-tools",
+    cgo: false,
+    tags: "",
+    linker: "-X sigs.k8s.io/cri-tools/pkg/version.Version={version}",
+    programs: &["critest"],
+    renamed: Some(("critest.test", "critest")),
+    tests: Some("sigs.k8s.io/cri-tools/cmd/critest"),
+    effort: "about a minute",
 };

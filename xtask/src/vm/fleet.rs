@@ -26,8 +26,8 @@ pub(crate) struct Fleet<'a> {
     /// The folder of the console logs.
     pub(crate) logs: &'a Path,
     pub(crate) machine: qemu::Machine<'a>,
-    /// Whether a kernel on which something failed is tried once more. What fails but once is told, and is no failure: under
-    /// emulation anything may take its time anywhere, and the same scenarios run on this machine's kernel without this.
+    /// Whether a kernel whose guest was not heard to its end is tried once more. That is told, and is no failure. What was
+    /// judged wrong is never tried again.
     pub(crate) once_more: bool,
 }
 
@@ -75,7 +75,7 @@ impl Fleet<'_> {
             outcome = self.try_one(kernel)?;
         }
         let problems = outcome.problems();
-        if self.once_more && !problems.is_empty() {
+        if self.once_more && outcome.may_be_tried_again() {
             for problem in &problems {
                 eprintln!("{:>5}  {problem}", kernel.series);
             }

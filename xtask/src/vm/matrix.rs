@@ -26,7 +26,7 @@ pub(crate) fn text(outcomes: &[Outcome]) -> String {
                 outcome.failed_once.is_empty(),
             ) {
                 (true, true) => "ok",
-                (true, false) => "ok at the second try",
+                (true, false) => "ok at the second boot",
                 (false, _) => "FAILED",
             }
             .to_owned(),

@@ -20,6 +20,29 @@ impl Outcome {
         self.report == Report::default()
     }
 
+    /// Whether the guest never came to its end, or the kernel wrote into what it said, and what it did say is right: that is
+    /// the emulation's fault, and nobody's verdict.
+    pub(crate) fn may_be_tried_again(&self) -> bool {
+        let report = &self.report;
+        let unheard = report.exit_code.is_none() || !report.garbled.is_empty();
+        let is_wrong = report.scenarios.iter().any(|scenario| !scenario.ok)
+            || report
+                .programs
+                .iter()
+                .any(|program| program.required && !program.attached);
+        unheard && !is_wrong
+    }
+
+    /// The stages that failed once, in the guest or as a whole.
+    pub(crate) fn failed_stages(&self) -> Vec<String> {
+        let series = self.kernel.series;
+        let in_guest = self.report.failed_stages.iter();
+        let in_guest = in_guest.map(|(name, why)| format!("{series}, {name}: {why}"));
+        let as_a_whole = self.failed_once.join("; ");
+        let as_a_whole = (!as_a_whole.is_empty()).then(|| format!("{series}: {as_a_whole}"));
+        in_guest.chain(as_a_whole).collect()
+    }
+
     /// Why this run counts as failed; empty when all is well.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -52,6 +75,11 @@ impl Outcome {
                 "required program {} is {how_far}: {}",
                 program.name, program.reason
             ));
+        }
+        for (name, why) in &self.report.failed_stages {
+            if self.report.scenario(name).is_none() {
+                problems.push(format!("the stage of {name} failed: {why}"));
+            }
         }
         for scenario in self.report.scenarios.iter().filter(|scenario| !scenario.ok) {
             problems.push(format!(
@@ -176,6 +204,45 @@ pub(crate) mod tests {
         let mut slow = outcome("7.3", "VM-FACT release=7.3\n");
         slow.ended.timed_out = true;
         assert!(!slow.died_in_boot());
+    }
+
+    #[test]
+    fn what_was_judged_wrong_is_not_tried_again() {
+        for (console, again) in [
+            ("VM-SCENARIO name=stop result=ok\nKernel panic\n", true),
+            ("VM-SCENARIO name=st[ 1.0] oops\nTEST_RC=0", true),
+            (
+                "VM-SCENARIO name=stop result=failed detail=late\nTEST_RC=1",
+                false,
+            ),
+            (
+                "VM-SCENARIO name=stop result=failed detail=late\nKernel panic\n",
+                false,
+            ),
+            (
+                "VM-PROGRAM name=exit required=yes loaded=no attached=no reason=verifier\n",
+                false,
+            ),
+            ("VM-STAGE name=stop detail=late\nTEST_RC=1", false),
+        ] {
+            assert_eq!(
+                outcome("6.1", console).may_be_tried_again(),
+                again,
+                "{console}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stage_that_failed_once_is_told_and_no_problem() {
+        let once = outcome(
+            "6.1",
+            "VM-STAGE name=stop detail=late\nVM-SCENARIO name=stop result=ok\nTEST_RC=0\n",
+        );
+        assert!(once.problems().is_empty());
+        assert_eq!(once.failed_stages(), ["6.1, stop: late"]);
+        let twice = "VM-STAGE name=stop detail=late\n".repeat(2) + "TEST_RC=1\n";
+        assert_eq!(outcome("6.1", &twice).problems().len(), 3);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! VM-FACT key=value
 //! VM-PROGRAM name=… required=yes|no loaded=yes|no attached=yes|no reason=…
 //! VM-SCENARIO name=… result=ok|failed detail=…
+//! VM-STAGE name=… detail=…
 //! TEST_RC=n
 //! ```
 //!
@@ -20,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) facts: Vec<(String, String)>,
     pub(crate) programs: Vec<Program>,
     pub(crate) scenarios: Vec<Scenario>,
+    /// Scenarios whose stage failed, each time that it did: names and why.
+    pub(crate) failed_stages: Vec<(String, String)>,
     /// The guest's exit code; `None` when it never came to its end.
     pub(crate) exit_code: Option<i32>,
     /// Lines that began as ours and could not be read.
@@ -77,6 +80,9 @@ impl Report {
             self.programs.push(Program::parse(rest)?);
         } else if let Some(rest) = after(line, "VM-SCENARIO ") {
             self.scenarios.push(Scenario::parse(rest)?);
+        } else if let Some(mut text) = after(line, "VM-STAGE ") {
+            let name = word(&mut text, "name")?.to_owned();
+            self.failed_stages.push((name, rest(text, "detail")?));
         } else if STEMS.iter().any(|stem| line.contains(stem)) {
             return None;
         }
@@ -144,6 +150,7 @@ mod tests {
              VM-PROGRAM name=tcp_send_reset required=no loaded=yes attached=no reason=no such tracepoint: tcp\r\n\
              VM-SCENARIO name=handled_stop result=ok detail=stop 12 ms, exit code 0\r\n\
              VM-SCENARIO name=ignored_stop result=failed detail=\r\n\
+             VM-STAGE name=slow_stop detail=no process\r\n\
              TEST_RC=1\r\n\
              [    5.1] reboot: Power down\r\n",
         );
@@ -160,6 +167,8 @@ mod tests {
         );
         assert_eq!(report.scenarios[0].detail, "stop 12 ms, exit code 0");
         assert!(!report.scenarios[1].ok);
+        let stage = ("slow_stop".to_owned(), "no process".to_owned());
+        assert_eq!(report.failed_stages, [stage]);
         assert_eq!((report.exit_code, report.garbled.len()), (Some(1), 0));
     }
 
@@ -179,6 +188,7 @@ mod tests {
             "VM-PROGRAM name= required=yes loaded=yes attached=yes",
             "VM-SCENARIO name=a result=ok [    1.0] oops",
             "VM-SCEN[    1.0] oops",
+            "VM-STAGE name=",
             "VM-FACT release",
             "TEST_RC=[    1.0] oops",
         ] {

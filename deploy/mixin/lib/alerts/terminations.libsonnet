@@ -92,7 +92,7 @@ local query = import '../query.libsonnet';
             labels: { severity: config.severity.bad },
             annotations: {
               summary: 'A container is killed from outside without having been asked to stop.',
-              description: '%s: SIGKILL came without a stop signal before it in %s terminations of the last %s. Neither kubelet nor runtime does that in an ordinary stop.' % [who, times, config.countWindow],
+              description: '%s: SIGKILL came without a stop signal before it in %s terminations of the last %s. Kubelet and runtime do that only where the stop signal itself is SIGKILL.' % [who, times, config.countWindow],
             },
           },
           {

@@ -7,9 +7,6 @@ use super::config::kubeconfig;
 use super::pki::Pki;
 use super::{NODE, address};
 
-/// Off by default still: `lifecycle.stopSignal`.
-pub(super) const FEATURES: [&str; 1] = ["ContainerStopSignals"];
-
 const ETCD: &str = "http://127.0.0.1:2379";
 
 fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
@@ -30,8 +27,9 @@ pub(super) fn etcd(state: &Path) -> Vec<String> {
     ])
 }
 
-pub(super) fn apiserver(state: &Path, pki: &Pki) -> Vec<String> {
-    flags(&[
+/// `gates`: the feature gates that are on although they are off by default.
+pub(super) fn apiserver(state: &Path, pki: &Pki, gates: &[&str]) -> Vec<String> {
+    let mut all = flags(&[
         ("etcd-servers", ETCD),
         ("advertise-address", address()),
         ("secure-port", "6443"),
@@ -56,8 +54,12 @@ pub(super) fn apiserver(state: &Path, pki: &Pki) -> Vec<String> {
         ("kubelet-client-key", &pki.path("admin.key")),
         ("kubelet-certificate-authority", &pki.path("ca.crt")),
         ("kubelet-preferred-address-types", "InternalIP"),
-        ("feature-gates", &features()),
-    ])
+    ]);
+    if !gates.is_empty() {
+        let on: Vec<_> = gates.iter().map(|gate| format!("{gate}=true")).collect();
+        all.extend(flags(&[("feature-gates", &on.join(","))]));
+    }
+    all
 }
 
 pub(super) fn controllers(state: &Path, pki: &Pki) -> Vec<String> {
@@ -115,10 +117,6 @@ pub(super) fn proxy(state: &Path) -> Vec<String> {
         ("conntrack-tcp-timeout-close-wait", "0"),
         ("oom-score-adj", "0"),
     ])
-}
-
-fn features() -> String {
-    FEATURES.map(|name| format!("{name}=true")).join(",")
 }
 
 fn place(state: &Path, name: &str) -> String {

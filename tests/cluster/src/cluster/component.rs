@@ -53,6 +53,24 @@ impl Component {
         daemon.wait_ready(limit, ready)
     }
 
+    /// Gives it other arguments, from its next start on.
+    pub(super) fn change(&mut self, args: Vec<String>) {
+        self.args = args;
+    }
+
+    /// Whether it runs.
+    pub(super) fn runs(&mut self) -> Result<bool> {
+        self.daemon.as_mut().map_or(Ok(false), Daemon::runs)
+    }
+
+    /// Kills it, if it runs.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill()?;
+        }
+        Ok(())
+    }
+
     /// Ends it, if it runs.
     pub(super) fn stop(&mut self) -> Result<()> {
         if let Some(daemon) = self.daemon.take() {

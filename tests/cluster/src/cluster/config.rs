@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::address;
-use super::commands::FEATURES;
 use super::pki::Pki;
 use crate::containerd::Containerd;
 
@@ -48,22 +47,29 @@ current-context: rig
     )
 }
 
-/// Field by field: <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>.
+/// Where [`write_kubelet`] writes.
+pub(super) fn kubelet(state: &Path) -> PathBuf {
+    state.join("kubelet.yaml")
+}
+
+/// Field by field: <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>. `gates`: the feature gates that
+/// are on although they are off by default.
 pub(super) fn write_kubelet(
     state: &Path,
     pki: &Pki,
-    manifests: &Path,
     containerd: &Containerd,
-) -> Result<PathBuf> {
+    gates: &[&str],
+) -> Result<()> {
     let endpoint = containerd.endpoint();
+    let manifests = manifests(state);
     let manifests = manifests.display();
     let (authority, certificate, key) = (
         pki.path("ca.crt"),
         pki.path("kubelet.crt"),
         pki.path("kubelet.key"),
     );
-    let features = FEATURES.map(|name| format!("{name}: true")).join(", ");
-    let path = state.join("kubelet.yaml");
+    let gates: Vec<_> = gates.iter().map(|gate| format!("{gate}: true")).collect();
+    let gates = gates.join(", ");
     let text = format!(
         r#"apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -79,7 +85,7 @@ tlsCertFile: "{certificate}"
 tlsPrivateKeyFile: "{key}"
 clusterDomain: cluster.local
 clusterDNS: [10.96.0.10]
-featureGates: {{ {features} }}
+featureGates: {{ {gates} }}
 # A machine with cgroup v1 beside v2, or with swap, will do.
 cgroupDriver: cgroupfs
 failCgroupV1: false
@@ -94,8 +100,12 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 "#
     );
-    write(&path, &text)?;
-    Ok(path)
+    write(&kubelet(state), &text)
+}
+
+/// The folder whose manifests the kubelet runs as static pods.
+pub(super) fn manifests(state: &Path) -> PathBuf {
+    state.join("manifests")
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -25,7 +25,8 @@ pub struct Runtime {
 
 /// config.toml, version 3: <https://github.com/containerd/containerd/blob/v2.1.4/docs/cri/config.md>.
 pub(super) fn render(setup: &Setup, state: &Path) -> String {
-    let state = state.display();
+    let registries = registries(state);
+    let (registries, state) = (registries.display(), state.display());
     let tools = setup.tools.display();
     let default = setup.runtimes.first().map_or("", |runtime| &runtime.name);
     let mut text = format!(
@@ -43,6 +44,9 @@ path = "{state}/opt"
 
 [plugins.'io.containerd.cri.v1.images']
 snapshotter = "overlayfs"
+
+[plugins.'io.containerd.cri.v1.images'.registry]
+config_path = "{registries}"
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = "{PAUSE_IMAGE}"
@@ -75,6 +79,12 @@ default_runtime_name = "{default}"
         .ok();
     }
     text
+}
+
+/// The folder that tells where images are pulled from.
+/// <https://github.com/containerd/containerd/blob/v2.1.4/docs/hosts.md>
+pub(super) fn registries(state: &Path) -> PathBuf {
+    state.join("registries")
 }
 
 /// The pods' network: a bridge in the jail, no way out of it.

@@ -74,7 +74,7 @@ impl Cgroups {
     }
 
     /// Removes this folder from every tree if no process is in it or below; else removes nothing and says no.
-    pub(crate) fn remove_empty(&self, path: &str) -> Result<bool> {
+    pub fn remove_empty(&self, path: &str) -> Result<bool> {
         let folders = || {
             let path = path.trim_start_matches('/');
             self.trees.iter().map(move |tree| tree.join(path))

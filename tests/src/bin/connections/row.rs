@@ -1,6 +1,7 @@
 //! The numbers of a termination, each by everybody who knows it.
 
 use agent_core::connection::Direction;
+use gracewatch_tests::harness::Disagreements;
 
 use crate::capture::{Observed, Range};
 use crate::clients::Met;
@@ -21,17 +22,40 @@ pub(crate) struct Row {
 impl Row {
     /// Whether all who know it say the same.
     pub(crate) fn agrees(&self) -> bool {
-        let same = |other: Option<u64>| other.is_none_or(|other| other == self.report);
+        let mut found = Disagreements::default();
+        self.add_disagreements(&mut found);
+        found == Disagreements::default()
+    }
+
+    /// Adds who disagrees with whom. The capture saw what happened: who differs from it is wrong, be it the agent, the
+    /// clients or the plan. Where it cannot tell, the agent is compared with the clients, and else with the plan.
+    pub(crate) fn add_disagreements(&self, to: &mut Disagreements) {
+        let (what, report) = (self.what, self.report);
         #[expect(clippy::cast_precision_loss, reason = "a count of a test, below 2^52")]
         let exported = self
             .metrics
-            .is_none_or(|metrics| (metrics - self.report as f64).abs() < 0.5);
-        same(self.expected)
-            && same(self.clients)
-            && exported
-            && self
-                .capture
-                .is_none_or(|capture| capture.contains(self.report))
+            .is_none_or(|metrics| (metrics - report as f64).abs() < 0.5);
+        if !exported {
+            let words = format!(
+                "{what}: {report} in the report, {:?} in the metrics",
+                self.metrics
+            );
+            to.wrong.push(words);
+        }
+        if let Some(capture) = self.capture.filter(|capture| !capture.contains(report)) {
+            let words = format!("{what}: {report} in the report, {capture} in the capture");
+            to.wrong.push(words);
+        }
+        for (whose, number) in [("clients", self.clients), ("plan", self.expected)] {
+            let Some(number) = number.filter(|number| *number != report) else {
+                continue;
+            };
+            let words = format!("{what}: {report} in the report, {number} by the {whose}");
+            match self.capture {
+                Some(capture) if !capture.contains(number) => to.off_plan.push(words),
+                _ => to.unlike_plan.push(words),
+            }
+        }
     }
 }
 
@@ -119,4 +143,39 @@ pub(crate) fn rows(
         known(at_exit, Some(observed.at_exit), |all| all.at_exit),
         known(finished, Some(observed.finished), |all| all.finished),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(report: u64, capture: Option<Range>, clients: u64, expected: u64) -> [usize; 3] {
+        let row = Row {
+            what: "resets sent",
+            expected: Some(expected),
+            report,
+            metrics: Some(3.0),
+            capture,
+            clients: Some(clients),
+        };
+        let mut found = Disagreements::default();
+        row.add_disagreements(&mut found);
+        [found.wrong, found.unlike_plan, found.off_plan].map(|list| list.len())
+    }
+
+    #[test]
+    fn who_differs_from_the_capture_is_wrong() {
+        let three = Some(Range::exactly(3));
+        assert_eq!(found(3, three, 3, 3), [0, 0, 0]);
+        assert_eq!(found(3, three, 2, 4), [0, 0, 2]);
+        // The report, from the capture and from its own metrics.
+        assert_eq!(found(4, three, 4, 4), [2, 0, 2]);
+    }
+
+    #[test]
+    fn where_the_capture_cannot_tell_the_plan_counts() {
+        let any = Some(Range { least: 2, most: 4 });
+        assert_eq!(found(3, any, 3, 4), [0, 1, 0]);
+        assert_eq!(found(3, None, 2, 3), [0, 1, 0]);
+    }
 }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::beside;
+use gracewatch_tests::harness::{self, Ending, Played, Tried, attempt};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{Whole, binary, subjects_file};
@@ -23,13 +23,6 @@ use crate::{Args, cases, table};
 const AT_ONCE: usize = 6;
 
 const JOURNAL: &str = "journal.jsonl";
-
-/// How one case ended.
-pub(crate) struct Outcome {
-    pub(crate) case: Case,
-    pub(crate) verdict: Verdict,
-    took: Duration,
-}
 
 /// Runs what `args` ask for; whether all passed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
@@ -56,18 +49,33 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         "the connection tier loads probes and makes cgroups and network namespaces: run it as root"
     );
     let tools = args.tools.clone().context("--tools is missing")?;
-    let rig = start(tools)?;
+    let rig = start(tools.clone())?;
     println!("running {} cases", small.len() + alone.len());
     let started = Instant::now();
-    let mut outcomes = beside::run(&small, AT_ONCE, |case| run_one(&rig, case));
-    outcomes.extend(alone.iter().map(|case| run_one(&rig, case)));
-    let passed = summary(&outcomes, started.elapsed());
+    let mut first = beside::run(&small, AT_ONCE, |case| run_one(&rig, case));
+    first.extend(alone.iter().map(|case| run_one(&rig, case)));
+    let ended = end(rig, args.keep.as_deref());
+    let all = [small, alone].concat();
+    let played = harness::set_up_once_more(first, |tried| once_more(&tried.name, &all, &tools));
+    let passed = summary(&played, started.elapsed());
+    ended?;
     if let (Some(path), true) = (&args.table_out, passed) {
-        fs::write(path, table::of_all(&outcomes))
+        fs::write(path, table::of_all(&played.tried, &all))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    end(rig, args.keep.as_deref())?;
     Ok(passed)
+}
+
+/// Runs the case of this name with an agent that it has for itself.
+fn once_more(name: &str, all: &[Case], tools: &Path) -> Tried<Verdict> {
+    let run = || {
+        let case = all.iter().find(|case| case.name == name);
+        let rig = start(tools.to_owned())?;
+        let tried = run_one(&rig, case.context("there is no such case")?);
+        end(rig, None)?;
+        Ok(tried)
+    };
+    run().unwrap_or_else(|error| Tried::without_stage(name, Verdict::default(), &error))
 }
 
 /// Ends the agent. Nothing was lost, and its journal tells the same again.
@@ -140,67 +148,57 @@ fn start(tools: PathBuf) -> Result<Rig> {
     })
 }
 
-fn run_one(rig: &Rig, case: &Case) -> Outcome {
-    let started = Instant::now();
-    let mut verdict = Verdict::default();
+fn run_one(rig: &Rig, case: &Case) -> Tried<Verdict> {
     let stage = Stage {
         name: case.name,
         rig,
     };
-    match catch_unwind(AssertUnwindSafe(|| (case.run)(&stage, &mut verdict))) {
-        Ok(Ok(())) => verdict.disagreements(),
-        Ok(Err(error)) => verdict.wrong.push(format!("{error:#}")),
-        Err(_panic) => verdict
-            .wrong
-            .push("it panicked; the message is above".to_owned()),
-    }
-    let outcome = Outcome {
-        case: *case,
-        verdict,
-        took: started.elapsed(),
+    let tried = attempt(case.name, Verdict::default(), |verdict| {
+        (case.run)(&stage, verdict)
+    });
+    let tried = tried.with_log(|| rig.toolbox.logs_of(case.name));
+    tell(case, &tried);
+    tried
+}
+
+/// Written whole, so that cases that run beside each other do not mix.
+fn tell(case: &Case, tried: &Tried<Verdict>) {
+    let mut text = format!(
+        "\ncase {} ... {} {:.1} s: {}\n{}",
+        case.name,
+        tried.ending.word(),
+        tried.took.as_secs_f32(),
+        case.what,
+        table::of_case(&tried.found)
+    );
+    let mark = match tried.ending {
+        Ending::StageFailed(_) => "no stage",
+        Ending::Passed | Ending::Wrong(_) => "WRONG",
     };
-    outcome.tell();
-    outcome
+    for words in tried.ending.words() {
+        writeln!(text, "    {mark}: {words}").ok();
+    }
+    std::io::stdout().lock().write_all(text.as_bytes()).ok();
 }
 
-impl Outcome {
-    fn passed(&self) -> bool {
-        self.verdict.wrong.is_empty()
-    }
-
-    /// Written whole, so that cases that run beside each other do not mix.
-    fn tell(&self) {
-        let result = if self.passed() { "ok" } else { "FAILED" };
-        let mut text = format!(
-            "\ncase {} ... {result} {:.1} s: {}\n{}",
-            self.case.name,
-            self.took.as_secs_f32(),
-            self.case.what,
-            table::of_case(&self.verdict)
-        );
-        for wrong in &self.verdict.wrong {
-            writeln!(text, "    WRONG: {wrong}").ok();
-        }
-        std::io::stdout().lock().write_all(text.as_bytes()).ok();
-    }
-}
-
-fn summary(outcomes: &[Outcome], took: Duration) -> bool {
-    let failed: Vec<_> = outcomes
+fn summary(played: &Played<Verdict>, took: Duration) -> bool {
+    print!("{}", played.summary());
+    let failed: Vec<_> = played
+        .tried
         .iter()
-        .filter(|outcome| !outcome.passed())
-        .map(|outcome| outcome.case.name)
+        .filter(|tried| !tried.ending.passed())
+        .map(|tried| tried.name.as_str())
         .collect();
     if !failed.is_empty() {
         println!("\nfailed: {}", failed.join(", "));
     }
     println!(
         "\n{} passed, {} failed in {:.1} s",
-        outcomes.len() - failed.len(),
+        played.tried.len() - failed.len(),
         failed.len(),
         took.as_secs_f32()
     );
-    failed.is_empty()
+    played.passed()
 }
 
 /// Copies what helps to understand a failure.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+use gracewatch_tests::claim;
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::whole::Whole;
 
 /// One series.
@@ -21,9 +23,9 @@ impl Series {
     /// Scrapes the agent.
     pub(crate) fn scrape(agent: &Whole) -> Result<Self> {
         let (status, text) = agent.get("/metrics")?;
-        ensure!(status == 200, "/metrics answers {status}");
+        claim!(status == 200, "/metrics answers {status}");
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let all = lines.map(|line| parse(line).with_context(|| format!("no series: {line}")));
+        let all = lines.map(|line| parse(line).or_wrong(|| format!("no series: {line}")));
         Ok(Self(all.collect::<Result<_>>()?))
     }
 

@@ -3,9 +3,11 @@
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
+use gracewatch_tests::harness::Tried;
+
+use crate::case::Case;
 use crate::expected::words;
 use crate::row::Row;
-use crate::runner::Outcome;
 use crate::verdict::Verdict;
 
 /// What one case says, for the terminal.
@@ -65,11 +67,11 @@ fn or_dash(value: Option<impl Display>) -> String {
 }
 
 /// All cases in one table, for the page.
-pub(crate) fn of_all(outcomes: &[Outcome]) -> String {
+pub(crate) fn of_all(tried: &[Tried<Verdict>], cases: &[Case]) -> String {
     let mut text = String::from("| case |");
-    let names = outcomes
+    let names = tried
         .iter()
-        .map(|outcome| &outcome.verdict.rows)
+        .map(|tried| &tried.found.rows)
         .find(|rows| !rows.is_empty());
     let shown = |row: &&Row| row.capture.is_some();
     let names: Vec<_> = names
@@ -84,9 +86,11 @@ pub(crate) fn of_all(outcomes: &[Outcome]) -> String {
     text.push_str(" resets | last arrival |\n| --- |");
     text.push_str(&" ---: |".repeat(names.len()));
     text.push_str(" --- | ---: |\n");
-    for outcome in outcomes {
-        let verdict = &outcome.verdict;
-        write!(text, "| `{}`: {} |", outcome.case.name, outcome.case.what).ok();
+    for one in tried {
+        let (name, verdict) = (&one.name, &one.found);
+        let case = cases.iter().find(|case| case.name == name);
+        let what = case.map(|case| case.what).unwrap_or_default();
+        write!(text, "| `{name}`: {what} |").ok();
         for row in verdict.rows.iter().filter(shown) {
             write!(
                 text,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use agent_core::connection::{Connections, Direction, ResetClass};
 use agent_core::report::Report;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+use gracewatch_tests::claim;
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::whole::Whole;
 use serde::Serialize;
 
@@ -95,7 +97,11 @@ impl Told {
     /// When its phases began.
     pub(crate) fn edges(&self) -> Result<Edges> {
         let report = &self.report;
-        let closing = report.exit.as_ref().context("the report has no exit")?.at;
+        let closing = report
+            .exit
+            .as_ref()
+            .or_wrong(|| "the report has no exit".to_owned())?
+            .at;
         let kill = report.kill.as_ref().map(|kill| kill.at);
         let stop = report.stop_signal.as_ref().map(|stop| stop.at);
         let stopping = stop.or(kill).unwrap_or(closing);
@@ -122,7 +128,7 @@ impl Told {
             ),
         ];
         for (what, at, span) in spans {
-            ensure!(
+            claim!(
                 at.is_some() == span.is_some()
                     && at.zip(span).is_none_or(|(at, span)| span.contains(at)),
                 "{what}: reported at {at:?}, but sent within {span:?}"

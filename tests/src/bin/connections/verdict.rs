@@ -4,8 +4,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use agent_core::connection::{Direction, Phase, ResetClass, Side};
-use agent_core::report::{FindingKind, Report};
+use agent_core::report::{Doubt, FindingKind, Report};
 use anyhow::Result;
+use gracewatch_tests::harness::{Disagreements, Judged};
 
 use crate::capture::{Flows, Observed};
 use crate::case::Stage;
@@ -15,8 +16,8 @@ use crate::pod::{Container, Pod};
 use crate::row::{Others, Row, rows};
 use crate::told::Told;
 
-/// How far the time of the last arrival may be from the capture's: a busy machine makes a segment wait on its way from
-/// one end of the pair to the other.
+/// How far the time of the last arrival may be after the capture's. A busy machine makes a segment wait longer on its way
+/// from one end of the pair to the other: nobody can tell then.
 const ARRIVAL_TOLERANCE: Duration = Duration::from_millis(20);
 
 /// What one case found.
@@ -24,6 +25,10 @@ const ARRIVAL_TOLERANCE: Duration = Duration::from_millis(20);
 pub(crate) struct Verdict {
     /// Facts that are not as they should be.
     pub(crate) wrong: Vec<String>,
+    /// Where the agent differs from what the case was made to do.
+    unlike_plan: Vec<String>,
+    /// What the stage did otherwise than it should have.
+    off_plan: Vec<String>,
     /// Everything that was compared.
     pub(crate) rows: Vec<Row>,
     /// The resets by class, as the report has them.
@@ -39,6 +44,13 @@ impl Verdict {
     pub(crate) fn that(&mut self, what: impl Into<String>, holds: bool) {
         if !holds {
             self.wrong.push(what.into());
+        }
+    }
+
+    /// A fact that must be so if the case went as it should.
+    fn like_plan(&mut self, what: impl Into<String>, holds: bool) {
+        if !holds {
+            self.unlike_plan.push(what.into());
         }
     }
 
@@ -80,9 +92,14 @@ impl Verdict {
         Ok(told)
     }
 
-    /// A report that is not sure is no proof.
+    /// A report that is not sure is no proof. Nothing tells from outside when the agent follows a container: if it did so too
+    /// late, that is the stage's fault.
     pub(crate) fn complete(&mut self, report: &Report) {
-        self.that(
+        if report.doubts.contains(&Doubt::SeenLate) {
+            let why = "the agent did not follow the container before it was stopped";
+            self.off_plan.push(why.to_owned());
+        }
+        self.like_plan(
             format!("it has no doubts, found {:?}", report.doubts),
             report.doubts.is_empty(),
         );
@@ -92,7 +109,9 @@ impl Verdict {
     pub(crate) fn classes(&mut self, told: &Told, expected: Option<&Expected>) {
         let classes = told.classes();
         if let Some(expected) = expected {
-            self.same("resets by class", classes.clone(), expected.classes());
+            let expected = expected.classes();
+            let what = format!("resets by class: {classes:?}, but it was {expected:?}");
+            self.like_plan(what, classes == expected);
         }
         for (class, _) in &classes {
             let exported = told.exported(class);
@@ -133,10 +152,11 @@ impl Verdict {
         match (found, observed.last_arrival_at) {
             (Some(found), Some(captured)) => {
                 let error = Duration::from_nanos(found.0.abs_diff(captured.0));
-                self.that(
-                    format!("the last arrival is {error:?} from the capture's"),
-                    error <= ARRIVAL_TOLERANCE,
-                );
+                let what = format!("the last arrival is {error:?} from the capture's");
+                self.that(what.clone(), error <= ARRIVAL_TOLERANCE || found > captured);
+                if error > ARRIVAL_TOLERANCE && found > captured {
+                    self.off_plan.push(what);
+                }
                 self.arrival_error = self.arrival_error.max(Some(error));
             }
             (found, captured) => self.same("last arrival", found, captured),
@@ -148,14 +168,19 @@ impl Verdict {
         let found: Vec<FindingKind> = told.report.findings.iter().map(|one| one.kind).collect();
         self.same("findings", found.as_slice(), expected);
     }
+}
 
-    /// Every number on which not all agree.
-    pub(crate) fn disagreements(&mut self) {
-        let wrong = self.rows.iter().filter(|row| !row.agrees());
-        let wrong: Vec<_> = wrong
-            .map(|row| format!("{}: not all say the same; see the table", row.what))
-            .collect();
-        self.wrong.extend(wrong);
+impl Judged for Verdict {
+    fn disagreements(&self) -> Disagreements {
+        let mut all = Disagreements {
+            wrong: self.wrong.clone(),
+            unlike_plan: self.unlike_plan.clone(),
+            off_plan: self.off_plan.clone(),
+        };
+        for row in &self.rows {
+            row.add_disagreements(&mut all);
+        }
+        all
     }
 }
 

@@ -1,13 +1,12 @@
 //! Runs the scenarios: those that share an agent beside each other, then those with agents of their own.
 
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::beside;
+use gracewatch_tests::harness::{self, Ending, Played, Tried, attempt};
 
 use crate::Args;
 use crate::accuracy::Table;
@@ -21,13 +20,6 @@ use crate::{programs, record, scenarios};
 const AT_ONCE: usize = 12;
 /// The same on an emulated processor.
 const AT_ONCE_SLOW: usize = 6;
-/// How one scenario ended.
-struct Outcome {
-    name: &'static str,
-    check: Check,
-    took: Duration,
-}
-
 /// Runs what `args` ask for; whether all passed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let wanted = |scenario: &Scenario| {
@@ -56,106 +48,118 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         return record_all(folder, wanted);
     }
     programs::report(args.guest)?;
-    let rig = Rig::new(args.guest)?;
     println!("\nrunning {} scenarios", shared.len() + alone.len());
     let started = Instant::now();
-    let mut outcomes = Vec::new();
-    if !shared.is_empty() {
-        let selectors = shared
-            .iter()
-            .flat_map(|scenario| (scenario.known)(&rig, scenario.name))
-            .collect();
-        let agent = InProcess::start(rig.folder.path(), selectors)?;
-        let at_once = if rig.slow { AT_ONCE_SLOW } else { AT_ONCE };
-        outcomes = beside::run(&shared, at_once, |scenario| {
-            run_one(&rig, &agent, scenario, args.guest)
-        });
-        agent.stop()?;
-    }
+    let rig = Rig::new(args.guest)?;
+    let mut first = run_shared(&rig, &shared, args.guest)?;
     for scenario in &alone {
-        outcomes.push(run_one(&rig, &NoAgent, scenario, args.guest));
+        first.push(run_one(&rig, &NoAgent, scenario, args.guest));
     }
-    let mut compared =
-        std::mem::take(&mut *rig.traced.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut compared = rig.compared();
     drop(rig);
+    let played = harness::set_up_once_more(first, |tried| {
+        once_more(&tried.name, (&shared, &alone), args.guest, &mut compared)
+    });
     compared.extend(
-        outcomes
+        played
+            .tried
             .iter()
-            .flat_map(|outcome| outcome.check.compared.iter().copied()),
+            .flat_map(|tried| tried.found.compared.iter().copied()),
     );
-    summary(args, &outcomes, &compared, started.elapsed())
+    summary(args, &played, &compared, started.elapsed())
 }
 
-fn run_one(rig: &Rig, agent: &dyn Agent, scenario: &Scenario, guest: bool) -> Outcome {
-    let started = Instant::now();
-    let mut check = rig.check();
+/// Runs those that share an agent beside each other.
+fn run_shared(rig: &Rig, shared: &[Scenario], guest: bool) -> Result<Vec<Tried<Check>>> {
+    if shared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let selectors = shared
+        .iter()
+        .flat_map(|scenario| (scenario.known)(rig, scenario.name))
+        .collect();
+    let agent = InProcess::start(rig.folder.path(), selectors)?;
+    let at_once = if rig.slow { AT_ONCE_SLOW } else { AT_ONCE };
+    let tried = beside::run(shared, at_once, |scenario| {
+        run_one(rig, &agent, scenario, guest)
+    });
+    agent.stop()?;
+    Ok(tried)
+}
+
+/// Runs the scenario of this name with a rig and an agent that it has for itself.
+fn once_more(
+    name: &str,
+    (shared, alone): (&[Scenario], &[Scenario]),
+    guest: bool,
+    compared: &mut Vec<Compared>,
+) -> Tried<Check> {
+    let is_it = |scenario: &&Scenario| scenario.name == name;
+    let mut run = || {
+        let rig = Rig::new(guest)?;
+        let tried = if let Some(scenario) = alone.iter().find(is_it) {
+            run_one(&rig, &NoAgent, scenario, guest)
+        } else {
+            let scenario: Vec<_> = shared.iter().filter(is_it).copied().collect();
+            let mut tried = run_shared(&rig, &scenario, guest)?;
+            tried.pop().context("there is no such scenario")?
+        };
+        compared.extend(rig.compared());
+        Ok(tried)
+    };
+    run().unwrap_or_else(|error| Tried::without_stage(name, Check::new(Duration::ZERO), &error))
+}
+
+fn run_one(rig: &Rig, agent: &dyn Agent, scenario: &Scenario, guest: bool) -> Tried<Check> {
     let stage = Stage {
         name: scenario.name,
         rig,
         agent,
     };
-    match catch_unwind(AssertUnwindSafe(|| (scenario.run)(&stage, &mut check))) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => check.wrong.push(format!("{error:#}")),
-        Err(_panic) => check
-            .wrong
-            .push("it panicked; the message is above".to_owned()),
-    }
-    let outcome = Outcome {
-        name: scenario.name,
-        check,
-        took: started.elapsed(),
-    };
-    outcome.tell(guest);
-    outcome
+    let tried = attempt(scenario.name, rig.check(), |check| {
+        (scenario.run)(&stage, check)
+    });
+    let tried = tried.with_log(|| rig.toolbox.logs_of(scenario.name));
+    tell(&tried, guest);
+    tried
 }
 
-impl Outcome {
-    fn passed(&self) -> bool {
-        self.check.wrong.is_empty()
-    }
-
-    /// One line, written whole, so that lines of scenarios that run beside each other do not mix.
-    fn tell(&self, guest: bool) {
-        let result = if self.passed() { "ok" } else { "failed" };
-        let words = if self.passed() {
-            &self.check.notes
-        } else {
-            &self.check.wrong
+/// One line, written whole, so that lines of scenarios that run beside each other do not mix.
+fn tell(tried: &Tried<Check>, guest: bool) {
+    let words = match &tried.ending {
+        Ending::Passed => &tried.found.notes,
+        Ending::StageFailed(_) | Ending::Wrong(_) => tried.ending.words(),
+    };
+    let (name, detail) = (&tried.name, words.join("; ").replace('\n', " "));
+    let line = if guest {
+        match &tried.ending {
+            Ending::Passed => format!("VM-SCENARIO name={name} result=ok detail={detail}\n"),
+            Ending::StageFailed(_) => format!("VM-STAGE name={name} detail={detail}\n"),
+            Ending::Wrong(_) => format!("VM-SCENARIO name={name} result=failed detail={detail}\n"),
+        }
+    } else {
+        let detail = match detail.as_str() {
+            "" => String::new(),
+            _ => format!("  ({detail})"),
         };
-        let detail = words.join("; ").replace('\n', " ");
-        let line = if guest {
-            format!(
-                "VM-SCENARIO name={} result={result} detail={detail}\n",
-                self.name
-            )
-        } else {
-            let result = if self.passed() { "ok" } else { "FAILED" };
-            let detail = if detail.is_empty() {
-                detail
-            } else {
-                format!("  ({detail})")
-            };
-            format!(
-                "scenario {} ... {result} {:.1} s{detail}\n",
-                self.name,
-                self.took.as_secs_f32()
-            )
-        };
-        std::io::stdout().lock().write_all(line.as_bytes()).ok();
-    }
+        let (word, took) = (tried.ending.word(), tried.took.as_secs_f32());
+        format!("scenario {name} ... {word} {took:.1} s{detail}\n")
+    };
+    std::io::stdout().lock().write_all(line.as_bytes()).ok();
 }
 
 fn summary(
     args: &Args,
-    outcomes: &[Outcome],
+    played: &Played<Check>,
     compared: &[Compared],
     took: Duration,
 ) -> Result<bool> {
-    let failed: Vec<_> = outcomes
+    let failed: Vec<_> = played
+        .tried
         .iter()
-        .filter(|outcome| !outcome.passed())
+        .filter(|tried| !tried.ending.passed())
         .collect();
+    print!("{}", played.summary());
     let inaccurate = if args.guest {
         None
     } else {
@@ -164,22 +168,22 @@ fn summary(
     if !failed.is_empty() || inaccurate.is_some() {
         println!("\nfailures:");
     }
-    for outcome in &failed {
-        println!("\n{}:", outcome.name);
-        for wrong in &outcome.check.wrong {
+    for tried in &failed {
+        println!("\n{}:", tried.name);
+        for wrong in tried.ending.words() {
             println!("    {wrong}");
         }
     }
     if let Some(problem) = &inaccurate {
         println!("\naccuracy:\n    {problem}");
     }
-    let passed = outcomes.len() - failed.len();
+    let passed = played.tried.len() - failed.len();
     println!(
         "\n{passed} passed, {} failed in {:.1} s",
         failed.len() + usize::from(inaccurate.is_some()),
         took.as_secs_f32()
     );
-    Ok(failed.is_empty() && inaccurate.is_none())
+    Ok(played.passed() && inaccurate.is_none())
 }
 
 /// Prints the table of errors and writes the page; what is wrong with it, if anything.

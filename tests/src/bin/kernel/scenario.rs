@@ -7,7 +7,9 @@ use agent_core::config::Selector;
 use agent_core::report::Report;
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use gracewatch_tests::claim;
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
 use gracewatch_tests::rig::kubelet::Stop;
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -64,7 +66,7 @@ pub(crate) struct Rig {
     pub(crate) slow: bool,
     trace: Trace,
     /// Durations compared with the trace.
-    pub(crate) traced: Mutex<Vec<Compared>>,
+    traced: Mutex<Vec<Compared>>,
 }
 
 /// Starts that were read from /proc are of whole clock ticks.
@@ -98,6 +100,11 @@ impl Rig {
         } else {
             TOLERANCE_PROCESSES
         })
+    }
+
+    /// Takes the durations that were compared with the trace.
+    pub(crate) fn compared(&self) -> Vec<Compared> {
+        std::mem::take(&mut *self.traced.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Compares every duration of a report with the kernel's trace of the same hooks.
@@ -156,7 +163,7 @@ impl Rig {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(compared);
             let own = compared.own;
-            ensure!(
+            claim!(
                 compared.error() <= self.tolerance,
                 "{what}: {measured:?}, but it was {own:?} by the kernel's trace"
             );
@@ -305,7 +312,7 @@ impl Stage<'_> {
         let report = self
             .agent
             .report(cgroup.path(), REPORT_LIMIT)
-            .with_context(|| format!("no report of {}", cgroup.path()))?;
+            .or_wrong(|| format!("no report of {}", cgroup.path()))?;
         self.rig.compare(&report)?;
         Ok(report)
     }

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
+use gracewatch_tests::harness::{self, Tried, attempt};
 use gracewatch_tests::rig::toolbox::{self, Toolbox};
 
 use crate::browser::Browser;
@@ -76,48 +77,67 @@ fn run(args: &Args) -> Result<ExitCode> {
         "{} is no folder; give the recordings by --recordings",
         args.recordings.display()
     );
-    let stage = Stage {
-        browser: Browser::start(&args.browser)?,
-        axe: std::fs::read_to_string(&args.axe)
-            .with_context(|| format!("cannot read {}", args.axe.display()))?,
-        recordings: args.recordings.clone(),
-        toolbox: Toolbox::new()?,
-    };
     let wanted = |case: &&Case| {
         args.filter
             .as_ref()
             .is_none_or(|part| case.name.contains(part))
     };
-    let started = Instant::now();
-    let (mut passed, mut failed) = (0, 0);
-    for case in cases::all().filter(wanted) {
-        let begun = Instant::now();
-        let result = (case.run)(&stage);
-        let took = begun.elapsed().as_secs_f64();
-        match result {
-            Ok(()) => {
-                passed += 1;
-                println!("page {} ... ok {took:.1} s", case.name);
-            }
-            Err(error) => {
-                failed += 1;
-                println!("page {} ... FAILED {took:.1} s\n    {error:#}", case.name);
-            }
-        }
-    }
-    println!(
-        "\n{passed} passed, {failed} failed in {:.1} s",
-        started.elapsed().as_secs_f64()
-    );
+    let wanted: Vec<&Case> = cases::all().filter(wanted).collect();
     ensure!(
-        passed + failed > 0,
+        !wanted.is_empty(),
         "no case has a name like this; --list shows all"
     );
-    if failed > 0 {
+    let started = Instant::now();
+    let stage = set_up(args)?;
+    let first = wanted.iter().map(|case| run_one(&stage, case)).collect();
+    // Its browser has a folder that the next one needs.
+    drop(stage);
+    let played = harness::set_up_once_more(first, |tried| once_more(args, &wanted, &tried.name));
+    print!("{}", played.summary());
+    println!(
+        "\n{} passed, {} failed in {:.1} s",
+        played.tried.len() - played.failed(),
+        played.failed(),
+        started.elapsed().as_secs_f64()
+    );
+    if !played.passed() {
         return Ok(ExitCode::FAILURE);
     }
     if let Some(folder) = &args.shots {
-        shots::write(&stage, folder)?;
+        shots::write(&set_up(args)?, folder)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a browser, and makes room for what the cases write.
+fn set_up(args: &Args) -> Result<Stage> {
+    Ok(Stage {
+        browser: Browser::start(&args.browser)?,
+        axe: std::fs::read_to_string(&args.axe)
+            .with_context(|| format!("cannot read {}", args.axe.display()))?,
+        recordings: args.recordings.clone(),
+        toolbox: Toolbox::new()?,
+    })
+}
+
+/// Runs the case of this name with a browser that it has for itself.
+fn once_more(args: &Args, cases: &[&Case], name: &str) -> Tried<()> {
+    let run = || {
+        let case = cases.iter().find(|case| case.name == name);
+        Ok(run_one(
+            &set_up(args)?,
+            case.context("there is no such case")?,
+        ))
+    };
+    run().unwrap_or_else(|error| Tried::without_stage(name, (), &error))
+}
+
+fn run_one(stage: &Stage, case: &Case) -> Tried<()> {
+    let tried = attempt(case.name, (), |()| (case.run)(stage));
+    let (word, took) = (tried.ending.word(), tried.took.as_secs_f64());
+    println!("page {} ... {word} {took:.1} s", case.name);
+    for words in tried.ending.words() {
+        println!("    {words}");
+    }
+    tried.with_log(|| stage.toolbox.logs_of("page"))
 }

@@ -4,9 +4,11 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use gracewatch_tests::claim;
+use gracewatch_tests::harness::{OrWrong as _, WrongVerdict};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
@@ -121,7 +123,7 @@ impl Tab {
     pub(crate) fn close(mut self) -> Result<()> {
         self.call("Page.getFrameTree", json!({}))?;
         ensure!(self.requests > 0, "the browser told of no request at all");
-        ensure!(
+        claim!(
             self.problems.is_empty(),
             "on the page:\n    {}",
             self.problems.join("\n    ")
@@ -135,7 +137,7 @@ impl Tab {
         let url = format!("{}{path}", self.origin);
         let answer = self.call("Page.navigate", json!({ "url": url }))?;
         if let Some(error) = answer["errorText"].as_str() {
-            bail!("{url} cannot be loaded: {error}");
+            return Err(WrongVerdict(format!("{url} cannot be loaded: {error}")).into());
         }
         self.wait_loaded()
     }
@@ -157,7 +159,8 @@ impl Tab {
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true }),
         )?;
         if let Some(error) = answer.get("exceptionDetails") {
-            bail!("`{expression}` fails on the page: {error}");
+            let words = format!("`{expression}` fails on the page: {error}");
+            return Err(WrongVerdict(words).into());
         }
         Ok(answer["result"]["value"].take())
     }
@@ -165,19 +168,19 @@ impl Tab {
     pub(crate) fn text(&mut self, expression: &str) -> Result<String> {
         let value = self.eval(expression)?;
         let text = value.as_str().map(str::to_owned);
-        text.with_context(|| format!("`{expression}` is {value} on the page"))
+        text.or_wrong(|| format!("`{expression}` is {value} on the page"))
     }
 
     pub(crate) fn number(&mut self, expression: &str) -> Result<f64> {
         let value = self.eval(expression)?;
         let number = value.as_f64();
-        number.with_context(|| format!("`{expression}` is {value} on the page"))
+        number.or_wrong(|| format!("`{expression}` is {value} on the page"))
     }
 
     /// Fails if this is not so.
     pub(crate) fn check(&mut self, expression: &str) -> Result<()> {
         let value = self.eval(expression)?;
-        ensure!(
+        claim!(
             value == json!(true),
             "`{expression}` is {value} on the page"
         );
@@ -188,7 +191,7 @@ impl Tab {
     pub(crate) fn wait(&mut self, expression: &str) -> Result<()> {
         let started = Instant::now();
         while self.eval(expression)? != json!(true) {
-            ensure!(
+            claim!(
                 started.elapsed() < LIMIT,
                 "`{expression}` is not so after {LIMIT:?}"
             );

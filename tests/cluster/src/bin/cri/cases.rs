@@ -10,11 +10,11 @@ use crate::case::Case;
 
 /// Programs of the containers, and signals, that several cases use.
 mod programs {
-    /// Exits 1.2 s after SIGTERM.
+    /// Exits 1.2 s after SIGTERM, and leaves no child behind.
     pub(super) const HANDLER: &[&str] = &[
         "sh",
         "-c",
-        "trap 'sleep 1.2; exit 0' TERM; sleep 1000 & wait",
+        "trap 'kill $!; sleep 1.2; exit 0' TERM; sleep 1000 & wait",
     ];
     /// Handles SIGTERM and takes a minute.
     pub(super) const SLOW: &[&str] = &[

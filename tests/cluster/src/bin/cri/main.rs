@@ -13,6 +13,7 @@
 mod case;
 mod cases;
 mod check;
+mod critest;
 mod metrics;
 mod pod;
 mod record;
@@ -55,12 +56,22 @@ struct Args {
     /// Run only the cases whose name contains this.
     #[arg(long)]
     filter: Option<String>,
+    /// Run only the case of this name.
+    #[arg(long, hide = true)]
+    case: Option<String>,
     /// List the cases and end.
     #[arg(long)]
     list: bool,
     /// Write the table of the results to this file, too.
     #[arg(long, value_name = "FILE")]
     table_out: Option<PathBuf>,
+    /// Instead of the cases, run this suite, the program critest of cri-tools, and compare each container that it stops with
+    /// containerd's log.
+    #[arg(long, value_name = "FILE", conflicts_with = "record_dir")]
+    critest: Option<PathBuf>,
+    /// Write the stages that failed and were set up once more to this file.
+    #[arg(long, value_name = "FILE")]
+    stages_out: Option<PathBuf>,
     /// Instead of testing, record the journals of the cases, with an agent for each, into this folder.
     #[arg(long, value_name = "DIR")]
     record_dir: Option<PathBuf>,
@@ -85,7 +96,11 @@ impl Args {
     /// With paths that also containerd, which is elsewhere, can use.
     fn absolute(mut self) -> Self {
         let given = [&mut self.tools, &mut self.images, &mut self.agent];
-        for path in given.into_iter().chain(&mut self.crun) {
+        for path in given
+            .into_iter()
+            .chain(&mut self.crun)
+            .chain(&mut self.critest)
+        {
             // What has no absolute form is missing, and told where it is used.
             if let Ok(absolute) = std::path::absolute(&*path) {
                 *path = absolute;

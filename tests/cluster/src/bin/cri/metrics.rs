@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use agent_core::report::{Outcome, Report};
-use anyhow::{Result, ensure};
+use agent_core::report::Report;
+use anyhow::Result;
+use gracewatch_tests::claim;
 use gracewatch_tests::whole::Whole;
 
 /// How far a metric may be from its report: the text has fewer digits than a double.
@@ -13,9 +14,9 @@ const ROUNDING: f64 = 1e-6;
 const SHORT_ID: usize = 12;
 
 /// Everything in /metrics that is not as in the report.
-pub(crate) fn wrong(agent: &Whole, report: &Report, outcome: Outcome) -> Result<Vec<String>> {
+pub(crate) fn wrong(agent: &Whole, report: &Report) -> Result<Vec<String>> {
     let (status, text) = agent.get("/metrics")?;
-    ensure!(status == 200, "/metrics answers {status}");
+    claim!(status == 200, "/metrics answers {status}");
     let label = |name: &str, value: &str| format!("{name}=\"{value}\"");
     let id = report.subject.container_id.as_deref().unwrap_or_default();
     let container = label("container_id", id.get(..SHORT_ID).unwrap_or(id));
@@ -23,7 +24,7 @@ pub(crate) fn wrong(agent: &Whole, report: &Report, outcome: Outcome) -> Result<
         "pod_uid",
         report.subject.pod_uid.as_deref().unwrap_or_default(),
     );
-    let word = serde_json::to_value(outcome)?;
+    let word = serde_json::to_value(report.outcome)?;
     let outcome = label("outcome", word.as_str().unwrap_or_default());
     let seconds = |duration: Option<Duration>| duration.map(|known| known.as_secs_f64());
     let killed = f64::from(u8::from(report.kill.is_some()));

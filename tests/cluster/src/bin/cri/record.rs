@@ -18,14 +18,14 @@ pub(crate) fn all(rig: &Rig, cases: &[Case], setup: Setup, folder: &Path) -> Res
     for case in cases {
         let journal = rig.logs.join(format!("{}.jsonl", case.name));
         let agent = rig.agent(case.name, std::slice::from_ref(case), Some(&journal))?;
-        let outcome = runner::run(rig, &agent, case);
+        let tried = runner::run(rig, &agent, case);
         let words = agent.words();
         let (status, _) = agent.stop()?;
         ensure!(
             status.success(),
             "the agent ended with {status} and said: {words}"
         );
-        if !outcome.wrong.is_empty() {
+        if !tried.ending.passed() {
             wrong.push(case.name);
             continue;
         }

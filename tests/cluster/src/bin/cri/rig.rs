@@ -1,8 +1,10 @@
 //! What all cases of a set-up share: the jail, containerd, its client, the kernel's trace.
 
+use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent_core::config::Selector;
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +18,10 @@ use crate::Args;
 use crate::case::Case;
 use crate::setup::Setup;
 
+/// Lines of a daemon's log that are told of a case that failed.
+const LOG_LINES_MAX: usize = 20;
+/// Where the OCI runtime puts containers whose pod names no cgroup, as critest's do.
+const NO_PARENT: &str = "/k8s.io";
 /// The images of the tests' containers.
 const IMAGES: [&str; 3] = ["pause.tar", "test.tar", "test-quit.tar"];
 
@@ -44,7 +50,14 @@ pub(crate) struct Rig {
 impl Rig {
     /// Enters a jail and starts a containerd with the images in it.
     pub(crate) fn new(args: &Args, setup: Setup) -> Result<Self> {
-        let jail = Jail::enter("cri", &args.tools, setup.view())?;
+        let mut jail = Jail::enter("cri", &args.tools, setup.view())?;
+        if args.critest.is_some() {
+            ensure!(
+                jail.cgroups().remove_empty(NO_PARENT)?,
+                "the cgroup {NO_PARENT} has processes: those of another containerd"
+            );
+            jail.adopt_cgroup(NO_PARENT);
+        }
         let interrupted = catch_signals(&jail)?;
         let logs = match &args.logs {
             Some(folder) => folder.join(setup.name()),
@@ -79,6 +92,27 @@ impl Rig {
             containerd: Mutex::new(containerd),
             jail,
         })
+    }
+
+    /// What clients of the CRI are told: `unix://` and the socket.
+    pub(crate) fn endpoint(&self) -> String {
+        self.containerd().endpoint()
+    }
+
+    /// Lets containerd pull all images from this registry.
+    pub(crate) fn pull_from(&self, address: SocketAddr) -> Result<()> {
+        self.containerd().pull_from(address)
+    }
+
+    /// containerd's log.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.containerd().log()
+    }
+
+    fn containerd(&self) -> MutexGuard<'_, Containerd> {
+        self.containerd
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names and versions of containerd and the OCI runtime, by their own words.
@@ -150,12 +184,33 @@ impl Rig {
         self.jail.state(&format!("pods/{name}"))
     }
 
+    /// What the case's containers wrote, what containerd says of its pod, and the agent's last words.
+    pub(crate) fn logs_of(&self, case: &Case) -> String {
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let mut text = String::new();
+        let folder = self.pod_logs(case.name);
+        let logs = folder
+            .into_iter()
+            .flat_map(|folder| std::fs::read_dir(folder).into_iter());
+        for entry in logs.flatten().flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            writeln!(text, "{}:\n{}", name.display(), read(&path)).ok();
+        }
+        let uid = uid(case);
+        for (name, mark) in [("containerd.log", uid.as_str()), ("agent.log", "")] {
+            let said = read(&self.logs.join(name));
+            let lines: Vec<_> = said.lines().filter(|line| line.contains(mark)).collect();
+            let from = lines.len().saturating_sub(LOG_LINES_MAX);
+            let lines = lines.get(from..).unwrap_or_default().join("\n");
+            writeln!(text, "{name}:\n{lines}").ok();
+        }
+        text
+    }
+
     /// Restarts containerd, with all containers running on.
     pub(crate) fn restart_containerd(&self) -> Result<()> {
-        self.containerd
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .restart(&self.jail)
+        self.containerd().restart(&self.jail)
     }
 }
 

@@ -4,86 +4,82 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gracewatch_tests::harness::{Played, Tried};
 
 use crate::Args;
 use crate::check::Row;
-use crate::runner::Results;
+use crate::runner::Found;
 use crate::setup::Setup;
 
-/// Prints the table and the failures; whether there are none.
-pub(crate) fn show(args: &Args, all: &[(Setup, Results)], took: Duration) -> Result<bool> {
-    let text = render(all);
+/// Prints the table and the failures; whether all passed.
+pub(crate) fn show(
+    args: &Args,
+    played: &Played<Found>,
+    versions: &[(Setup, String)],
+    took: Duration,
+) -> Result<bool> {
+    let text = render(&played.tried, versions);
     println!("\n{text}");
     if let Some(path) = &args.table_out {
         std::fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let mut failed = 0;
-    let mut passed = 0;
-    for (setup, results) in all {
-        for outcome in &results.outcomes {
-            if outcome.wrong.is_empty() {
-                passed += 1;
-                continue;
-            }
-            failed += 1;
-            println!("{} ({}):", outcome.name, setup.says());
-            for wrong in &outcome.wrong {
-                println!("    {wrong}");
-            }
+    let stages = played.summary();
+    print!("{stages}");
+    if let Some(path) = &args.stages_out {
+        std::fs::write(path, stages).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    for tried in played.tried.iter().filter(|tried| !tried.ending.passed()) {
+        println!("{} ({}):", tried.name, tried.found.setup.says());
+        for wrong in tried.ending.words() {
+            println!("    {wrong}");
         }
     }
     println!(
-        "{passed} passed, {failed} failed in {:.1} s; driver {:?}",
+        "{} passed, {} failed in {:.1} s; driver {:?}",
+        played.tried.len() - played.failed(),
+        played.failed(),
         took.as_secs_f32(),
         args.driver
     );
-    Ok(failed == 0)
+    Ok(played.passed())
 }
 
-fn render(all: &[(Setup, Results)]) -> String {
+fn render(tried: &[Tried<Found>], versions: &[(Setup, String)]) -> String {
     let mut text = String::from(
         "| case | runtime | expected | got | error of durations |\n| --- | --- | --- | --- | --- |\n",
     );
-    for (setup, results) in all {
-        for outcome in &results.outcomes {
-            for row in &outcome.rows {
-                let name = if row.container == "app" {
-                    outcome.name.clone()
-                } else {
-                    format!("{} ({})", outcome.name, row.container)
-                };
-                let got = match (row.got == row.expected, outcome.wrong.is_empty()) {
-                    (true, true) => "the same",
-                    (true, false) => "the same, but see below",
-                    (false, _) => row.got.as_str(),
-                };
-                // Writing to memory cannot fail.
-                writeln!(
-                    text,
-                    "| {name} | {} | {} | {got} | {} |",
-                    setup.says(),
-                    row.expected,
-                    errors(row)
-                )
-                .ok();
-            }
-            if outcome.rows.is_empty() {
-                writeln!(
-                    text,
-                    "| {} | {} | | no report compared | |",
-                    outcome.name,
-                    setup.says()
-                )
-                .ok();
-            }
+    for one in tried {
+        let says = one.found.setup.says();
+        for row in &one.found.check.rows {
+            let name = if row.container == "app" {
+                one.name.clone()
+            } else {
+                format!("{} ({})", one.name, row.container)
+            };
+            let got = match (row.got == row.expected, one.ending.passed()) {
+                (true, true) => "the same",
+                (true, false) => "the same, but see below",
+                (false, _) => row.got.as_str(),
+            };
+            // Writing to memory cannot fail.
+            writeln!(
+                text,
+                "| {name} | {says} | {} | {got} | {} |",
+                row.expected,
+                errors(row)
+            )
+            .ok();
+        }
+        if one.found.check.rows.is_empty() {
+            writeln!(text, "| {} | {says} | | no report compared | |", one.name).ok();
         }
     }
     let release = rustix::system::uname()
         .release()
         .to_string_lossy()
         .into_owned();
-    for (setup, results) in all {
-        let (says, versions) = (setup.says(), &results.versions);
+    for (setup, versions) in versions {
+        let says = setup.says();
         writeln!(text, "\n{says}: {versions}, Linux {release}").ok();
     }
     text

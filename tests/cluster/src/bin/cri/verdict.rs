@@ -168,8 +168,9 @@ impl Verdict {
         }
     }
 
-    pub(crate) const fn outcome(&self) -> Outcome {
-        self.outcome
+    /// Whether it is not sure because of this.
+    pub(crate) fn doubts(&self, doubt: Doubt) -> bool {
+        self.doubts.contains(&doubt)
     }
 
     /// The exit code that a container runtime shows for such an end.

@@ -1,12 +1,15 @@
 //! The agent as its DaemonSet: installed from the manifests, asked over HTTP.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::Pod;
+use anyhow::{Context as _, Result, ensure};
+use gracewatch_cluster::cluster::NODE;
+use gracewatch_tests::harness::OrWrong as _;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use serde::Deserialize;
 
 use crate::metrics::Page;
@@ -15,10 +18,11 @@ use crate::watch::{Watch, is_ready};
 
 const NAMESPACE: &str = "gracewatch";
 const DAEMON_SET: &str = "daemonset/gracewatch";
+const POLL: Duration = Duration::from_millis(250);
 const PORT: u16 = 8637;
 /// How long its pods may take to be ready.
 const READY_LIMIT: Duration = Duration::from_mins(2);
-const HTTP_LIMIT: Duration = Duration::from_secs(10);
+const HTTP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The agents of all nodes.
 #[derive(Debug)]
@@ -83,6 +87,30 @@ impl<'a> Agents<'a> {
         wait_rolled_out(self.place)
     }
 
+    /// Turns feature gates on that are off by default, in a cluster of our own, and waits until the agent hears of the API
+    /// again.
+    pub(crate) fn enable(&self, gates: &[&str]) -> Result<()> {
+        let own = self.place.own();
+        let own = own.context("feature gates are those of a cluster of our own")?;
+        own.cluster.enable(gates)?;
+        let started = Instant::now();
+        while !self.is_connected()? {
+            ensure!(
+                started.elapsed() < READY_LIMIT,
+                "the agent does not hear of the API again"
+            );
+            sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Whether every watch of the agent's delivers.
+    fn is_connected(&self) -> Result<bool> {
+        let page = self.page(NODE)?;
+        let watches = page.all("gracewatch_watch_connected");
+        Ok(!watches.is_empty() && watches.iter().all(|value| *value > 0.0))
+    }
+
     /// Deletes the agent's pod on this node, and waits until the next one is ready.
     pub(crate) fn restart(&self, node: &str) -> Result<()> {
         let name = self.pod(node)?.metadata.name.unwrap_or_default();
@@ -108,12 +136,38 @@ impl<'a> Agents<'a> {
     /// What the agent of this node says of terminations.
     pub(crate) fn terminations(&self, node: &str) -> Result<Terminations> {
         let text = self.get(node, "api/v1/terminations?limit=10000")?;
-        serde_json::from_str(&text).context("the agent's terminations are not as they should be")
+        serde_json::from_str(&text)
+            .or_wrong(|| "the agent's terminations are not as they should be".to_owned())
     }
 
     /// Its metrics.
     pub(crate) fn page(&self, node: &str) -> Result<Page> {
         Ok(Page::parse(&self.get(node, "metrics")?))
+    }
+
+    /// How often the kubelet has started the agents of all nodes again, because they did not answer it or ended.
+    pub(crate) fn restarts(&self) -> i32 {
+        let statuses = self.statuses();
+        statuses.iter().map(|status| status.restart_count).sum()
+    }
+
+    /// The exit codes of those that were started again.
+    pub(crate) fn exit_codes(&self) -> Vec<i32> {
+        let statuses = self.statuses();
+        let ended = |status: &ContainerStatus| status.last_state.clone()?.terminated;
+        statuses
+            .iter()
+            .filter_map(ended)
+            .map(|ended| ended.exit_code)
+            .collect()
+    }
+
+    fn statuses(&self) -> Vec<ContainerStatus> {
+        let is_agent =
+            |pod: &Pod, gone: bool| !gone && pod.metadata.namespace.as_deref() == Some(NAMESPACE);
+        let statuses = self.watch.find(is_agent).into_iter();
+        let statuses = statuses.filter_map(|pod| pod.status?.container_statuses);
+        statuses.flatten().collect()
     }
 
     /// The address of its pages.
@@ -128,8 +182,9 @@ impl<'a> Agents<'a> {
     fn get(&self, node: &str, page: &str) -> Result<String> {
         if self.place.own().is_some() {
             let url = format!("{}/{page}", self.address(node)?);
-            let mut response = self.http.get(&url).call().context(url)?;
-            return Ok(response.body_mut().read_to_string()?);
+            let asked = self.http.get(&url).call();
+            let read = asked.and_then(|mut response| response.body_mut().read_to_string());
+            return read.or_wrong(|| format!("the agent does not answer {url}"));
         }
         let name = self.pod(node)?.metadata.name.unwrap_or_default();
         let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}:{PORT}/proxy/{page}");

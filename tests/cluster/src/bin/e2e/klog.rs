@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// What the node's own logs say of one container's stop. Each is from the last time that it was said.
+/// What the node's own logs say of one container's stop. A hook is the last one, since probes of the container before are told
+/// in the same words; a signal is the first, since a runtime that was restarted sends it again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Logged {
     /// The kubelet, from calling the runtime for the hook to its answer.
@@ -32,7 +33,7 @@ impl Logged {
         let of_pod = format!("podUID=\"{pod_uid}\"");
         let of_container = format!("containerName=\"{container}\"");
         let kubelet_said = |what: &str| last(&kubelet, &[what, &of_pod, &of_container]);
-        let signal = last(
+        let signal = first(
             &runtime,
             &["msg=\"Stop container", container_id, "with signal"],
         );
@@ -55,6 +56,14 @@ impl Logged {
 fn read(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The time of the first line with all these words.
+fn first(log: &str, words: &[&str]) -> Option<Duration> {
+    let line = log
+        .lines()
+        .find(|line| words.iter().all(|word| line.contains(word)))?;
+    time_of_day(line)
 }
 
 /// The time of the last line with all these words.

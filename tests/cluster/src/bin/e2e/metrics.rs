@@ -23,6 +23,12 @@ impl Page {
         )
     }
 
+    /// The values of all samples of this name.
+    pub(crate) fn all(&self, name: &str) -> Vec<f64> {
+        let found = self.0.iter().filter(|sample| sample.name == name);
+        found.map(|sample| sample.value).collect()
+    }
+
     /// The sum of all samples of this name that have these labels; none if there is no such sample.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found = self
@@ -94,6 +100,7 @@ mod tests {
         assert_eq!(page.sum("a_total", &[("pod", "p")]), Some(2.0));
         assert_eq!(page.sum("a_total", &[]), Some(5.0));
         assert_eq!(page.sum("b", &[]), Some(0.5));
+        assert_eq!(page.all("a_total"), [2.0, 3.0]);
         assert_eq!(page.sum("b", &[("pod", "p")]), None);
     }
 }

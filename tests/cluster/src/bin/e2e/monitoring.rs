@@ -9,9 +9,10 @@ mod rules;
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gracewatch_tests::harness::attempt;
 use serde_json::json;
 
 use crate::Args;
@@ -42,16 +43,9 @@ impl Monitoring {
     /// Puts everything to it that dashboards and rules ask. `all_ran` tells whether all scenarios ran, so that there is
     /// something to be seen in every panel.
     pub(crate) fn ask(&self, args: &Args, all_ran: bool) -> Outcome {
-        let started = Instant::now();
-        let mut check = Check::default();
-        if let Err(error) = self.ask_into(args, all_ran, &mut check) {
-            check.failed(&error);
-        }
-        Outcome {
-            name: "monitoring",
-            check,
-            took: started.elapsed(),
-        }
+        attempt("monitoring", Check::default(), |check| {
+            self.ask_into(args, all_ran, check)
+        })
     }
 
     fn ask_into(&self, args: &Args, all_ran: bool, check: &mut Check) -> Result<()> {

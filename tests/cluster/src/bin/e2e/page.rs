@@ -57,7 +57,7 @@ fn render(versions: &[String], outcomes: &[Outcome]) -> String {
          | --- | --- | --- | ---: | --- |\n",
     );
     for outcome in outcomes {
-        let rows = &outcome.check.0;
+        let rows = &outcome.found.0;
         writeln!(
             text,
             "| {} | {} | {} | {} | {} |",
@@ -73,7 +73,7 @@ fn render(versions: &[String], outcomes: &[Outcome]) -> String {
         "\n## Durations and times\n\n| what, and by whose clock | compared | median | max |\n\
          | --- | ---: | ---: | ---: |\n",
     );
-    for (what, mut errors) in errors(outcomes.iter().flat_map(|outcome| &outcome.check.0)) {
+    for (what, mut errors) in errors(outcomes.iter().flat_map(|outcome| &outcome.found.0)) {
         errors.sort();
         let of = |index: usize| errors.get(index).copied().unwrap_or_default();
         let (median, max) = (of((errors.len() - 1) / 2), of(errors.len() - 1));
@@ -155,7 +155,7 @@ fn errors<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<&'a str, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Check;
+    use crate::check::{Check, Off};
 
     #[test]
     fn a_scenario_is_told_in_one_line() {
@@ -164,7 +164,7 @@ mod tests {
         check.same("trigger", Some(1), Some(1));
         check.same::<Option<u8>>("hook", None, None);
         let second = Duration::from_secs(1);
-        check.took("hook", Some(second), second * 3, "kubelet");
+        check.took("hook", Some(second), second * 3, ("kubelet", Off::More));
         let rows = &check.0;
         assert_eq!(verdict(rows), "\"Graceful\", 1");
         assert_eq!(said(rows), "**wrong**: hook (by kubelet): 1.000 s");

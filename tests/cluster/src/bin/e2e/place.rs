@@ -105,6 +105,11 @@ impl Place {
         self.own.as_ref()
     }
 
+    /// Starts again what a scenario has stopped and not started, if the cluster is ours.
+    pub(crate) fn heal(&self) -> Result<()> {
+        self.own().map_or(Ok(()), |own| own.cluster.heal())
+    }
+
     /// What runs there.
     pub(crate) fn versions(&self, args: &Args) -> Result<Vec<String>> {
         let mut versions = versions(&self.kubectl)?;

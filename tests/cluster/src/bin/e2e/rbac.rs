@@ -41,6 +41,7 @@ pub(crate) const ALL: [Scenario; 1] = [Scenario {
     needs: Needs::Cluster,
     // Eleven more agents would slow the others down.
     alone: true,
+    gates: &[],
     run: each_right_is_needed,
 }];
 

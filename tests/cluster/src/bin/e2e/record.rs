@@ -52,7 +52,7 @@ pub(crate) fn end(
     // The volume goes with the pod; what is open stays.
     let mut journal = File::open(&place).with_context(|| format!("cannot open {place}"))?;
     agents.restart(NODE)?;
-    if !outcome.check.passed() {
+    if !outcome.ending.passed() {
         return Ok(());
     }
     let mut text = String::new();

@@ -3,21 +3,22 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::beside;
+use gracewatch_tests::claim;
+use gracewatch_tests::harness::{self, Ending, Played, Tried, attempt};
 
 use crate::Args;
 use crate::agent::Agents;
 use crate::check::Check;
 use crate::monitoring::Monitoring;
 use crate::place::Place;
-use crate::scenario::{Needs, Scenario};
+use crate::scenario::{Gates, Needs, Scenario};
 use crate::scenarios;
-use crate::stage::Stage;
+use crate::stage::{Stage, Try};
 use crate::table::{self, Outcome};
 use crate::watch::Watch;
 use crate::{page, record};
@@ -53,30 +54,34 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let agents = Agents::install(&place, &watch, &args.manifests)?;
     println!("agent ready after {:.1} s", started.elapsed().as_secs_f64());
     let monitoring = Monitoring::start(&place, args)?;
-    let mut outcomes = match &args.record_dir {
-        None => play(&wanted, &place, &watch, &agents),
-        Some(folder) => {
-            record::begin(&agents)?;
-            let mut outcomes = Vec::new();
-            for scenario in &wanted {
-                let outcome = run_one(scenario, &place, &watch, &agents);
-                record::end(&agents, &outcome, args, folder)?;
-                outcomes.push(outcome);
-            }
-            outcomes
+    if args.record_dir.is_some() {
+        record::begin(&agents)?;
+    }
+    let mut played = Played::default();
+    for (gates, set) in sets(&wanted, &place) {
+        if !gates.is_empty() {
+            println!(
+                "\nfeature gates that are off by default are on from here: {}",
+                gates.join(", ")
+            );
+            agents.enable(gates)?;
         }
-    };
-    outcomes.sort_by_key(|outcome| wanted.iter().position(|one| one.name == outcome.name));
-    watch.go_on()?;
+        played.add(play_set(&set, args, &place, &watch, &agents)?);
+    }
     if let Some(monitoring) = &monitoring {
         let all_ran = args.only.is_none() && args.record_dir.is_none();
-        let outcome = monitoring.ask(args, all_ran);
-        tell(&outcome);
-        outcomes.push(outcome);
+        let ask = |_: &Outcome| {
+            let asked = monitoring.ask(args, all_ran);
+            tell(&asked);
+            asked
+        };
+        let first = monitoring.ask(args, all_ran);
+        tell(&first);
+        played.add(harness::set_up_once_more(vec![first], ask));
     }
-    let passed = conclude(args, &outcomes, started.elapsed())?;
+    let passed = conclude(args, &played, started.elapsed())?;
     if let Some(path) = &args.page_out {
-        page::write(path, &place.versions(args)?, &outcomes)?;
+        page::write(path, &place.versions(args)?, &played.tried)?;
     }
     if args.keep {
         keep(args, &place, &agents)?;
@@ -88,19 +93,70 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(passed)
 }
 
-fn play(wanted: &[Scenario], place: &Place, watch: &Watch, agents: &Agents<'_>) -> Vec<Outcome> {
-    let (possible, impossible): (Vec<&Scenario>, Vec<&Scenario>) = wanted
-        .iter()
-        .partition(|scenario| scenario.needs == Needs::Cluster || place.own().is_some());
-    for scenario in impossible {
-        println!(
-            "scenario {} ... not here: it needs a cluster of its own",
-            scenario.name
-        );
+/// The scenarios by the feature gates that they need; those that need none come first. Those that cannot run are told.
+fn sets(wanted: &[Scenario], place: &Place) -> Vec<(Gates, Vec<Scenario>)> {
+    let mut sets: Vec<(Gates, Vec<Scenario>)> = Vec::new();
+    for scenario in wanted {
+        if scenario.needs == Needs::OwnCluster && place.own().is_none() {
+            println!(
+                "scenario {} ... not here: it needs a cluster of its own",
+                scenario.name
+            );
+            continue;
+        }
+        match sets.iter_mut().find(|(gates, _)| *gates == scenario.gates) {
+            Some((_, set)) => set.push(*scenario),
+            None => sets.push((scenario.gates, vec![*scenario])),
+        }
     }
+    sets.sort_by_key(|(gates, _)| gates.len());
+    sets
+}
+
+/// Runs one set: some beside each other, then the others; and then again those whose stage failed.
+fn play_set(
+    set: &[Scenario],
+    args: &Args,
+    place: &Place,
+    watch: &Watch,
+    agents: &Agents<'_>,
+) -> Result<Played<Check>> {
+    let one = |scenario: &Scenario| run_one(scenario, Try::First, place, watch, agents);
+    let mut first = match &args.record_dir {
+        None => play(set, watch, one),
+        Some(folder) => {
+            let mut outcomes = Vec::new();
+            for scenario in set {
+                let outcome = one(scenario);
+                record::end(agents, &outcome, args, folder)?;
+                outcomes.push(outcome);
+            }
+            outcomes
+        }
+    };
+    watch.go_on()?;
+    first.sort_by_key(|outcome| set.iter().position(|one| one.name == outcome.name));
+    let played = harness::set_up_once_more(first, |tried| {
+        let scenario = set.iter().find(|one| one.name == tried.name);
+        scenario.map_or_else(
+            || {
+                let why = anyhow::anyhow!("there is no such scenario");
+                Tried::without_stage(&tried.name, Check::default(), &why)
+            },
+            |scenario| once_more(scenario, place, watch, agents),
+        )
+    });
+    watch.go_on()?;
+    Ok(played)
+}
+
+fn play(
+    set: &[Scenario],
+    watch: &Watch,
+    one: impl Fn(&Scenario) -> Outcome + Sync,
+) -> Vec<Outcome> {
     let (alone, beside): (Vec<&Scenario>, Vec<&Scenario>) =
-        possible.into_iter().partition(|scenario| scenario.alone);
-    let one = |scenario: &Scenario| run_one(scenario, place, watch, agents);
+        set.iter().partition(|scenario| scenario.alone);
     let outcomes = beside::run(&beside, AT_ONCE, |scenario| {
         watch.go_on().is_ok().then(|| one(scenario))
     });
@@ -114,60 +170,94 @@ fn play(wanted: &[Scenario], place: &Place, watch: &Watch, agents: &Agents<'_>) 
     outcomes
 }
 
-fn run_one(scenario: &Scenario, place: &Place, watch: &Watch, agents: &Agents<'_>) -> Outcome {
-    let started = Instant::now();
-    let mut check = Check::default();
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        let stage = Stage::open(scenario.name, place, watch, agents)?;
-        let ran = (scenario.run)(&stage, &mut check);
-        ran.and(stage.close())
-    }));
-    match ran {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => check.failed(&error),
-        Err(_panic) => check.failed(&anyhow::anyhow!("it panicked; the message is above")),
+/// Sets a scenario up once more, when the others have ended and what is left of its first try has gone.
+fn once_more(scenario: &Scenario, place: &Place, watch: &Watch, agents: &Agents<'_>) -> Outcome {
+    println!("scenario {} once more, alone", scenario.name);
+    let ready = watch
+        .go_on()
+        .and_then(|()| place.heal())
+        .and_then(|()| Stage::wait_gone(scenario.name, place));
+    match ready {
+        Ok(()) => run_one(scenario, Try::Second, place, watch, agents),
+        Err(error) => Tried::without_stage(scenario.name, Check::default(), &error),
     }
-    let outcome = Outcome {
-        name: scenario.name,
-        check,
-        took: started.elapsed(),
-    };
-    tell(&outcome);
-    outcome
+}
+
+fn run_one(
+    scenario: &Scenario,
+    which: Try,
+    place: &Place,
+    watch: &Watch,
+    agents: &Agents<'_>,
+) -> Outcome {
+    let mut log = String::new();
+    let before = agents.restarts();
+    let tried = attempt(scenario.name, Check::default(), |check| {
+        let stage = Stage::open((scenario.name, which), place, watch, agents)?;
+        let ran = (scenario.run)(&stage, check);
+        if ran.is_err() || !check.holds() {
+            log = stage.last_words();
+        }
+        stage.close()?;
+        ran.map_err(|error| unless_starved(error, agents, before))?;
+        claim!(!check.0.is_empty(), "nothing was checked");
+        Ok(())
+    });
+    let mut tried = tried.with_log(|| log);
+    if !tried.ending.passed() && tried.found.holds() {
+        tried.found.failed(tried.ending.words());
+    }
+    tell(&tried);
+    tried
+}
+
+/// An agent that the kubelet started again, since on a starved machine it did not answer in time, has nothing to say of what was
+/// before: that is the stage's fault, and the error is made so. One that ended by itself is wrong.
+fn unless_starved(error: anyhow::Error, agents: &Agents<'_>, before: i32) -> anyhow::Error {
+    const ENDED_BY_KUBELET: [i32; 3] = [0, 137, 143];
+    let ends = agents.exit_codes();
+    let by_kubelet = ends.iter().all(|code| ENDED_BY_KUBELET.contains(code));
+    if agents.restarts() <= before || !by_kubelet {
+        return error;
+    }
+    anyhow::anyhow!(
+        "the kubelet started the agent again meanwhile (exit codes {ends:?}): {error:#}"
+    )
 }
 
 /// Written whole, so that lines of scenarios that run beside each other do not mix.
 fn tell(outcome: &Outcome) {
-    let passed = outcome.check.passed();
+    let (name, took) = (&outcome.name, outcome.took.as_secs_f64());
     let mut text = format!(
-        "scenario {} ... {} {:.1} s\n",
-        outcome.name,
-        if passed { "ok" } else { "FAILED" },
-        outcome.took.as_secs_f64()
+        "scenario {name} ... {} {took:.1} s\n",
+        outcome.ending.word()
     );
-    for row in outcome.check.0.iter().filter(|row| !row.holds) {
-        let (what, got, expected) = (&row.what, &row.got, &row.expected);
-        writeln!(text, "    {what}: {got}, but it was {expected}").ok();
+    for words in outcome.ending.words() {
+        writeln!(text, "    {words}").ok();
+    }
+    // Those of stages that failed stand in the summary.
+    if let Ending::Wrong(_) = outcome.ending {
+        for line in outcome.log.lines() {
+            writeln!(text, "  | {line}").ok();
+        }
     }
     std::io::stdout().lock().write_all(text.as_bytes()).ok();
 }
 
-fn conclude(args: &Args, outcomes: &[Outcome], took: Duration) -> Result<bool> {
-    let table = table::render(outcomes);
+fn conclude(args: &Args, played: &Played<Check>, took: Duration) -> Result<bool> {
+    let table = table::render(&played.tried);
     println!("\n{table}");
     if let Some(path) = &args.table_out {
         fs::write(path, &table).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let failed = outcomes
-        .iter()
-        .filter(|outcome| !outcome.check.passed())
-        .count();
+    print!("{}", played.summary());
     println!(
-        "{} passed, {failed} failed in {:.1} s",
-        outcomes.len() - failed,
+        "{} passed, {} failed in {:.1} s",
+        played.tried.len() - played.failed(),
+        played.failed(),
         took.as_secs_f64()
     );
-    Ok(failed == 0 && !outcomes.is_empty())
+    Ok(played.passed() && !played.tried.is_empty())
 }
 
 /// Says how to reach the cluster, and waits for Ctrl-C.

@@ -21,8 +21,14 @@ pub(crate) struct Scenario {
     pub(crate) needs: Needs,
     /// Whether the others have to wait, since it stops what they need too.
     pub(crate) alone: bool,
+    /// Feature gates that have to be on and are off by default. Scenarios without any run first, on what upstream's defaults
+    /// give.
+    pub(crate) gates: Gates,
     pub(crate) run: fn(&Stage<'_>, &mut Check) -> Result<()>,
 }
+
+/// Names of feature gates of Kubernetes.
+pub(crate) type Gates = &'static [&'static str];
 
 impl Scenario {
     /// A scenario that runs anywhere, beside others.
@@ -34,7 +40,33 @@ impl Scenario {
             name,
             needs: Needs::Cluster,
             alone: false,
+            gates: &[],
             run,
+        }
+    }
+
+    /// A scenario that needs feature gates which are off by default, and a cluster of our own, which turns them on.
+    pub(crate) const fn with_gates(
+        name: &'static str,
+        gates: Gates,
+        run: fn(&Stage<'_>, &mut Check) -> Result<()>,
+    ) -> Self {
+        Self {
+            needs: Needs::OwnCluster,
+            gates,
+            ..Self::anywhere(name, run)
+        }
+    }
+
+    /// A scenario that stops and starts parts of a cluster of our own, so that the others have to wait.
+    pub(crate) const fn upsetting(
+        name: &'static str,
+        run: fn(&Stage<'_>, &mut Check) -> Result<()>,
+    ) -> Self {
+        Self {
+            needs: Needs::OwnCluster,
+            alone: true,
+            ..Self::anywhere(name, run)
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The scenarios, by what they are about.
 
+mod begun_anew;
 mod chart;
 mod deletions;
 mod disruptions;
 mod endpoint_race;
 mod ends;
+mod gates;
 mod hook_doubles;
 mod hook_failures;
 mod hooks;
@@ -42,8 +44,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         endpoint_race::ALL.as_slice(),
         node::ALL.as_slice(),
         disruptions::ALL.as_slice(),
+        begun_anew::ALL.as_slice(),
         rbac::ALL.as_slice(),
         chart::ALL.as_slice(),
+        gates::ALL.as_slice(),
     ]
     .concat()
 }

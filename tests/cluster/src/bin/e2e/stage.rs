@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use agent_core::event::ExitStatus;
 use agent_core::report::Report;
-use anyhow::{Context as _, Result, bail, ensure};
-use gracewatch_cluster::cluster::Cluster;
+use anyhow::{Context as _, Result, ensure};
+use gracewatch_cluster::cluster::{Cluster, NODE};
+use gracewatch_tests::harness::{OrWrong as _, WrongVerdict};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod as PodObject};
 
 use crate::agent::Agents;
@@ -24,6 +25,7 @@ use crate::metrics::Page;
 use crate::place::Place;
 use crate::watch::{self, LABEL, Watch};
 
+use counted::word;
 pub(crate) use pod::Pod;
 pub(crate) use witness::Witness;
 
@@ -32,9 +34,30 @@ const RUN_LIMIT: Duration = Duration::from_mins(2);
 /// How long after it was asked for a report may come: with the longest grace period of the scenarios.
 const REPORT_LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(250);
+/// How many of a namespace's last Events are shown of a scenario that failed.
+const LOG_EVENTS_MAX: usize = 40;
 const LOST: &str = "the kubelet does not know any more how the container ended";
 /// `finishedAt` is of whole seconds.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Which try of a scenario it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Try {
+    First,
+    /// The first one's stage failed.
+    Second,
+}
+
+impl Try {
+    /// The namespace of this try of the scenario.
+    fn namespace(self, name: &str) -> String {
+        let again = match self {
+            Self::First => "",
+            Self::Second => "-again",
+        };
+        format!("{LABEL}-{}{again}", name.replace('_', "-"))
+    }
+}
 
 /// A scenario's part of the cluster.
 #[derive(Debug)]
@@ -57,12 +80,12 @@ pub(crate) struct Ended {
 impl<'a> Stage<'a> {
     /// Makes the namespace.
     pub(crate) fn open(
-        name: &str,
+        (name, which): (&str, Try),
         place: &'a Place,
         watch: &'a Watch,
         agents: &'a Agents<'a>,
     ) -> Result<Self> {
-        let namespace = format!("{LABEL}-{}", name.replace('_', "-"));
+        let namespace = which.namespace(name);
         place
             .kubectl()
             .output(&["create", "namespace", &namespace])?;
@@ -93,6 +116,38 @@ impl<'a> Stage<'a> {
     pub(crate) fn close(&self) -> Result<()> {
         let args = ["delete", "namespace", "--wait=false", &self.namespace];
         self.place.kubectl().output(&args).map(drop)
+    }
+
+    /// Waits until nothing is left of the scenario's first try.
+    pub(crate) fn wait_gone(name: &str, place: &Place) -> Result<()> {
+        let namespace = format!("namespace/{}", Try::First.namespace(name));
+        let gone = ["wait", "--for=delete", &namespace, "--timeout=180s"];
+        place.kubectl().output(&gone).map(drop)
+    }
+
+    /// What a person would look at to understand why it failed.
+    pub(crate) fn last_words(&self) -> String {
+        let said = |args: &[&str]| {
+            let said = self.kubectl(args);
+            said.unwrap_or_else(|error| format!("{error:#}\n"))
+        };
+        let events = said(&["get", "events", "--sort-by=.lastTimestamp"]);
+        let events: Vec<_> = events.lines().collect();
+        let from = events.len().saturating_sub(LOG_EVENTS_MAX);
+        let events = events.get(from..).unwrap_or_default().join("\n");
+        let pods = said(&["get", "pods", "--output=wide"]);
+        format!("{events}\n{pods}\n{}", self.reported().join("\n"))
+    }
+
+    /// What the agent of our own node says of the containers here, a line each.
+    fn reported(&self) -> Vec<String> {
+        let said = self.agents.terminations(NODE).map(|said| said.finished);
+        let mine = said.into_iter().flatten().filter(|report| {
+            let pod = report.pod.as_ref();
+            pod.is_some_and(|pod| pod.namespace == self.namespace)
+        });
+        mine.filter_map(|report| serde_json::to_string(&report).ok())
+            .collect()
     }
 
     pub(crate) fn namespace(&self) -> &str {
@@ -229,12 +284,14 @@ impl<'a> Stage<'a> {
                         .filter(|report| report.subject.container_id.as_deref() == Some(id));
                     if let Some(report) = mine.next() {
                         if let Some(second) = mine.next() {
-                            bail!(
-                                "two reports of container {container} of {}: {} and {}",
-                                pod.name,
+                            let both = (
                                 serde_json::to_string(&report)?,
-                                serde_json::to_string(&second)?
+                                serde_json::to_string(&second)?,
                             );
+                            let name = &pod.name;
+                            let words =
+                                format!("two reports of container {container} of {name}: {both:?}");
+                            return Err(WrongVerdict(words).into());
                         }
                         return Ok(Ended {
                             pod: pod.clone(),
@@ -250,15 +307,39 @@ impl<'a> Stage<'a> {
             self.watch.go_on()?;
             if started.elapsed() > REPORT_LIMIT {
                 let why = trouble.map(|error| format!(": {error:#}"));
-                bail!(
+                let words = format!(
                     "no report of container {container} of {} ({id}) within {} s{}",
                     pod.name,
                     REPORT_LIMIT.as_secs(),
                     why.unwrap_or_default()
                 );
+                // There is none to be had of one that runs.
+                ensure!(!self.runs(pod, container, id), "{words}: it runs still");
+                return Err(WrongVerdict(words).into());
             }
             sleep(POLL);
         }
+    }
+
+    /// Whether the container runs still, as far as the API knows.
+    fn runs(&self, pod: &Pod, container: &str, id: &str) -> bool {
+        let is_it = |seen: &PodObject, gone: bool| {
+            let status = watch::container(seen, container);
+            !gone
+                && seen.metadata.uid.as_deref() == Some(&pod.uid)
+                && status.is_some_and(|status| {
+                    let running = status
+                        .state
+                        .as_ref()
+                        .is_some_and(|state| state.running.is_some());
+                    let same = status
+                        .container_id
+                        .as_ref()
+                        .is_some_and(|known| known.ends_with(id));
+                    running && same
+                })
+        };
+        !self.watch.find(is_it).is_empty()
     }
 
     /// The metrics of the agent on the first of these pods' node.
@@ -334,13 +415,13 @@ impl<'a> Stage<'a> {
             .report
             .exit
             .as_ref()
-            .context("the report has no exit")?;
+            .or_wrong(|| "the report has no exit".to_owned())?;
         let ours = match exit.status {
             ExitStatus::Code(code) => i64::from(code),
             // As runtimes say it.
             ExitStatus::Signal { signal, .. } => 128 + i64::from(signal.number()),
         };
-        check.same(
+        check.agrees(
             "exit code (by container status)",
             ours,
             i64::from(terminated.exit_code),
@@ -350,10 +431,11 @@ impl<'a> Stage<'a> {
             .finished_at
             .context("the container's status does not say when it ended")?;
         let theirs = Duration::from_secs(u64::try_from(theirs.0.as_second())?);
-        check.that(
-            "exit within a second of finishedAt",
-            ours.abs_diff(theirs + SECOND / 2) <= SECOND,
-        );
+        // The runtime hears of it later on a busy machine.
+        let what = "exit before the end of finishedAt's second";
+        check.agrees(what, ours <= theirs + SECOND * 3 / 2, true);
+        let what = "exit within a second of finishedAt";
+        check.staged(what, ours.abs_diff(theirs + SECOND / 2) <= SECOND, true);
         Ok(())
     }
 }
@@ -363,9 +445,9 @@ fn compare_names(check: &mut Check, ended: &Ended, namespace: &str) {
     let said = ended.report.pod.as_ref();
     let got = said.map(|pod| [&pod.namespace, &pod.name, &pod.uid].map(String::as_str));
     let expected = [namespace, &ended.pod.name, &ended.pod.uid];
-    check.same("pod", got, Some(expected));
+    check.agrees("pod", got, Some(expected));
     let got = said.and_then(|pod| pod.container.as_deref());
-    check.same("container", got, Some(ended.container.as_str()));
-    let got = said.and_then(|pod| pod.role).map(counted::word);
-    check.same("role", got, ended.pod.role(&ended.container));
+    check.agrees("container", got, Some(ended.container.as_str()));
+    let got = said.and_then(|pod| pod.role).map(word);
+    check.agrees("role", got, ended.pod.role(&ended.container));
 }

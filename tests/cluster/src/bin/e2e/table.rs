@@ -3,15 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use gracewatch_tests::harness::Tried;
+
 use crate::check::Check;
 
 /// How one scenario ended.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) name: &'static str,
-    pub(crate) check: Check,
-    pub(crate) took: Duration,
-}
+pub(crate) type Outcome = Tried<Check>;
 
 /// All facts of all scenarios, as Markdown.
 pub(crate) fn render(outcomes: &[Outcome]) -> String {
@@ -19,7 +16,7 @@ pub(crate) fn render(outcomes: &[Outcome]) -> String {
         "| scenario | what | expected | got | error | |\n| --- | --- | --- | --- | ---: | --- |\n",
     );
     for outcome in outcomes {
-        for row in &outcome.check.0 {
+        for row in &outcome.found.0 {
             let error = row.error.map(milliseconds).unwrap_or_default();
             let mark = if row.holds { "" } else { "wrong" };
             writeln!(

@@ -10,10 +10,11 @@ use agent_core::config::{Config, Limits, Selector};
 use agent_core::output::{Output, Wish};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use gracewatch::pipeline::{Pipeline, PipelineOptions};
 use gracewatch::sink::Sink;
 use gracewatch::vital::Vital;
+use gracewatch_tests::harness::WrongVerdict;
 use tokio::sync::oneshot;
 
 use crate::agent::Agent;
@@ -54,7 +55,7 @@ impl Shared {
                 return Ok(found);
             }
             if let Some(why) = &heard.ended {
-                bail!("the agent ended: {why}");
+                return Err(WrongVerdict(format!("the agent ended: {why}")).into());
             }
             let left = limit
                 .checked_sub(started.elapsed())

@@ -8,8 +8,9 @@ use agent_core::decode::decode;
 use agent_core::event::{CgroupId, Connect, Event, EventKind, Exit, ExitStatus};
 use agent_core::report::Outcome;
 use agent_core::signal::Signal;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use gracewatch::probes::{Options, Probes, Signals};
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send_times;
 use gracewatch_tests::rig::launch::Launch;
@@ -138,7 +139,9 @@ fn exit_without_exec(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let pids: Vec<u32> = executed.iter().map(|exit| exit.process.tgid.0).collect();
     check.same("exits after an exec", pids, vec![launched.pid()]);
     check.same("exits without one", stray.len(), 1);
-    let stray = stray.first().context("the stray's exit was not recorded")?;
+    let stray = stray
+        .first()
+        .or_wrong(|| "the stray's exit was not recorded".to_owned())?;
     check.same("its status", stray.status, ExitStatus::Code(STATUS));
     check.same("its name", stray.process.comm.as_str(), "stray");
     check.same("its container", stray.process.container, Some(container));
@@ -232,8 +235,10 @@ fn expect(
         .await_connect(container.0, address, port)?;
     TcpStream::connect(to)?;
     let found = alone.connects(container)?;
-    ensure!(found.len() == 1, "{} connections to {to}", found.len());
-    let connect = found.first().context("no connection")?;
+    check.same("connections", found.len(), 1);
+    let connect = found
+        .first()
+        .or_wrong(|| format!("no connection to {to}"))?;
     check.same("where to", (connect.address, connect.port), (address, port));
     check.same("who", connect.process.tgid.0, std::process::id());
     check.same("its container", connect.process.container, None);

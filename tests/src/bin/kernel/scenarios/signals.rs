@@ -6,6 +6,7 @@ use agent_core::event::{Delivery, ExitStatus, Handler};
 use agent_core::report::{FindingKind, KillCause, Outcome, Report};
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::kubelet::{Stop, Stopped};
 use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::stage::Via;
@@ -71,7 +72,9 @@ fn own_exit(
     container: &Container,
 ) -> Result<()> {
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
-    check.took("stop signal to exit", report.stop_signal_to_exit(), own);
+    let longest = stopped.ended.told_at.since(stopped.signal.before);
+    let measured = report.stop_signal_to_exit();
+    check.took_between("stop signal to exit", measured, own, longest);
     Ok(())
 }
 
@@ -99,9 +102,16 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.same(
         "T0",
         report.started_at,
-        report.stop_signal.as_ref().context("no stop signal")?.at,
+        report
+            .stop_signal
+            .as_ref()
+            .or_wrong(|| "no stop signal".to_owned())?
+            .at,
     );
-    let main = report.main.as_ref().context("no main process")?;
+    let main = report
+        .main
+        .as_ref()
+        .or_wrong(|| "no main process".to_owned())?;
     check.same(
         "main process",
         (main.tgid.0, main.ns_tgid, main.ns_level),
@@ -117,7 +127,7 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         "its start lies after the shim's clock",
         main.start >= container.main.started_after(),
     );
-    let exit = report.exit.as_ref().context("no exit")?.at;
+    let exit = report.exit.as_ref().or_wrong(|| "no exit".to_owned())?.at;
     check.that(
         "it was released after its exit",
         report.released_at.is_some_and(|at| at >= exit),

@@ -11,8 +11,9 @@ use agent_core::event::CgroupId;
 use agent_core::report::Outcome;
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use gracewatch::probes::{ConnectionFact, Course, Signals, Sockets};
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -141,7 +142,9 @@ fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report_of(&cgroup)?;
     drop((unread, left_in_queue));
     check.same("outcome", report.outcome, Outcome::Graceful);
-    let connections = report.connections.context("they are not counted")?;
+    let connections = report
+        .connections
+        .or_wrong(|| "they are not counted".to_owned())?;
     check.same(
         "reset",
         connections.connections_reset(Direction::Sent),
@@ -183,7 +186,9 @@ pub(super) fn until(
 ) -> Result<SocketCounts> {
     let begin = Instant::now();
     loop {
-        let counts = sockets.read(container.0)?.context("it is not counted")?;
+        let counts = sockets
+            .read(container.0)?
+            .or_wrong(|| "it is not counted".to_owned())?;
         if is_reached(&counts) || begin.elapsed() > LIMIT {
             return Ok(counts);
         }

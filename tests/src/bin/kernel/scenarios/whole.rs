@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use agent_core::report::{Doubt, Outcome};
 use agent_core::signal::Signal;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+use gracewatch_tests::claim;
+use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::stage::Via;
 use gracewatch_tests::whole::{Whole, binary};
@@ -40,7 +42,9 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.stop(&report, &stopped, Signal::TERM);
     check.same("outcome", report.outcome, Outcome::Graceful);
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
-    check.took("stop signal to exit", report.stop_signal_to_exit(), own);
+    let longest = stopped.ended.told_at.since(stopped.signal.before);
+    let measured = report.stop_signal_to_exit();
+    check.took_between("stop signal to exit", measured, own, longest);
     let scraped = agent
         .whole
         .metric("pod_termination_signal_to_exit_seconds", stage.name)?;
@@ -68,7 +72,7 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .args(["replay", "--json"])
         .arg(&journal)
         .output()?;
-    ensure!(
+    claim!(
         replayed.status.success(),
         "replay failed: {}",
         String::from_utf8_lossy(&replayed.stderr)
@@ -77,7 +81,7 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let again = text
         .lines()
         .find_map(|line| serde_json::from_str(line).ok())
-        .context("replay printed no report")?;
+        .or_wrong(|| "replay printed no report".to_owned())?;
     check.same("the replayed report", again, report);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The way to a termination and back without a mouse.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use gracewatch_tests::harness::WrongVerdict;
 
 use super::{Case, Stage, case};
 use crate::tab::{Key, Tab};
@@ -22,7 +23,8 @@ fn tab_to(tab: &mut Tab, selector: &str, stops_max: u32) -> Result<()> {
         }
     }
     let other = tab.text("document.activeElement.outerHTML")?;
-    bail!("{selector} has no focus after {stops_max} times Tab, but {other:.100}")
+    let words = format!("{selector} has no focus after {stops_max} times Tab, but {other:.100}");
+    Err(WrongVerdict(words).into())
 }
 
 fn keyboard(stage: &Stage) -> Result<()> {

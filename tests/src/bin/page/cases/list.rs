@@ -1,6 +1,7 @@
 //! The list: its order, its filter, and that it works without a script.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use gracewatch_tests::claim;
 
 use super::{Case, RECORDINGS, Stage, case};
 use crate::journal::reports;
@@ -31,17 +32,19 @@ fn newest_first(stage: &Stage) -> Result<()> {
     }
     expected.reverse();
     let found = numbers(&mut tab)?;
-    ensure!(
+    claim!(
         found == expected,
         "the list has {found:?}, not {expected:?}"
     );
     // The recordings are told one after the other, so the first one is at the end.
     tab.check("document.querySelector('#terminations > li:last-child').textContent.includes('Deployment web')")?;
     tab.go("/?limit=3")?;
-    ensure!(numbers(&mut tab)?.len() == 3);
+    let found = numbers(&mut tab)?.len();
+    claim!(found == 3, "the list has {found:?}");
     tab.eval("document.getElementById('more').click()")?;
     tab.wait_loaded()?;
-    ensure!(numbers(&mut tab)? == expected);
+    let found = numbers(&mut tab)?;
+    claim!(found == expected, "the list has {found:?}");
     tab.close()
 }
 
@@ -51,7 +54,8 @@ fn filter(stage: &Stage) -> Result<()> {
     let has = "(text) => [...document.querySelectorAll('#terminations > li')].every(item => item.textContent.includes(text))";
     tab.go("/?workload=Deployment%2Fweb")?;
     tab.check(&format!("({has})('Deployment web')"))?;
-    ensure!(numbers(&mut tab)?.len() == 10);
+    let found = numbers(&mut tab)?.len();
+    claim!(found == 10, "the list has {found:?}");
     tab.check("document.getElementById('filter-workload').value === 'Deployment/web'")?;
     tab.go("/")?;
     let all = numbers(&mut tab)?.len();
@@ -67,12 +71,14 @@ fn filter(stage: &Stage) -> Result<()> {
     // The address is all that somebody else needs.
     let address = tab.text("location.pathname + location.search")?;
     tab.go(&address)?;
-    ensure!(numbers(&mut tab)?.len() == 2);
+    let found = numbers(&mut tab)?.len();
+    claim!(found == 2, "the list has {found:?}");
     choose(&mut tab, "outcome", "graceful")?;
     tab.wait("document.querySelector('#rest').textContent.includes('agrees with the filter')")?;
     tab.eval("document.querySelector('#rest a').click()")?;
     tab.wait_loaded()?;
-    ensure!(numbers(&mut tab)?.len() == all);
+    let found = numbers(&mut tab)?.len();
+    claim!(found == all, "the list has {found:?}");
     tab.close()
 }
 
@@ -97,6 +103,7 @@ fn filter_without_script(stage: &Stage) -> Result<()> {
     tab.press(Key::Enter)?;
     tab.wait_loaded()?;
     tab.check("new URLSearchParams(location.search).get('outcome') === 'signal_ignored'")?;
-    ensure!(numbers(&mut tab)?.len() == 3);
+    let found = numbers(&mut tab)?.len();
+    claim!(found == 3, "the list has {found:?}");
     tab.close()
 }

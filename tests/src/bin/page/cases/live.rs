@@ -4,7 +4,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use gracewatch_tests::claim;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::kubelet::{Act, Stop};
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -92,20 +93,12 @@ fn watch_one_stop(stage: &Stage, folder: &Folder, tab: &mut Tab) -> Result<()> {
             Stop::within(GRACE).run(&stage.toolbox, &mut main, &tell)
         });
         signalled.recv_timeout(SOON).context("no signal was sent")?;
-        tab.wait("document.querySelector('#terminations .badge')?.textContent.includes('IN PROGRESS') === true")?;
-        tab.check("document.querySelector('.when').textContent.includes('SIGKILL in')")?;
-        let width = "document.querySelector('#terminations rect.phase.stopping').getBoundingClientRect().width";
-        let before = tab.number(width)?;
-        tab.wait(&format!("{width} > {before} + 10"))?;
-        let after = tab.number(width)?;
-        let whole = tab.number(
-            "document.querySelector('#terminations svg.bar').getBoundingClientRect().width",
-        )?;
-        ensure!(
-            after < whole / 2.0,
-            "{after} px of {whole} are no {TAKES:?} of {GRACE:?}"
-        );
-        tab.check("document.activeElement.id === 'filter-outcome'")?;
+        if let Err(error) = look_at_it(tab) {
+            if stopping.is_finished() {
+                bail!("it was over before all of it had been looked at: {error:#}");
+            }
+            return Err(error);
+        }
         stopping
             .join()
             .map_err(|_panic| anyhow::anyhow!("the stop panicked"))??;
@@ -115,6 +108,25 @@ fn watch_one_stop(stage: &Stage, folder: &Folder, tab: &mut Tab) -> Result<()> {
         tab.check("document.activeElement.id === 'filter-outcome'")?;
         tab.check("document.querySelector('#rest').textContent.trim() === ''")
     })
+}
+
+/// An open termination is said to be one, and its bar grows to scale.
+fn look_at_it(tab: &mut Tab) -> Result<()> {
+    tab.wait("document.querySelector('#terminations .badge')?.textContent.includes('IN PROGRESS') === true")?;
+    tab.check("document.querySelector('.when').textContent.includes('SIGKILL in')")?;
+    let width =
+        "document.querySelector('#terminations rect.phase.stopping').getBoundingClientRect().width";
+    let before = tab.number(width)?;
+    tab.wait(&format!("{width} > {before} + 10"))?;
+    let after = tab.number(width)?;
+    let whole = tab
+        .number("document.querySelector('#terminations svg.bar').getBoundingClientRect().width")?;
+    claim!(
+        after < whole / 2.0,
+        "{after} px of {whole} are no {TAKES:?} of {GRACE:?}"
+    );
+    tab.check("document.activeElement.id === 'filter-outcome'")?;
+    Ok(())
 }
 
 /// What comes above moves nothing, and takes no focus from a link.
@@ -129,7 +141,7 @@ fn keeps_the_place(stage: &Stage, folder: &Folder, tab: &mut Tab) -> Result<()> 
     stop(stage, folder, tab, "third")?;
     tab.check(&format!("document.activeElement.id === '{focused}'"))?;
     let after = tab.number(top)?;
-    ensure!(
+    claim!(
         (after - before).abs() < 2.0,
         "what has the focus moved from {before} to {after}"
     );

@@ -1,6 +1,7 @@
 //! How the page looks: on a phone, dark and light, to people who see or read otherwise.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use gracewatch_tests::claim;
 
 use super::{Case, Stage, case, newest};
 use crate::tab::Tab;
@@ -32,7 +33,7 @@ fn phone(stage: &Stage) -> Result<()> {
     for address in addresses {
         tab.go(&address)?;
         let wide = tab.number("document.documentElement.scrollWidth")?;
-        ensure!(
+        claim!(
             wide <= 360.0,
             "{address} is {wide} px wide on a phone of 360 px"
         );
@@ -60,18 +61,18 @@ fn accessible(stage: &Stage) -> Result<()> {
             let violations = result["violations"]
                 .as_array()
                 .context("axe says nothing")?;
-            ensure!(
+            claim!(
                 violations.is_empty(),
                 "{address}, {scheme}: {violations:#?}"
             );
-            ensure!(
+            claim!(
                 result["passes"].as_u64() > Some(20),
                 "{address}: axe looked at nothing"
             );
         }
         grounds.push(tab.text("getComputedStyle(document.body).backgroundColor")?);
     }
-    ensure!(
+    claim!(
         grounds.first() != grounds.last(),
         "both schemes are {grounds:?}"
     );
@@ -87,7 +88,7 @@ fn reduced_motion(stage: &Stage) -> Result<()> {
         tab.prefer("prefers-reduced-motion", preference)?;
         tab.go("/")?;
         let found = tab.text(moves)?;
-        ensure!(found == animation, "{preference}: the animation is {found}");
+        claim!(found == animation, "{preference}: the animation is {found}");
     }
     tab.close()
 }

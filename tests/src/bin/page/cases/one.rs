@@ -1,6 +1,7 @@
 //! The page of one termination.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use gracewatch_tests::claim;
 
 use super::{Case, Stage, case, newest};
 
@@ -35,7 +36,7 @@ fn termination(stage: &Stage) -> Result<()> {
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_, _>>()?;
-    ensure!(
+    claim!(
         times.len() >= 5 && times.is_sorted(),
         "the facts are at {times:?}"
     );

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agent_core::report::{Doubt, FindingKind, Outcome};
 use anyhow::{Result, anyhow};
+use gracewatch_tests::rig::clock;
 
 use crate::case::{Case, Known};
 use crate::cases::programs::{HANDLER, TERM};
@@ -39,7 +40,7 @@ fn hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
     let hook = app.exec(GOOD)?;
     let stop = app.stop(9)?;
-    check.that("ExecSync says another code", hook.exit_code == 0);
+    check.staged("ExecSync says another code", hook.exit_code == 0);
     let expected = graceful().hook(HookVerdict::ended(0));
     let done = Done::stopped(stop).hook(hook.span);
     check.container(stage, &app, done, expected)?;
@@ -50,7 +51,7 @@ fn fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
     let hook = app.exec(FAILING)?;
     let stop = app.stop(10)?;
-    check.that("ExecSync says another code", hook.exit_code == 5);
+    check.staged("ExecSync says another code", hook.exit_code == 5);
     let expected = graceful()
         .hook(HookVerdict::ended(5))
         .finding(FindingKind::HookFailed);
@@ -61,8 +62,14 @@ fn fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 fn missing(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
-    check.that("a missing program ran", app.exec(MISSING).is_err());
+    check.staged("a missing program ran", app.exec(MISSING).is_err());
+    let failed_at = clock::now();
     let stop = app.stop(10)?;
+    // Without a pod that tells of its deletion the two belong together only then.
+    check.staged(
+        "the stop came more than half a second after the hook",
+        stop.before.since(failed_at) < Duration::from_millis(500),
+    );
     let expected = graceful()
         .hook(HookVerdict::missing())
         .finding(FindingKind::HookMissing);
@@ -80,7 +87,7 @@ fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         (hook.join(), stop)
     });
     let hook = hook.map_err(|_panic| anyhow!("the hook's thread panicked"))??;
-    check.that("ExecSync says another code", hook.exit_code == 137);
+    check.staged("ExecSync says another code", hook.exit_code == 137);
     let expected = graceful()
         .hook(HookVerdict::taken_along())
         .finding(FindingKind::HookOverran);
@@ -93,7 +100,8 @@ fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn probe_only(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
     let stop = probing(&app, || app.stop(10))?;
-    check.container(stage, &app, Done::stopped(stop), graceful())?;
+    let expected = graceful().finding(FindingKind::HookNotRun);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
     check.end(stage, &pod, &app)
 }
 

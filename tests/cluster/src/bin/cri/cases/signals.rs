@@ -17,6 +17,7 @@ const CRI_USR1: i32 = 29;
 
 pub(super) const ALL: &[Case] = &[
     Case::new("handler", Known::grace(10), handler),
+    Case::new("child_left", Known::grace(10), child_left),
     Case::new("ignored", Known::grace(2), ignored),
     Case::new("trap_ignored", Known::grace(2), trap_ignored),
     Case::new("too_slow", Known::grace(3), too_slow),
@@ -29,6 +30,23 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
     let stop = app.stop(10)?;
     let expected = Verdict::stopped(Outcome::Graceful).signal(TERM).exit(0);
+    check.container(stage, &app, Done::stopped(stop), expected)?;
+    check.end(stage, &pod, &app)
+}
+
+/// It leaves a program behind that has not heard of the stop: the kernel kills that.
+fn child_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let program = [
+        "sh",
+        "-c",
+        "trap 'sleep 1.2; exit 0' TERM; sleep 1000 & wait",
+    ];
+    let (pod, app) = stage.one(ContainerSpec::of(&program))?;
+    let stop = app.stop(10)?;
+    let expected = Verdict::stopped(Outcome::Graceful)
+        .signal(TERM)
+        .exit(0)
+        .finding(FindingKind::KilledWithMain);
     check.container(stage, &app, Done::stopped(stop), expected)?;
     check.end(stage, &pod, &app)
 }
@@ -85,7 +103,7 @@ fn of_image(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let program = [
         "sh",
         "-c",
-        "trap 'sleep 0.7; exit 0' QUIT; sleep 1000 & wait",
+        "trap 'kill $!; sleep 0.7; exit 0' QUIT; sleep 1000 & wait",
     ];
     let spec = ContainerSpec {
         image: IMAGE_QUIT,
@@ -103,7 +121,7 @@ fn of_spec(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let program = [
         "sh",
         "-c",
-        "trap 'sleep 0.7; exit 7' USR1; sleep 1000 & wait",
+        "trap 'kill $!; sleep 0.7; exit 7' USR1; sleep 1000 & wait",
     ];
     let spec = ContainerSpec {
         image: IMAGE_QUIT,

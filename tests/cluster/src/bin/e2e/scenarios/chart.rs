@@ -23,6 +23,7 @@ pub(crate) const ALL: [Scenario; 1] = [Scenario {
     needs: Needs::OwnCluster,
     // A second agent, beside the one that the others ask.
     alone: true,
+    gates: &[],
     run: helm_chart,
 }];
 

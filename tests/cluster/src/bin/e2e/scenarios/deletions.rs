@@ -3,20 +3,23 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use agent_core::report::{FindingKind, Outcome, Trigger};
+use agent_core::report::{FindingKind, HookKind, HookMethod, Outcome, Trigger};
 use anyhow::Result;
 
 use super::hooks::said;
-use super::programs::{START_UP, handler, one, slow};
+use super::programs::{START_UP, handler, one, slow, visitor};
 use super::signals::exceeded;
-use crate::check::Check;
+use crate::check::{Check, How};
 use crate::scenario::Scenario;
 use crate::stage::Stage;
+use crate::stage::client::now;
 
-pub(crate) const ALL: [Scenario; 3] = [
+pub(crate) const ALL: [Scenario; 5] = [
     Scenario::anywhere("force", force),
     Scenario::anywhere("force_ignored", force_ignored),
     Scenario::anywhere("second_delete", second_delete),
+    Scenario::anywhere("second_delete_forced", second_delete_forced),
+    Scenario::anywhere("second_delete_in_hook", second_delete_in_hook),
 ];
 
 const FORCE: [&str; 5] = ["delete", "pod", "app", "--grace-period=0", "--force"];
@@ -45,7 +48,7 @@ fn force_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Trigger::Deleted,
         &findings,
     );
-    check.took(
+    check.lasted(
         "signal to SIGKILL",
         ended.report.stop_signal_to_kill(),
         Duration::from_secs(2),
@@ -67,6 +70,69 @@ fn second_delete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     exceeded(check, &ended, &mut witness, (12, "the first grace"))?;
     let grace = ended.report.grace.as_ref().map(|grace| grace.configured);
     check.same("grace", grace, Some(Duration::from_secs(12)));
-    check.same("exit code", stage.exit_code(&ended)?, 137);
+    check.staged("exit code", stage.exit_code(&ended)?, 137);
+    stage.compare(check, &ended)
+}
+
+/// Deleted with a grace of 12 s, and two seconds later by force: its object goes at once, and the container lives on until the
+/// first grace is over.
+fn second_delete_forced(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let pod = stage.pod("app", &one(12, &slow(), ""))?;
+    let mut witness = stage.witness(&pod, "app")?;
+    stage.kubectl(&["delete", "pod", "app", "--wait=false"])?;
+    let stop = witness.at("stop")?;
+    sleep(Duration::from_secs(2));
+    stage.kubectl(&FORCE)?;
+    stage.gone(&pod)?;
+    let gone_at = now();
+    let ended = stage.ended(&pod, "app")?;
+    exceeded(check, &ended, &mut witness, (12, "the first grace"))?;
+    let grace = ended.report.grace.as_ref().map(|grace| grace.configured);
+    check.same("grace", grace, Some(Duration::from_secs(12)));
+    let kill = ended.report.kill.as_ref().map(|kill| kill.at);
+    check.staged(
+        "its object was gone in time",
+        gone_at.since(stop) < Duration::from_secs(10),
+        true,
+    );
+    check.same(
+        "SIGKILL after its object was gone",
+        kill > Some(gone_at),
+        true,
+    );
+    stage.compare_without_status(check, &ended)
+}
+
+/// Deleted with a grace of 8 s, while whose hook runs a second wish of 2 s comes: the hook has its 8 s.
+fn second_delete_in_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let hook = visitor("say hook; sleep 60; say hooked");
+    let hook = format!("lifecycle: {{ preStop: {{ exec: {{ command: {hook} }} }} }}");
+    let pod = stage.pod("app", &one(8, &handler(), &hook))?;
+    let mut witness = stage.witness(&pod, "app")?;
+    let delete = ["delete", "pod", "app", "--wait=false"];
+    stage.kubectl(&delete)?;
+    witness.at("hook")?;
+    sleep(Duration::from_secs(2));
+    stage.kubectl(&[&delete[..], &["--grace-period=2"]].concat())?;
+    let ended = stage.ended(&pod, "app")?;
+    let findings = [FindingKind::HookOverran];
+    check.verdict(
+        &ended.report,
+        Outcome::Graceful,
+        Trigger::Deleted,
+        &findings,
+    );
+    check.hook(
+        &ended.report,
+        HookKind::Exec,
+        HookMethod::Observed,
+        How::Overran,
+    );
+    said(check, &ended, &mut witness)?;
+    let hook = ended.report.hook.as_ref().and_then(|hook| hook.started_at);
+    let stop = ended.report.stop_signal.as_ref().map(|stop| stop.at);
+    let lasted = hook.zip(stop).map(|(hook, stop)| stop.since(hook));
+    let first = Duration::from_secs(8);
+    check.lasted("hook to stop signal", lasted, first, "the first grace");
     stage.compare(check, &ended)
 }

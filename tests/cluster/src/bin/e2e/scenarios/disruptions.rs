@@ -11,23 +11,14 @@ use anyhow::{Context as _, Result};
 
 use super::programs::{one, program};
 use crate::check::Check;
-use crate::scenario::{Needs, Scenario};
+use crate::scenario::Scenario;
 use crate::stage::Stage;
 
 pub(crate) const ALL: [Scenario; 3] = [
-    alone("containerd_restarted", containerd_restarted),
-    alone("agent_restarted", agent_restarted),
-    alone("apiserver_stopped", apiserver_stopped),
+    Scenario::upsetting("containerd_restarted", containerd_restarted),
+    Scenario::upsetting("agent_restarted", agent_restarted),
+    Scenario::upsetting("apiserver_stopped", apiserver_stopped),
 ];
-
-const fn alone(name: &'static str, run: fn(&Stage<'_>, &mut Check) -> Result<()>) -> Scenario {
-    Scenario {
-        name,
-        needs: Needs::OwnCluster,
-        alone: true,
-        run,
-    }
-}
 
 const REPLICAS: usize = 6;
 /// How long the API server is away.
@@ -44,7 +35,7 @@ fn now() -> Result<Timestamp> {
 /// A program that takes so many seconds to end.
 fn slow(seconds: u32) -> String {
     program(&format!(
-        "trap 'say stop; sleep {seconds}; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done"
+        "trap 'say stop; kill $!; sleep {seconds}; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done"
     ))
 }
 
@@ -60,7 +51,7 @@ fn containerd_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     let got = ended.report.stop_signal.as_ref().map(|stop| stop.at);
     check.when("stop signal", got, stop, "the container");
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
 
@@ -79,7 +70,7 @@ fn agent_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.same("stop signal", report.stop_signal.is_some(), false);
     check.same("findings", report.findings.len(), 0);
     let exit = report.exit.as_ref().map(|exit| exit.at);
-    check.when("exit", exit, witness.at("exit")?, "the container");
+    check.when_announced("exit", exit, witness.at("exit")?, "the container");
     stage.compare(check, &ended)
 }
 
@@ -134,8 +125,8 @@ spec:
         // Of a pod that goes while everybody connects again nobody sees the last status.
         stage.compare_without_status(check, &ended)?;
     }
-    check.that("at least one exited while it was away", meanwhile > 0);
-    check.that("at least one exited after that", meanwhile < REPLICAS);
+    check.staged("one exited while it was away", meanwhile > 0, true);
+    check.staged("one exited after that", meanwhile < REPLICAS, true);
     let page = stage.page(&pods)?;
     let labels = [
         ("namespace", stage.namespace()),

@@ -8,6 +8,7 @@ use agent_core::connection::Phase;
 use agent_core::report::{FindingKind, HookKind, HookMethod, Outcome, Report, Trigger};
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::harness::OrWrong as _;
 
 use super::programs::{container, one, program};
 use super::servers::{Servers, WEB, address, as_metric, connections, number, service};
@@ -113,7 +114,7 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
     let ended = stage.ended(&seen.pod, "app")?;
     let report = &ended.report;
     let refused = seen.refused();
-    check.that("clients were refused", !refused.is_empty());
+    check.staged("clients were refused", !refused.is_empty(), true);
     let finding = report
         .findings
         .iter()
@@ -122,7 +123,7 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
     check.same("outcome", report.outcome, Outcome::Graceful);
     check.same("doubts", report.doubts.as_slice(), &[]);
     let said = connections(report)?;
-    check.same(
+    check.agrees(
         "refused (by the clients)",
         said.refused,
         number(refused.len()),
@@ -149,7 +150,7 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
     let advice = finding
         .map(|finding| finding.advice.as_str())
         .unwrap_or_default();
-    let advised = seconds(advice).with_context(|| format!("no seconds in: {advice}"))?;
+    let advised = seconds(advice).or_wrong(|| format!("no seconds in: {advice}"))?;
     let needed = last.began_at.since(report.started_at);
     check.that(
         format!(
@@ -167,10 +168,10 @@ fn slept(stage: &Stage<'_>, check: &mut Check, seen: &Seen, sleep: u64) -> Resul
     check.verdict(report, Outcome::Graceful, Trigger::Deleted, &[]);
     check.hook(report, HookKind::Sleep, HookMethod::Inferred, How::Ended);
     let hook = Duration::from_secs(sleep);
-    check.took("hook", report.hook_duration(), hook, "the spec");
+    check.lasted("hook", report.hook_duration(), hook, "the spec");
     let all = || seen.by_service.iter().chain(&seen.stale);
     let failed: Vec<_> = all().filter(|attempt| attempt.fate != "ok").collect();
-    check.same("attempts that failed", failed.as_slice().len(), 0);
+    check.staged("attempts that failed", failed.as_slice().len(), 0);
     let said = connections(report)?;
     check.same("refused", said.refused, 0);
     check.same("accepted after the stop signal", said.accepted_after, 0);
@@ -179,7 +180,11 @@ fn slept(stage: &Stage<'_>, check: &mut Check, seen: &Seen, sleep: u64) -> Resul
         .iter()
         .filter(|one| one.class.phase != Phase::Running);
     check.same("resets", sent.count(), 0);
-    let stop_at = report.stop_signal.as_ref().context("no stop signal")?.at;
+    let stop_at = report
+        .stop_signal
+        .as_ref()
+        .or_wrong(|| "no stop signal".to_owned())?
+        .at;
     let mine = || all().filter(|attempt| attempt.by.as_deref() == Some(&seen.pod.name));
     let told_at = report.started_at.after(TELLING);
     let within = mine().filter(|one| one.began_at > told_at && one.ended_at < stop_at);
@@ -202,7 +207,7 @@ fn check_endpoint(check: &mut Check, report: &Report, seen: &Seen) {
         .endpoint
         .as_ref()
         .and_then(|endpoint| endpoint.unready_at);
-    check.when(
+    check.when_seen(
         "endpoint not ready",
         unready_at,
         seen.unready_at,
@@ -235,7 +240,7 @@ fn seconds(sentence: &str) -> Option<u64> {
 fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let slow = |name| {
         program(&format!(
-            "trap 'sleep 5; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
+            "trap 'kill $!; sleep 5; exit 0' TERM; echo {name}; while :; do sleep 3600 & wait; done"
         ))
     };
     let second = container("second", &slow("second"), "");
@@ -248,7 +253,7 @@ fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
     let attempts = stage.attempts(&client)?;
     let refused = count(&attempts, "refused");
-    check.same(
+    check.staged(
         "attempts that were refused",
         refused,
         number(attempts.len()),

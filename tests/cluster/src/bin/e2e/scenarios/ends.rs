@@ -21,8 +21,8 @@ fn crash(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let ended = stage.ended(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Crashed, Trigger::Crashed, &[]);
     let exit = ended.report.exit.as_ref().map(|exit| exit.at);
-    check.when("exit", exit, witness.at("exit")?, "the container");
-    check.same("exit code", stage.exit_code(&ended)?, 3);
+    check.when_announced("exit", exit, witness.at("exit")?, "the container");
+    check.staged("exit code", stage.exit_code(&ended)?, 3);
     stage.compare(check, &ended)
 }
 
@@ -38,7 +38,7 @@ fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Trigger::Unknown,
         &[FindingKind::OomKilled],
     );
-    check.same(
+    check.staged(
         "reason",
         stage.reason(&ended)?.as_deref(),
         Some("OOMKilled"),

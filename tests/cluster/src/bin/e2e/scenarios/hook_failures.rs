@@ -100,7 +100,7 @@ fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     began(check, &ended, &mut witness)?;
     said(check, &ended, &mut witness)?;
     let own = witness.at("stop")?.since(witness.at("hook")?);
-    check.took(
+    check.lasted(
         "hook to stop signal",
         Some(own),
         Duration::from_secs(4),
@@ -117,10 +117,11 @@ fn sleep_overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let refused = stage.pod("refused", &one(4, &handler(), hook)).err();
     let why = refused.context("the API accepts a sleep longer than the grace period")?;
     let why = format!("{why:#}");
-    check.that(
+    check.staged(
         "the API refuses it",
         why.contains("lifecycle.preStop.sleep")
             && why.contains("less than terminationGracePeriodSeconds"),
+        true,
     );
     let pod = stage.pod("app", &one(30, &handler(), hook))?;
     let mut witness = stage.witness(&pod, "app")?;
@@ -137,7 +138,7 @@ fn sleep_overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     // Not from the deletion on: the kubelet takes up to a second until it begins.
     let start = ended.report.hook.as_ref().and_then(|hook| hook.started_at);
     let stop = ended.report.stop_signal.as_ref().map(|stop| stop.at);
-    check.took(
+    check.lasted(
         "hook to stop signal",
         stop.zip(start).map(|(stop, start)| stop.since(start)),
         Duration::from_secs(3),

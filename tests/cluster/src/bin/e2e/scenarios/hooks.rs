@@ -6,7 +6,7 @@ use agent_core::report::{HookKind, HookMethod, Outcome, Trigger};
 use anyhow::Result;
 
 use super::programs::{handler, one, program, visitor};
-use crate::check::{Check, How};
+use crate::check::{Check, How, Off};
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Pod, Stage, Witness};
 
@@ -33,7 +33,7 @@ END
 sed s/200/500/ /www/cgi-bin/slow > /www/cgi-bin/broken
 chmod +x /www/cgi-bin/*
 httpd -p 8080 -h /www
-trap 'say stop; sleep 1; say exit; exit 0' TERM
+trap 'say stop; killall httpd; kill $!; sleep 1; say exit; exit 0' TERM
 say up
 while :; do sleep 3600 & wait; done"#;
 
@@ -50,7 +50,7 @@ pub(super) fn said(check: &mut Check, ended: &Ended, witness: &mut Witness) -> R
     let stop = report.stop_signal.as_ref().map(|stop| stop.at);
     check.when("stop signal", stop, witness.at("stop")?, "the container");
     let exit = report.exit.as_ref().map(|exit| exit.at);
-    check.when("exit", exit, witness.at("exit")?, "the container");
+    check.when_announced("exit", exit, witness.at("exit")?, "the container");
     Ok(())
 }
 
@@ -67,7 +67,8 @@ pub(super) fn ran(check: &mut Check, ended: &Ended, witness: &mut Witness) -> Re
     said(check, ended, witness)?;
     began(check, ended, witness)?;
     let own = witness.last("hooked")?.since(witness.last("hook")?);
-    check.took("hook", ended.report.hook_duration(), own, "the hook");
+    let by = ("the hook", Off::Less);
+    check.took("hook", ended.report.hook_duration(), own, by);
     Ok(())
 }
 
@@ -143,6 +144,6 @@ fn sleep(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     );
     said(check, &ended, &mut witness)?;
     let configured = Duration::from_secs(3);
-    check.took("hook", ended.report.hook_duration(), configured, "the spec");
+    check.lasted("hook", ended.report.hook_duration(), configured, "the spec");
     stage.compare(check, &ended)
 }

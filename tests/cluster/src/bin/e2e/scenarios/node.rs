@@ -17,14 +17,10 @@ pub(crate) const ALL: [Scenario; 2] = [
         name: "static_pod_removed",
         needs: Needs::OwnCluster,
         alone: false,
+        gates: &[],
         run: static_pod_removed,
     },
-    Scenario {
-        name: "kubelet_restarted",
-        needs: Needs::OwnCluster,
-        alone: true,
-        run: kubelet_restarted,
-    },
+    Scenario::upsetting("kubelet_restarted", kubelet_restarted),
 ];
 
 /// A manifest on the node is removed: the pod's UID in the cgroup is another one than in the API.
@@ -68,8 +64,8 @@ containers:
     sleep(Duration::from_secs(2));
     stage.cluster()?.restart_kubelet()?;
     let ended = stage.ended(&pod, "app")?;
-    check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.begun_anew(&ended.report, Outcome::Graceful, &[]);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     // The runtime said when it was first asked to stop, to the kubelet that is gone, and does not say it again.
     stage.compare(check, &ended)
 }

@@ -51,8 +51,8 @@ fn completed(stage: &Stage<'_>, check: &mut Check, kind: &str, name: &str) -> Re
     let ended = stage.ended(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Completed, Trigger::Completed, &[]);
     let exit = ended.report.exit.as_ref().map(|exit| exit.at);
-    check.when("exit", exit, witness.at("exit")?, "the container");
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.when_announced("exit", exit, witness.at("exit")?, "the container");
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     owner(check, &ended, kind, name);
     stage.compare(check, &ended)
 }

@@ -11,10 +11,10 @@ const SAY: &str = "say() { read -r up rest < /proc/uptime; echo \"$1 $up\"; }\n"
 /// After this a program that wants a handler has one: in its first second the agent gives it the benefit of the doubt.
 pub(super) const START_UP: Duration = Duration::from_secs(2);
 
-/// Takes a second to end after SIGTERM, and is not asleep when it comes.
+/// Takes a second to end after SIGTERM, and is not asleep when it comes. It ends its child, so that the kernel has none to kill.
 pub(super) fn handler() -> String {
     program(
-        "trap 'say stop; sleep 1; say exit; exit 0' TERM\nsay up\nwhile :; do sleep 3600 & wait; done",
+        "trap 'say stop; kill $!; sleep 1; say exit; exit 0' TERM\nsay up\nwhile :; do sleep 3600 & wait; done",
     )
 }
 

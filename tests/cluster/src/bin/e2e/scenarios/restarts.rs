@@ -17,7 +17,7 @@ pub(crate) const ALL: [Scenario; 2] = [
 /// Another image, whose stop signal is another one, too.
 fn definition_changed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let any = program(
-        "trap 'say stop; sleep 1; say exit; exit 0' TERM QUIT; say up; while :; do sleep 3600 & wait; done",
+        "trap 'say stop; kill $!; sleep 1; say exit; exit 0' TERM QUIT; say up; while :; do sleep 3600 & wait; done",
     );
     let first = stage.pod("app", &one(10, &any, ""))?;
     let mut witness = stage.witness(&first, "app")?;

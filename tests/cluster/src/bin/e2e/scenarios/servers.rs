@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use agent_core::connection::Connections;
 use agent_core::report::Report;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use gracewatch_tests::harness::OrWrong as _;
 
 use crate::stage::{Pod, Stage};
 
@@ -93,7 +94,7 @@ pub(super) fn address(stage: &Stage<'_>, pod: &Pod) -> Result<SocketAddr> {
 /// What a report says of connections; all must.
 pub(super) fn connections(report: &Report) -> Result<&Connections> {
     let connections = report.connections.as_ref();
-    connections.context("the report says nothing of connections")
+    connections.or_wrong(|| "the report says nothing of connections".to_owned())
 }
 
 /// A count as reports have it.

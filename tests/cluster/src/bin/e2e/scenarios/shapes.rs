@@ -48,7 +48,7 @@ fn no_pid_1(stage: &Stage<'_>, check: &mut Check, with: &str) -> Result<()> {
     stage.compare(check, &app)?;
     let plain = stage.ended(&pod, "plain")?;
     check.verdict(&plain.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    check.same("exit code", stage.exit_code(&plain)?, 143);
+    check.staged("exit code", stage.exit_code(&plain)?, 143);
     stage.compare(check, &plain)
 }
 
@@ -104,7 +104,7 @@ fn init(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let ended = stage.ended(&pod, "setup")?;
     check.verdict(&ended.report, Outcome::Completed, Trigger::Completed, &[]);
     let exit = ended.report.exit.as_ref().map(|exit| exit.at);
-    check.when("exit", exit, witness.at("exit")?, "the container");
+    check.when_announced("exit", exit, witness.at("exit")?, "the container");
     stage.compare(check, &ended)?;
     let pod = stage.ready("app")?;
     let (ended, mut witness) = delete(stage, &pod)?;

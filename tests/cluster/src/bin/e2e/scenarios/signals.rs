@@ -12,13 +12,14 @@ use crate::check::Check;
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Stage, Witness};
 
-pub(crate) const ALL: [Scenario; 6] = [
+pub(crate) const ALL: [Scenario; 7] = [
     Scenario::anywhere("seed", seed),
     Scenario::anywhere("handler", with_handler),
+    Scenario::anywhere("child_left", child_left),
     Scenario::anywhere("ignored", ignored),
     Scenario::anywhere("too_slow", too_slow),
-    Scenario::anywhere("stop_signal", stop_signal),
     Scenario::anywhere("image_stop_signal", image_stop_signal),
+    Scenario::anywhere("image_stop_signal_ignored", image_stop_signal_ignored),
 ];
 
 /// A hook of two seconds, and a shell that takes one more to end.
@@ -40,7 +41,7 @@ containers:
     stage.kubectl(&["delete", "pod", "seed"])?;
     let ended = stage.ended(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
 
@@ -51,7 +52,24 @@ fn with_handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     signal(check, &ended, 15);
     said(check, &ended, &mut witness)?;
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
+    stage.compare(check, &ended)
+}
+
+/// It ends by itself within its time, and leaves a program behind that has not heard of the stop: the kernel kills that.
+fn child_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let script = handler_of("TERM").replace("kill $!; ", "");
+    let pod = stage.pod("app", &one(10, &program(&script), ""))?;
+    let (ended, mut witness) = delete(stage, &pod)?;
+    check.verdict(
+        &ended.report,
+        Outcome::Graceful,
+        Trigger::Deleted,
+        &[FindingKind::KilledWithMain],
+    );
+    signal(check, &ended, 15);
+    said(check, &ended, &mut witness)?;
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
 
@@ -69,7 +87,7 @@ fn ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Trigger::Deleted,
         &[FindingKind::SignalIgnored],
     );
-    check.same("exit code", stage.exit_code(&ended)?, 137);
+    check.staged("exit code", stage.exit_code(&ended)?, 137);
     stage.told(check, &pod, "StopSignalIgnored")?;
     stage.described(check, &pod, "StopSignalIgnored")?;
     stage.compare(check, &ended)
@@ -80,7 +98,7 @@ fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let pod = stage.pod("app", &one(3, &slow(), ""))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     exceeded(check, &ended, &mut witness, (3, "the grace"))?;
-    check.same("exit code", stage.exit_code(&ended)?, 137);
+    check.staged("exit code", stage.exit_code(&ended)?, 137);
     stage.told(check, &pod, "GracePeriodExceeded")?;
     stage.compare(check, &ended)
 }
@@ -100,7 +118,7 @@ pub(super) fn exceeded(
     );
     let stop = ended.report.stop_signal.as_ref().map(|stop| stop.at);
     check.when("stop signal", stop, witness.at("stop")?, "the container");
-    check.took(
+    check.lasted(
         "signal to SIGKILL",
         ended.report.stop_signal_to_kill(),
         Duration::from_secs(seconds),
@@ -109,37 +127,48 @@ pub(super) fn exceeded(
     Ok(())
 }
 
-/// The pod names a signal of its own.
-fn stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let usr1 = program(
-        "trap 'say stop; sleep 1; say exit; exit 0' USR1; say up; while :; do sleep 3600 & wait; done",
-    );
-    let spec = one(10, &usr1, "lifecycle: { stopSignal: SIGUSR1 }");
-    let pod = stage.pod("app", &format!("os: {{ name: linux }}\n{spec}"))?;
-    let (ended, mut witness) = delete(stage, &pod)?;
-    check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    signal(check, &ended, 10);
-    said(check, &ended, &mut witness)?;
-    check.same("exit code", stage.exit_code(&ended)?, 0);
-    stage.compare(check, &ended)
+/// SIGQUIT.
+pub(super) const QUIT: u32 = 3;
+
+/// A script that takes a second to end after this signal.
+pub(super) fn handler_of(signal: &str) -> String {
+    format!(
+        "trap 'say stop; kill $!; sleep 1; say exit; exit 0' {signal}; say up; while :; do sleep 3600 & wait; done"
+    )
 }
 
-/// The image names one.
+/// The image names its stop signal, and nobody tells the agent.
 fn image_stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let quit = program(
-        "trap 'say stop; sleep 1; say exit; exit 0' QUIT; say up; while :; do sleep 3600 & wait; done",
-    );
-    let spec = one(10, &quit, "").replace("gracewatch-test:", "gracewatch-test-quit:");
+    let spec = one(10, &program(&handler_of("QUIT")), "");
+    let spec = spec.replace("gracewatch-test:", "gracewatch-test-quit:");
     let pod = stage.pod("app", &spec)?;
     let (ended, mut witness) = delete(stage, &pod)?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    signal(check, &ended, 3);
+    signal(check, &ended, QUIT);
     said(check, &ended, &mut witness)?;
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
 
-fn signal(check: &mut Check, ended: &Ended, number: u32) {
+/// The image names a stop signal for which the program has no handler, as where it is inherited from a base image: the
+/// kernel throws it away.
+fn image_stop_signal_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let spec = one(3, &handler(), "").replace("gracewatch-test:", "gracewatch-test-quit:");
+    let pod = stage.pod("app", &spec)?;
+    sleep(START_UP);
+    let (ended, _witness) = delete(stage, &pod)?;
+    check.verdict(
+        &ended.report,
+        Outcome::SignalIgnored,
+        Trigger::Deleted,
+        &[FindingKind::SignalIgnored],
+    );
+    signal(check, &ended, QUIT);
+    check.staged("exit code", stage.exit_code(&ended)?, 137);
+    stage.compare(check, &ended)
+}
+
+pub(super) fn signal(check: &mut Check, ended: &Ended, number: u32) {
     let stop = ended.report.stop_signal.as_ref();
     check.same(
         "stop signal",

@@ -24,6 +24,7 @@ pub(crate) const ALL: [Scenario; 6] = [
         name: "preempted",
         needs: Needs::OwnCluster,
         alone: false,
+        gates: &[],
         run: preempted,
     },
 ];
@@ -52,7 +53,7 @@ fn liveness(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let first = stage.pod("app", &format!("{spec}{ONCE}"))?;
     let ended = stage.ended(&first, "app")?;
     ignored(check, &ended, Trigger::Liveness, Duration::from_secs(2));
-    check.same("exit code", stage.exit_code(&ended)?, 137);
+    check.staged("exit code", stage.exit_code(&ended)?, 137);
     stage.kubelet_told(check, &first, "Killing")?;
     stage.told(check, &first, "StopSignalIgnored")?;
     stage.compare(check, &ended)?;
@@ -68,7 +69,7 @@ fn ignored(check: &mut Check, ended: &Ended, trigger: Trigger, grace: Duration) 
     let findings = [FindingKind::SignalIgnored];
     let report = &ended.report;
     check.verdict(report, Outcome::SignalIgnored, trigger, &findings);
-    check.took(
+    check.lasted(
         "signal to SIGKILL",
         report.stop_signal_to_kill(),
         grace,
@@ -115,7 +116,7 @@ fn by_the_kubelet(
     let ended = stage.ended(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, trigger, &[]);
     said(check, &ended, &mut witness)?;
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.kubelet_told(check, &pod, "Killing")?;
     stage.compare(check, &ended)
 }
@@ -128,7 +129,7 @@ fn evicted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let ended = stage.ended(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Evicted, &[]);
     said(check, &ended, &mut witness)?;
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
 
@@ -152,6 +153,6 @@ fn preempted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let ended = stage.ended(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Preempted, &[]);
     said(check, &ended, &mut witness)?;
-    check.same("exit code", stage.exit_code(&ended)?, 0);
+    check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }

@@ -44,6 +44,15 @@ impl Stage<'_> {
         Pod::of(&found)
     }
 
+    /// Waits until the pod's object is gone.
+    pub(crate) fn gone(&self, pod: &Pod) -> Result<()> {
+        let what = format!("the end of the object of pod {}", pod.name);
+        let found = self.watch.wait(&what, RUN_LIMIT, |seen, gone| {
+            gone && seen.metadata.uid.as_deref() == Some(&pod.uid)
+        });
+        found.map(drop)
+    }
+
     /// Waits until somebody has deleted one of these pods.
     pub(crate) fn one_deleted(&self, pods: &[Pod]) -> Result<()> {
         let mine = |uid: Option<&str>| pods.iter().any(|pod| Some(pod.uid.as_str()) == uid);

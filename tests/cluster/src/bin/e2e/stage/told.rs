@@ -3,7 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
+use gracewatch_tests::harness::WrongVerdict;
 use k8s_openapi::api::core::v1::Event;
 use serde::Deserialize;
 
@@ -37,7 +38,7 @@ impl Stage<'_> {
     /// Checks that the kubelet wrote an Event of this reason.
     pub(crate) fn kubelet_told(&self, check: &mut Check, pod: &Pod, reason: &str) -> Result<()> {
         self.event(pod, reason, KUBELET)?;
-        check.same("Event of the kubelet", reason, reason);
+        check.staged("Event of the kubelet", reason, reason);
         Ok(())
     }
 
@@ -87,10 +88,12 @@ impl Stage<'_> {
             }
             self.watch.go_on()?;
             if started.elapsed() > EVENT_LIMIT {
-                bail!(
+                let words = format!(
                     "no Event {reason} of {from} on pod {}; there are: {said}",
                     pod.name
                 );
+                ensure!(from == AGENT, "{words}");
+                return Err(WrongVerdict(words).into());
             }
             sleep(POLL);
         }

@@ -1,0 +1,146 @@
+//! What containerd's log says of each container that it ran.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+/// One container, by containerd.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Logged {
+    /// Whether it says that the container was started.
+    pub(super) started: bool,
+    /// The timeouts in seconds of each call that stops it.
+    pub(super) timeouts: Vec<u64>,
+    /// The signals by which it was asked to stop, as Go calls them.
+    pub(super) signals: Vec<String>,
+    /// Whether it was sent SIGKILL.
+    pub(super) killed: bool,
+    pub(super) exit: Option<Exit>,
+}
+
+/// The exit of its main process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exit {
+    pub(super) pid: u32,
+    /// As runtimes say it: 128 and the signal.
+    pub(super) status: i64,
+    /// Nanoseconds since 1970.
+    pub(super) at_ns: u64,
+}
+
+/// Reads the log from this byte on; the containers by their id.
+pub(super) fn read(path: &Path, from: usize) -> Result<BTreeMap<String, Logged>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = bytes.get(from..).unwrap_or_default();
+    Ok(parse(&String::from_utf8_lossy(bytes)))
+}
+
+fn parse(text: &str) -> BTreeMap<String, Logged> {
+    let mut all = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.replace("\\\"", "\"");
+        if let Some(id) = after(&line, " returns container id \"") {
+            all.insert(id.to_owned(), Logged::default());
+            continue;
+        }
+        for (mark, take) in MARKS {
+            if let Some(id) = after(&line, mark)
+                && let Some(container) = all.get_mut(id)
+            {
+                take(container, &line);
+            }
+        }
+    }
+    all
+}
+
+/// Takes down what a line says of its container.
+type Take = fn(&mut Logged, &str);
+
+/// How a line begins that tells of a container, before its id; and what it says.
+const MARKS: [(&str, Take); 5] = [
+    ("msg=\"StartContainer for \"", |container, line| {
+        container.started |= line.contains("returns successfully");
+    }),
+    ("msg=\"StopContainer for \"", |container, line| {
+        let timeout = line.split(" with timeout ").nth(1);
+        let timeout = timeout.and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        container.timeouts.extend(timeout);
+    }),
+    ("msg=\"Stop container \"", |container, line| {
+        let signal = line.split("with signal ").nth(1);
+        container
+            .signals
+            .extend(signal.map(|name| name.trim_end_matches('"').to_owned()));
+    }),
+    ("msg=\"Kill container \"", |container, _line| {
+        container.killed = true;
+    }),
+    (
+        "msg=\"received container exit event container_id:\"",
+        |container, line| {
+            container.exit = container.exit.or_else(|| exit(line));
+        },
+    ),
+];
+
+/// Of the main process alone: those of exec'd ones have another id.
+fn exit(line: &str) -> Option<Exit> {
+    let container = after(line, " container_id:\"").or_else(|| after(line, "container_id:\""))?;
+    if after(line, " id:\"")? != container {
+        return None;
+    }
+    let number = |mark: &str| -> Option<u64> {
+        let rest = line.split(mark).nth(1)?;
+        let end = rest.find(|digit: char| !digit.is_ascii_digit());
+        rest.get(..end.unwrap_or(rest.len()))?.parse().ok()
+    };
+    // A status of 0 and no nanoseconds are left out, as protobuf has it.
+    let at_ns = number("seconds:")? * 1_000_000_000 + number("nanos:").unwrap_or(0);
+    Some(Exit {
+        pid: u32::try_from(number(" pid:")?).ok()?,
+        status: i64::try_from(number("exit_status:").unwrap_or(0)).ok()?,
+        at_ns,
+    })
+}
+
+/// What stands between this mark and the next quotation mark.
+fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(mark)?;
+    rest.split('"').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_about_a_container_is_read() {
+        let text = r#"
+time="t" level=info msg="CreateContainer within sandbox \"aa\" for name:\"app\" returns container id \"bb\""
+time="t" level=info msg="StartContainer for \"bb\""
+time="t" level=info msg="StartContainer for \"bb\" returns successfully"
+time="t" level=info msg="received container exit event container_id:\"bb\"  id:\"exec\"  pid:7  exited_at:{seconds:1  nanos:2}"
+time="t" level=info msg="StopContainer for \"bb\" with timeout 3 (s)"
+time="t" level=info msg="Stop container \"bb\" with signal terminated"
+time="t" level=info msg="Kill container \"bb\""
+time="t" level=info msg="received container exit event container_id:\"bb\"  id:\"bb\"  pid:9  exit_status:137  exited_at:{seconds:5  nanos:6}"
+time="t" level=info msg="Kill container \"aa\""
+"#;
+        let all = parse(text);
+        assert_eq!(all.len(), 1);
+        let expected = Logged {
+            started: true,
+            timeouts: vec![3],
+            signals: vec!["terminated".to_owned()],
+            killed: true,
+            exit: Some(Exit {
+                pid: 9,
+                status: 137,
+                at_ns: 5_000_000_006,
+            }),
+        };
+        assert_eq!(all.get("bb"), Some(&expected));
+    }
+}
