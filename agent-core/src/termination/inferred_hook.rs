@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::exec_hook::was_reported;
 use super::observed::Observed;
-use super::request::{StopRequest, killing};
+use super::request::{StopRequest, begun_again_before_stop, killing};
 use crate::pod::{PreStop, Role};
 use crate::report::{Hook, HookFailure, HookKind, HookMethod, Trigger};
 use crate::time::Timestamp;
@@ -106,7 +106,10 @@ fn began(
         .pod
         .as_ref()
         .and_then(|pod| killing(observed, pod));
-    let Some(killing) = killing.filter(|killing| killing.at >= request.at) else {
+    // A kubelet that was started again runs the hook from its start.
+    let again = begun_again_before_stop(observed);
+    let killing = killing.map(|killing| killing.at);
+    let Some(killing) = again.or(killing.filter(|killing| *killing >= request.at)) else {
         return request.at;
     };
     let stop = observed.stop.map(|stop| stop.at);
@@ -115,12 +118,14 @@ fn began(
         .map(|(stop, configured)| stop.before(configured))
         // Else the end of the grace period cut it off.
         .filter(|latest| *latest >= request.at);
-    latest.map_or(killing.at, |latest| killing.at.min(latest))
+    latest.map_or(killing, |latest| killing.min(latest))
 }
 
 /// The kubelet's connection: the first from outside that it can have been.
 fn connected(observed: &Observed<'_>, request: &StopRequest) -> Option<Timestamp> {
-    let from = if request.exact {
+    let from = if let Some(again) = begun_again_before_stop(observed) {
+        again.before(AHEAD)
+    } else if request.exact {
         request.at.before(AHEAD)
     } else {
         request.earliest

@@ -120,18 +120,33 @@ const BEGUN_AGAIN_MIN: Duration = Duration::from_secs(2);
 /// Returns when the stop was begun again, the last time: the kubelet said so again in another Event, after a restart of its
 /// own, or the runtime sent the stop signal again, after a restart of the runtime. Each gives a whole grace period anew.
 pub(super) fn begun_again(observed: &Observed<'_>) -> Option<Timestamp> {
+    observed.container.pod.as_ref()?;
+    let stop = observed.stop.map(|stop| stop.at);
+    let signals = observed.choice.again.iter().map(|fact| fact.at);
+    let again = signals.filter(|at| stop.is_some_and(|stop| at.since(stop) >= BEGUN_AGAIN_MIN));
+    said_again(observed, |_at| true)
+        .into_iter()
+        .chain(again)
+        .max()
+}
+
+/// Returns when the stop was begun again before the stop signal was sent, the last time. The kubelet runs the hook from its
+/// start then.
+pub(super) fn begun_again_before_stop(observed: &Observed<'_>) -> Option<Timestamp> {
+    let stop = observed.stop.map(|stop| stop.at);
+    said_again(observed, |at| stop.is_none_or(|stop| at <= stop))
+}
+
+/// Returns when the kubelet said again that it stops the container, the last such time.
+fn said_again(observed: &Observed<'_>, such: impl Fn(Timestamp) -> bool) -> Option<Timestamp> {
     let pod = observed.container.pod.as_ref()?;
     let said: Vec<Timestamp> = kubelet_events(observed, pod)
         .filter(|(event, _)| event.kind == KubeletEventKind::Stopping)
         .map(|(_, latest)| latest)
         .collect();
-    let first = said.iter().min()?;
+    let first = *said.iter().min()?;
     let later = said
-        .iter()
-        .max()
-        .filter(|at| at.since(*first) >= BEGUN_AGAIN_MIN);
-    let stop = observed.stop.map(|stop| stop.at);
-    let signals = observed.choice.again.iter().map(|fact| fact.at);
-    let again = signals.filter(|at| stop.is_some_and(|stop| at.since(stop) >= BEGUN_AGAIN_MIN));
-    later.copied().into_iter().chain(again).max()
+        .into_iter()
+        .filter(|at| at.since(first) >= BEGUN_AGAIN_MIN);
+    later.filter(|at| such(*at)).max()
 }

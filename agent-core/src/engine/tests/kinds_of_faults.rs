@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, doubts, exec, kinds};
-use super::stage::{deleted, pod, seconds};
+use super::stage::{deleted, pod, seconds, sleep_hook, with_hook};
 use crate::config::Selector;
 use crate::event::{EventKind, Handler, Process, Tgid};
 use crate::pod::KubeletEventKind;
@@ -494,6 +494,30 @@ fn a_stop_that_the_kubelet_begins_again_has_a_whole_grace_period_again() {
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
     assert!(kinds(&report).contains(&FindingKind::KubeletRestarted));
     assert_eq!(doubts(&report), []);
+}
+
+#[test]
+fn a_hook_that_the_kubelet_begins_again_lasts_from_then() {
+    let own = with_hook(12, sleep_hook(10));
+    let report = Scene::running_in(&own)
+        .at(10.0)
+        .sees(&deleted(&own, 10.0, 12))
+        .hears(KubeletEventKind::Stopping, 10.0)
+        .at(34.2)
+        .hears(KubeletEventKind::Stopping, 34.0)
+        .at(44.1)
+        .stop(HANDLED)
+        .at(46.11)
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(
+        kinds(&report),
+        [FindingKind::TooSlow, FindingKind::KubeletRestarted]
+    );
+    assert_eq!(report.hook_duration(), Some(Duration::from_secs(10)));
+    assert_eq!(report.kill.unwrap().cause, KillCause::GraceExpired);
 }
 
 /// Those with a diagnosis that no other scenario has.
