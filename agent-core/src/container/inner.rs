@@ -13,6 +13,8 @@ const KEPT_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InnerSignal {
     pub(crate) target: Tgid,
+    /// The target's real parent.
+    pub(crate) parent: Tgid,
     /// What the target had set for the signal that a watched process had got last from outside.
     pub(crate) last_outside: Option<Disposition>,
     pub(crate) fact: SignalFact,
@@ -22,6 +24,7 @@ impl InnerSignal {
     pub(super) fn new(sent: &SignalSent, at: Timestamp, outside: bool) -> Self {
         Self {
             target: sent.target.tgid,
+            parent: sent.target.parent_tgid,
             last_outside: sent.last_outside,
             fact: SignalFact::new(sent, at, outside),
         }
@@ -47,6 +50,19 @@ impl InnerSignals {
         if all.len() > KEPT_MAX {
             all.remove(0);
         }
+    }
+
+    /// Returns the first process above this one that got no SIGKILL of its own here: whoever started it, or its parents.
+    pub(crate) fn origin(&self, signal: &InnerSignal) -> Tgid {
+        let mut parent = signal.parent;
+        // As many steps as there are kills suffice, and a circle ends.
+        for _step in 0..KEPT_MAX {
+            let Some(above) = self.kills.iter().find(|other| other.target == parent) else {
+                break;
+            };
+            parent = above.parent;
+        }
+        parent
     }
 
     /// Whether this process was seen to get another signal than SIGKILL since then.

@@ -40,7 +40,8 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
         return None;
     }
     let killed = kills(termination, |kill| {
-        kill.fact.sender.kernel && kill.fact.at.after(EXIT_SKEW) >= exit.at
+        let at_exit = kill.fact.at.after(EXIT_SKEW) >= exit.at;
+        kill.fact.sender.kernel && at_exit && !is_visitors(termination, kill)
     });
     if killed.is_empty() {
         return None;
@@ -68,6 +69,14 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
         ),
         "Make PID 1 pass the stop signal on and wait for its children (`exec` the program, an init such as tini with the right to signal it, `wait` in a loop in a shell), so that the process that does the work can finish.",
     ))
+}
+
+/// Whether a hook, a probe or another command that entered from outside started this process: the main process need not wait
+/// for it.
+fn is_visitors(termination: &Termination<'_>, kill: &InnerSignal) -> bool {
+    let container = termination.container;
+    let origin = container.inner.origin(kill);
+    origin != termination.main.tgid && container.processes.contains_key(&origin)
 }
 
 /// One process that was killed: `` `node` (pid 7), which had a handler for SIGTERM and never got it ``.

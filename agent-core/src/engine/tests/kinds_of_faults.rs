@@ -266,6 +266,24 @@ fn whom_the_kernel_killed_with_pid_1_is_named() {
     );
 }
 
+/// A child of the hook goes with the container, and that is no fault of the program.
+#[test]
+fn what_a_hook_started_is_not_the_programs() {
+    let report = Scene::with(4, Some("flush"))
+        .running()
+        .at(10.0)
+        .execs(Who::Hook, "flush")
+        .at(14.0)
+        .stop(HANDLED)
+        .at(14.5)
+        .exits(Who::Main, 0)
+        .signals_child_of(Who::Hook, Who::Main, 9, BY_KERNEL)
+        .dies(Who::Hook, 9)
+        .removed()
+        .report();
+    assert_eq!(kinds(&report), [FindingKind::HookOverran]);
+}
+
 fn child_killed_by_main() -> Report {
     Scene::with(30, None)
         .running()

@@ -231,6 +231,22 @@ impl Scene {
         }))
     }
 
+    /// Somebody signals a process that this one started.
+    pub(super) fn signals_child_of(self, parent: Who, from: Who, signal: u32, sent: Sent) -> Self {
+        let EventKind::Signal(told) = signal_sent(from, Who::Child, signal, sent) else {
+            panic!("a signal");
+        };
+        let target = Process {
+            parent_tgid: parent.process().tgid,
+            ..told.target.clone()
+        };
+        self.happens(EventKind::Signal(SignalSent {
+            watched: false,
+            target,
+            ..told
+        }))
+    }
+
     /// The main process takes a signal out of its queue.
     pub(super) fn delivers(self, signal: u32, handler: Handler) -> Self {
         self.happens(EventKind::Delivered(Delivered {
