@@ -24,6 +24,9 @@ pub struct Config {
     /// The kernel's reasons for a reset by number, as reports name them; none where connections are not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_reasons: Option<BTreeMap<u32, String>>,
+    /// Whether [`crate::output::Wish::FindRemaining`] is answered. Journals of agents that did not know it say nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remaining: bool,
     /// The bounds.
     pub limits: Limits,
 }

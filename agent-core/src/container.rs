@@ -10,6 +10,7 @@ use crate::input::ProcessFound;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
+use crate::remaining::Remaining;
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
 use crate::spec::Spec;
@@ -69,10 +70,22 @@ pub(crate) struct Container {
     pub(crate) released_at: Option<Timestamp>,
     /// Whether its cgroup is removed.
     pub(crate) removed: bool,
+    /// What was left of it when that was looked for last and anything was, and when that was.
+    pub(crate) remaining: Option<(Timestamp, Remaining)>,
+    /// The main process whose termination ended last.
+    ended: Option<Ended>,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
     /// Signals between processes of the container that would have been told, had there not been so many.
     pub(crate) unrecorded_inside: u64,
+}
+
+/// A main process whose termination is over. It may be stuck in its exit for hours after that.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    tgid: Tgid,
+    start: Timestamp,
+    is_init: bool,
 }
 
 /// What the container wants done after it took in a fact.
@@ -86,6 +99,15 @@ pub(crate) struct Wishes {
     pub(crate) reopened: bool,
     /// Something was thrown away.
     pub(crate) dropped: Option<DropReason>,
+}
+
+impl Ended {
+    /// Whether this process cannot be the next main one: it is the ended one, or runs in what is left of a container whose
+    /// init has ended. The next one of that would be an init, too.
+    fn rules_out(&self, process: &Process) -> bool {
+        let is_same = process.tgid == self.tgid && process.started_like(self.start);
+        is_same || (self.is_init && !process.is_init())
+    }
 }
 
 impl Container {
@@ -111,6 +133,8 @@ impl Container {
             connects: Vec::new(),
             released_at: None,
             removed: false,
+            remaining: None,
+            ended: None,
             signals_inside: 0,
             signals_outside: 0,
             unrecorded_inside: 0,
@@ -353,7 +377,7 @@ impl Container {
     /// there is no room.
     fn remember(
         &mut self,
-        process: Process,
+        mut process: Process,
         from_outside: bool,
         limits: &Limits,
         wishes: &mut Wishes,
@@ -374,11 +398,9 @@ impl Container {
             wishes.dropped = Some(DropReason::ProcessesFull);
             return false;
         }
-        if self
-            .released_at
-            .is_some_and(|released| released < process.start)
-            && !self.removed
-        {
+        process.spent = self.ended.is_some_and(|ended| ended.rules_out(&process));
+        let released_before = |released: Timestamp| released < process.start;
+        if !process.spent && !self.removed && self.released_at.is_some_and(released_before) {
             self.released_at = None;
             wishes.reopened = true;
         }

@@ -508,11 +508,15 @@ pub enum FindingKind {
     KubeletRestarted,
     /// It closed idle connections while clients sent their next requests.
     IdleCloseRace,
+    /// The main process began to exit, and was still there seconds later.
+    StuckInExit,
+    /// The main process was stopped and is gone, and other processes of the container live on.
+    ProcessesLeft,
 }
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
@@ -535,6 +539,8 @@ impl FindingKind {
         Self::HookOutlived,
         Self::KubeletRestarted,
         Self::IdleCloseRace,
+        Self::StuckInExit,
+        Self::ProcessesLeft,
     ];
 }
 

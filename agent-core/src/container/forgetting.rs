@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::Container;
+use super::{Container, Ended};
 use crate::event::Tgid;
 use crate::process::{Origin, Process};
 
@@ -83,6 +83,13 @@ impl Container {
 
     /// The termination is over: what was part of it counts no more.
     pub(crate) fn close_termination(&mut self) {
+        let ended = self.main().map(|main| Ended {
+            tgid: main.tgid,
+            start: main.start,
+            is_init: main.is_init(),
+        });
+        self.ended = ended.or(self.ended);
+        self.remaining = None;
         self.processes.retain(|_tgid, process| process.is_alive());
         for process in self.processes.values_mut() {
             process.spent = true;
@@ -97,6 +104,7 @@ impl Container {
 
     /// The main process went, and what it left behind is the container now (a daemon that forked).
     pub(crate) fn forget_main(&mut self) {
+        self.remaining = None;
         if let Some(main) = self.main().map(|main| main.tgid) {
             self.processes.remove(&main);
         }

@@ -10,6 +10,7 @@ mod connections;
 mod counting;
 mod directions;
 mod exclusions;
+mod exits;
 mod findings;
 mod following;
 mod hindsight;

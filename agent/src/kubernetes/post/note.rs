@@ -82,6 +82,8 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::KilledWithMain
                 | FindingKind::ChildOomKilled
                 | FindingKind::IdleCloseRace
+                | FindingKind::StuckInExit
+                | FindingKind::ProcessesLeft
         ),
         Doubt::ConnectionsMissing => !matches!(
             finding,
@@ -93,6 +95,8 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::KilledWithMain
                 | FindingKind::ChildOomKilled
                 | FindingKind::StuckAfterKill
+                | FindingKind::StuckInExit
+                | FindingKind::ProcessesLeft
         ),
         Doubt::SignalFateUnknown => !matches!(
             finding,
@@ -135,6 +139,8 @@ const fn reason(kind: FindingKind) -> &'static str {
         FindingKind::HookOutlived => "PreStopHookOutlived",
         FindingKind::KubeletRestarted => "StopBegunAgain",
         FindingKind::IdleCloseRace => "IdleConnectionsClosed",
+        FindingKind::StuckInExit => "StuckInExit",
+        FindingKind::ProcessesLeft => "ProcessesLeft",
     }
 }
 
