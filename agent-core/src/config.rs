@@ -10,6 +10,10 @@ use crate::stop_signals;
 
 /// Everything the engine is set up with. The journal's first line holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct Config {
     /// Whether systemd services and scopes are subjects.
     pub systemd: bool,

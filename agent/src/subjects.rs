@@ -83,7 +83,7 @@ impl SubjectArgs {
             pods,
             // The probes tell, once they are loaded.
             reset_reasons: None,
-        remaining: false,
+            remaining: false,
             limits: Limits::default(),
         })
     }
