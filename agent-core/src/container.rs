@@ -58,6 +58,10 @@ pub(crate) struct Container {
     /// Whether it was there already when the tree was scanned, as opposed to made before our eyes.
     pub(crate) from_scan: bool,
     pub(crate) processes: BTreeMap<Tgid, Process>,
+    /// Exited processes that may have been the hook, and whose pid another process has since.
+    pub(crate) replaced: Vec<Process>,
+    /// Whether one was forgotten that may matter, as there were so many.
+    pub(crate) has_forgotten: bool,
     /// The last processes that exited, and when they had started.
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
@@ -127,6 +131,8 @@ impl Container {
             tracked_at,
             from_scan,
             processes: BTreeMap::new(),
+            replaced: Vec::new(),
+            has_forgotten: false,
             exited: Vec::new(),
             oom: Vec::new(),
             inner: InnerSignals::default(),
@@ -395,6 +401,7 @@ impl Container {
             return false;
         }
         if self.processes.len() >= limits.processes_max && !self.make_room() {
+            self.has_forgotten = true;
             wishes.dropped = Some(DropReason::ProcessesFull);
             return false;
         }
@@ -404,7 +411,9 @@ impl Container {
             self.released_at = None;
             wishes.reopened = true;
         }
-        self.processes.insert(process.tgid, process);
+        if let Some(replaced) = self.processes.insert(process.tgid, process) {
+            self.keep_replaced(replaced);
+        }
         true
     }
 }

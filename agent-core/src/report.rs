@@ -579,11 +579,13 @@ pub enum Doubt {
     StopSignalUncertain,
     /// The stop signal was blocked when it was sent, and what became of it was not seen.
     SignalFateUnknown,
+    /// So many processes were in it at once that the one of its hook may not have been followed (`incomplete`).
+    ProcessesForgotten,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::RecordsLost,
         Self::SeenLate,
         Self::ExitMissing,
@@ -599,6 +601,7 @@ impl Doubt {
         Self::ConnectionsMissing,
         Self::StopSignalUncertain,
         Self::SignalFateUnknown,
+        Self::ProcessesForgotten,
     ];
 
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.
@@ -606,6 +609,7 @@ impl Doubt {
         matches!(
             self,
             Self::RecordsLost
+                | Self::ProcessesForgotten
                 | Self::SeenLate
                 | Self::ExitMissing
                 | Self::AgentStopped

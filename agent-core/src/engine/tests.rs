@@ -8,6 +8,7 @@ mod arrivals;
 mod asking;
 mod connections;
 mod counting;
+mod crowds;
 mod directions;
 mod exclusions;
 mod exits;

@@ -103,6 +103,7 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
             FindingKind::SignalIgnored | FindingKind::TooSlow | FindingKind::WrongStopSignal
         ),
         Doubt::RecordsLost
+        | Doubt::ProcessesForgotten
         | Doubt::SeenLate
         | Doubt::ExitMissing
         | Doubt::MainUncertain
