@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Limits, Selector};
-use crate::event::{CgroupId, Event, EventKind, Exec, Exit, Process as Seen, SignalSent, Tgid};
-use crate::input::ProcessFound;
+use crate::event::{
+    CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
+};
+use crate::input::{ProcessFound, ProcessLimit};
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
@@ -32,6 +35,14 @@ const EXITED_MAX: usize = 16;
 /// Connections to the port of its hook that are remembered per container.
 const CONNECTS_MAX: usize = 64;
 
+/// Threads that the runtime's process needs before it executes a program: with fewer left, the limit of processes ends it. Those of runc,
+/// whose threads are gone when the limit is read; a container that is so near to its limit and was refused processes before
+/// may be told to have met it although another reason ended the hook.
+const THREADS_OF_RUNTIME: u64 = 8;
+
+/// How soon after the exit of a process its limit must have been read; the agent does it at once.
+const LIMIT_READ_WITHIN: Duration = Duration::from_secs(1);
+
 /// A process that the OOM killer chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OomVictim {
@@ -44,6 +55,10 @@ pub(crate) struct OomVictim {
 
 /// A container.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as they became known"
+)]
 pub(crate) struct Container {
     pub(crate) subject: Subject,
     selector: Option<Selector>,
@@ -74,6 +89,8 @@ pub(crate) struct Container {
     pub(crate) released_at: Option<Timestamp>,
     /// Whether its cgroup is removed.
     pub(crate) removed: bool,
+    /// How near it was to its limit of processes when that was read last, and when that was.
+    pub(crate) process_limit: Option<(Timestamp, ProcessLimit)>,
     /// What was left of it when that was looked for last and anything was, and when that was.
     pub(crate) remaining: Option<(Timestamp, Remaining)>,
     /// The main process whose termination ended last.
@@ -99,6 +116,8 @@ pub(crate) struct Wishes {
     pub(crate) watch: Vec<Tgid>,
     /// Have its processes looked at.
     pub(crate) inspect: bool,
+    /// Have its limit of processes read.
+    pub(crate) process_limit: bool,
     /// Another process took the place of the main one after the release.
     pub(crate) reopened: bool,
     /// Something was thrown away.
@@ -139,6 +158,7 @@ impl Container {
             connects: Vec::new(),
             released_at: None,
             removed: false,
+            process_limit: None,
             remaining: None,
             ended: None,
             signals_inside: 0,
@@ -357,11 +377,35 @@ impl Container {
                 process.comm.clone_from(&exit.process.comm);
             }
         }
+        wishes.process_limit = self.may_have_met_limit(&exit.process);
         if self.exited.len() == EXITED_MAX {
             self.exited.remove(0);
         }
         self.exited.push((exit.process.tgid, exit.process.start));
         self.forget_others(exit.process.tgid);
+    }
+
+    /// The limit of processes that was reached right after a process exited at this time, if one was.
+    pub(crate) fn limit_at(&self, exited_at: Timestamp) -> Option<ProcessLimit> {
+        let (read_at, limit) = self.process_limit?;
+        let is_reached = limit.refused > 0 && limit.current + THREADS_OF_RUNTIME >= limit.max;
+        let is_soon = read_at >= exited_at && read_at.since(exited_at) <= LIMIT_READ_WITHIN;
+        (is_reached && is_soon).then_some(limit)
+    }
+
+    /// Whether this process, which exited, may have been a hook that failed because of a limit of processes.
+    fn may_have_met_limit(&self, seen: &Seen) -> bool {
+        let hook = self.spec.hook_command();
+        let process = self.processes.get(&seen.tgid);
+        process.is_some_and(|process| {
+            let failed = process
+                .exit
+                .as_ref()
+                .is_some_and(|exit| exit.status != ExitStatus::Code(0));
+            let is_hook = hook.is_some_and(|command| process.hook_at(command).is_some());
+            failed
+                && (is_hook || (process.failed_to_run() && (hook.is_some() || !self.is_settled())))
+        })
     }
 
     /// The process with this tgid, if it is the one that started then.

@@ -139,6 +139,12 @@ impl Engine {
                     Wishes::default()
                 });
             }
+            Input::ProcessLimit { container, limit } => {
+                self.with(container, now, |tracked, _context| {
+                    tracked.container.process_limit = Some((now, limit));
+                    Wishes::default()
+                });
+            }
             Input::Remaining {
                 container,
                 remaining,

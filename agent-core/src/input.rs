@@ -54,6 +54,13 @@ pub enum Input {
         /// What was counted.
         counts: Box<SocketCounts>,
     },
+    /// The answer to [`crate::output::Wish::ReadProcessLimit`], if a limit of processes is set for the container.
+    ProcessLimit {
+        /// The container.
+        container: CgroupId,
+        /// The limit that is nearest to being reached, of the container's cgroup and those around it.
+        limit: ProcessLimit,
+    },
     /// The answer to [`crate::output::Wish::FindRemaining`].
     Remaining {
         /// The container.
@@ -121,6 +128,17 @@ impl Unrecorded {
     pub const fn is_none(&self) -> bool {
         self.kills == 0 && self.inside == 0 && self.outside == 0
     }
+}
+
+/// A limit of processes and threads (<https://docs.kernel.org/admin-guide/cgroup-v2.html>, PID).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLimit {
+    /// How many there are (`pids.current`).
+    pub current: u64,
+    /// How many there may be (`pids.max`).
+    pub max: u64,
+    /// How often one more was refused (`pids.events`).
+    pub refused: u64,
 }
 
 /// A process that was found in a container.

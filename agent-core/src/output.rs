@@ -120,6 +120,12 @@ pub enum Wish {
         /// The container.
         container: CgroupId,
     },
+    /// A process that may have been the hook failed: read how near the container is to its limit of processes, and answer with
+    /// [`crate::input::Input::ProcessLimit`] if there is one.
+    ReadProcessLimit {
+        /// The container.
+        container: CgroupId,
+    },
     /// The main process has exited and its report is due, or it should have exited long ago: find out what is left, and answer
     /// with [`crate::input::Input::Remaining`].
     FindRemaining {

@@ -127,6 +127,7 @@ impl Container {
         });
         self.ended = ended.or(self.ended);
         self.remaining = None;
+        self.process_limit = None;
         self.processes.retain(|_tgid, process| process.is_alive());
         for process in self.processes.values_mut() {
             process.spent = true;

@@ -154,6 +154,11 @@ impl Tracked {
                 .outputs
                 .push_back(Output::Wish(Wish::Inspect { container }));
         }
+        if wishes.process_limit && !self.container.removed {
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::ReadProcessLimit { container }));
+        }
         if let Some(reason) = wishes.dropped {
             let at = context.now;
             context.outputs.push_back(Output::Dropped { reason, at });

@@ -37,7 +37,7 @@ pub(super) fn find(
         );
     }
     if let Some((entry, uncertain)) = failed_entry(observed, request) {
-        return (Some(missing(entry, command)), uncertain);
+        return (Some(not_begun(observed, entry, command)), uncertain);
     }
     let failure = was_reported(observed).then(|| reported(command));
     (failure, false)
@@ -205,13 +205,21 @@ fn failed_entry<'a>(
         .map(|(process, _)| (process, uncertain))
 }
 
-fn missing(entry: &Process, command: &[String]) -> Hook {
+/// A hook whose program was not begun: it is missing, unless something ended the runtime's process before it came to that.
+fn not_begun(observed: &Observed<'_>, entry: &Process, command: &[String]) -> Hook {
+    let was_killed = entry.died_of().is_some();
+    let was_refused = ended(entry).is_some_and(|at| observed.container.limit_at(at).is_some());
+    let failure = if was_killed || was_refused {
+        HookFailure::NotStarted
+    } else {
+        HookFailure::Missing
+    };
     Hook {
         tgid: Some(entry.tgid),
         started_at: Some(entry.start),
         ended_at: entry.exit.as_ref().map(|exit| exit.at),
         status: entry.exit.as_ref().map(|exit| exit.status),
-        failure: Some(HookFailure::Missing),
+        failure: Some(failure),
         ..reported(command)
     }
 }

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
 use crate::probes::{Course, Signals, Sockets, TrackError, Tracker};
+use crate::process_limit;
 use crate::processes;
 use crate::remaining;
 use crate::sink::Sink;
@@ -119,6 +120,9 @@ impl Hands {
                 Vec::new()
             }
             Wish::Count { container } => self.count(container),
+            Wish::ReadProcessLimit { container } => {
+                self.read_process_limit(container).into_iter().collect()
+            }
             Wish::FindRemaining {
                 container,
                 main,
@@ -184,6 +188,12 @@ impl Hands {
             container,
             processes,
         }
+    }
+
+    fn read_process_limit(&self, container: CgroupId) -> Option<Input> {
+        let path = self.paths.get(&container)?;
+        let limit = process_limit::read(&self.tree, path)?;
+        Some(Input::ProcessLimit { container, limit })
     }
 
     fn find_remaining(&self, container: CgroupId, main: Tgid, start: Timestamp) -> Input {
