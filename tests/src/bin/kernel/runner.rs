@@ -19,7 +19,7 @@ use crate::{programs, record, scenarios};
 /// Scenarios at a time: most of them only wait.
 const AT_ONCE: usize = 12;
 /// The same on an emulated processor.
-const AT_ONCE_SLOW: usize = 6;
+const AT_ONCE_SLOW: usize = 10;
 /// Runs what `args` ask for; whether all passed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let wanted = |scenario: &Scenario| {
