@@ -109,6 +109,7 @@ mod tests {
             recorded: BTreeMap::new(),
             lost,
             map_full: Vec::new(),
+            untold: 0,
         }
     }
 

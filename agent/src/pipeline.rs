@@ -62,6 +62,8 @@ pub struct Pipeline {
     /// What was decoded of one batch; kept for its memory.
     batch: Vec<Result<Event, DecodeError>>,
     lost: u64,
+    /// When the kernel side's counters were looked at last.
+    counted_at: Timestamp,
     ticks: u32,
 }
 
@@ -115,6 +117,7 @@ impl Pipeline {
             facts: None,
             batch: Vec::new(),
             lost: 0,
+            counted_at: clock::now(),
             ticks: 0,
         })
     }
@@ -235,6 +238,7 @@ impl Pipeline {
     }
 
     fn tell_losses(&mut self, sink: &mut impl Sink) {
+        let looked_at = clock::now();
         let counts = match self.counters.read() {
             Ok(counts) => counts,
             Err(error) => {
@@ -245,14 +249,19 @@ impl Pipeline {
         let lost = counts.lost.values().sum::<u64>();
         let newly = lost.saturating_sub(self.lost);
         self.lost = lost;
+        let since = std::mem::replace(&mut self.counted_at, looked_at);
         sink.vital(&Vital::Counted(&counts));
         if newly > 0 {
             tracing::warn!(
                 records = newly,
                 "the ring buffer was full and records were lost; open reports are incomplete, --ring-bytes gives more room"
             );
-            self.driver
-                .tell_found(Input::Lost { records: newly }, clock::now(), sink);
+            let now = clock::now();
+            let lost = Input::Lost {
+                records: newly,
+                between: Some((since, now)),
+            };
+            self.driver.tell_found(lost, now, sink);
             self.hands.carry_out(&mut self.driver, sink);
         }
     }

@@ -87,6 +87,8 @@ pub enum Update {
     Track,
     /// To forget a container.
     Untrack,
+    /// To expect containers in a cgroup.
+    Parent,
     /// To look at a process.
     Watch,
     /// To look at connections to an address.
@@ -103,6 +105,7 @@ impl Update {
         match self {
             Self::Track => "track",
             Self::Untrack => "untrack",
+            Self::Parent => "parent",
             Self::Watch => "watch",
             Self::AwaitConnect => "await_connect",
             Self::Phase => "phase",

@@ -81,7 +81,7 @@ impl Hands {
                     recorded: mask(&signals),
                     beginning: mask(&begins),
                 };
-                vec![self.track(container, path, signals, sink)]
+                self.track(container, path, signals, sink)
             }
             Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
             Wish::Watch { container, tgid } => {
@@ -134,7 +134,9 @@ impl Hands {
         path: String,
         signals: Signals,
         sink: &mut impl Sink,
-    ) -> Input {
+    ) -> Vec<Input> {
+        self.paths.insert(container, path.clone());
+        self.expect_siblings(&path, signals, sink);
         if let Some(sockets) = &mut self.sockets {
             // Before there can be any.
             note(sockets.add(container.0), Update::Track, container, sink);
@@ -154,9 +156,33 @@ impl Hands {
                 break;
             }
         }
-        let answer = self.processes(container, &path);
-        self.paths.insert(container, path);
-        answer
+        let since = clock::now();
+        // If it is there, the kernel side will tell that it is removed: that comes after the removal of its directory.
+        if self.tree.id(&path) != Some(container) {
+            return vec![Input::Gone { container }];
+        }
+        vec![
+            Input::Tracked { container, since },
+            self.processes(container, &path),
+        ]
+    }
+
+    /// Has the kernel side track from their birth what is made beside this container.
+    fn expect_siblings(&mut self, path: &str, signals: Signals, sink: &mut impl Sink) {
+        let Some((above, name)) = path.rsplit_once('/') else {
+            return;
+        };
+        let Some(parent) = self.tree.id(above) else {
+            return;
+        };
+        let expected = self.tracker.add_parent(parent.0, name, signals);
+        if note(expected, Update::Parent, parent, sink).is_some()
+            && self.tree.id(above) != Some(parent)
+        {
+            // It was removed before the kernel side was told.
+            let removed = self.tracker.remove_parent(parent.0);
+            note(removed, Update::Parent, parent, sink);
+        }
     }
 
     fn inspect(&mut self, container: CgroupId) -> Option<Input> {

@@ -122,7 +122,10 @@ impl State {
                 });
                 Ok(())
             }
-            Output::Wish(_) | Output::Resets { .. } | Output::Dropped { .. } => Ok(()),
+            Output::Wish(_)
+            | Output::Resets { .. }
+            | Output::Dropped { .. }
+            | Output::Unreported { .. } => Ok(()),
         };
         self.note(shown);
     }
