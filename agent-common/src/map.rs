@@ -179,6 +179,14 @@ pub enum Full {
 impl Full {
     /// Every slot.
     pub const ALL: [Self; 3] = [Self::Subjects, Self::Watched, Self::Resets];
+
+    /// Whether what found no room is not measured at all.
+    pub const fn is_of_tracking(self) -> bool {
+        match self {
+            Self::Subjects | Self::Watched => true,
+            Self::Resets => false,
+        }
+    }
 }
 
 #[cfg(feature = "user")]

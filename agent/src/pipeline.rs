@@ -1,5 +1,6 @@
 //! From this machine to the engine and back: the composition root that `run` and `watch` share.
 
+mod tables;
 mod wishes;
 
 use std::future::Future;
@@ -109,7 +110,7 @@ impl Pipeline {
         let sockets = config.reset_reasons.is_some().then_some(sockets);
         Ok(Self {
             driver,
-            hands: Hands::new(tree, tracker, sockets, config.pods),
+            hands: Hands::new(tree, tracker, sockets, &config),
             ring,
             counters,
             programs,
@@ -251,6 +252,7 @@ impl Pipeline {
         self.lost = lost;
         let since = std::mem::replace(&mut self.counted_at, looked_at);
         sink.vital(&Vital::Counted(&counts));
+        self.hands.note_counts(&counts);
         if newly > 0 {
             tracing::warn!(
                 records = newly,
@@ -269,6 +271,7 @@ impl Pipeline {
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
         self.hands.sweep(sink);
+        self.hands.look_at_tables(sink);
         self.hands.tell_node_addresses(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
             self.hands.tell_sockets(&mut self.driver, sink);

@@ -22,6 +22,8 @@ pub enum Vital<'a> {
     },
     /// The kernel side's own counters, since it was loaded.
     Counted(&'a Counts),
+    /// Other tables are full than before: these. What comes from now on is not measured if there are any.
+    Full(&'a [&'static str]),
     /// The kernel's accounting of the programs.
     ProgramsRan(&'a [RunStats]),
     /// A record could not be decoded, for this reason.

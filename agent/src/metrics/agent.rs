@@ -176,6 +176,7 @@ impl Agent {
                 self.scan_duration.set(took.as_secs_f64());
                 set(&self.scan_cgroups, *cgroups);
             }
+            Vital::Full(_) => {}
             Vital::Counted(counts) => self.counted(counts),
             Vital::ProgramsRan(programs) => self.programs_ran(programs),
             Vital::Undecodable(reason) => {

@@ -74,13 +74,6 @@ impl Signals {
             beginning: mask,
         }
     }
-
-    const fn of(subject: &Subject) -> Self {
-        Self {
-            recorded: subject.signals,
-            beginning: subject.begins,
-        }
-    }
 }
 
 /// Tells the kernel side whom to look at.
@@ -271,18 +264,25 @@ impl Tracker {
         Ok(())
     }
 
-    /// Whether a map that was found full is full still: its name, if so.
-    pub fn full(&self) -> Vec<&'static str> {
-        let is_full = |count: usize, max: u32| count >= usize::try_from(max).unwrap_or(usize::MAX);
+    /// How many cgroups and processes the kernel side looks at. Walks over all of them.
+    pub fn entries(&self) -> (usize, usize) {
         let subjects = self.subjects.keys().filter(Result::is_ok).count();
         let watched = self.watched.keys().filter(Result::is_ok).count();
-        [
-            (SUBJECTS, is_full(subjects, SUBJECTS_MAX)),
-            (WATCHED, is_full(watched, WATCHED_MAX)),
-        ]
-        .into_iter()
-        .filter_map(|(map, full)| full.then_some(map))
-        .collect()
+        (subjects, watched)
+    }
+
+    /// The maps that have no room.
+    pub fn full(&self) -> Vec<&'static str> {
+        let (subjects, watched) = self.entries();
+        let counts = [
+            (SUBJECTS, subjects, SUBJECTS_MAX),
+            (WATCHED, watched, WATCHED_MAX),
+        ];
+        let is_full = |count: usize, max: u32| u32::try_from(count).is_ok_and(|count| count >= max);
+        let full = counts
+            .into_iter()
+            .filter(|(_, count, max)| is_full(*count, *max));
+        full.map(|(map, _, _)| map).collect()
     }
 
     /// Has connections to this address and port recorded as ones to the container, until it is untracked or

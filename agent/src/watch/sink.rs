@@ -141,6 +141,7 @@ impl State {
             | Vital::Started(_)
             | Vital::Attached(_)
             | Vital::Seeing(_)
+            | Vital::Full(_)
             | Vital::ProgramsRan(_)
             | Vital::Undecodable(_)
             | Vital::UpdateFailed(_)

@@ -8,8 +8,10 @@ mod kills;
 mod losses;
 mod places;
 mod records;
+mod short;
 mod signals;
 mod sockets;
+mod unseen;
 mod whole;
 
 use crate::scenario::Scenario;
@@ -36,6 +38,8 @@ pub(crate) fn own_agents() -> Vec<Scenario> {
         sockets::ALONE,
         hindsight::ALONE,
         losses::ALL,
+        short::ALL,
+        unseen::ALL,
         whole::ALL,
     ]
     .concat()
