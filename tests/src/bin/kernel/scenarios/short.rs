@@ -26,9 +26,11 @@ pub(crate) const ALL: &[Scenario] = &[
 ];
 
 /// Who makes containers at the same time.
-const HANDS: usize = 4;
+const HANDS: usize = 16;
 /// How often each of them makes one: together 200 a second.
-const PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(80);
+/// Their grace period in seconds, which nobody waits for.
+const GRACE: u64 = 5;
 /// How long a process may take that ends at once.
 const END_LIMIT: Duration = Duration::from_secs(20);
 /// How long the agent may take to be done with all of them.
@@ -163,8 +165,12 @@ struct Crowd {
 impl Crowd {
     fn gather(stage: &Stage<'_>) -> Result<Self> {
         let folder = stage.cgroup("")?;
+        // A grace period that is known leaves less to be doubted.
+        let all = stage
+            .rig
+            .selector(&format!("{}/*", stage.name), Some(GRACE));
         Ok(Self {
-            agent: InProcess::start(folder.path(), Vec::new())?,
+            agent: InProcess::start(folder.path(), vec![all])?,
             folder,
             size: stage.rig.crowd,
         })

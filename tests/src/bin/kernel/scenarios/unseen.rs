@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use agent_core::report::{Doubt, Outcome, Report};
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
+use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::stage::Via;
@@ -133,7 +134,7 @@ fn starved(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut container = start(stage, "watched")?;
     agent.wait_watched(container.cgroup.path(), container.main.pid(), LIMIT)?;
     let held = HeldUp::new(&agent)?;
-    storm(stage)?;
+    storm(&container.cgroup)?;
     signal(stage, &container, Signal::TERM)?;
     drop(held);
     let report = kill(stage, &agent, &mut container)?;
@@ -152,7 +153,7 @@ fn starved_for_a_life(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let other = start(stage, "other")?;
     agent.wait_watched(other.cgroup.path(), other.main.pid(), LIMIT)?;
     let held = HeldUp::new(&agent)?;
-    storm(stage)?;
+    storm(&other.cgroup)?;
     let mut container = start(stage, "missed")?;
     signal(stage, &container, Signal::KILL)?;
     container.main.wait_end(LIMIT)?;
@@ -172,13 +173,13 @@ fn starved_for_a_life(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     folder.remove()
 }
 
-/// Fills a small ring buffer, with cgroups that nobody looks at.
-fn storm(stage: &Stage<'_>) -> Result<()> {
-    let elsewhere = stage.cgroup("storm")?;
+/// Fills a small ring buffer to its last bytes: that a cgroup is made inside a container has a large record, that it is
+/// removed a small one.
+fn storm(inside: &Cgroup) -> Result<()> {
     for number in 0..STORM {
-        elsewhere.child(&number.to_string())?.remove()?;
+        inside.child(&format!("storm-{number}"))?.remove()?;
     }
-    elsewhere.remove()
+    Ok(())
 }
 
 /// More containers than there is room for: the agent says that it is not ready, and is again when there is room.
