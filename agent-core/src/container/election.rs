@@ -9,6 +9,7 @@
 //! unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
 
 use super::Container;
+use crate::event::{Event, EventKind};
 use crate::process::{Origin, Process};
 use crate::report::SubjectKind;
 
@@ -43,6 +44,19 @@ impl Container {
         };
         self.candidates()
             .any(|other| other.tgid != main.tgid && other.is_alive() && !is_visitor(other))
+    }
+
+    /// Whether this is the next main process: the program of the last one, begun anew in the same cgroup by whoever had begun
+    /// it. A runtime makes another container instead.
+    pub(crate) fn is_restart(&self, event: &Event) -> bool {
+        let EventKind::Exec(exec) = &event.kind else {
+            return false;
+        };
+        !self.is_of_runtime()
+            && exec.process.parent_outside
+            && self.main().is_some_and(|main| {
+                main.ended_before(exec.process.start) && main.argv() == exec.argv
+            })
     }
 
     /// Whether another process could as well be the main one: it was not seen which entered first.

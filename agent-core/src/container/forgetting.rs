@@ -81,11 +81,19 @@ impl Container {
         victim.is_some_and(|tgid| self.processes.remove(&tgid).is_some())
     }
 
-    /// The termination is over: what was part of it counts no more.
+    /// The termination is over: what was part of it counts no more. What entered after the main process's exit was no part of
+    /// it, unless a runtime made the container: that one ends with its first process.
     pub(crate) fn close_termination(&mut self) {
+        let main = self.main().cloned().filter(|_main| !self.is_of_runtime());
+        let comes_after = |process: &Process| {
+            process.origin == Origin::Entered
+                && main
+                    .as_ref()
+                    .is_some_and(|main| main.ended_before(process.start))
+        };
         self.processes.retain(|_tgid, process| process.is_alive());
         for process in self.processes.values_mut() {
-            process.spent = true;
+            process.spent = !comes_after(process);
         }
         self.oom.clear();
         self.inner.clear();

@@ -130,7 +130,11 @@ impl Tracked {
     }
 
     /// Takes in what the kernel side told of it.
-    pub(super) fn take(&mut self, event: &Event, context: &Context<'_>) -> Wishes {
+    pub(super) fn take(&mut self, event: &Event, context: &mut Context<'_>) -> Wishes {
+        if self.container.is_restart(event) {
+            // What is told from now on is the next main process's.
+            self.finish(ReportStage::End, context);
+        }
         self.connections.note_event(event, &self.container, context);
         self.container.take(event, context.limits)
     }
