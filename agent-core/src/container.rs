@@ -68,6 +68,8 @@ pub(crate) struct Container {
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
     pub(crate) oom: Vec<OomVictim>,
+    /// Whether the main process is one that was there before the last one went: what a daemon left behind, or a visitor.
+    main_was_found: bool,
     /// Signals to processes that are not watched.
     pub(crate) inner: InnerSignals,
     /// When somebody from outside connected to the port of its hook.
@@ -138,6 +140,7 @@ impl Container {
             processes: BTreeMap::new(),
             exited: Vec::new(),
             oom: Vec::new(),
+            main_was_found: false,
             inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,

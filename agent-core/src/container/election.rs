@@ -64,7 +64,10 @@ impl Container {
         let found = |process: &Process| process.origin != Origin::Entered;
         self.main().is_some_and(|main| {
             let alone = self.candidates().filter(|other| found(other)).count() <= 1;
-            main.origin == Origin::Mentioned || (!main.is_init() && found(main) && !alone)
+            let is_successor = self.main_was_found && found(main);
+            main.origin == Origin::Mentioned
+                || is_successor
+                || (!main.is_init() && found(main) && !alone)
         })
     }
 

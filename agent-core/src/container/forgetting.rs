@@ -95,6 +95,7 @@ impl Container {
         for process in self.processes.values_mut() {
             process.spent = !comes_after(process);
         }
+        self.main_was_found = false;
         self.oom.clear();
         self.inner.clear();
         self.connects.clear();
@@ -105,9 +106,14 @@ impl Container {
 
     /// The main process went, and what it left behind is the container now (a daemon that forked).
     pub(crate) fn forget_main(&mut self) {
-        if let Some(main) = self.main().map(|main| main.tgid) {
-            self.processes.remove(&main);
-        }
+        let Some((main, exit)) = self.main().map(|main| (main.tgid, main.exit.clone())) else {
+            return;
+        };
+        self.processes.remove(&main);
+        let was_found = |next: &Process| {
+            next.origin != Origin::Entered && exit.is_some_and(|exit| next.known_at < exit.at)
+        };
+        self.main_was_found = self.main().is_some_and(was_found);
     }
 
     /// What looked like the hook was none.
