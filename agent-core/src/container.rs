@@ -10,6 +10,7 @@ use crate::event::{
     CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
 };
 use crate::input::{ProcessFound, ProcessLimit};
+use crate::losses::Losses;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
@@ -70,8 +71,14 @@ pub(crate) struct Container {
     pub(crate) spec: Spec,
     /// When the engine began to track it.
     pub(crate) tracked_at: Timestamp,
-    /// Whether it was there already when the tree was scanned, as opposed to made before our eyes.
-    pub(crate) from_scan: bool,
+    pub(crate) seen: Sight,
+    /// Until when its events were not told, if they were not from its birth. What was there by then and is not known is *not
+    /// seen*, as opposed to *not there*.
+    pub(crate) unseen_until: Option<Timestamp>,
+    /// Whether it was gone before it was tracked.
+    pub(crate) was_gone: bool,
+    /// Whether any process is known to have been in it.
+    pub(crate) was_populated: bool,
     pub(crate) processes: BTreeMap<Tgid, Process>,
     /// Exited processes that may have been the hook, and whose pid another process has since.
     pub(crate) replaced: Vec<Process>,
@@ -81,6 +88,8 @@ pub(crate) struct Container {
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
     pub(crate) oom: Vec<OomVictim>,
+    /// Whether the main process is one that was there before the last one went: what a daemon left behind, or a visitor.
+    main_was_found: bool,
     /// Signals to processes that are not watched.
     pub(crate) inner: InnerSignals,
     /// When somebody from outside connected to the port of its hook.
@@ -107,6 +116,27 @@ struct Ended {
     tgid: Tgid,
     start: Timestamp,
     is_init: bool,
+}
+
+/// How it became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It was there already when the tree was scanned.
+    Found,
+    /// It was made before our eyes at this time.
+    Made(Timestamp),
+    /// The same, and the kernel side tracked it at once.
+    FromBirth(Timestamp),
+}
+
+impl Sight {
+    /// When it was made, if that was seen.
+    pub(crate) const fn made_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Found => None,
+            Self::Made(at) | Self::FromBirth(at) => Some(at),
+        }
+    }
 }
 
 /// What the container wants done after it took in a fact.
@@ -139,7 +169,7 @@ impl Container {
         selector: Option<Selector>,
         pods_are_told: bool,
         tracked_at: Timestamp,
-        from_scan: bool,
+        seen: Sight,
     ) -> Self {
         Self {
             is_pods: pods_are_told && subject.pod_uid.is_some(),
@@ -148,12 +178,16 @@ impl Container {
             subject,
             selector,
             tracked_at,
-            from_scan,
+            seen,
+            unseen_until: None,
+            was_gone: false,
+            was_populated: false,
             processes: BTreeMap::new(),
             replaced: Vec::new(),
             has_forgotten: false,
             exited: Vec::new(),
             oom: Vec::new(),
+            main_was_found: false,
             inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,
@@ -208,6 +242,7 @@ impl Container {
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
     pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> Wishes {
         let mut wishes = Wishes::default();
+        self.was_populated |= !matches!(event.kind, EventKind::CgroupRemoved);
         match &event.kind {
             EventKind::Signal(sent) if sent.watched => {
                 self.take_signal(sent, event.at, limits, &mut wishes);
@@ -257,21 +292,37 @@ impl Container {
         wishes
     }
 
+    /// The kernel side tells of it from then on, if it did not before.
+    pub(crate) fn take_tracked(&mut self, since: Timestamp) {
+        if !matches!(self.seen, Sight::FromBirth(_)) {
+            self.unseen_until = self.unseen_until.or(Some(since));
+        }
+    }
+
+    /// It was gone when it was to be tracked. What was told from its birth tells of its end, too.
+    pub(crate) fn take_gone(&mut self, now: Timestamp) {
+        if !matches!(self.seen, Sight::FromBirth(_)) && self.unseen_until.is_none() {
+            self.was_gone = true;
+            self.remove(now);
+        }
+    }
+
     /// Its cgroup is gone.
     pub(crate) fn remove(&mut self, at: Timestamp) {
         self.removed = true;
         self.released_at = Some(self.released_at.map_or(at, |known| known.min(at)));
     }
 
-    /// Takes in which processes it holds. `lost` says since when facts may be missing.
+    /// Takes in which processes it holds. `losses` say when facts may be missing.
     pub(crate) fn take_found(
         &mut self,
         found: &[ProcessFound],
         now: Timestamp,
-        lost: Option<Timestamp>,
+        losses: &Losses,
         limits: &Limits,
     ) -> Wishes {
         let mut wishes = Wishes::default();
+        self.was_populated |= !found.is_empty();
         for process in found.iter().filter(|process| process.parent_outside) {
             let process = Process::found(process, now);
             // It was there when the container was looked at, and was told to be gone before the look was.
@@ -284,18 +335,18 @@ impl Container {
                 wishes.watch.push(tgid);
             }
         }
-        self.notice_vanished(found, now, lost);
+        self.notice_vanished(found, now, losses);
         wishes
     }
 
     /// After a loss, a main process that is not there any more is gone, although no exit was seen.
-    fn notice_vanished(&mut self, found: &[ProcessFound], now: Timestamp, lost: Option<Timestamp>) {
+    fn notice_vanished(&mut self, found: &[ProcessFound], now: Timestamp, losses: &Losses) {
         let Some((main, known_at)) = self.main().map(|main| (main.tgid, main.known_at)) else {
             return;
         };
         let missing = found.iter().all(|process| process.tgid != main);
         if missing
-            && lost.is_some_and(|lost| lost >= known_at)
+            && losses.may_be_since(known_at)
             && let Some(main) = self.processes.get_mut(&main)
             && main.is_alive()
         {

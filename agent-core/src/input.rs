@@ -25,6 +25,20 @@ pub enum Input {
     },
     /// A scan of the tree ended; a tracked cgroup that it did not find is gone.
     ScanFinished,
+    /// The answer to [`crate::output::Wish::Track`]: from this time on everything in the container is told. What happened before
+    /// was not seen, unless the kernel side tracked it from its birth.
+    Tracked {
+        /// The container.
+        container: CgroupId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The answer to [`crate::output::Wish::Track`] of a container whose cgroup is not there any more. If the kernel side
+    /// tracked it from its birth, it has told of its end.
+    Gone {
+        /// The container.
+        container: CgroupId,
+    },
     /// The answer to [`crate::output::Wish::Track`] and [`crate::output::Wish::Inspect`]: the processes in
     /// the container's cgroups at this moment.
     Processes {
@@ -81,6 +95,10 @@ pub enum Input {
     Lost {
         /// How many, of all kinds.
         records: u64,
+        /// When it was known last that none were lost, and when it was known that these are. Journals from before this was
+        /// told lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        between: Option<(Timestamp, Timestamp)>,
     },
     /// A pod of this node, new or changed.
     Pod {

@@ -35,6 +35,13 @@ pub enum Output {
         /// When.
         at: Timestamp,
     },
+    /// A container is gone, and there was no report of it: its main process was not seen.
+    Unreported {
+        /// The container.
+        subject: Subject,
+        /// Why.
+        reason: UnreportedReason,
+    },
     /// Connections were reset since the last such output, in whatever phase. The sum of all is the counter.
     Resets {
         /// The container.
@@ -60,7 +67,8 @@ pub enum Output {
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
     /// A container appeared: have the kernel side track its cgroup and those below it, then look
-    /// which processes it holds and answer with [`crate::input::Input::Processes`].
+    /// which processes it holds and answer with [`crate::input::Input::Tracked`] and
+    /// [`crate::input::Input::Processes`]; or with [`crate::input::Input::Gone`].
     Track {
         /// The container.
         container: CgroupId,
@@ -136,13 +144,31 @@ pub enum Wish {
         /// When that was started.
         start: Timestamp,
     },
-    /// A container is gone and its report, if there is one, is out: have the kernel side forget it.
+    /// A container is gone and its report, if there is one, is out, or a cgroup that the kernel side tracks is none: have the
+    /// kernel side forget it.
     Untrack {
         /// The container.
         container: CgroupId,
     },
     /// Records were lost, or the engine dropped something that it must not miss: scan the cgroup tree again.
     Rescan,
+}
+
+/// Why there is no report of a container that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreportedReason {
+    /// It was gone before the agent knew of it.
+    Gone,
+    /// As long as it was tracked, no process was in it.
+    Empty,
+    /// Processes were in it, and none of them is known that could be the main process.
+    MainUnseen,
+}
+
+impl UnreportedReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Gone, Self::Empty, Self::MainUnseen];
 }
 
 /// Why the engine threw something away.

@@ -129,6 +129,11 @@ impl Process {
         self.exit.is_none() && self.vanished_at.is_none()
     }
 
+    /// Whether it was seen to exit before then.
+    pub(crate) fn ended_before(&self, then: Timestamp) -> bool {
+        self.exit.as_ref().is_some_and(|exit| exit.at < then)
+    }
+
     /// Whether a process with this start and the same tgid is this one.
     pub(crate) const fn started_like(&self, start: Timestamp) -> bool {
         self.start.0.abs_diff(start.0) <= START_TOLERANCE_NS

@@ -23,5 +23,7 @@ mod plot;
 mod pod_plot;
 mod pods;
 mod properties;
+mod restarts;
 mod scene;
 mod stage;
+mod unseen;

@@ -466,6 +466,23 @@ fn a_shell_that_came_from_outside_is_not_what_a_daemon_left() {
     assert_eq!(report.main.unwrap().argv, ["/job"]);
 }
 
+/// Found together with the main process, it may be a shell that came before the agent, or a daemon.
+#[test]
+fn one_that_was_found_beside_the_main_process_takes_its_place_with_a_doubt() {
+    let report = Scene::service()
+        .at(1.0)
+        .found(&[Who::Plain, Who::Daemon])
+        .at(6.0)
+        .exits(Who::Plain, 0)
+        .found(&[Who::Daemon])
+        .at(600.0)
+        .exits(Who::Daemon, 0)
+        .empty()
+        .removed()
+        .report();
+    assert_eq!(report.doubts, [Doubt::MainUncertain]);
+}
+
 #[test]
 fn a_sandbox_that_a_service_leaves_is_not_its_main_process() {
     let sandbox = Process {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use agent_core::config::{Config, Limits, Selector};
-use agent_core::output::{Output, Wish};
+use agent_core::output::{Output, UnreportedReason, Wish};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow};
@@ -31,6 +31,12 @@ struct Heard {
     /// Those of them for which that is done: the wish was before a turn of the pipeline that is over.
     watched: BTreeSet<u32>,
     reports: Vec<Report>,
+    /// Containers of which there is no report.
+    unreported: Vec<UnreportedReason>,
+    /// Containers of which the agent was never told.
+    untold: u64,
+    /// Containers that are tracked now.
+    tracked: i64,
     /// Why the pipeline ended, if it did.
     ended: Option<String>,
 }
@@ -80,6 +86,10 @@ impl Sink for Collect {
             return;
         } else if let Output::Finished(report) = output {
             heard.reports.push(Report::clone(report));
+        } else if let Output::Unreported { reason, .. } = output {
+            heard.unreported.push(*reason);
+        } else if let Output::Tracked { added, .. } = output {
+            heard.tracked += if *added { 1 } else { -1 };
         } else {
             return;
         }
@@ -97,7 +107,39 @@ impl Sink for Collect {
         if let Vital::Scanned { .. } = vital {
             self.0.heard().scanned = true;
             self.0.changed.notify_all();
+        } else if let Vital::Counted(counts) = vital {
+            self.0.heard().untold = counts.untold;
         }
+    }
+}
+
+/// What became of all containers.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    pub(crate) reports: Vec<Report>,
+    unreported: Vec<UnreportedReason>,
+    pub(crate) untold: u64,
+    pub(crate) tracked: i64,
+}
+
+impl Tally {
+    fn of(heard: &Heard) -> Self {
+        Self {
+            reports: heard.reports.clone(),
+            unreported: heard.unreported.clone(),
+            untold: heard.untold,
+            tracked: heard.tracked,
+        }
+    }
+
+    /// How many have no report for this reason.
+    pub(crate) fn unreported(&self, reason: UnreportedReason) -> usize {
+        self.unreported.iter().filter(|why| **why == reason).count()
+    }
+
+    /// How many have no report and are counted.
+    pub(crate) fn counted(&self) -> usize {
+        self.unreported.len() + usize::try_from(self.untold).unwrap_or(usize::MAX)
     }
 }
 
@@ -165,6 +207,13 @@ impl InProcess {
             .shared
             .wait(LIMIT, |heard| heard.scanned.then_some(()))?;
         Ok(agent)
+    }
+
+    /// What became of all containers so far; waits until it is as wanted, but not longer than that.
+    pub(crate) fn tally(&self, limit: Duration, is_wanted: impl Fn(&Tally) -> bool) -> Tally {
+        let wanted = |heard: &Heard| Some(Tally::of(heard)).filter(&is_wanted);
+        let found = self.shared.wait(limit, wanted);
+        found.unwrap_or_else(|_timeout| Tally::of(&self.shared.heard()))
     }
 
     /// Stops it and hears how it ended.

@@ -107,7 +107,7 @@ fn started_mid_termination(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         agent: &agent,
         ..*stage
     };
-    let ended = container.main.wait_end(Duration::from_secs(60))?;
+    let ended = container.main.wait_end(Duration::from_mins(1))?;
     let report = watched.report(&container)?;
     check.status(&report, ended.status);
     check.same("a stop signal", report.stop_signal.is_some(), false);
