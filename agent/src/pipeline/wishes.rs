@@ -6,7 +6,7 @@ use agent_common::map::SignalCounts;
 use agent_core::config::Config;
 use agent_core::event::{CgroupId, Event, EventKind};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
-use agent_core::output::Wish;
+use agent_core::output::{Names, Wish};
 use agent_core::signal::Signal;
 
 use super::tables::Tables;
@@ -94,6 +94,20 @@ impl Hands {
                     beginning: mask(&begins),
                 };
                 self.track(container, path, signals, sink)
+            }
+            Wish::Expect {
+                cgroup,
+                path,
+                names,
+                signals,
+                begins,
+            } => {
+                let signals = Signals {
+                    recorded: mask(&signals),
+                    beginning: mask(&begins),
+                };
+                self.expect((cgroup, &path), &names, signals, sink);
+                Vec::new()
             }
             Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
             Wish::Watch { container, tgid } => {
@@ -191,16 +205,24 @@ impl Hands {
 
     /// Has the kernel side track from their birth what is made beside this container.
     fn expect_siblings(&mut self, path: &str, signals: Signals, sink: &mut impl Sink) {
-        let Some((above, name)) = path.rsplit_once('/') else {
-            return;
-        };
-        let Some(parent) = self.tree.id(above) else {
-            return;
-        };
-        let expected = self.tracker.add_parent(parent.0, name, signals);
-        if note(expected, Update::Parent, parent, (&mut self.tables, sink)).is_some()
-            && self.tree.id(above) != Some(parent)
+        if let Some((above, name)) = path.rsplit_once('/')
+            && let Some(parent) = self.tree.id(above)
         {
+            self.expect((parent, above), &[Names::like(name)], signals, sink);
+        }
+    }
+
+    /// Has the kernel side track from their birth what is made in this cgroup under such names.
+    fn expect(
+        &mut self,
+        (parent, path): (CgroupId, &str),
+        names: &[Names],
+        signals: Signals,
+        sink: &mut impl Sink,
+    ) {
+        let expected = self.tracker.add_parent(parent.0, names, signals);
+        let expected = note(expected, Update::Parent, parent, (&mut self.tables, sink));
+        if expected.is_some() && self.tree.id(path) != Some(parent) {
             // It was removed before the kernel side was told.
             let removed = self.tracker.remove_parent(parent.0);
             note(removed, Update::Parent, parent, (&mut self.tables, sink));
