@@ -210,7 +210,7 @@ impl Crowd {
         let done = |tally: &Tally| {
             tally.tracked == 0 && tally.reports.len() + tally.counted() >= self.size
         };
-        let tally = self.agent.tally(DONE_LIMIT, done);
+        let tally = self.agent.tally(self.folder.path(), DONE_LIMIT, done);
         let certain = || {
             tally
                 .reports
