@@ -2,6 +2,7 @@
 //! the time, and says what follows; what the facts mean is decided in `crate::termination`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::advice::Advisor;
 use crate::attribution::Selectors;
@@ -13,6 +14,7 @@ use crate::losses::Losses;
 use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
 use crate::sockets::Reasons;
+use crate::stop_signals;
 use crate::time::Timestamp;
 
 mod kubernetes;
@@ -23,6 +25,9 @@ mod tracked;
 
 use pods::Pods;
 use tracked::{Context, Tracked};
+
+/// How often the counter of lost records was looked at where a journal does not tell.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The engine: told things by [`Self::handle`], asked for what it says by [`Self::poll_output`].
 ///
@@ -130,12 +135,12 @@ impl Engine {
             Input::Sockets { container, counts } => {
                 self.inform(container, now, |tracked, context| {
                     tracked.take_sockets(*counts, context);
-                })
+                });
             }
             Input::ProcessLimit { container, limit } => {
                 self.inform(container, now, |tracked, _| {
                     tracked.container.process_limit = Some((now, limit));
-                })
+                });
             }
             Input::Remaining {
                 container,
@@ -152,7 +157,7 @@ impl Engine {
                 records: _,
                 between,
             } => {
-                let (since, until) = between.unwrap_or((now, now));
+                let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
                 self.shared.losses.add(since, until);
                 self.take_lost(now);
             }
@@ -183,6 +188,7 @@ impl Engine {
     fn take_event(&mut self, event: &Event, now: Timestamp) {
         match &event.kind {
             EventKind::CgroupMade { path, .. } => {
+                self.expect(event.cgroup, path);
                 let from_birth = event.container == Some(event.cgroup);
                 let seen = if from_birth {
                     Sight::FromBirth(event.at)
@@ -259,7 +265,21 @@ impl Engine {
         Some(tracked.container.id())
     }
 
+    /// Has containers tracked from their birth that are made in this cgroup, if any are likely to be.
+    fn expect(&mut self, cgroup: CgroupId, path: &str) {
+        if let Some((names, stop_signal)) = self.selectors.expected(path) {
+            self.say(Output::Wish(Wish::Expect {
+                cgroup,
+                path: path.to_owned(),
+                names,
+                signals: stop_signals::recorded(stop_signal),
+                begins: stop_signals::beginning(stop_signal),
+            }));
+        }
+    }
+
     fn take_scanned(&mut self, cgroup: CgroupId, path: &str, now: Timestamp) {
+        self.expect(cgroup, path);
         self.scan.started_at.get_or_insert(now);
         if self.track(cgroup, path, Sight::Found, now) || self.containers.contains_key(&cgroup) {
             self.scan.found.insert(cgroup);
@@ -398,8 +418,9 @@ impl Engine {
         now: Timestamp,
         act: impl FnOnce(&mut Tracked, &mut Context<'_>),
     ) {
-        self.inform(id, now, |tracked, context| {
+        self.with(id, now, |tracked, context| {
             act(tracked, context);
+            Wishes::default()
         });
     }
 

@@ -80,6 +80,20 @@ pub enum Wish {
         /// only tells of something (SIGWINCH).
         begins: Vec<Signal>,
     },
+    /// Containers are likely to be made in this cgroup: have the kernel side track each from its birth, as
+    /// [`crate::event::EventKind::CgroupMade`] of itself.
+    Expect {
+        /// The cgroup.
+        cgroup: CgroupId,
+        /// Its path below the root of the v2 hierarchy.
+        path: String,
+        /// How the containers in it are called.
+        names: Vec<Names>,
+        /// Signals worth a record, as for [`Self::Track`].
+        signals: Vec<Signal>,
+        /// Of these, the ones that are likely to be the stop signal.
+        begins: Vec<Signal>,
+    },
     /// Have the kernel side watch this process: its signals and its exit are to be recorded.
     Watch {
         /// The container it is in.
@@ -152,6 +166,35 @@ pub enum Wish {
     },
     /// Records were lost, or the engine dropped something that it must not miss: scan the cgroup tree again.
     Rescan,
+}
+
+/// How the cgroups of containers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Names {
+    /// With an id of 64 digits, as every runtime gives.
+    Containers,
+    /// As systemd calls services and scopes.
+    Units,
+    /// Otherwise.
+    Any,
+}
+
+impl Names {
+    /// The kind of names that this one is of.
+    pub fn like(name: &str) -> Self {
+        const ID_DIGITS: usize = 64;
+        if name.len() >= ID_DIGITS {
+            Self::Containers
+        } else if [".service", ".scope"]
+            .iter()
+            .any(|unit| name.ends_with(unit))
+        {
+            Self::Units
+        } else {
+            Self::Any
+        }
+    }
 }
 
 /// Why there is no report of a container that is gone.

@@ -6,7 +6,7 @@ use agent_common::map::SignalCounts;
 use agent_core::config::Config;
 use agent_core::event::{CgroupId, Event, EventKind, Tgid};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
-use agent_core::output::Wish;
+use agent_core::output::{Names, Wish};
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 
@@ -84,6 +84,7 @@ impl Hands {
         any
     }
 
+    /// Carries out a wish and gives the answers to it.
     fn answer(&mut self, wish: Wish, sink: &mut impl Sink) -> Vec<Input> {
         match wish {
             Wish::Track {
@@ -91,18 +92,42 @@ impl Hands {
                 path,
                 signals,
                 begins,
-            } => {
-                let signals = Signals {
-                    recorded: mask(&signals),
-                    beginning: mask(&begins),
-                };
-                self.track(container, path, signals, sink)
-            }
+            } => self.track(container, path, signals_of(&signals, &begins), sink),
             Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
+            Wish::Count { container } => self.count(container),
+            Wish::ReadProcessLimit { container } => {
+                self.read_process_limit(container).into_iter().collect()
+            }
+            Wish::FindRemaining {
+                container,
+                main,
+                start,
+            } => vec![self.find_remaining(container, main, start)],
+            Wish::Expect { .. }
+            | Wish::Watch { .. }
+            | Wish::AwaitConnect { .. }
+            | Wish::Phase { .. }
+            | Wish::Untrack { .. }
+            | Wish::Rescan => {
+                self.tell(wish, sink);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries out a wish to which there is no answer.
+    fn tell(&mut self, wish: Wish, sink: &mut impl Sink) {
+        match wish {
+            Wish::Expect {
+                cgroup,
+                path,
+                names,
+                signals,
+                begins,
+            } => self.expect((cgroup, &path), &names, signals_of(&signals, &begins), sink),
             Wish::Watch { container, tgid } => {
                 let watched = self.tracker.watch(tgid.0, container.0);
                 note(watched, Update::Watch, container, (&mut self.tables, sink));
-                Vec::new()
             }
             Wish::AwaitConnect {
                 container,
@@ -110,13 +135,8 @@ impl Hands {
                 port,
             } => {
                 let awaited = self.tracker.await_connect(container.0, address, port);
-                note(
-                    awaited,
-                    Update::AwaitConnect,
-                    container,
-                    (&mut self.tables, sink),
-                );
-                Vec::new()
+                let to = (&mut self.tables, sink);
+                note(awaited, Update::AwaitConnect, container, to);
             }
             Wish::Phase {
                 container,
@@ -134,25 +154,14 @@ impl Hands {
                     void_until,
                 };
                 self.set_course(container, course, sink);
-                Vec::new()
             }
-            Wish::Count { container } => self.count(container),
-            Wish::ReadProcessLimit { container } => {
-                self.read_process_limit(container).into_iter().collect()
-            }
-            Wish::FindRemaining {
-                container,
-                main,
-                start,
-            } => vec![self.find_remaining(container, main, start)],
-            Wish::Untrack { container } => {
-                self.untrack(container, sink);
-                Vec::new()
-            }
-            Wish::Rescan => {
-                self.scan_asked = true;
-                Vec::new()
-            }
+            Wish::Untrack { container } => self.untrack(container, sink),
+            Wish::Rescan => self.scan_asked = true,
+            Wish::Track { .. }
+            | Wish::Inspect { .. }
+            | Wish::Count { .. }
+            | Wish::ReadProcessLimit { .. }
+            | Wish::FindRemaining { .. } => {}
         }
     }
 
@@ -202,16 +211,24 @@ impl Hands {
 
     /// Has the kernel side track from their birth what is made beside this container.
     fn expect_siblings(&mut self, path: &str, signals: Signals, sink: &mut impl Sink) {
-        let Some((above, name)) = path.rsplit_once('/') else {
-            return;
-        };
-        let Some(parent) = self.tree.id(above) else {
-            return;
-        };
-        let expected = self.tracker.add_parent(parent.0, name, signals);
-        if note(expected, Update::Parent, parent, (&mut self.tables, sink)).is_some()
-            && self.tree.id(above) != Some(parent)
+        if let Some((above, name)) = path.rsplit_once('/')
+            && let Some(parent) = self.tree.id(above)
         {
+            self.expect((parent, above), &[Names::like(name)], signals, sink);
+        }
+    }
+
+    /// Has the kernel side track from their birth what is made in this cgroup under such names.
+    fn expect(
+        &mut self,
+        (parent, path): (CgroupId, &str),
+        names: &[Names],
+        signals: Signals,
+        sink: &mut impl Sink,
+    ) {
+        let expected = self.tracker.add_parent(parent.0, names, signals);
+        let expected = note(expected, Update::Parent, parent, (&mut self.tables, sink));
+        if expected.is_some() && self.tree.id(path) != Some(parent) {
             // It was removed before the kernel side was told.
             let removed = self.tracker.remove_parent(parent.0);
             note(removed, Update::Parent, parent, (&mut self.tables, sink));
@@ -413,6 +430,13 @@ fn note<T>(
 
 fn cannot_read(error: &TrackError) {
     tracing::warn!(%error, "what the kernel side counted of connections cannot be read");
+}
+
+fn signals_of(recorded: &[Signal], beginning: &[Signal]) -> Signals {
+    Signals {
+        recorded: mask(recorded),
+        beginning: mask(beginning),
+    }
 }
 
 /// The signals as a mask, bit n-1 for signal n.

@@ -9,6 +9,7 @@ use agent_common::map::{
     SUBJECTS_MAX, SignalCounts, Subject, UNCOUNTED, UNTOLD_ENDS, WATCHED, WATCHED_MAX, Watched,
 };
 use agent_common::record::Kind;
+use agent_core::output::Names;
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue};
 use rustix::io::Errno;
@@ -188,17 +189,17 @@ impl Tracker {
         Ok(())
     }
 
-    /// Has cgroups that are made in this one tracked from their birth, as what was made there before under this name.
+    /// Has cgroups with such names that are made in this one tracked from their birth.
     ///
     /// # Errors
     /// If there is no room.
     pub fn add_parent(
         &mut self,
         parent: u64,
-        name: &str,
+        names: &[Names],
         signals: Signals,
     ) -> Result<(), TrackError> {
-        self.parents.add(parent, name, signals)
+        self.parents.add(parent, names, signals)
     }
 
     /// Does not expect containers in this cgroup any more.

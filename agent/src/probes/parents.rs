@@ -1,14 +1,12 @@
 //! Cgroups that hold containers: what is made in these, the kernel side tracks from its birth.
 
 use agent_common::map::{NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS, PARENTS_MAX, Parent};
+use agent_core::output::Names;
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::failure::LoadError;
 use super::maps::{Signals, TrackError, refused, remove, take};
-
-/// Digits of a container's id.
-const ID_DIGITS: usize = 64;
 
 /// The cgroups that are known to hold containers. The kernel side takes out those that are removed.
 pub(super) struct Parents {
@@ -22,18 +20,18 @@ impl Parents {
         })
     }
 
-    /// Expects more like the container of this name, which is in the cgroup.
+    /// Expects containers with such names in the cgroup, beside those that were expected before.
     pub(super) fn add(
         &mut self,
         cgroup: u64,
-        name: &str,
+        names: &[Names],
         signals: Signals,
     ) -> Result<(), TrackError> {
         let known = self.parents.get(&cgroup, 0).unwrap_or_default();
         let parent = Parent {
             signals: known.signals | signals.recorded,
             begins: known.begins | signals.beginning,
-            names: known.names | names_like(name),
+            names: known.names | bits(names),
         };
         if parent == known {
             return Ok(());
@@ -49,29 +47,13 @@ impl Parents {
     }
 }
 
-/// The kind of names that this one is of.
-fn names_like(name: &str) -> u64 {
-    if name.len() >= ID_DIGITS {
-        NAMES_CONTAINERS
-    } else if [".service", ".scope"]
-        .iter()
-        .any(|unit| name.ends_with(unit))
-    {
-        NAMES_UNITS
-    } else {
-        NAMES_ANY
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn siblings_are_told_by_the_kind_of_name() {
-        let docker = format!("docker-{}.scope", "a1".repeat(32));
-        assert_eq!(names_like(&docker), NAMES_CONTAINERS);
-        assert_eq!(names_like("cron.service"), NAMES_UNITS);
-        assert_eq!(names_like("web"), NAMES_ANY);
-    }
+/// The bits for these kinds of names.
+fn bits(names: &[Names]) -> u64 {
+    names.iter().fold(0, |bits, names| {
+        bits | match names {
+            Names::Containers => NAMES_CONTAINERS,
+            Names::Units => NAMES_UNITS,
+            Names::Any => NAMES_ANY,
+        }
+    })
 }

@@ -32,11 +32,11 @@ struct Heard {
     watched: BTreeSet<u32>,
     reports: Vec<Report>,
     /// Containers of which there is no report.
-    unreported: Vec<UnreportedReason>,
+    unreported: Vec<(String, UnreportedReason)>,
     /// Containers of which the agent was never told.
     untold: u64,
     /// Containers that are tracked now.
-    tracked: i64,
+    tracked: BTreeSet<String>,
     /// Why the pipeline ended, if it did.
     ended: Option<String>,
 }
@@ -86,10 +86,14 @@ impl Sink for Collect {
             return;
         } else if let Output::Finished(report) = output {
             heard.reports.push(Report::clone(report));
-        } else if let Output::Unreported { reason, .. } = output {
-            heard.unreported.push(*reason);
-        } else if let Output::Tracked { added, .. } = output {
-            heard.tracked += if *added { 1 } else { -1 };
+        } else if let Output::Unreported { subject, reason } = output {
+            heard.unreported.push((subject.path.clone(), *reason));
+        } else if let Output::Tracked { subject, added } = output {
+            if *added {
+                heard.tracked.insert(subject.path.clone());
+            } else {
+                heard.tracked.remove(&subject.path);
+            }
         } else {
             return;
         }
@@ -113,22 +117,34 @@ impl Sink for Collect {
     }
 }
 
-/// What became of all containers.
+/// What became of all containers in a folder: others may come and go on the same machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
     pub(crate) reports: Vec<Report>,
     unreported: Vec<UnreportedReason>,
     pub(crate) untold: u64,
-    pub(crate) tracked: i64,
+    pub(crate) tracked: usize,
 }
 
 impl Tally {
-    fn of(heard: &Heard) -> Self {
+    fn of(heard: &Heard, folder: &str) -> Self {
+        let is_inside = |path: &str| {
+            path.strip_prefix(folder)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let reports = heard.reports.iter();
+        let unreported = heard.unreported.iter();
         Self {
-            reports: heard.reports.clone(),
-            unreported: heard.unreported.clone(),
+            reports: reports
+                .filter(|report| is_inside(&report.subject.path))
+                .cloned()
+                .collect(),
+            unreported: unreported
+                .filter(|(path, _)| is_inside(path))
+                .map(|(_, reason)| *reason)
+                .collect(),
             untold: heard.untold,
-            tracked: heard.tracked,
+            tracked: heard.tracked.iter().filter(|path| is_inside(path)).count(),
         }
     }
 
@@ -209,11 +225,16 @@ impl InProcess {
         Ok(agent)
     }
 
-    /// What became of all containers so far; waits until it is as wanted, but not longer than that.
-    pub(crate) fn tally(&self, limit: Duration, is_wanted: impl Fn(&Tally) -> bool) -> Tally {
-        let wanted = |heard: &Heard| Some(Tally::of(heard)).filter(&is_wanted);
+    /// What became of all containers in this folder so far; waits until it is as wanted, but not longer than that.
+    pub(crate) fn tally(
+        &self,
+        folder: &str,
+        limit: Duration,
+        is_wanted: impl Fn(&Tally) -> bool,
+    ) -> Tally {
+        let wanted = |heard: &Heard| Some(Tally::of(heard, folder)).filter(&is_wanted);
         let found = self.shared.wait(limit, wanted);
-        found.unwrap_or_else(|_timeout| Tally::of(&self.shared.heard()))
+        found.unwrap_or_else(|_timeout| Tally::of(&self.shared.heard(), folder))
     }
 
     /// Stops it and hears how it ended.

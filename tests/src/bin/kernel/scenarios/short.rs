@@ -4,7 +4,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use agent_core::event::EventKind;
-use agent_core::output::UnreportedReason;
+use agent_core::output::{Names, UnreportedReason};
 use agent_core::report::{Outcome, Report};
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
@@ -43,7 +43,7 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let parent = stage.cgroup("")?;
     let signals = Signals::that_all_begin(Signal::KILL.bit() | Signal::TERM.bit());
     let tracker = &mut alone.probes.tracker;
-    tracker.add_parent(parent.id()?.0, "any", signals)?;
+    tracker.add_parent(parent.id()?.0, &[Names::Any], signals)?;
     let (cgroup, other) = (parent.child("born")?, parent.child("other")?);
     let container = cgroup.id()?;
     let launch = Launch::new(&cgroup, stage.rig.command("sleep", "0.02"));
@@ -73,7 +73,11 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     );
     tracker.untrack(container.0)?;
     let named = format!("{}-{}", "x".repeat(8), "a1".repeat(32));
-    tracker.add_parent(stage.rig.folder.top().id()?.0, &named, signals)?;
+    tracker.add_parent(
+        stage.rig.folder.top().id()?.0,
+        &[Names::Containers],
+        signals,
+    )?;
     let short = stage.cgroup("short-name")?;
     let long = stage.rig.folder.make(&named)?;
     check.same(
@@ -206,7 +210,7 @@ impl Crowd {
         let done = |tally: &Tally| {
             tally.tracked == 0 && tally.reports.len() + tally.counted() >= self.size
         };
-        let tally = self.agent.tally(DONE_LIMIT, done);
+        let tally = self.agent.tally(self.folder.path(), DONE_LIMIT, done);
         let certain = || {
             tally
                 .reports
