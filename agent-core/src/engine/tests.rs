@@ -27,3 +27,4 @@ mod restarts;
 mod scene;
 mod stage;
 mod unseen;
+mod which_signal;
