@@ -459,6 +459,23 @@ impl Container {
         })
     }
 
+    /// Whether this process entered from outside, as far as is remembered.
+    pub(crate) fn has_entered(&self, tgid: Tgid) -> bool {
+        self.processes.contains_key(&tgid) || self.exited.iter().any(|(one, _)| *one == tgid)
+    }
+
+    /// Whether the hook sent this signal, or a process that it started.
+    pub(crate) fn is_from_hook(&self, fact: &SignalFact) -> bool {
+        let Some(command) = self.spec.hook_command() else {
+            return false;
+        };
+        let is_hook = |tgid: &Tgid| {
+            let process = self.processes.get(tgid);
+            process.is_some_and(|process| process.hook_at(command).is_some())
+        };
+        [fact.sender.tgid, fact.sender_parent].iter().any(is_hook)
+    }
+
     /// The process with this tgid, if it is the one that started then.
     fn of_start(&mut self, seen: &Seen) -> Option<&mut Process> {
         self.processes

@@ -293,6 +293,8 @@ pub(crate) struct SignalFact {
     pub(crate) at: Timestamp,
     pub(crate) signal: Signal,
     pub(crate) sender: Sender,
+    /// The sender's parent.
+    pub(crate) sender_parent: Tgid,
     /// The target's `comm` when it was sent.
     pub(crate) target_comm: String,
     /// The signals that waited for the target then, where the kernel side tells.
@@ -321,6 +323,7 @@ impl SignalFact {
                 outside,
                 kernel: sent.is_from_kernel(),
             },
+            sender_parent: sent.sender.parent_tgid,
             target_comm: sent.target.comm.clone(),
             pending: sent.pending,
             result: sent.result,

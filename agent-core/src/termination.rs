@@ -75,7 +75,8 @@ pub(crate) struct Termination<'a> {
     graces: Graces,
     /// The grace that was in force, if it is known.
     grace: Option<Duration>,
-    hook_uncertain: bool,
+    /// Whether it is not certain which process was the hook, or whether one was.
+    pub(crate) hook_uncertain: bool,
 }
 
 impl<'a> Termination<'a> {

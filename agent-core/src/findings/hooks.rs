@@ -109,7 +109,8 @@ pub(super) fn not_run(termination: &Termination<'_>) -> Option<Finding> {
         termination.kill.map(|(kill, _)| kill.at),
     ];
     let first = first.into_iter().flatten().min()?;
-    if termination.hook.is_some() || !termination.would_have_seen_hook(first) {
+    let may_have_run = termination.hook.is_some() || termination.hook_uncertain;
+    if may_have_run || !termination.would_have_seen_hook(first) {
         return None;
     }
     Some(finding_of(

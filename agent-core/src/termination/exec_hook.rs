@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::observed::Observed;
+use super::observed::{Observed, STOP_MAX_DEFAULT};
 use super::request::{StopRequest, kubelet_events};
 use super::{HOOK_TO_STOP_SIGNAL_MAX, grace};
 use crate::event::ExitStatus;
@@ -40,7 +40,20 @@ pub(super) fn find(
         return (Some(not_begun(observed, entry, command)), uncertain);
     }
     let failure = was_reported(observed).then(|| reported(command));
-    (failure, false)
+    let uncertain = failure.is_none() && request.is_none() && ran_before(observed, command);
+    (failure, uncertain)
+}
+
+/// Whether a process like the hook ended within the grace period before the stop signal, but too long before to be taken for
+/// the hook. It was a probe, or what it left behind kept its output open and the kubelet waiting.
+fn ran_before(observed: &Observed<'_>, command: &[String]) -> bool {
+    let Some(last) = observed.last() else {
+        return false;
+    };
+    let reach = observed.container.spec.grace.unwrap_or(STOP_MAX_DEFAULT);
+    others(observed)
+        .filter_map(|process| process.hook_at(command))
+        .any(|at| at <= last && last.since(at) <= reach)
 }
 
 /// The process that was the hook, and when. A matching exec before the wish to stop was a probe or `kubectl exec`. In a pod

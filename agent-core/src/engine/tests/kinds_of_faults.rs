@@ -575,3 +575,36 @@ pub(super) fn diagnoses() -> Vec<Report> {
             .report(),
     ]
 }
+
+/// `nginx -s quit`: the hook tells the server to go.
+#[test]
+fn a_hook_that_ends_the_program_is_no_stop_from_inside() {
+    let report = Scene::with(10, Some("nginx -s quit"))
+        .running()
+        .at(10.0)
+        .execs(Who::Hook, "nginx -s quit")
+        .sends(Who::Hook, Who::Main, 3, HANDLED)
+        .at(10.1)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::ExitedEarly);
+    assert_eq!(kinds(&report), []);
+}
+
+#[test]
+fn a_hook_whose_child_holds_its_output_for_long_is_not_said_to_have_not_run() {
+    let report = Scene::with(30, Some("flush"))
+        .running()
+        .at(10.0)
+        .execs(Who::Hook, "flush")
+        .exits(Who::Hook, 0)
+        .at(22.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&report), []);
+    assert_eq!(doubts(&report), [Doubt::HookUncertain]);
+}

@@ -59,7 +59,12 @@ impl<'a, 'c> Candidates<'a, 'c> {
             container,
             main,
             outside: main.stops.iter().filter(counts).collect(),
-            inside: main.from_inside.iter().filter(counts).collect(),
+            // What the hook sends is what the hook does; the stop signal comes after it.
+            inside: main
+                .from_inside
+                .iter()
+                .filter(|fact| counts(fact) && !container.is_from_hook(fact))
+                .collect(),
             usual,
             end,
             // A stop that begins anew with a whole grace period, after a restart of the kubelet, takes up to two of them.
