@@ -43,6 +43,10 @@ pub(crate) struct OomVictim {
 }
 
 /// A container.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as they became known"
+)]
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) subject: Subject,

@@ -99,15 +99,11 @@ impl Engine {
             Input::CgroupFound { cgroup, path, .. } => self.take_scanned(cgroup, &path, now),
             Input::ScanFinished => self.finish_scan(now),
             Input::Tracked { container, since } => {
-                self.with(container, now, |tracked, _context| {
-                    tracked.container.take_tracked(since);
-                    Wishes::default()
-                });
+                self.act(container, now, |container| container.take_tracked(since));
             }
-            Input::Gone { container } => self.with(container, now, |tracked, _context| {
-                tracked.container.take_gone(now);
-                Wishes::default()
-            }),
+            Input::Gone { container } => {
+                self.act(container, now, |container| container.take_gone(now));
+            }
             Input::Processes {
                 container,
                 processes,
@@ -117,11 +113,10 @@ impl Engine {
                 inside,
                 outside,
                 unrecorded,
-            } => self.with(container, now, |tracked, _context| {
-                tracked.container.signals_inside = inside;
-                tracked.container.signals_outside = outside;
-                tracked.container.unrecorded_inside = unrecorded.inside;
-                Wishes::default()
+            } => self.act(container, now, |container| {
+                container.signals_inside = inside;
+                container.signals_outside = outside;
+                container.unrecorded_inside = unrecorded.inside;
             }),
             Input::Pod {
                 pod,
@@ -160,11 +155,7 @@ impl Engine {
             Input::Lost {
                 records: _,
                 between,
-            } => {
-                let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
-                self.shared.losses.add(since, until);
-                self.take_lost(now);
-            }
+            } => self.take_lost(between, now),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -302,10 +293,7 @@ impl Engine {
             .filter(|id| !scan.found.contains(id))
             .collect();
         for id in gone {
-            self.with(id, now, |tracked, _context| {
-                tracked.container.remove(now);
-                Wishes::default()
-            });
+            self.act(id, now, |container| container.remove(now));
         }
     }
 
@@ -319,7 +307,9 @@ impl Engine {
     }
 
     /// Whatever is open may lack facts, and so may what opens soon. Exits may be among the lost.
-    fn take_lost(&mut self, now: Timestamp) {
+    fn take_lost(&mut self, between: Option<(Timestamp, Timestamp)>, now: Timestamp) {
+        let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
+        self.shared.losses.add(since, until);
         self.say(Output::Wish(Wish::Rescan));
         let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
         for id in ids {
@@ -381,6 +371,14 @@ impl Engine {
         let inner = self.containers.values().filter(is_inside);
         self.outputs
             .extend(inner.map(Tracked::track_wish).collect::<Vec<_>>());
+    }
+
+    /// Lets the facts of a container take in one more.
+    fn act(&mut self, id: CgroupId, now: Timestamp, act: impl FnOnce(&mut Container)) {
+        self.with(id, now, |tracked, _context| {
+            act(&mut tracked.container);
+            Wishes::default()
+        });
     }
 
     /// Lets a container do something, and then carries out what follows from it.

@@ -170,7 +170,7 @@ impl Names {
         const ID_DIGITS: usize = 64;
         if name.len() >= ID_DIGITS {
             Self::Containers
-        } else if name.ends_with(".service") || name.ends_with(".scope") {
+        } else if matches!(name.rsplit_once('.'), Some((_, "service" | "scope"))) {
             Self::Units
         } else {
             Self::Any

@@ -89,10 +89,7 @@ impl Hands {
                 signals,
                 begins,
             } => {
-                let signals = Signals {
-                    recorded: mask(&signals),
-                    beginning: mask(&begins),
-                };
+                let signals = masks(&signals, &begins);
                 self.track(container, path, signals, sink)
             }
             Wish::Expect {
@@ -102,10 +99,7 @@ impl Hands {
                 signals,
                 begins,
             } => {
-                let signals = Signals {
-                    recorded: mask(&signals),
-                    beginning: mask(&begins),
-                };
+                let signals = masks(&signals, &begins);
                 self.expect((cgroup, &path), &names, signals, sink);
                 Vec::new()
             }
@@ -356,6 +350,14 @@ impl Hands {
             tracing::warn!(%error, "the kernel side could not be told to forget containers that are gone");
             sink.vital(&Vital::UpdateFailed(Update::Untrack));
         }
+    }
+}
+
+/// Signals worth a record, and which of them are likely to be the stop signal.
+fn masks(recorded: &[Signal], beginning: &[Signal]) -> Signals {
+    Signals {
+        recorded: mask(recorded),
+        beginning: mask(beginning),
     }
 }
 

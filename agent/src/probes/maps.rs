@@ -267,8 +267,8 @@ impl Tracker {
 
     /// How many cgroups and processes the kernel side looks at. Walks over all of them.
     pub fn entries(&self) -> (usize, usize) {
-        let subjects = self.subjects.keys().filter(Result::is_ok).count();
-        let watched = self.watched.keys().filter(Result::is_ok).count();
+        let subjects = self.subjects.keys().flatten().count();
+        let watched = self.watched.keys().flatten().count();
         (subjects, watched)
     }
 
