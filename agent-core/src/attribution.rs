@@ -70,7 +70,7 @@ impl Selectors {
     pub fn expected(&self, path: &str) -> Option<(Vec<Names>, Option<Signal>)> {
         const FOLDERS: [&str; 5] = ["docker", "moby", "libpod_parent", "k8s.io", "buildkit"];
         let last = Part::of(path)?;
-        let is_slice = last.name.strip_suffix(".slice").is_some();
+        let is_slice = matches!(last.name.rsplit_once('.'), Some((_, "slice")));
         let of_pod = pod_uid(&format!("{path}/container")).is_some();
         let named = self.parents.iter();
         let mut named = named.filter(|(parent, _)| parent.matches_with(path, OPTIONS));

@@ -156,11 +156,7 @@ impl Engine {
             Input::Lost {
                 records: _,
                 between,
-            } => {
-                let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
-                self.shared.losses.add(since, until);
-                self.take_lost(now);
-            }
+            } => self.take_lost(between, now),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -313,7 +309,9 @@ impl Engine {
     }
 
     /// Whatever is open may lack facts, and so may what opens soon. Exits may be among the lost.
-    fn take_lost(&mut self, now: Timestamp) {
+    fn take_lost(&mut self, between: Option<(Timestamp, Timestamp)>, now: Timestamp) {
+        let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
+        self.shared.losses.add(since, until);
         self.say(Output::Wish(Wish::Rescan));
         let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
         for id in ids {

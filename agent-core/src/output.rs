@@ -186,10 +186,7 @@ impl Names {
         const ID_DIGITS: usize = 64;
         if name.len() >= ID_DIGITS {
             Self::Containers
-        } else if [".service", ".scope"]
-            .iter()
-            .any(|unit| name.ends_with(unit))
-        {
+        } else if matches!(name.rsplit_once('.'), Some((_, "service" | "scope"))) {
             Self::Units
         } else {
             Self::Any

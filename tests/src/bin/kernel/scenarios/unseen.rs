@@ -85,11 +85,12 @@ fn kill(stage: &Stage<'_>, agent: &Own, container: &mut Container) -> Result<Rep
     agent.report(container.cgroup.path(), LIMIT)
 }
 
-/// The first container of its folder starts and gets SIGTERM while the agent is held up.
+/// A container starts and gets SIGTERM while the agent is held up, in a folder that is new, too: the kernel side does not
+/// expect it there.
 fn at_the_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let folder = stage.cgroup("")?;
     let agent = agent(stage, &[])?;
     let held = HeldUp::new(&agent)?;
+    let folder = stage.cgroup("")?;
     let mut container = start(stage, "first")?;
     signal(stage, &container, Signal::TERM)?;
     drop(held);
