@@ -207,6 +207,11 @@ impl<'a> Life<'a> {
         eats.any(|eat| eat.by_child == by_child)
     }
 
+    /// Whether it was the same program all the time.
+    pub(crate) fn is_one_program(&self) -> bool {
+        self.programs.len() == 1 && self.played.first("exec").is_none()
+    }
+
     /// Whether children of short life may be there at any time.
     pub(crate) fn spawns(&self) -> bool {
         let mut programs = self.programs.iter();

@@ -273,8 +273,8 @@ fn lies_in(at: Timestamp, span: Span) -> bool {
 /// The parent's words for how it ended, as the report has them.
 fn status(status: ExitStatus) -> Value {
     match status.signal() {
-        Some(signal) => json!({"Signal": {"signal": signal, "core_dumped": status.core_dumped()}}),
-        None => json!({"Code": status.code().unwrap_or_default()}),
+        Some(signal) => json!({"signal": {"signal": signal, "core_dumped": status.core_dumped()}}),
+        None => json!({"code": status.code().unwrap_or_default()}),
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn expect(case: &Case, played: &Played) -> Expected {
     };
     truth.findings_of_stop(&mut expected);
     truth.findings_of_children(&mut expected);
+    truth.findings_of_clients(&mut expected);
     if case.grace_is_secret && !expected.causes.is_empty() {
         expected.doubtful.push("the grace period is a secret");
     }
@@ -468,6 +469,32 @@ impl<'a> Truth<'a> {
             } else {
                 expected.may.insert("child_oom_killed");
             }
+        }
+    }
+
+    /// What a client said and nobody read is lost at the exit: the kernel resets its connection.
+    fn findings_of_clients(&self, expected: &mut Expected) {
+        let says = |(_, says): &(Timestamp, bool)| *says;
+        if self.played.clients.iter().any(says) {
+            let is_shutdown = |outcome: &&str| {
+                matches!(*outcome, "graceful" | "grace_exceeded" | "signal_ignored")
+            };
+            let in_order = expected.outcomes.iter().all(|outcome| is_shutdown(&outcome));
+            let before_stop = self.stop().is_some_and(|stop| {
+                let mut clients = self.played.clients.iter();
+                !self.stop_is_late && clients.any(|(at, says)| *says && *at < stop.span.before)
+            });
+            if in_order && before_stop && self.life.is_one_program() {
+                expected.must.insert("connections_reset");
+            } else {
+                expected.may.insert("connections_reset");
+            }
+        }
+        let since = expected.stops.iter().flatten().min().copied();
+        let since = since.and_then(|stop| self.played.sent.get(stop));
+        let since = since.map_or(self.played.told_at, |stop| stop.span.before);
+        if self.played.clients.iter().any(|(at, _)| *at >= since) {
+            expected.may.extend(["endpoint_race", "connections_reset"]);
         }
     }
 

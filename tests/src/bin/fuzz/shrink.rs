@@ -13,7 +13,9 @@ pub(crate) fn smaller(case: &Case) -> Vec<Case> {
         }
     };
     for index in 0..case.acts.len() {
-        add(&|other| drop(other.acts.remove(index)));
+        add(&|other| {
+            other.acts.remove(index);
+        });
     }
     of_behaviour(&case.program, &mut |program| {
         add(&|other| other.program.clone_from(&program));
@@ -66,7 +68,9 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
     with(&|other| other.ends = None);
     with(&|other| other.eats = None);
     for index in 0..behaviour.children.len() {
-        with(&|other| drop(other.children.remove(index)));
+        with(&|other| {
+            other.children.remove(index);
+        });
         with(&|other| {
             if let Some(child) = other.children.get_mut(index) {
                 child.on_term = None;
@@ -74,7 +78,9 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
         });
     }
     for index in 0..behaviour.handles.len() {
-        with(&|other| drop(other.handles.remove(index)));
+        with(&|other| {
+            other.handles.remove(index);
+        });
         with(&|other| {
             if let Some(reaction) = other.handles.get_mut(index) {
                 reaction.then = simpler(reaction.then);
@@ -82,17 +88,23 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
         });
     }
     for index in 0..behaviour.fetches.len() {
-        with(&|other| drop(other.fetches.remove(index)));
+        with(&|other| {
+            other.fetches.remove(index);
+        });
         with(&|other| {
             let fetched = other.fetches.remove(index);
             other.handles.push(fetched);
         });
     }
     for index in 0..behaviour.ignores.len() {
-        with(&|other| drop(other.ignores.remove(index)));
+        with(&|other| {
+            other.ignores.remove(index);
+        });
     }
     for index in 0..behaviour.blocks.len() {
-        with(&|other| drop(other.blocks.remove(index)));
+        with(&|other| {
+            other.blocks.remove(index);
+        });
     }
     with(&|other| {
         if let Some(mask) = &mut other.masks {

@@ -57,14 +57,12 @@ pub(crate) struct Played {
     /// From the log of the program: what, when.
     pub(crate) log: Vec<(Timestamp, String)>,
     pub(crate) sent: Vec<Sent>,
-    /// When a command was in the container that the runtime put there.
-    pub(crate) visits: usize,
     pub(crate) frozen: Vec<Span>,
     /// What its parent was told.
     pub(crate) status: ExitStatus,
     pub(crate) told_at: Timestamp,
-    /// How many clients said something and stayed, and how many said nothing.
-    pub(crate) clients: (usize, usize),
+    /// Clients that connected and stayed: when, and whether they said something.
+    pub(crate) clients: Vec<(Timestamp, bool)>,
     /// Since when everything of it was gone.
     pub(crate) released_at: Timestamp,
 }
@@ -140,7 +138,7 @@ struct Stage<'a> {
     frozen_since: Option<Timestamp>,
     starving: bool,
     visitors: Vec<Launched>,
-    clients: Vec<(TcpStream, bool)>,
+    clients: Vec<(TcpStream, Timestamp, bool)>,
     /// Removed when the stage is dropped.
     _memory: Option<Memory>,
 }
@@ -195,18 +193,16 @@ impl<'a> Stage<'a> {
                 after: clock::now(),
             });
         }
-        let said = self.clients.iter().filter(|(_, says)| *says).count();
         Ok(Played {
             path: self.cgroup.path().to_owned(),
             pid: self.main.pid(),
             started_after: self.main.started_after(),
             log: text.lines().filter_map(line).collect(),
             sent: self.sent,
-            visits: self.visitors.len(),
             frozen: self.frozen,
             status: ended.status,
             told_at: ended.told_at,
-            clients: (said, self.clients.len() - said),
+            clients: self.clients.iter().map(|(_, at, says)| (*at, *says)).collect(),
             released_at: clock::now(),
         })
     }
@@ -377,7 +373,7 @@ impl<'a> Stage<'a> {
             if says {
                 client.write_all(b"GET / HTTP/1.1\r\n\r\n").ok();
             }
-            self.clients.push((client, says));
+            self.clients.push((client, clock::now(), says));
         }
         Ok(())
     }
