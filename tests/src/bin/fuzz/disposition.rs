@@ -187,9 +187,9 @@ impl<'a> Life<'a> {
         line.strip_prefix("because ")?.parse().ok()
     }
 
-    /// Whether it was about to end by a signal of its own.
-    pub(crate) fn ended_by_own_signal(&self) -> bool {
-        self.ending().is_some()
+    /// Whether it called abort(3), by which an init dies of another signal than SIGABRT.
+    pub(crate) fn aborts(&self) -> bool {
+        self.played.first("aborts").is_some()
     }
 
     /// Whether the main process is the one that takes too much memory.

@@ -12,12 +12,12 @@ pub(crate) const CONFIGURED: [u32; 4] = [2, 3, 10, 15];
 
 /// Stop signals that a runtime may send.
 const STOPS: [(u64, u32); 8] = [
-    (70, 15),
-    (6, 3),
-    (6, 2),
-    (4, 10),
-    (4, 28),
-    (3, 12),
+    (80, 15),
+    (4, 3),
+    (4, 2),
+    (3, 10),
+    (3, 28),
+    (2, 12),
     (2, 1),
     (2, 30),
 ];
@@ -78,7 +78,7 @@ impl Maker {
         let shares_pids = self.random.percent(12);
         let mut case = Case {
             grace,
-            grace_is_secret: self.random.percent(2),
+            grace_is_secret: self.random.percent(1),
             configured: self.configured(stop),
             shares_pids,
             starved: self.random.percent(6),

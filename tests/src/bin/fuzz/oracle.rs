@@ -65,6 +65,9 @@ pub(crate) fn expect(case: &Case, played: &Played) -> Expected {
     if truth.noise().next().is_some() {
         expected.doubtful.push("other signals came");
     }
+    if truth.stop_is_unusual() {
+        expected.doubtful.push("nobody told of this stop signal");
+    }
     if case.starved {
         expected.doubtful.push("the agent was starved");
     }
@@ -116,6 +119,11 @@ impl<'a> Truth<'a> {
         noise.filter(move |(_, sent)| !sent.is_of_stop && may_mean(sent.signal))
     }
 
+    /// Whether the runtime stopped it by a signal that nobody expects.
+    fn stop_is_unusual(&self) -> bool {
+        self.stop().is_some_and(|stop| stop.signal != self.usual())
+    }
+
     fn usual(&self) -> u32 {
         self.case.configured.unwrap_or(15)
     }
@@ -156,12 +164,27 @@ impl<'a> Truth<'a> {
             Some(stop) if !self.stop_is_late => {
                 if expected.stops.is_empty() {
                     expected.stops.insert(Some(stop));
+                    expected.stops.extend(self.same_before(stop));
                 }
             }
             Some(_) => expected.stops = self.any_stop(),
             None => {}
         }
         expected
+    }
+
+    /// The same signal of the runtime not long before: a runtime that is started again begins its stop again.
+    fn same_before(&self, stop: usize) -> impl Iterator<Item = Option<usize>> {
+        let last = self.played.sent.get(stop).copied();
+        let grace = Duration::from_secs(self.case.grace);
+        let same = self.sent().filter(move |(_, sent)| {
+            last.is_some_and(|last| {
+                sent.from == From::Runtime
+                    && sent.signal == last.signal
+                    && last.span.before.since(sent.span.before) <= grace * 2 + NEAR_GRACE
+            })
+        });
+        same.map(|(index, _)| Some(index))
     }
 
     fn killed_from_outside(&self, killer: &Sent) -> Expected {
@@ -242,7 +265,7 @@ impl<'a> Truth<'a> {
             .sent()
             .filter(|(_, sent)| sent.signal == signal && sent.span.before <= self.played.told_at)
             .collect();
-        let is_own = self.life.ended_by_own_signal();
+        let is_own = self.life.aborts() && matches!(signal, 6 | 11);
         let Some((_, last)) = senders.last().filter(|_sender| !is_own) else {
             expected.outcomes.insert("crashed");
             self.stops_of_own_end(&mut expected);
@@ -477,14 +500,17 @@ impl<'a> Truth<'a> {
         let says = |(_, says): &(Timestamp, bool)| *says;
         if self.played.clients.iter().any(says) {
             let is_shutdown = |outcome: &&str| {
-                matches!(*outcome, "graceful" | "grace_exceeded" | "signal_ignored")
+                // A program that heard nothing had no choice.
+                matches!(*outcome, "graceful" | "grace_exceeded")
             };
             let in_order = expected.outcomes.iter().all(|outcome| is_shutdown(&outcome));
             let before_stop = self.stop().is_some_and(|stop| {
                 let mut clients = self.played.clients.iter();
                 !self.stop_is_late && clients.any(|(at, says)| *says && *at < stop.span.before)
             });
-            if in_order && before_stop && self.life.is_one_program() {
+            // Several that come from one address at intervals look like a scraper, and may be one.
+            let are_few = self.played.clients.len() <= 2;
+            if in_order && before_stop && are_few && self.life.is_one_program() {
                 expected.must.insert("connections_reset");
             } else {
                 expected.may.insert("connections_reset");

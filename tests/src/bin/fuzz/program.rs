@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use gracewatch_tests::rig::toolbox::Log;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::process::{Pid, kill_process};
 use signal_hook::iterator::Signals;
 
@@ -61,7 +61,10 @@ pub(crate) fn program(args: Vec<OsString>) -> Result<ExitCode> {
     program.log.write(START)?;
     let fetched = behaviour.fetches.iter().map(|reaction| reaction.signal);
     let blocked = set(fetched.chain(behaviour.blocks.iter().copied()))?;
-    blocked.thread_block().context("cannot block signals")?;
+    // What the program before it blocked is not what it blocks.
+    blocked
+        .thread_set_mask()
+        .context("cannot block signals")?;
     program.start_children(&behaviour.children, &args.log)?;
     program.handle(&behaviour.handles)?;
     program.fetch(&behaviour.fetches)?;
@@ -86,7 +89,14 @@ impl Program {
         let program = self.clone();
         if let Some(end) = behaviour.ends {
             let program = program.clone();
-            later(end.after_ms, move || program.end(end.how, None));
+            later(end.after_ms, move || {
+                if end.how == How::Alarm {
+                    // From then on it waits for its own timer.
+                    nix::unistd::alarm::set(1);
+                } else {
+                    program.end(end.how, None);
+                }
+            });
         }
         if let Some(eat) = behaviour.eats {
             let program = program.clone();
@@ -180,12 +190,11 @@ impl Program {
         self.log.write("exit").ok();
         match how {
             How::Code(code) => exit(code.into()),
-            How::Abort => std::process::abort(),
-            How::Alarm => {
-                nix::unistd::alarm::set(1);
-                // Whoever comes second must not exit meanwhile.
-                thread::sleep(Duration::from_hours(1));
+            How::Abort => {
+                self.log.write("aborts").ok();
+                std::process::abort()
             }
+            How::Alarm => {}
         }
     }
 
@@ -235,11 +244,11 @@ impl Program {
         loop {
             thread::sleep(Duration::from_millis(mask.every_ms));
             self.log.write("masking")?;
-            all.thread_block()?;
+            let before = all.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
             self.log.write("masked")?;
             thread::sleep(Duration::from_millis(mask.for_ms));
             self.log.write("unmasking")?;
-            all.thread_unblock()?;
+            before.thread_set_mask()?;
             self.log.write("unmasked")?;
         }
     }

@@ -227,6 +227,22 @@ fn tell(tried: &Tried, all: bool) {
             }
         }
         Ending::Judged {
+            judgement:
+                Judgement::Unsure {
+                    doubts,
+                    allowed: false,
+                },
+            played,
+            ..
+        } if !all => {
+            text.push_str(&format!(
+                "stop {number} ... unsure, and it could know: {}\n    case: {}\n{}",
+                doubts.join(", "),
+                as_json(case),
+                course(played)
+            ));
+        }
+        Ending::Judged {
             judgement, reports, ..
         } if all => {
             text.push_str(&format!("stop {number} ... {judgement:?}\n"));
