@@ -99,7 +99,12 @@ impl<'a> Life<'a> {
     /// Whether the program had the default for it; none while it changed.
     pub(crate) fn has_default(&self, sent: &Sent) -> Option<bool> {
         let program = self.program(sent)?;
-        Some(self.set(program, sent.signal) == Set::Default)
+        match self.set(program, sent.signal) {
+            Set::Default => Some(true),
+            // It has no handler for it, and needs none.
+            Set::Blocked => None,
+            Set::Ignored | Set::Handled => Some(false),
+        }
     }
 
     fn set(&self, program: &Program<'_>, signal: u32) -> Set {

@@ -208,6 +208,15 @@ impl<'a> Truth<'a> {
         if !is_grace {
             expected.causes.insert("other");
         }
+        // Who sent the usual stop signal and SIGKILL has stopped it, too.
+        let own = self.noise().filter(|(_, sent)| {
+            sent.from == killer.from && sent.signal == self.usual() && !killer.is_of_stop
+        });
+        let own: BTreeSet<_> = own.map(|(index, _)| Some(index)).collect();
+        if !own.is_empty() {
+            expected.stops = own;
+            expected.stops.insert(self.stop);
+        }
         let fate = self.life.fate(stop);
         if fate != Fate::Taken {
             expected.outcomes.insert("signal_ignored");

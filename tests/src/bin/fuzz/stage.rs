@@ -95,7 +95,6 @@ enum Deed {
         from: From,
         is_of_stop: bool,
     },
-    /// SIGKILL of the runtime, and whatever is still to come of its stop.
     Visit {
         for_ms: u64,
     },
@@ -273,6 +272,9 @@ impl<'a> Stage<'a> {
                 if let Ok(span) = sender.fire() {
                     self.note(signal, from, span, is_of_stop);
                 }
+                if is_of_stop && signal != 9 {
+                    self.begin_grace();
+                }
             }
             (Deed::Send { signal, from, .. }, None) => self.send_from_inside(signal, from)?,
             (Deed::Visit { for_ms }, _) => {
@@ -304,6 +306,22 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// The grace period counts from when the stop signal was really sent.
+    fn begin_grace(&mut self) {
+        let ends_at = self.began.elapsed() + Duration::from_secs(self.case.grace);
+        for due in &mut self.plan {
+            if let Deed::Send {
+                signal: 9,
+                is_of_stop: true,
+                ..
+            } = due.deed
+            {
+                due.at = ends_at;
+            }
+        }
+        self.plan.sort_by_key(|due| std::cmp::Reverse(due.at));
+    }
+
     fn note(&mut self, signal: u32, from: From, span: Span, is_of_stop: bool) {
         self.sent.push(Sent {
             signal,
@@ -332,6 +350,10 @@ impl<'a> Stage<'a> {
     }
 
     fn send_from_inside(&mut self, signal: u32, from: From) -> Result<()> {
+        if self.frozen_since.is_some() {
+            // Whoever enters is frozen, too.
+            return Ok(());
+        }
         let main = if self.case.shares_pids {
             self.main.pid()
         } else {
@@ -348,7 +370,6 @@ impl<'a> Stage<'a> {
         argv.extend([signal.to_string(), "1".to_owned()]);
         self.visit(argv)?;
         if let Some(visitor) = self.visitors.last_mut() {
-            // A frozen one ends later.
             visitor.wait(Duration::from_secs(2))?;
         }
         let span = Span {
