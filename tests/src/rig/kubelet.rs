@@ -171,10 +171,16 @@ pub fn send_as_runtime(toolbox: &Toolbox, pid: u32, signal: Signal) -> Result<Sp
 
 /// A process that is ready to send a signal. Dropping it without [`Self::fire`] sends nothing.
 #[derive(Debug)]
-struct Sender(Child);
+pub struct Sender(Child);
 
 impl Sender {
-    fn start(program: &Path, pid: u32, signal: Signal, (via, times): (Via, u32)) -> Result<Self> {
+    /// Starts `program`, which is `send` or [`RUNTIME`] of a toolbox: it will send this signal to this process, so many times.
+    pub fn start(
+        program: &Path,
+        pid: u32,
+        signal: Signal,
+        (via, times): (Via, u32),
+    ) -> Result<Self> {
         let mut command = Command::new(program);
         command.args([
             "--pid",
@@ -194,7 +200,8 @@ impl Sender {
         Ok(Self(command.spawn().context("cannot start the sender")?))
     }
 
-    fn fire(mut self) -> Result<Span> {
+    /// Has it send the signal. Returns the times just before and just after.
+    pub fn fire(mut self) -> Result<Span> {
         // A sender that is gone already says why on its standard error.
         self.0
             .stdin

@@ -9,7 +9,7 @@ use crate::cargo::{self, USER_SIDE, cargo};
 use crate::process::FailedStages;
 use crate::test::runtimes::{self, Part};
 use crate::{
-    build_ebpf, cache, chart, connections, cri, demo, docs, e2e, mixin, page, process, vm,
+    build_ebpf, cache, chart, connections, cri, demo, docs, e2e, fuzz, mixin, page, process, vm,
 };
 
 /// A step.
@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Chart,
     /// This machine's kernel.
     Kernel,
+    /// Random stops on this machine's kernel. Only by name.
+    Fuzz,
     /// Connections, with a capture beside.
     Connections,
     /// The demo.
@@ -50,7 +52,7 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
@@ -58,6 +60,7 @@ impl Step {
         Self::Mixin,
         Self::Chart,
         Self::Kernel,
+        Self::Fuzz,
         Self::Connections,
         Self::Demo,
         Self::Page,
@@ -68,6 +71,11 @@ impl Step {
         Self::Docs,
     ];
 
+    /// Whether it runs only where it is named.
+    pub(crate) const fn is_by_name(self) -> bool {
+        matches!(self, Self::Fuzz)
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Format => "format",
@@ -77,6 +85,7 @@ impl Step {
             Self::Mixin => "mixin",
             Self::Chart => "chart",
             Self::Kernel => "kernel",
+            Self::Fuzz => "fuzz",
             Self::Connections => "connections",
             Self::Demo => "demo",
             Self::Page => "page",
@@ -106,6 +115,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<FailedStages> {
         Step::Mixin => done(mixin::check()),
         Step::Chart => done(chart::check()),
         Step::Kernel => kernel(write_docs),
+        Step::Fuzz => fuzz::test(),
         Step::Connections => connections::test(write_docs),
         Step::Demo => done(demo_to_its_end()),
         Step::Page => page::test(write_docs),
