@@ -4,6 +4,7 @@
 
 pub mod beside;
 pub mod harness;
+pub mod in_process;
 pub mod replay;
 pub mod rig;
 pub mod whole;

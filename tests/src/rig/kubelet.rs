@@ -171,9 +171,20 @@ pub fn send_as_runtime(toolbox: &Toolbox, pid: u32, signal: Signal) -> Result<Sp
 
 /// A process that is ready to send a signal. Dropping it without [`Self::fire`] sends nothing.
 #[derive(Debug)]
-struct Sender(Child);
+pub struct Sender(Child);
 
 impl Sender {
+    /// Starts the one that has this name in the toolbox. It sends the signal so many times.
+    pub fn named(
+        toolbox: &Toolbox,
+        name: &str,
+        pid: u32,
+        signal: Signal,
+        times: u32,
+    ) -> Result<Self> {
+        Self::start(&toolbox.program(name), pid, signal, (Via::Pidfd, times))
+    }
+
     fn start(program: &Path, pid: u32, signal: Signal, (via, times): (Via, u32)) -> Result<Self> {
         let mut command = Command::new(program);
         command.args([
@@ -194,7 +205,8 @@ impl Sender {
         Ok(Self(command.spawn().context("cannot start the sender")?))
     }
 
-    fn fire(mut self) -> Result<Span> {
+    /// Has it send the signal.
+    pub fn fire(mut self) -> Result<Span> {
         // A sender that is gone already says why on its standard error.
         self.0
             .stdin

@@ -7,13 +7,15 @@ use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Parser, ValueEnum};
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::rig::clock;
+use crate::rig::root::{self, Root};
 
 #[derive(Debug, Parser)]
 struct Shim {
@@ -29,9 +31,79 @@ struct Shim {
     /// A network namespace that it enters.
     #[arg(long)]
     network: Option<PathBuf>,
+    /// Where what it prints goes.
+    #[arg(long)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    effort: Effort,
+    #[command(flatten)]
+    rooted: Rooted,
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
 }
+
+/// The root that a process has, if it is not the machine's.
+#[derive(Clone, Debug, clap::Args)]
+struct Rooted {
+    /// Trees that are laid over each other for its root, the uppermost first.
+    #[arg(long = "tree", requires = "place")]
+    trees: Vec<PathBuf>,
+    /// An empty folder in which that is done.
+    #[arg(long)]
+    place: Option<PathBuf>,
+    /// What of the machine is shown in it.
+    #[arg(long = "shared")]
+    shared: Vec<PathBuf>,
+    /// The process whose root it gets.
+    #[arg(long, conflicts_with = "trees")]
+    join_root: Option<u32>,
+}
+
+impl Rooted {
+    /// The same as options.
+    fn add_to(&self, command: &mut Command) {
+        for tree in &self.trees {
+            command.arg("--tree").arg(tree);
+        }
+        if let Some(place) = &self.place {
+            command.arg("--place").arg(place);
+        }
+        for path in &self.shared {
+            command.arg("--shared").arg(path);
+        }
+        if let Some(pid) = self.join_root {
+            command.arg("--join-root").arg(pid.to_string());
+        }
+    }
+
+    /// Whether there is another root than the machine's.
+    fn is_own(&self) -> bool {
+        self.place.is_some() || self.join_root.is_some()
+    }
+
+    fn enter(self) -> Result<()> {
+        match (self.place, self.join_root) {
+            (Some(place), _) => Root {
+                trees: self.trees,
+                place,
+                shared: self.shared,
+            }
+            .enter(),
+            (None, Some(pid)) => root::join(pid),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// The environment of a process whose root is not the machine's.
+const ENVIRONMENT: [(&str, &str); 3] = [
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
+    ("HOME", "/root"),
+    ("LC_ALL", "C.UTF-8"),
+];
 
 /// Starts a process in a container, says `started PID BEFORE`, waits, says `ended TIME STATUS`.
 pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
@@ -54,11 +126,21 @@ pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
     if let Some(network) = &shim.network {
         enter.arg("--network").arg(network);
     }
+    shim.rooted.add_to(&mut enter);
+    if shim.effort.forks {
+        enter.arg("--forks");
+    }
+    enter.args(["--takes", &shim.effort.takes.to_string()]);
     enter
         .arg("--")
         .args(&shim.argv)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    if let Some(path) = &shim.output {
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        enter.stdout(file.try_clone()?).stderr(file);
+    }
     let before = clock::now();
     let mut process = enter
         .spawn()
@@ -77,8 +159,38 @@ struct Enter {
     cgroups: Vec<PathBuf>,
     #[arg(long)]
     network: Option<PathBuf>,
+    #[command(flatten)]
+    effort: Effort,
+    #[command(flatten)]
+    rooted: Rooted,
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
+}
+
+/// What a runtime's process needs in the container before it can run the program; where there is a limit, it may not get it.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct Effort {
+    /// It forks.
+    #[arg(long)]
+    forks: bool,
+    /// MiB of memory that it takes.
+    #[arg(long, default_value_t = 0)]
+    takes: u32,
+}
+
+impl Effort {
+    fn make(self) -> Result<()> {
+        if self.forks {
+            thread::Builder::new()
+                .spawn(|| {})
+                .context("cannot fork")?
+                .join()
+                .map_err(|_panic| anyhow!("a thread failed"))?;
+        }
+        let held: Vec<_> = (0..self.takes).map(|_| vec![1_u8; 1 << 20]).collect();
+        std::hint::black_box(&held);
+        Ok(())
+    }
 }
 
 /// Moves itself into the container's cgroup and network, and becomes the container's program.
@@ -89,6 +201,7 @@ pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
         std::fs::write(cgroup.join("cgroup.procs"), "0")
             .with_context(|| format!("cannot enter cgroup {}", cgroup.display()))?;
     }
+    enter.effort.make()?;
     if let Some(path) = &enter.network {
         let namespace =
             File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -96,7 +209,14 @@ pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
             .context("cannot join the pod's network namespace")?;
     }
     let (program, args) = enter.argv.split_first().context("no program")?;
-    let error = Command::new(program).args(args).exec();
+    let mut command = Command::new(program);
+    command.args(args);
+    if enter.rooted.is_own() {
+        // Which also decides where the program is looked for.
+        command.env_clear().envs(ENVIRONMENT);
+        enter.rooted.enter()?;
+    }
+    let error = command.exec();
     Err(error).with_context(|| format!("cannot run {}", program.display()))
 }
 

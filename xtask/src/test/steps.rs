@@ -9,7 +9,8 @@ use crate::cargo::{self, USER_SIDE, cargo};
 use crate::process::FailedStages;
 use crate::test::runtimes::{self, Part};
 use crate::{
-    build_ebpf, cache, chart, connections, cri, demo, docs, e2e, mixin, page, process, vm,
+    build_ebpf, cache, chart, conformance, connections, cri, demo, docs, e2e, mixin, page, process,
+    vm,
 };
 
 /// A step.
@@ -31,6 +32,8 @@ pub(crate) enum Step {
     Kernel,
     /// Connections, with a capture beside.
     Connections,
+    /// The conformance table. Only by name.
+    Conformance,
     /// The demo.
     Demo,
     /// The page, in a browser.
@@ -50,7 +53,7 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
@@ -59,6 +62,7 @@ impl Step {
         Self::Chart,
         Self::Kernel,
         Self::Connections,
+        Self::Conformance,
         Self::Demo,
         Self::Page,
         Self::Cri,
@@ -67,6 +71,11 @@ impl Step {
         Self::Guest,
         Self::Docs,
     ];
+
+    /// Whether it runs only where it is named.
+    pub(crate) const fn only_by_name(self) -> bool {
+        matches!(self, Self::Conformance)
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -78,6 +87,7 @@ impl Step {
             Self::Chart => "chart",
             Self::Kernel => "kernel",
             Self::Connections => "connections",
+            Self::Conformance => "conformance",
             Self::Demo => "demo",
             Self::Page => "page",
             Self::Cri => "cri",
@@ -107,6 +117,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<FailedStages> {
         Step::Chart => done(chart::check()),
         Step::Kernel => kernel(write_docs),
         Step::Connections => connections::test(write_docs),
+        Step::Conformance => conformance::test(write_docs),
         Step::Demo => done(demo_to_its_end()),
         Step::Page => page::test(write_docs),
         Step::Cri => runtimes(write_docs),

@@ -1,0 +1,290 @@
+//! A report beside what a row expects: right, unsure or wrong.
+
+use std::time::Duration;
+
+use agent_core::event::ExitStatus;
+use agent_core::report::{FindingKind, Report};
+use serde::Serialize;
+
+use crate::expect::{Expect, Never};
+
+/// How far a duration may be off: processes wait for their turn on a busy machine.
+const TOLERANCE: Duration = Duration::from_millis(700);
+
+/// What a report is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Worth {
+    /// Certain, and as it must be.
+    Right,
+    /// It has doubts that the row allows.
+    Unsure,
+    /// It has doubts that it need not have, or it is certain of what cannot be known.
+    Misjudged,
+    /// Certain, and not as it must be; or something that must never be said.
+    Wrong,
+}
+
+impl Worth {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Unsure => "unsure",
+            Self::Misjudged => "needlessly unsure",
+            Self::Wrong => "WRONG",
+        }
+    }
+
+    pub(crate) const fn passes(self) -> bool {
+        matches!(self, Self::Right | Self::Unsure)
+    }
+}
+
+/// What a report is worth, and where it differs.
+pub(crate) fn judge(report: &Report, expect: &Expect, never: &Never) -> (Worth, Vec<String>) {
+    let said = never_said(report, never);
+    if !said.is_empty() {
+        return (Worth::Wrong, said);
+    }
+    let mut differs = differences(report, expect);
+    let needless: Vec<_> = report
+        .doubts
+        .iter()
+        .filter(|doubt| !expect.doubts.contains(doubt))
+        .map(|doubt| format!("the doubt {}", word(doubt)))
+        .collect();
+    match (report.doubts.is_empty(), expect.unsure) {
+        (true, true) => (
+            Worth::Misjudged,
+            vec![format!(
+                "it is certain, and cannot know: {}",
+                words(&expect.doubts)
+            )],
+        ),
+        (true, false) if differs.is_empty() => (Worth::Right, differs),
+        (true, false) => (Worth::Wrong, differs),
+        (false, _) if needless.is_empty() && (expect.unsure || expect.or_unsure) => {
+            (Worth::Unsure, Vec::new())
+        }
+        (false, false) if needless.is_empty() && differs.is_empty() => (Worth::Unsure, differs),
+        (false, _) => {
+            differs.extend(needless);
+            (Worth::Misjudged, differs)
+        }
+    }
+}
+
+fn never_said(report: &Report, never: &Never) -> Vec<String> {
+    let mut said = Vec::new();
+    if never.outcomes.contains(&report.outcome) {
+        said.push(format!("it must not say {}", word(&report.outcome)));
+    }
+    let cause = report.kill.as_ref().map(|kill| kill.cause);
+    if let Some(cause) = cause.filter(|cause| never.kill_causes.contains(cause)) {
+        said.push(format!("it must not say that SIGKILL was {}", word(&cause)));
+    }
+    let kinds = report.findings.iter().map(|finding| finding.kind);
+    said.extend(
+        kinds
+            .filter(|kind| never.findings.contains(kind))
+            .map(|kind| format!("it must not find {}", word(&kind))),
+    );
+    let text = text_of(report);
+    said.extend(
+        never
+            .says
+            .iter()
+            .filter(|words| text.contains(words.as_str()))
+            .map(|words| format!("it must not say `{words}`: {text}")),
+    );
+    said
+}
+
+fn differences(report: &Report, expect: &Expect) -> Vec<String> {
+    let mut differs = Vec::new();
+    let mut compare = |what: &str, found: String, expected: String, holds: bool| {
+        if !holds {
+            differs.push(format!("{what}: {found}, but it was {expected}"));
+        }
+    };
+    let outcomes = expect.outcome.all();
+    compare(
+        "outcome",
+        word(&report.outcome),
+        words(outcomes),
+        outcomes.contains(&report.outcome),
+    );
+    if let Some(trigger) = expect.trigger() {
+        compare(
+            "trigger",
+            word(&report.trigger),
+            word(&trigger),
+            report.trigger == trigger,
+        );
+    }
+    let causes = expect.kill_causes();
+    match &report.kill {
+        Some(kill) => compare(
+            "SIGKILL",
+            word(&kill.cause),
+            words(&causes),
+            causes.contains(&kill.cause),
+        ),
+        None => compare(
+            "SIGKILL",
+            "none".to_owned(),
+            words(&causes),
+            causes.is_empty(),
+        ),
+    }
+    let (found, expected) = (kinds(report), expect.findings());
+    let required: Vec<_> = expected
+        .iter()
+        .filter(|kind| !expect.may.contains(kind))
+        .copied()
+        .collect();
+    let holds = required.iter().all(|kind| found.contains(kind))
+        && found
+            .iter()
+            .all(|kind| expected.contains(kind) || expect.may.contains(kind));
+    compare("findings", words(&found), words(&expected), holds);
+    facts(report, expect, &mut compare);
+    let text = text_of(report);
+    for wanted in &expect.says {
+        compare(
+            "its words",
+            text.clone(),
+            format!("`{wanted}`"),
+            text.contains(wanted.as_str()),
+        );
+    }
+    differs
+}
+
+fn facts(report: &Report, expect: &Expect, compare: &mut impl FnMut(&str, String, String, bool)) {
+    if let Some(expected) = &expect.signal {
+        let found = report
+            .stop_signal
+            .as_ref()
+            .map_or("none".to_owned(), |stop| stop.signal.to_string());
+        compare(
+            "stop signal",
+            found.clone(),
+            expected.clone(),
+            found == *expected,
+        );
+    }
+    if let Some(expected) = &expect.main {
+        let found = report
+            .main
+            .as_ref()
+            .map_or("none".to_owned(), |main| main.comm.clone());
+        compare(
+            "main process",
+            found.clone(),
+            expected.clone(),
+            found == *expected,
+        );
+    }
+    if let Some(expected) = &expect.exit {
+        let found = report
+            .exit
+            .as_ref()
+            .map_or("none".to_owned(), |exit| status(exit.status));
+        compare("exit", found.clone(), expected.clone(), found == *expected);
+    }
+    for (what, found, expected) in [
+        (
+            "stop signal to exit",
+            report.stop_signal_to_exit(),
+            expect.signal_to_exit,
+        ),
+        (
+            "stop signal to SIGKILL",
+            report.stop_signal_to_kill(),
+            expect.signal_to_kill,
+        ),
+        ("hook", report.hook_duration(), expect.hook),
+    ] {
+        let Some(expected) = expected.map(Duration::from_secs_f64) else {
+            continue;
+        };
+        let holds = found.is_some_and(|found| found.abs_diff(expected) <= TOLERANCE);
+        compare(what, format!("{found:?}"), format!("{expected:?}"), holds);
+    }
+    let connections = report.connections.as_ref();
+    for (what, found, expected) in [
+        (
+            "connections",
+            connections.map(|found| found.at_stop_signal),
+            expect.connections,
+        ),
+        (
+            "connections finished",
+            connections.map(|found| found.finished),
+            expect.connections_finished,
+        ),
+    ] {
+        let Some(expected) = expected else { continue };
+        compare(
+            what,
+            format!("{found:?}"),
+            expected.to_string(),
+            found == Some(expected),
+        );
+    }
+    if let Some(expected) = expect.other_signals {
+        let found = report.other_signals.len();
+        compare(
+            "other signals",
+            found.to_string(),
+            expected.to_string(),
+            found == expected,
+        );
+    }
+    if let Some(expected) = expect.signals_repeated {
+        let found = report.stop_signals_repeated;
+        compare(
+            "repeated",
+            found.to_string(),
+            expected.to_string(),
+            found == expected,
+        );
+    }
+}
+
+fn status(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("code {code}"),
+        ExitStatus::Signal { signal, .. } => signal.to_string(),
+    }
+}
+
+/// Kinds of all findings, in their order.
+pub(crate) fn kinds(report: &Report) -> Vec<FindingKind> {
+    let mut kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+fn text_of(report: &Report) -> String {
+    let all = report.findings.iter();
+    let texts: Vec<_> = all
+        .map(|finding| format!("{} {}", finding.evidence, finding.advice))
+        .collect();
+    texts.join(" ")
+}
+
+/// The word that reports have for a value.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    let json = serde_json::to_value(value).unwrap_or_default();
+    json.as_str().unwrap_or("?").to_owned()
+}
+
+/// Several, or `none`.
+pub(crate) fn words<T: Serialize>(values: &[T]) -> String {
+    if values.is_empty() {
+        return "none".to_owned();
+    }
+    let all: Vec<_> = values.iter().map(word).collect();
+    all.join(", ")
+}
