@@ -104,9 +104,12 @@ impl Expect {
             Some(match self.first_outcome()? {
                 Outcome::Crashed => Trigger::Crashed,
                 Outcome::Completed => Trigger::Completed,
-                Outcome::OomKilled | Outcome::Unknown | Outcome::InProgress => return None,
-                Outcome::KilledByOther
-                | Outcome::Graceful
+                // What ended it may have come before any stop, or after it.
+                Outcome::OomKilled
+                | Outcome::KilledByOther
+                | Outcome::Unknown
+                | Outcome::InProgress => return None,
+                Outcome::Graceful
                 | Outcome::SignalIgnored
                 | Outcome::GraceExceeded
                 | Outcome::ForceKilled

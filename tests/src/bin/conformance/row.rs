@@ -59,6 +59,9 @@ pub(crate) struct Row {
     pub(crate) processes: Option<u32>,
     #[serde(default)]
     pub(crate) agent: Agent,
+    /// The size of the ring buffer of an agent of its own, in bytes.
+    #[serde(default)]
+    pub(crate) ring: Option<u32>,
     pub(crate) steps: Vec<String>,
     pub(crate) expect: OneOrMany<Expect>,
     #[serde(default)]

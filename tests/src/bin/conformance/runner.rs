@@ -17,6 +17,7 @@ use gracewatch_tests::whole::{Whole, subjects_file};
 
 use crate::container::{self, Container, Rig};
 use crate::row::{self, Agent, Row};
+use crate::step::Act;
 use crate::table::{self, Found};
 use crate::watcher::Watcher;
 use crate::{Args, page};
@@ -150,7 +151,9 @@ fn whole<'a>(rig: &Rig, row: &Row) -> Result<Watcher<'a>> {
         .map(|selector| selector.cgroup.as_str())
         .collect::<String>();
     let subjects = subjects.to_string_lossy().into_owned();
-    let agent = Whole::start(&glob, &["--subjects", &subjects], &path(".agent"))?;
+    let ring = row.ring.unwrap_or(agent_common::map::EVENTS_BYTES).to_string();
+    let options = ["--subjects", &subjects, "--ring-bytes", &ring];
+    let agent = Whole::start(&glob, &options, &path(".agent"))?;
     Ok(Watcher::Own(Box::new(agent)))
 }
 
@@ -182,8 +185,15 @@ fn run_one<'a>(
 }
 
 fn stop_and_judge(rig: &Rig, row: &Row, watcher: &Watcher<'_>, found: &mut Found) -> Result<()> {
+    let steps = row.steps()?;
+    let mut told = steps.iter().zip(&row.steps).peekable();
+    // An agent that is to miss the start is stopped before.
+    let before = Act::AgentStops(true);
+    if told.next_if(|(step, _)| step.act == before).is_some() {
+        watcher.pause(true)?;
+    }
     let mut container = Container::start(rig, row, watcher)?;
-    for (step, text) in row.steps()?.iter().zip(&row.steps) {
+    for (step, text) in told {
         container
             .act(step)
             .with_context(|| format!("step `{text}`"))?;
