@@ -29,8 +29,6 @@ pub struct Launch {
     network: Option<PathBuf>,
     rooted: Rooted,
     output: Option<PathBuf>,
-    forks: bool,
-    mebibytes: u32,
 }
 
 /// What a process has for its root.
@@ -59,16 +57,7 @@ impl Launch {
             network: None,
             rooted: Rooted::Machine,
             output: None,
-            forks: false,
-            mebibytes: 0,
         }
-    }
-
-    /// Has the runtime's process need a fork, or so much memory, in the container, before it runs the command.
-    #[must_use]
-    pub fn needing(mut self, forks: bool, mebibytes: u32) -> Self {
-        (self.forks, self.mebibytes) = (forks, mebibytes);
-        self
     }
 
     /// Gives it this root, in namespaces of its own.
@@ -132,10 +121,6 @@ impl Launch {
         if let Some(output) = &self.output {
             command.arg("--output").arg(output);
         }
-        if self.forks {
-            command.arg("--forks");
-        }
-        command.args(["--takes", &self.mebibytes.to_string()]);
         self.rooted.add_to(&mut command);
         match self.pids {
             Pids::Own => drop(command.arg("--unshare")),

@@ -120,7 +120,9 @@ fn devices(folder: &Path) -> Result<()> {
         mount_bind(Path::new("/dev").join(name), &path)
             .with_context(|| format!("cannot show /dev/{name}"))?;
     }
-    fs::create_dir(folder.join("shm"))?;
+    let shared_memory = folder.join("shm");
+    fs::create_dir(&shared_memory)?;
+    put("tmpfs", &shared_memory)?;
     for (name, target) in [
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),

@@ -8,10 +8,9 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
 
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
 use nix::sched::{CloneFlags, setns, unshare};
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -36,8 +35,6 @@ struct Shim {
     /// Where what it prints goes.
     #[arg(long)]
     output: Option<PathBuf>,
-    #[command(flatten)]
-    effort: Effort,
     #[command(flatten)]
     rooted: Rooted,
     #[arg(last = true, required = true)]
@@ -129,10 +126,6 @@ pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
         enter.arg("--network").arg(network);
     }
     shim.rooted.add_to(&mut enter);
-    if shim.effort.forks {
-        enter.arg("--forks");
-    }
-    enter.args(["--takes", &shim.effort.takes.to_string()]);
     enter
         .arg("--")
         .args(&shim.argv)
@@ -162,37 +155,9 @@ struct Enter {
     #[arg(long)]
     network: Option<PathBuf>,
     #[command(flatten)]
-    effort: Effort,
-    #[command(flatten)]
     rooted: Rooted,
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
-}
-
-/// What a runtime's process needs in the container before it can run the program; where there is a limit, it may not get it.
-#[derive(Clone, Copy, Debug, clap::Args)]
-struct Effort {
-    /// It forks.
-    #[arg(long)]
-    forks: bool,
-    /// MiB of memory that it takes.
-    #[arg(long, default_value_t = 0)]
-    takes: u32,
-}
-
-impl Effort {
-    fn make(self) -> Result<()> {
-        if self.forks {
-            thread::Builder::new()
-                .spawn(|| {})
-                .context("cannot fork")?
-                .join()
-                .map_err(|_panic| anyhow!("a thread failed"))?;
-        }
-        let held: Vec<_> = (0..self.takes).map(|_| vec![1_u8; 1 << 20]).collect();
-        std::hint::black_box(&held);
-        Ok(())
-    }
 }
 
 /// Moves itself into the container's cgroup and network, and becomes the container's program.
@@ -203,7 +168,6 @@ pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
         std::fs::write(cgroup.join("cgroup.procs"), "0")
             .with_context(|| format!("cannot enter cgroup {}", cgroup.display()))?;
     }
-    enter.effort.make()?;
     if let Some(path) = &enter.network {
         let namespace =
             File::open(path).with_context(|| format!("cannot open {}", path.display()))?;

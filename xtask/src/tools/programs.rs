@@ -174,6 +174,9 @@ pub(super) fn fetch(folder: &Path) -> Result<()> {
             symlink(target, &link).with_context(|| format!("cannot make {}", link.display()))?;
         }
     }
+    let hosts = tree.join("etc/hosts");
+    fs::write(&hosts, "127.0.0.1 localhost\n::1 localhost\n")
+        .with_context(|| format!("cannot write {}", hosts.display()))?;
     accounts(&tree)
 }
 

@@ -136,7 +136,7 @@ fn differences(report: &Report, expect: &Expect) -> Vec<String> {
             causes.is_empty(),
         ),
     }
-    let (found, expected) = (kinds(report), expect.findings());
+    let (found, expected) = (kinds(report), expect.findings(Some(report.outcome)));
     let required: Vec<_> = expected
         .iter()
         .filter(|kind| !expect.may.contains(kind))

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
 use gracewatch_tests::rig::kubelet::Sender;
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -27,6 +27,20 @@ const WATCHED_LIMIT: Duration = Duration::from_secs(15);
 const START_UP: Duration = Duration::from_millis(1300);
 /// How long anything may take that should be immediate.
 const SOON: Duration = Duration::from_secs(20);
+
+/// Forks; the child enters the cgroups, forks or takes memory, and calls exec.
+const ENTER_IN_VAIN: &str = r#"
+my ($files, $forks, $mebibytes, @hook) = @ARGV;
+my $pid = fork // die "fork: $!";
+if ($pid == 0) {
+    for (split / /, $files) { open my $file, ">", $_ or die "$_: $!"; print $file "0"; close $file or die "$_: $!" }
+    if ($forks) { my $child = fork // exit 1; exit 0 if $child == 0; waitpid $child, 0 }
+    my $held = "x" x ($mebibytes << 20);
+    exec { $hook[0] } @hook or exit 127;
+}
+waitpid $pid, 0;
+exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
+"#;
 
 /// What all containers are made with.
 #[derive(Debug)]
@@ -152,9 +166,8 @@ impl<'a> Container<'a> {
                     self.others.push(started);
                 }
             }
-            Act::Hook(effort) => {
-                self.hook = Some(self.enter_with(&self.row.hook, "hook", *effort)?)
-            }
+            Act::Hook => self.hook = Some(self.enter(&self.row.hook, "hook")?),
+            Act::HookFails(effort) => self.fail_to_enter(*effort)?,
             Act::Client(words) => self.client(words)?,
             Act::Enter(words) => self.begin_again(words)?,
             Act::Freeze(freeze) => self
@@ -170,7 +183,7 @@ impl<'a> Container<'a> {
         }
         if !matches!(
             act,
-            Act::Hook(_) | Act::Start(_) | Act::Execs(..) | Act::Freeze(_)
+            Act::Hook | Act::Start(_) | Act::Execs(..) | Act::Freeze(_)
         ) {
             self.before = Instant::now();
         }
@@ -184,12 +197,11 @@ impl<'a> Container<'a> {
 
     fn wait_ready(&self) -> Result<()> {
         self.wait_watched()?;
-        let started = Instant::now();
         for condition in self.row.ready.all() {
             let condition: Ready = condition.parse()?;
             condition.wait(self.main.pid(), &self.cgroup, READY_LIMIT)?;
         }
-        sleep(START_UP.saturating_sub(started.elapsed()));
+        sleep(START_UP);
         Ok(())
     }
 
@@ -225,15 +237,10 @@ impl<'a> Container<'a> {
 
     /// Starts a command in the container, as a runtime does it.
     fn enter(&self, words: &[String], what: &str) -> Result<Launched> {
-        self.enter_with(words, what, Effort::default())
-    }
-
-    fn enter_with(&self, words: &[String], what: &str, effort: Effort) -> Result<Launched> {
         let main = self.main.pid();
         let log = self.rig.toolbox.log(&format!("{}-{what}", self.row.name));
         let mut launch = Launch::new(&self.cgroup, words.to_vec())
             .with_root_of(main)
-            .needing(effort.forks, effort.mebibytes)
             .printing_to(log.path().to_owned());
         launch = match self.row.pids {
             Pids::Own => launch.joining(main),
@@ -243,6 +250,45 @@ impl<'a> Container<'a> {
             launch = launch.and_cgroup(folder.clone());
         }
         launch.start(&self.rig.toolbox)
+    }
+
+    /// A process enters for the hook and ends without running a program. It was forked and has called no exec itself, as
+    /// runc's has not: a shim of the rig's has.
+    fn fail_to_enter(&self, effort: Effort) -> Result<()> {
+        let (forks, mebibytes) = match effort {
+            Effort::None => (0, 0),
+            Effort::Fork => (1, 0),
+            Effort::Mebibytes(mebibytes) => (0, mebibytes),
+        };
+        let folders = std::iter::once(self.cgroup.directory()).chain(self.limits.iter().cloned());
+        let files =
+            folders.map(|folder| folder.join("cgroup.procs").to_string_lossy().into_owned());
+        let files: Vec<_> = files.collect();
+        let log = append_to(
+            self.rig
+                .toolbox
+                .log(&format!("{}-hook", self.row.name))
+                .path(),
+        )?;
+        let mut command = Command::new("nsenter");
+        command.args([
+            "--target",
+            &self.main.pid().to_string(),
+            "--pid",
+            "perl",
+            "-e",
+            ENTER_IN_VAIN,
+        ]);
+        command.args([files.join(" "), format!("{forks}"), format!("{mebibytes}")]);
+        command.args(&self.row.hook);
+        let status = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()
+            .context("cannot start nsenter")?;
+        ensure!(!status.success(), "the hook ran, and was to fail");
+        Ok(())
     }
 
     /// Starts a command beside the container.

@@ -139,10 +139,17 @@ impl Expect {
         self.outcome.all().iter().filter_map(by_outcome).collect()
     }
 
-    /// The findings that must be there, and no others but [`Self::may`].
-    pub(crate) fn findings(&self) -> Vec<FindingKind> {
+    /// Of the outcomes, the one that was reported, else the first.
+    pub(crate) fn outcome_of(&self, reported: Option<Outcome>) -> Option<Outcome> {
+        reported
+            .filter(|outcome| self.outcome.all().contains(outcome))
+            .or_else(|| self.first_outcome())
+    }
+
+    /// The findings that must be there, and no others but [`Self::may`], for a report with this outcome.
+    pub(crate) fn findings(&self, reported: Option<Outcome>) -> Vec<FindingKind> {
         let mut findings = self.findings.clone().unwrap_or_else(|| {
-            let by_outcome = self.first_outcome().and_then(|outcome| match outcome {
+            let by_outcome = self.outcome_of(reported).and_then(|outcome| match outcome {
                 Outcome::SignalIgnored => Some(FindingKind::SignalIgnored),
                 Outcome::GraceExceeded => Some(FindingKind::TooSlow),
                 Outcome::ForceKilled => Some(FindingKind::KilledWithoutStopSignal),

@@ -87,10 +87,7 @@ impl Matrices {
         };
         let none = || NO_REPORT.to_owned();
         // Where several are right, the one that was reported stands for them.
-        let outcome = report
-            .map(|report| report.outcome)
-            .filter(|outcome| expect.outcome.all().contains(outcome))
-            .or(expect.first_outcome());
+        let outcome = expect.outcome_of(report.map(|report| report.outcome));
         let expected =
             outcome.map_or_else(|| "cannot be known".to_owned(), |outcome| word(&outcome));
         let reported = report.map_or_else(none, |report| told(word(&report.outcome)));
@@ -118,7 +115,7 @@ impl Matrices {
 
     fn add_findings(&mut self, expect: &Expect, report: Option<&Report>, is_unsure: bool) {
         let reported = report.map(kinds).unwrap_or_default();
-        let expected = expect.findings();
+        let expected = expect.findings(report.map(|report| report.outcome));
         for kind in FindingKind::ALL {
             let (is_expected, is_reported) = (expected.contains(&kind), reported.contains(&kind));
             if !is_expected && (!is_reported || expect.may.contains(&kind)) {

@@ -86,7 +86,7 @@ fn expected(expect: &Expect) -> String {
     if !causes.is_empty() {
         write!(text, ", SIGKILL: {}", words(&causes)).ok();
     }
-    for kind in expect.findings() {
+    for kind in expect.findings(None) {
         write!(text, ", !{}", word(&kind)).ok();
     }
     for doubt in &expect.doubts {

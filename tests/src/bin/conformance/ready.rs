@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use agent_core::signal::Signal;
-use anyhow::{Error, Result, bail};
+use anyhow::{Error, Result, bail, ensure};
 use gracewatch_tests::rig::cgroup::Cgroup;
 
 /// One condition.
@@ -53,6 +53,8 @@ impl Ready {
     pub(crate) fn wait(&self, main: u32, cgroup: &Cgroup, limit: Duration) -> Result<()> {
         let started = Instant::now();
         while !self.holds(main, cgroup) {
+            let is_alive = PathBuf::from(format!("/proc/{main}/root")).exists();
+            ensure!(is_alive, "{self:?} never held: the main process has ended");
             if started.elapsed() > limit {
                 let mut who = String::new();
                 for (pid, comm) in members(cgroup) {

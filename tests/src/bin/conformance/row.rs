@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use crate::expect::{Expect, Never};
 use crate::step::Step;
@@ -107,11 +108,29 @@ pub(crate) enum Agent {
 }
 
 /// One value, or a list.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub(crate) enum OneOrMany<T> {
     Many(Vec<T>),
     One(T),
+}
+
+/// By hand, so that what is wrong with a value is said.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |value: toml::Value| value.try_into::<T>().map_err(D::Error::custom);
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::Array(all) => {
+                let all = all.into_iter().map(read).collect::<Result<_, _>>()?;
+                Ok(Self::Many(all))
+            }
+            one @ (toml::Value::String(_)
+            | toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_)
+            | toml::Value::Table(_)) => Ok(Self::One(read(one)?)),
+        }
+    }
 }
 
 impl<T> Default for OneOrMany<T> {

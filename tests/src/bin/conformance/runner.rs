@@ -151,7 +151,10 @@ fn whole<'a>(rig: &Rig, row: &Row) -> Result<Watcher<'a>> {
         .map(|selector| selector.cgroup.as_str())
         .collect::<String>();
     let subjects = subjects.to_string_lossy().into_owned();
-    let ring = row.ring.unwrap_or(agent_common::map::EVENTS_BYTES).to_string();
+    let ring = row
+        .ring
+        .unwrap_or(agent_common::map::EVENTS_BYTES)
+        .to_string();
     let options = ["--subjects", &subjects, "--ring-bytes", &ring];
     let agent = Whole::start(&glob, &options, &path(".agent"))?;
     Ok(Watcher::Own(Box::new(agent)))

@@ -39,9 +39,11 @@ pub(crate) enum Act {
     Start(Vec<String>),
     /// `execs N WORDS`: so many at once, which go on.
     Execs(u32, Vec<String>),
-    /// `hook`: the configured hook begins. `hook forks` and `hook takes 8 MiB`: so does the runtime's process, in the
-    /// container, before it runs the hook.
-    Hook(Effort),
+    /// `hook`: the configured hook begins.
+    Hook,
+    /// `hook fails`, `hook fails to fork`, `hook fails to take 64 MiB`: the runtime's process enters the container, and cannot run
+    /// the hook.
+    HookFails(Effort),
     /// `client WORDS`: a command in the network of the container, but not in the container; it goes on.
     Client(Vec<String>),
     /// `enter WORDS`: a new main process in the same cgroup.
@@ -57,10 +59,11 @@ pub(crate) enum Act {
 }
 
 /// What the runtime's process needs before it can run a command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Effort {
-    pub(crate) forks: bool,
-    pub(crate) mebibytes: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    None,
+    Fork,
+    Mebibytes(u32),
 }
 
 /// A signal from outside.
@@ -95,7 +98,8 @@ impl Step {
             | Act::Exec(_)
             | Act::Start(_)
             | Act::Execs(..)
-            | Act::Hook(_)
+            | Act::Hook
+            | Act::HookFails(_)
             | Act::Client(_)
             | Act::Enter(_)
             | Act::Freeze(_)
@@ -143,15 +147,12 @@ fn act(words: &[&str]) -> Result<Act> {
         ["exec", rest @ ..] => Act::Exec(owned(rest)?),
         ["start", rest @ ..] => Act::Start(owned(rest)?),
         ["execs", count, rest @ ..] => Act::Execs(count.parse()?, owned(rest)?),
-        ["hook"] => Act::Hook(Effort::default()),
-        ["hook", "forks"] => Act::Hook(Effort {
-            forks: true,
-            mebibytes: 0,
-        }),
-        ["hook", "takes", mebibytes, "MiB"] => Act::Hook(Effort {
-            forks: false,
-            mebibytes: mebibytes.parse()?,
-        }),
+        ["hook"] => Act::Hook,
+        ["hook", "fails"] => Act::HookFails(Effort::None),
+        ["hook", "fails", "to", "fork"] => Act::HookFails(Effort::Fork),
+        ["hook", "fails", "to", "take", mebibytes, "MiB"] => {
+            Act::HookFails(Effort::Mebibytes(mebibytes.parse()?))
+        }
         ["client", rest @ ..] => Act::Client(owned(rest)?),
         ["enter", rest @ ..] => Act::Enter(owned(rest)?),
         ["freeze"] => Act::Freeze(true),
