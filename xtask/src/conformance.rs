@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{build_ebpf, cache, cargo, process, tools};
 
 const PAGE: &str = "docs/conformance.md";
+const ROWS: &str = "tests/conformance";
 
 /// Stop programs that we did not write, and compare each report with what must be said. Needs root.
 ///
@@ -42,6 +43,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Err(error).context("cannot start the conformance runner")
 }
 
+/// Fails if the page has other rows than tests/conformance.
+pub(crate) fn check_page() -> Result<()> {
+    let mut command = Command::new(cargo::build_debug("conformance")?);
+    command.current_dir(cache::workspace());
+    process::output(command.args(["--rows", ROWS, "--check-page", PAGE])).map(drop)
+}
+
 /// Builds everything, and gives the command that runs the table.
 fn build() -> Result<Command> {
     ensure!(
@@ -54,9 +62,7 @@ fn build() -> Result<Command> {
     eprintln!("building the agent and the conformance runner");
     let mut command = Command::new(cargo::build_with_agent("conformance")?);
     command.arg("--programs").arg(programs);
-    command
-        .arg("--rows")
-        .arg(cache::workspace().join("tests/conformance"));
+    command.arg("--rows").arg(cache::workspace().join(ROWS));
     Ok(command)
 }
 

@@ -223,3 +223,37 @@ fn read(path: &Path) -> Result<Vec<Row>> {
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+        let rows = read_all(&folder).unwrap();
+        assert!(rows.len() >= 200, "there are {} rows", rows.len());
+    }
+
+    #[test]
+    fn a_row_that_is_wrong_says_where() {
+        let row = |expect: &str| {
+            let text = format!(
+                "[[row]]\nname = \"x\"\nkind = \"x\"\nruns = [\"x\"]\nsteps = []\nexpect = {expect}\n"
+            );
+            toml::from_str::<Rows>(&text).map(|rows| rows.row.len())
+        };
+        assert_eq!(row("{ outcome = \"graceful\" }").unwrap(), 1);
+        assert_eq!(
+            row("[{ outcome = [\"graceful\", \"crashed\"] }]").unwrap(),
+            1
+        );
+        let error = row("{ outcome = \"gracefull\" }").unwrap_err().to_string();
+        assert!(
+            error.contains("gracefull") && error.contains("line 6"),
+            "{error}"
+        );
+        let error = row("{ outcom = \"graceful\" }").unwrap_err().to_string();
+        assert!(error.contains("outcom"), "{error}");
+    }
+}
