@@ -35,6 +35,7 @@ my $pid = fork // die "fork: $!";
 if ($pid == 0) {
     for (split / /, $files) { open my $file, ">", $_ or die "$_: $!"; print $file "0"; close $file or die "$_: $!" }
     if ($forks) { my $child = fork // exit 1; exit 0 if $child == 0; waitpid $child, 0 }
+    if ($mebibytes) { open my $score, ">", "/proc/self/oom_score_adj" or die "$!"; print $score "1000"; close $score }
     my $held = "x" x ($mebibytes << 20);
     exec { $hook[0] } @hook or exit 127;
 }
