@@ -10,6 +10,7 @@ use crate::input::ProcessFound;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
+use crate::remaining::Remaining;
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
 use crate::spec::Spec;
@@ -57,6 +58,10 @@ pub(crate) struct Container {
     /// Whether it was there already when the tree was scanned, as opposed to made before our eyes.
     pub(crate) from_scan: bool,
     pub(crate) processes: BTreeMap<Tgid, Process>,
+    /// Exited processes that may have been the hook, and whose pid another process has since.
+    pub(crate) replaced: Vec<Process>,
+    /// Whether one was forgotten that may matter, as there were so many.
+    pub(crate) has_forgotten: bool,
     /// The last processes that exited, and when they had started.
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
@@ -69,10 +74,22 @@ pub(crate) struct Container {
     pub(crate) released_at: Option<Timestamp>,
     /// Whether its cgroup is removed.
     pub(crate) removed: bool,
+    /// What was left of it when that was looked for last and anything was, and when that was.
+    pub(crate) remaining: Option<(Timestamp, Remaining)>,
+    /// The main process whose termination ended last.
+    ended: Option<Ended>,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
     /// Signals between processes of the container that would have been told, had there not been so many.
     pub(crate) unrecorded_inside: u64,
+}
+
+/// A main process whose termination is over. It may be stuck in its exit for hours after that.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    tgid: Tgid,
+    start: Timestamp,
+    is_init: bool,
 }
 
 /// What the container wants done after it took in a fact.
@@ -86,6 +103,15 @@ pub(crate) struct Wishes {
     pub(crate) reopened: bool,
     /// Something was thrown away.
     pub(crate) dropped: Option<DropReason>,
+}
+
+impl Ended {
+    /// Whether this process cannot be the next main one: it is the ended one, or runs in what is left of a container whose
+    /// init has ended. The next one of that would be an init, too.
+    fn rules_out(&self, process: &Process) -> bool {
+        let is_same = process.tgid == self.tgid && process.started_like(self.start);
+        is_same || (self.is_init && !process.is_init())
+    }
 }
 
 impl Container {
@@ -105,12 +131,16 @@ impl Container {
             tracked_at,
             from_scan,
             processes: BTreeMap::new(),
+            replaced: Vec::new(),
+            has_forgotten: false,
             exited: Vec::new(),
             oom: Vec::new(),
             inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,
             removed: false,
+            remaining: None,
+            ended: None,
             signals_inside: 0,
             signals_outside: 0,
             unrecorded_inside: 0,
@@ -353,7 +383,7 @@ impl Container {
     /// there is no room.
     fn remember(
         &mut self,
-        process: Process,
+        mut process: Process,
         from_outside: bool,
         limits: &Limits,
         wishes: &mut Wishes,
@@ -371,18 +401,19 @@ impl Container {
             return false;
         }
         if self.processes.len() >= limits.processes_max && !self.make_room() {
+            self.has_forgotten = true;
             wishes.dropped = Some(DropReason::ProcessesFull);
             return false;
         }
-        if self
-            .released_at
-            .is_some_and(|released| released < process.start)
-            && !self.removed
-        {
+        process.spent = self.ended.is_some_and(|ended| ended.rules_out(&process));
+        let released_before = |released: Timestamp| released < process.start;
+        if !process.spent && !self.removed && self.released_at.is_some_and(released_before) {
             self.released_at = None;
             wishes.reopened = true;
         }
-        self.processes.insert(process.tgid, process);
+        if let Some(replaced) = self.processes.insert(process.tgid, process) {
+            self.keep_replaced(replaced);
+        }
         true
     }
 }

@@ -49,6 +49,8 @@ struct Shared {
     next_id: u64,
     /// The kernel's reasons for a reset, where connections are counted.
     reasons: Option<Reasons>,
+    /// Whether it is answered what is left after an exit.
+    remaining: bool,
     /// What the terminations of the workloads advise.
     advisor: Advisor,
 }
@@ -79,6 +81,7 @@ impl Engine {
                 lost: None,
                 next_id: 1,
                 reasons: config.reset_reasons.map(Reasons),
+                remaining: config.remaining,
                 advisor: Advisor::default(),
             },
             outputs: VecDeque::new(),
@@ -136,6 +139,13 @@ impl Engine {
                     Wishes::default()
                 });
             }
+            Input::Remaining {
+                container,
+                remaining,
+            } => self.with(container, now, |tracked, context| {
+                tracked.take_remaining(remaining, context);
+                Wishes::default()
+            }),
             Input::Endpoint {
                 uid,
                 state,
@@ -353,6 +363,7 @@ impl Engine {
             lost: self.shared.lost,
             next_id: &mut self.shared.next_id,
             reasons: self.shared.reasons.as_ref(),
+            remaining: self.shared.remaining,
             advisor: &mut self.shared.advisor,
             outputs: &mut self.outputs,
         };

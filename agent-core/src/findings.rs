@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 mod connections;
 mod hooks;
 mod processes;
+mod remaining;
 mod signals;
 
 pub(crate) use connections::Network;
@@ -45,6 +46,8 @@ pub(crate) fn findings(
         hooks::outlived(termination),
         signals::begun_again(termination),
         connections::idle(outcome, network),
+        remaining::stuck_in_exit(termination),
+        remaining::processes_left(termination),
     ]
     .into_iter()
     .flatten()
@@ -123,8 +126,9 @@ fn stuck_after_kill(
             span(waited)
         ),
         None => format!(
-            "The main process had not exited {} after SIGKILL.",
-            span(limits.stuck_after)
+            "The main process had not exited {} after SIGKILL{}.",
+            span(limits.stuck_after),
+            remaining::held_by(termination)
         ),
     };
     Some(finding(

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::connection::SocketCounts;
 use crate::event::{CgroupId, Event, Tgid};
 use crate::pod::{EndpointState, KubeletEvent, Pod};
+use crate::remaining::Remaining;
 use crate::time::Timestamp;
 
 /// One thing that the engine is told. The journal records these, before anything is concluded.
@@ -52,6 +53,13 @@ pub enum Input {
         container: CgroupId,
         /// What was counted.
         counts: Box<SocketCounts>,
+    },
+    /// The answer to [`crate::output::Wish::FindRemaining`].
+    Remaining {
+        /// The container.
+        container: CgroupId,
+        /// What is left of it.
+        remaining: Remaining,
     },
     /// The endpoints of a pod changed, as the EndpointSlices show it.
     Endpoint {

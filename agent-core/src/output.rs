@@ -120,6 +120,16 @@ pub enum Wish {
         /// The container.
         container: CgroupId,
     },
+    /// The main process has exited and its report is due, or it should have exited long ago: find out what is left, and answer
+    /// with [`crate::input::Input::Remaining`].
+    FindRemaining {
+        /// The container.
+        container: CgroupId,
+        /// Its main process.
+        main: Tgid,
+        /// When that was started.
+        start: Timestamp,
+    },
     /// A container is gone and its report, if there is one, is out: have the kernel side forget it.
     Untrack {
         /// The container.

@@ -508,11 +508,15 @@ pub enum FindingKind {
     KubeletRestarted,
     /// It closed idle connections while clients sent their next requests.
     IdleCloseRace,
+    /// The main process began to exit, and was still there seconds later.
+    StuckInExit,
+    /// The main process was stopped and is gone, and other processes of the container live on.
+    ProcessesLeft,
 }
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
@@ -535,6 +539,8 @@ impl FindingKind {
         Self::HookOutlived,
         Self::KubeletRestarted,
         Self::IdleCloseRace,
+        Self::StuckInExit,
+        Self::ProcessesLeft,
     ];
 }
 
@@ -573,11 +579,13 @@ pub enum Doubt {
     StopSignalUncertain,
     /// The stop signal was blocked when it was sent, and what became of it was not seen.
     SignalFateUnknown,
+    /// So many processes were in it at once that the one of its hook may not have been followed (`incomplete`).
+    ProcessesForgotten,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::RecordsLost,
         Self::SeenLate,
         Self::ExitMissing,
@@ -593,6 +601,7 @@ impl Doubt {
         Self::ConnectionsMissing,
         Self::StopSignalUncertain,
         Self::SignalFateUnknown,
+        Self::ProcessesForgotten,
     ];
 
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.
@@ -600,6 +609,7 @@ impl Doubt {
         matches!(
             self,
             Self::RecordsLost
+                | Self::ProcessesForgotten
                 | Self::SeenLate
                 | Self::ExitMissing
                 | Self::AgentStopped

@@ -45,6 +45,10 @@ pub(crate) use report::{ReportStage, Surroundings, pod_ref};
 pub(crate) use request::SKEW;
 pub(crate) use trigger::{takes_out, trigger};
 
+/// After this time what is left of a container is not a matter of a parent that is slow to notice the exit. A runtime waits
+/// for a container's init at once, and systemd for a service; a node on which either needs longer than that has a finding.
+pub(crate) const REMAINING_AFTER: Duration = Duration::from_secs(5);
+
 /// One termination as far as it has gone.
 #[derive(Debug)]
 pub(crate) struct Termination<'a> {
@@ -207,6 +211,13 @@ impl<'a> Termination<'a> {
             .max_by_key(|fact| fact.at)
     }
 
+    /// Whether the main process was found in the middle of its exit, which was not seen to be complete.
+    pub(crate) fn is_held_in_exit(&self) -> bool {
+        let remaining = self.container.remaining.as_ref();
+        let main = remaining.and_then(|(_at, remaining)| remaining.main.as_ref());
+        self.exit.is_none() && main.is_some_and(|main| main.exiting)
+    }
+
     /// The process that the OOM killer chose for this end: the first one that it marked.
     pub(crate) fn chosen_oom_victim(&self) -> Option<&'a OomVictim> {
         self.container.oom.first()
@@ -218,7 +229,7 @@ impl<'a> Termination<'a> {
     }
 
     /// Whether somebody outside ended it, or tried to.
-    fn was_stopped(&self) -> bool {
+    pub(crate) fn was_stopped(&self) -> bool {
         observed::was_stopped(self.stop, self.kill.map(|(kill, _)| kill))
     }
 

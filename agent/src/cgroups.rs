@@ -114,6 +114,28 @@ impl Tree {
             .collect()
     }
 
+    /// Whether the cgroup at `path`, or one above it, was frozen, and all its processes have come to rest
+    /// (<https://docs.kernel.org/admin-guide/cgroup-v2.html>, `cgroup.events`).
+    pub fn is_frozen(&self, path: &str) -> bool {
+        fs::read_to_string(self.directory(path).join("cgroup.events"))
+            .is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
+    }
+
+    /// Whether the freezer of cgroup v1 holds this process, whose hierarchy a hybrid system has beside the v2 one
+    /// (<https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html>).
+    pub fn is_frozen_by_v1(&self, tgid: Tgid) -> bool {
+        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", tgid.0)).unwrap_or_default();
+        let path = cgroups
+            .lines()
+            .find_map(|line| Some(line.split_once(":freezer:")?.1));
+        let (Some(path), Some(beside)) = (path, self.root.parent()) else {
+            return false;
+        };
+        let cgroup = beside.join("freezer").join(path.trim_start_matches('/'));
+        fs::read_to_string(cgroup.join("freezer.state"))
+            .is_ok_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING"))
+    }
+
     fn directory(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }

@@ -36,6 +36,7 @@ pub mod probes;
 pub mod processes;
 pub mod readiness;
 pub mod recent;
+pub mod remaining;
 pub mod replay;
 pub mod run;
 pub mod sink;

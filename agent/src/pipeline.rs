@@ -98,6 +98,7 @@ impl Pipeline {
         // Only now is known what this kernel tells of connections, which is part of what the journal says first.
         let config = Config {
             reset_reasons: programs.reset_reasons(),
+            remaining: true,
             ..options.config
         };
         let mut driver = judged(&config)?;

@@ -142,6 +142,7 @@ impl InProcess {
             selectors,
             pods: false,
             reset_reasons: None,
+            remaining: true,
             limits: Limits::default(),
         };
         let options = PipelineOptions {

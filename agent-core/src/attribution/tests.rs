@@ -26,6 +26,7 @@ fn config(globs: &[&str]) -> Config {
         selectors: globs.iter().map(|glob| named(glob)).collect(),
         pods: false,
         reset_reasons: None,
+        remaining: false,
         limits: Limits::default(),
     }
 }

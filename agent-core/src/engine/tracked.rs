@@ -11,6 +11,7 @@ use crate::container::{Container, Wishes};
 use crate::event::Event;
 use crate::output::{Output, Wish};
 use crate::pod_facts::PodFacts;
+use crate::remaining::Remaining;
 use crate::signal::Signal;
 use crate::sockets::Reasons;
 use crate::spec;
@@ -34,6 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) next_id: &'a mut u64,
     /// The kernel's reasons for a reset, where connections are counted.
     pub(super) reasons: Option<&'a Reasons>,
+    /// Whether it is answered what is left after an exit.
+    pub(super) remaining: bool,
     pub(super) advisor: &'a mut Advisor,
     pub(super) outputs: &'a mut VecDeque<Output>,
 }
@@ -240,18 +243,31 @@ impl Tracked {
             if termination.is_stage() || goes_on {
                 withdraw(self.open.take(), &self.container, context);
                 self.container.forget_main();
-            } else if context.reasons.is_some() && open.last_counts == LastCounts::Later {
-                open.last_counts = LastCounts::Asked(context.now.max(open.noticed_at));
+                return;
+            }
+            let asked_at = context.now.max(open.noticed_at);
+            let asks = context.remaining && open.ask_for_rest(&termination, asked_at);
+            if asks {
+                let wish = remaining_wish(&termination);
+                context.outputs.push_back(wish);
+            }
+            if context.reasons.is_some() && open.last_counts == LastCounts::Later {
+                open.last_counts = LastCounts::Asked(asked_at);
                 let container = self.container.id();
                 context
                     .outputs
                     .push_back(Output::Wish(Wish::Count { container }));
-            } else {
+            } else if !asks {
                 open.last_counts = LastCounts::Missing;
                 self.finish(ReportStage::End, context);
             }
         } else if is_due(hook_expires_at(&termination)) {
             self.container.forget_hooks();
+        } else if is_due(open.asks_before_exit_at(&termination)) {
+            open.ask_before_exit(context.now);
+            if context.remaining {
+                context.outputs.push_back(remaining_wish(&termination));
+            }
         } else if is_due(open.stuck_at(&termination, context.limits)) {
             open.stuck = true;
         } else if is_due(gives_up_at(&termination)) {
@@ -267,6 +283,24 @@ impl Tracked {
         self.connections.take(counts, &self.container, context);
         let open = self.open.as_ref();
         if open.is_some_and(|open| matches!(open.last_counts, LastCounts::Asked(_))) {
+            self.finish(ReportStage::End, context);
+        }
+    }
+
+    /// Takes in what is left of it. It may be what the report waits for.
+    pub(super) fn take_remaining(&mut self, remaining: Remaining, context: &mut Context<'_>) {
+        let Some(termination) = Termination::derive(&self.container) else {
+            return;
+        };
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        let is_known = open.take_rest(&termination, &remaining);
+        let is_over = is_known && open.last_counts == LastCounts::Later;
+        if remaining.main.is_some() || !remaining.others.is_empty() {
+            self.container.remaining = Some((context.now, remaining));
+        }
+        if is_over && context.reasons.is_none() {
             self.finish(ReportStage::End, context);
         }
     }
@@ -302,6 +336,15 @@ impl Tracked {
             .report_all_resets(&self.container, edges.as_ref(), context);
         self.container.close_termination();
     }
+}
+
+/// The wish to have looked at what is left.
+fn remaining_wish(termination: &Termination<'_>) -> Output {
+    Output::Wish(Wish::FindRemaining {
+        container: termination.container.id(),
+        main: termination.main.tgid,
+        start: termination.main.start,
+    })
 }
 
 /// Takes back what was told of a termination that was none.

@@ -25,6 +25,7 @@ fn config() -> Config {
         }],
         pods: false,
         reset_reasons: None,
+        remaining: false,
         limits: Limits::default(),
     }
 }

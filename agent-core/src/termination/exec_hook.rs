@@ -99,7 +99,8 @@ fn find_process<'a>(
         (_, _) => true,
     };
     let uncertain = hook.is_some_and(|(hook, _)| {
-        let mut others = likely.iter().filter(|(other, _)| other.tgid != hook.tgid);
+        let is_other = |other: &Process| (other.tgid, other.start) != (hook.tgid, hook.start);
+        let mut others = likely.iter().filter(|(other, _)| is_other(other));
         others.any(|(other, _)| may_be_it(other))
     });
     (hook, uncertain)
@@ -139,8 +140,11 @@ fn longest_gap(observed: &Observed<'_>) -> Duration {
 
 fn others<'a>(observed: &Observed<'a>) -> impl Iterator<Item = &'a Process> {
     let main = observed.main.tgid;
-    let all = observed.container.processes.values();
-    all.filter(move |process| process.tgid != main && !process.spent)
+    let container = observed.container;
+    let known = container.processes.values();
+    known
+        .filter(move |process| process.tgid != main && !process.spent)
+        .chain(&container.replaced)
 }
 
 fn observed_hook(observed: &Observed<'_>, process: &Process, started_at: Timestamp) -> Hook {

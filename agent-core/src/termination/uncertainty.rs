@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, outcome};
 use crate::event::Delivery;
 use crate::process::{Origin, SignalFact};
-use crate::report::{Doubt, KillCause, Start, Trigger};
+use crate::report::{Doubt, KillCause, Start, SubjectKind, Trigger};
 use crate::time::Timestamp;
 use crate::traffic;
 
@@ -64,6 +64,7 @@ impl Termination<'_> {
             ),
             (Doubt::StopSignalUncertain, self.stop_uncertain),
             (Doubt::SignalFateUnknown, self.lacks_fate()),
+            (Doubt::ProcessesForgotten, self.may_lack_hook()),
         ];
         all.into_iter()
             .filter_map(|(doubt, holds)| holds.then_some(doubt))
@@ -79,6 +80,14 @@ impl Termination<'_> {
     /// be written like the hook.
     fn ended_on_hook_alone(&self) -> bool {
         self.hook.is_some() && self.exit.is_some() && self.request.is_none() && !self.was_stopped()
+    }
+
+    /// Whether so many processes were in it at once that the hook's may not be known.
+    fn may_lack_hook(&self) -> bool {
+        let of_service = self.container.subject.kind == SubjectKind::SystemdService;
+        let may_have_hook =
+            self.container.spec.hook_command().is_some() || !self.container.is_settled();
+        self.container.has_forgotten && (may_have_hook || of_service)
     }
 
     /// Whether the stop signal was queued for a process that has no handler for it, and nobody saw what came of it: it was

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use agent_common::map::SignalCounts;
-use agent_core::event::{CgroupId, Event, EventKind};
+use agent_core::event::{CgroupId, Event, EventKind, Tgid};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
 use agent_core::output::Wish;
 use agent_core::signal::Signal;
+use agent_core::time::Timestamp;
 
 use crate::cgroups::Tree;
 use crate::clock;
@@ -14,6 +15,7 @@ use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
 use crate::probes::{Course, Signals, Sockets, TrackError, Tracker};
 use crate::processes;
+use crate::remaining;
 use crate::sink::Sink;
 use crate::vital::{Update, Vital};
 
@@ -117,6 +119,11 @@ impl Hands {
                 Vec::new()
             }
             Wish::Count { container } => self.count(container),
+            Wish::FindRemaining {
+                container,
+                main,
+                start,
+            } => vec![self.find_remaining(container, main, start)],
             Wish::Untrack { container } => {
                 self.untrack(container, sink);
                 Vec::new()
@@ -176,6 +183,19 @@ impl Hands {
         Input::Processes {
             container,
             processes,
+        }
+    }
+
+    fn find_remaining(&self, container: CgroupId, main: Tgid, start: Timestamp) -> Input {
+        let path = self.paths.get(&container);
+        let below = path.map_or_else(Vec::new, |path| {
+            self.tree.scan_below(container, path).cgroups
+        });
+        let inner = below.iter().map(|cgroup| cgroup.path.as_str());
+        let paths: Vec<&str> = path.map(String::as_str).into_iter().chain(inner).collect();
+        Input::Remaining {
+            container,
+            remaining: remaining::find(&self.tree, &paths, main, start),
         }
     }
 

@@ -203,6 +203,21 @@ impl Launched {
         self.started_after
     }
 
+    /// Stops its parent, which does not wait for it from then on.
+    pub fn stop_parent(&self) -> Result<()> {
+        self.signal_parent(Signal::STOP)
+    }
+
+    /// Lets its parent go on.
+    pub fn continue_parent(&self) -> Result<()> {
+        self.signal_parent(Signal::CONT)
+    }
+
+    fn signal_parent(&self, signal: Signal) -> Result<()> {
+        let parent = Pid::from_child(&self.shim);
+        kill_process(parent, signal).context("cannot signal the shim")
+    }
+
     /// Waits until it runs its program, not the rig's stages any more.
     pub fn wait_exec(&self) -> Result<()> {
         let path = format!("/proc/{}/comm", self.pid);

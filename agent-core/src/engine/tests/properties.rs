@@ -40,6 +40,7 @@ pub(super) fn config(counted: bool) -> Config {
         }],
         pods: true,
         reset_reasons: counted.then(network::reasons),
+        remaining: true,
         limits: Limits {
             containers_max: 3,
             processes_max: 4,

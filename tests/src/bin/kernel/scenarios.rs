@@ -10,6 +10,7 @@ mod places;
 mod records;
 mod signals;
 mod sockets;
+mod stuck;
 mod whole;
 
 use crate::scenario::Scenario;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         places::ALL,
         records::SHARED,
         sockets::SHARED,
+        stuck::ALL,
     ]
     .concat()
 }
