@@ -288,3 +288,106 @@ pub(crate) fn words<T: Serialize>(values: &[T]) -> String {
     let all: Vec<_> = values.iter().map(word).collect();
     all.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(outcome: &str, findings: &[&str], doubts: &[&str]) -> Report {
+        let findings: Vec<_> = findings
+            .iter()
+            .map(|kind| json!({ "kind": kind, "evidence": "`sh` did it.", "advice": "Mend it." }))
+            .collect();
+        let trigger = if outcome == "completed" {
+            outcome
+        } else {
+            "stopped"
+        };
+        serde_json::from_value(json!({
+            "id": 1,
+            "subject": { "cgroup": 1, "path": "/x", "kind": "cgroup", "name": "x" },
+            "main": null, "outcome": outcome, "trigger": trigger, "started_at": 0,
+            "started_by": "exit", "hook": null, "stop_signal": null, "stop_signals_repeated": 0,
+            "kill": null, "kills_repeated": 0, "exit": null, "released_at": null, "grace": null,
+            "signals_inside": 0, "signals_outside": 0, "findings": findings, "doubts": doubts,
+        }))
+        .unwrap()
+    }
+
+    fn expect(text: &str) -> Expect {
+        toml::from_str(text).unwrap()
+    }
+
+    fn worth(report: &Report, expected: &str) -> Worth {
+        judge(report, &expect(expected), &Never::default()).0
+    }
+
+    const GRACEFUL: &str = "outcome = 'graceful'";
+
+    #[test]
+    fn certain_and_the_same_is_right() {
+        assert_eq!(worth(&report("graceful", &[], &[]), GRACEFUL), Worth::Right);
+        let several = "outcome = ['completed', 'graceful']\ntrigger = 'stopped'";
+        assert_eq!(worth(&report("graceful", &[], &[]), several), Worth::Right);
+    }
+
+    #[test]
+    fn certain_and_other_is_wrong() {
+        assert_eq!(
+            worth(&report("completed", &[], &[]), GRACEFUL),
+            Worth::Wrong
+        );
+        let needless = report("graceful", &["killed_with_main"], &[]);
+        assert_eq!(worth(&needless, GRACEFUL), Worth::Wrong);
+        let may = "outcome = 'graceful'\nmay = ['killed_with_main']";
+        assert_eq!(worth(&needless, may), Worth::Right);
+        let missing = "outcome = 'graceful'\nfindings = ['killed_with_main']";
+        assert_eq!(worth(&report("graceful", &[], &[]), missing), Worth::Wrong);
+        assert_eq!(worth(&needless, missing), Worth::Right);
+        let other_words =
+            "outcome = 'graceful'\nfindings = ['killed_with_main']\nsays = ['`node`']";
+        assert_eq!(worth(&needless, other_words), Worth::Wrong);
+        let other_signal = "outcome = 'graceful'\nsignal = 'SIGTERM'";
+        assert_eq!(
+            worth(&report("graceful", &[], &[]), other_signal),
+            Worth::Wrong
+        );
+    }
+
+    #[test]
+    fn a_doubt_passes_where_the_row_allows_it() {
+        let doubtful = |outcome| report(outcome, &[], &["grace_unknown"]);
+        assert_eq!(worth(&doubtful("graceful"), GRACEFUL), Worth::Misjudged);
+        let allowed = "outcome = 'graceful'\ndoubts = ['grace_unknown']";
+        assert_eq!(worth(&doubtful("graceful"), allowed), Worth::Unsure);
+        assert_eq!(worth(&doubtful("completed"), allowed), Worth::Misjudged);
+        let or_unsure = "outcome = 'graceful'\ndoubts = ['grace_unknown']\nor_unsure = true";
+        assert_eq!(worth(&doubtful("completed"), or_unsure), Worth::Unsure);
+        assert_eq!(
+            worth(&report("completed", &[], &[]), or_unsure),
+            Worth::Wrong
+        );
+        let unsure = "unsure = true\ndoubts = ['grace_unknown']";
+        assert_eq!(worth(&doubtful("completed"), unsure), Worth::Unsure);
+        assert_eq!(
+            worth(&report("completed", &[], &[]), unsure),
+            Worth::Misjudged
+        );
+    }
+
+    #[test]
+    fn what_must_never_be_said_is_wrong_however_unsure() {
+        let unsure = expect("unsure = true\ndoubts = ['grace_unknown']");
+        let report = report("completed", &["oom_killed"], &["grace_unknown"]);
+        for never in [
+            "outcomes = ['completed']",
+            "findings = ['oom_killed']",
+            "says = ['`sh`']",
+        ] {
+            let never = toml::from_str(never).unwrap();
+            assert_eq!(judge(&report, &unsure, &never).0, Worth::Wrong);
+        }
+    }
+}

@@ -151,3 +151,43 @@ pub(crate) fn check(path: &Path, rows: &[Row]) -> Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gracewatch_tests::harness::Ending;
+
+    use super::*;
+
+    fn row(what: &str) -> Row {
+        let text = format!(
+            "name = 'one'\nkind = 'a kind'\nwhat = '{what}'\nruns = ['sh', '-c', 'a | b']\nsteps = ['wait ready']\n\
+             expect = {{ outcome = 'graceful', findings = ['killed_with_main'] }}\n"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_page_has_the_rows_that_it_was_written_from_and_no_others() {
+        let tried = Tried {
+            name: "one".to_owned(),
+            found: Found::default(),
+            ending: Ending::Passed,
+            took: Duration::ZERO,
+            log: String::new(),
+        };
+        let (one, changed) = (row("Before"), row("After"));
+        let page = render(&[(&one, &tried)]);
+        assert!(page.contains("`sh -c a \\| b`"), "{page}");
+        let path = std::env::temp_dir().join(format!("conformance-{}.md", std::process::id()));
+        std::fs::write(&path, page).unwrap();
+        let same = check(&path, &[one]);
+        let other = check(&path, &[changed]);
+        let none = check(&path, &[]);
+        std::fs::remove_file(&path).unwrap();
+        same.unwrap();
+        assert!(other.unwrap_err().to_string().contains("another row `one`"));
+        assert!(none.is_err());
+    }
+}
