@@ -1,5 +1,6 @@
 //! A report beside what a row expects: right, unsure or wrong.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use agent_core::event::ExitStatus;
@@ -99,157 +100,101 @@ fn never_said(report: &Report, never: &Never) -> Vec<String> {
     said
 }
 
-fn differences(report: &Report, expect: &Expect) -> Vec<String> {
-    let mut differs = Vec::new();
-    let mut compare = |what: &str, found: String, expected: String, holds: bool| {
-        if !holds {
-            differs.push(format!("{what}: {found}, but it was {expected}"));
-        }
-    };
-    let outcomes = expect.outcome.all();
-    compare(
-        "outcome",
-        word(&report.outcome),
-        words(outcomes),
-        outcomes.contains(&report.outcome),
-    );
-    if let Some(trigger) = expect.trigger() {
-        compare(
-            "trigger",
-            word(&report.trigger),
-            word(&trigger),
-            report.trigger == trigger,
-        );
-    }
-    let causes = expect.kill_causes();
-    match &report.kill {
-        Some(kill) => compare(
-            "SIGKILL",
-            word(&kill.cause),
-            words(&causes),
-            causes.contains(&kill.cause),
-        ),
-        None => compare(
-            "SIGKILL",
-            "none".to_owned(),
-            words(&causes),
-            causes.is_empty(),
-        ),
-    }
-    let (found, expected) = (kinds(report), expect.findings(Some(report.outcome)));
-    let required: Vec<_> = expected
-        .iter()
-        .filter(|kind| !expect.may.contains(kind))
-        .copied()
-        .collect();
-    let holds = required.iter().all(|kind| found.contains(kind))
-        && found
-            .iter()
-            .all(|kind| expected.contains(kind) || expect.may.contains(kind));
-    compare("findings", words(&found), words(&expected), holds);
-    facts(report, expect, &mut compare);
-    let text = text_of(report);
-    for wanted in &expect.says {
-        compare(
-            "its words",
-            text.clone(),
-            format!("`{wanted}`"),
-            text.contains(wanted.as_str()),
-        );
-    }
-    differs
-}
+/// Collects what differs.
+#[derive(Debug, Default)]
+struct Differences(Vec<String>);
 
-fn facts(report: &Report, expect: &Expect, compare: &mut impl FnMut(&str, String, String, bool)) {
-    if let Some(expected) = &expect.signal {
-        let found = report
-            .stop_signal
-            .as_ref()
-            .map_or("none".to_owned(), |stop| stop.signal.to_string());
-        compare(
-            "stop signal",
-            found.clone(),
-            expected.clone(),
-            found == *expected,
-        );
+impl Differences {
+    fn note(&mut self, what: &str, found: &str, expected: &str, holds: bool) {
+        if !holds {
+            self.0
+                .push(format!("{what}: {found}, but it was {expected}"));
+        }
     }
-    if let Some(expected) = &expect.main {
-        let found = report
-            .main
-            .as_ref()
-            .map_or("none".to_owned(), |main| main.comm.clone());
-        compare(
-            "main process",
-            found.clone(),
-            expected.clone(),
-            found == *expected,
-        );
+
+    /// A value that must be this, if the row says so.
+    fn same<T: Display + PartialEq>(&mut self, what: &str, found: Option<T>, expected: Option<T>) {
+        let Some(expected) = expected else { return };
+        let holds = found.as_ref() == Some(&expected);
+        let found = found.map_or_else(|| "none".to_owned(), |found| found.to_string());
+        self.note(what, &found, &expected.to_string(), holds);
     }
-    if let Some(expected) = &expect.exit {
-        let found = report
-            .exit
-            .as_ref()
-            .map_or("none".to_owned(), |exit| status(exit.status));
-        compare("exit", found.clone(), expected.clone(), found == *expected);
-    }
-    for (what, found, expected) in [
-        (
-            "stop signal to exit",
-            report.stop_signal_to_exit(),
-            expect.signal_to_exit,
-        ),
-        (
-            "stop signal to SIGKILL",
-            report.stop_signal_to_kill(),
-            expect.signal_to_kill,
-        ),
-        ("hook", report.hook_duration(), expect.hook),
-    ] {
+
+    /// A duration in seconds.
+    fn took(&mut self, what: &str, found: Option<Duration>, expected: Option<f64>) {
         let Some(expected) = expected.map(Duration::from_secs_f64) else {
-            continue;
+            return;
         };
         let holds = found.is_some_and(|found| found.abs_diff(expected) <= TOLERANCE);
-        compare(what, format!("{found:?}"), format!("{expected:?}"), holds);
+        self.note(what, &format!("{found:?}"), &format!("{expected:?}"), holds);
     }
+}
+
+fn differences(report: &Report, expect: &Expect) -> Vec<String> {
+    let mut differs = Differences::default();
+    verdict(report, expect, &mut differs);
+    facts(report, expect, &mut differs);
+    let text = text_of(report);
+    for wanted in &expect.says {
+        let holds = text.contains(wanted.as_str());
+        differs.note("its words", &text, &format!("`{wanted}`"), holds);
+    }
+    differs.0
+}
+
+/// Outcome, trigger, cause of SIGKILL and findings.
+fn verdict(report: &Report, expect: &Expect, differs: &mut Differences) {
+    let outcomes = expect.outcome.all();
+    let holds = outcomes.contains(&report.outcome);
+    differs.note("outcome", &word(&report.outcome), &words(outcomes), holds);
+    let trigger = expect.trigger().map(|trigger| word(&trigger));
+    differs.same("trigger", Some(word(&report.trigger)), trigger);
+    let causes = expect.kill_causes();
+    let cause = report.kill.as_ref().map(|kill| kill.cause);
+    let found = cause.map_or_else(|| "none".to_owned(), |cause| word(&cause));
+    let holds = cause.map_or(causes.is_empty(), |cause| causes.contains(&cause));
+    differs.note("SIGKILL", &found, &words(&causes), holds);
+    let (found, expected) = (kinds(report), expect.findings(Some(report.outcome)));
+    let may = |kind: &FindingKind| expect.may.contains(kind);
+    let all_there = expected
+        .iter()
+        .all(|kind| found.contains(kind) || may(kind));
+    let no_others = found
+        .iter()
+        .all(|kind| expected.contains(kind) || may(kind));
+    let holds = all_there && no_others;
+    differs.note("findings", &words(&found), &words(&expected), holds);
+}
+
+/// What else the row names.
+fn facts(report: &Report, expect: &Expect, differs: &mut Differences) {
+    let signal = report
+        .stop_signal
+        .as_ref()
+        .map(|stop| stop.signal.to_string());
+    differs.same("stop signal", signal, expect.signal.clone());
+    let main = report.main.as_ref().map(|main| main.comm.clone());
+    differs.same("main process", main, expect.main.clone());
+    let exit = report.exit.as_ref().map(|exit| status(exit.status));
+    differs.same("exit", exit, expect.exit.clone());
+    let to_exit = report.stop_signal_to_exit();
+    differs.took("stop signal to exit", to_exit, expect.signal_to_exit);
+    let to_kill = report.stop_signal_to_kill();
+    differs.took("stop signal to SIGKILL", to_kill, expect.signal_to_kill);
+    differs.took("hook", report.hook_duration(), expect.hook);
     let connections = report.connections.as_ref();
-    for (what, found, expected) in [
-        (
-            "connections",
-            connections.map(|found| found.at_stop_signal),
-            expect.connections,
-        ),
-        (
-            "connections finished",
-            connections.map(|found| found.finished),
-            expect.connections_finished,
-        ),
-    ] {
-        let Some(expected) = expected else { continue };
-        compare(
-            what,
-            format!("{found:?}"),
-            expected.to_string(),
-            found == Some(expected),
-        );
-    }
-    if let Some(expected) = expect.other_signals {
-        let found = report.other_signals.len();
-        compare(
-            "other signals",
-            found.to_string(),
-            expected.to_string(),
-            found == expected,
-        );
-    }
-    if let Some(expected) = expect.signals_repeated {
-        let found = report.stop_signals_repeated;
-        compare(
-            "repeated",
-            found.to_string(),
-            expected.to_string(),
-            found == expected,
-        );
-    }
+    let at_stop = connections.map(|found| found.at_stop_signal);
+    differs.same("connections", at_stop, expect.connections);
+    let finished = connections.map(|found| found.finished);
+    differs.same(
+        "connections finished",
+        finished,
+        expect.connections_finished,
+    );
+    let others = Some(report.other_signals.len());
+    differs.same("other signals", others, expect.other_signals);
+    let repeated = Some(report.stop_signals_repeated);
+    differs.same("repeated", repeated, expect.signals_repeated);
 }
 
 fn status(status: ExitStatus) -> String {

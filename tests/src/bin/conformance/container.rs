@@ -20,7 +20,7 @@ use crate::step::{Act, Effort, Send, Step};
 use crate::watcher::Watcher;
 
 /// How long a program may take to be ready.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How long the agent may take to watch a container.
 const WATCHED_LIMIT: Duration = Duration::from_secs(15);
 /// A signal to a younger program may have come before its handlers: a finding of its own, which only some rows are about.
@@ -126,10 +126,27 @@ impl<'a> Container<'a> {
                 self.before = Instant::now();
                 sender.fire().map(drop)
             }
-            act => {
+            Act::Ready
+            | Act::Watched
+            | Act::WaitExit(_)
+            | Act::WaitHook(_)
+            | Act::WaitFor(_)
+            | Act::Pause
+            | Act::Stop(..)
+            | Act::Exec(_)
+            | Act::Start(_)
+            | Act::Execs(..)
+            | Act::Hook
+            | Act::HookFails(_)
+            | Act::Client(_)
+            | Act::Enter(_)
+            | Act::Freeze(_)
+            | Act::KillCgroup
+            | Act::AgentStops(_)
+            | Act::ParentsStop(_) => {
                 self.wait_turn(step);
                 self.before = Instant::now();
-                self.act_now(act)
+                self.act_now(&step.act)
             }
         }
     }
@@ -390,59 +407,63 @@ fn root(rig: &Rig, row: &Row) -> Result<Root> {
     })
 }
 
+/// A limit of a controller, in the v2 tree or in its own v1 tree: file and value.
+struct Limit<'a> {
+    controller: &'a str,
+    v2: (&'a str, &'a str),
+    v1: (&'a str, &'a str),
+}
+
 /// Puts limits on the container; returns folders of the v1 trees that its processes enter as well.
 fn limit(rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Vec<PathBuf>> {
+    let bytes = row
+        .memory
+        .map(|mebibytes| (u64::from(mebibytes) << 20).to_string());
+    let count = row.processes.map(|count| count.to_string());
+    let memory = bytes.as_deref().map(|bytes| Limit {
+        controller: "memory",
+        v2: ("memory.max", bytes),
+        v1: ("memory.limit_in_bytes", bytes),
+    });
+    let processes = count.as_deref().map(|count| Limit {
+        controller: "pids",
+        v2: ("pids.max", count),
+        v1: ("pids.max", count),
+    });
     let mut folders = Vec::new();
-    if let Some(mebibytes) = row.memory {
-        let bytes = (u64::from(mebibytes) << 20).to_string();
-        folders.extend(controller(
-            rig,
-            row,
-            cgroup,
-            "memory",
-            &[("memory.max", &bytes)],
-            &[("memory.limit_in_bytes", &bytes)],
-        )?);
-        if row.oom_group {
-            cgroup.write("memory.oom.group", "1")?;
-        }
+    for limit in memory.into_iter().chain(processes) {
+        folders.extend(limit.put(rig, row, cgroup)?);
     }
-    if let Some(count) = row.processes {
-        let count = count.to_string();
-        let file = [("pids.max", count.as_str())];
-        folders.extend(controller(rig, row, cgroup, "pids", &file, &file)?);
+    if row.oom_group {
+        cgroup.write("memory.oom.group", "1")?;
     }
     Ok(folders)
 }
 
-fn controller(
-    rig: &Rig,
-    row: &Row,
-    cgroup: &Cgroup,
-    name: &str,
-    v2: &[(&str, &str)],
-    v1: &[(&str, &str)],
-) -> Result<Option<PathBuf>> {
-    // Without the controller in the v2 tree this is refused, and the v1 tree is next.
-    rig.folder
-        .top()
-        .write("cgroup.subtree_control", &format!("+{name}"))
-        .ok();
-    if v2
-        .iter()
-        .all(|(file, _)| cgroup.directory().join(file).exists())
-    {
-        for (file, value) in v2 {
+impl Limit<'_> {
+    fn put(&self, rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Option<PathBuf>> {
+        // Without the controller in the v2 tree this is refused, and the v1 tree is next.
+        let enable = format!("+{}", self.controller);
+        rig.folder
+            .top()
+            .write("cgroup.subtree_control", &enable)
+            .ok();
+        let (file, value) = self.v2;
+        if cgroup.directory().join(file).exists() {
             cgroup.write(file, value)?;
+            return Ok(None);
         }
-        return Ok(None);
-    }
-    let tree = PathBuf::from("/sys/fs/cgroup").join(name);
-    let folder = tree.join(format!("gracewatch-{}-{}", row.name, std::process::id()));
-    fs::create_dir(&folder)
-        .with_context(|| format!("this machine limits no {name}: no {}", folder.display()))?;
-    for (file, value) in v1 {
+        let tree = PathBuf::from("/sys/fs/cgroup").join(self.controller);
+        let folder = tree.join(format!("gracewatch-{}-{}", row.name, std::process::id()));
+        fs::create_dir(&folder).with_context(|| {
+            format!(
+                "this machine limits no {}: no {}",
+                self.controller,
+                folder.display()
+            )
+        })?;
+        let (file, value) = self.v1;
         fs::write(folder.join(file), value)?;
+        Ok(Some(folder))
     }
-    Ok(Some(folder))
 }

@@ -1,6 +1,7 @@
 //! Runs the rows: those that share the agent beside each other, then those with agents of their own.
 
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -111,7 +112,7 @@ fn play(args: &Args, rows: &[Row]) -> Result<Vec<Tried<Found>>> {
         for one in &mut tried {
             let path = format!("{}/{}", rig.folder.path(), path_of(&shared, &one.name));
             one.found
-                .count_again(agent.reports(&path).len(), &mut one.ending);
+                .count_again(agent.reports(&path), &mut one.ending);
         }
         agent.stop()?;
     }
@@ -219,7 +220,7 @@ fn tell(args: &Args, row: &Row, tried: &Tried<Found>) {
         tried.took.as_secs_f32()
     );
     for words in tried.ending.words() {
-        text.push_str(&format!("    {}\n", words.replace('\n', " ")));
+        writeln!(text, "    {}", words.replace('\n', " ")).ok();
     }
     if args.verbose {
         for report in &tried.found.reports {
@@ -236,9 +237,9 @@ fn summary(args: &Args, played: &Played<Found>, took: Duration) -> Result<()> {
     let mut wrong = String::new();
     for tried in played.tried.iter().filter(|tried| !tried.ending.passed()) {
         let word = tried.found.word(&tried.ending);
-        wrong.push_str(&format!("{}: {word}\n", tried.name));
+        writeln!(wrong, "{}: {word}", tried.name).ok();
         for words in tried.ending.words() {
-            wrong.push_str(&format!("    {}\n", words.replace('\n', " ")));
+            writeln!(wrong, "    {}", words.replace('\n', " ")).ok();
         }
     }
     if !wrong.is_empty() {

@@ -215,7 +215,10 @@ fn split(text: &str) -> Result<Vec<String>> {
             words.extend(part.split_whitespace().map(str::to_owned));
         }
     }
-    ensure!(text.matches('\'').count() % 2 == 0, "a quote is not closed");
+    ensure!(
+        text.matches('\'').count().is_multiple_of(2),
+        "a quote is not closed"
+    );
     Ok(words)
 }
 

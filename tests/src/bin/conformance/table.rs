@@ -5,7 +5,7 @@ use std::fmt;
 use agent_core::report::Report;
 use gracewatch_tests::harness::{Disagreements, Ending, Judged, Tried};
 
-use crate::compare::{Worth, judge};
+use crate::compare::{Worth, judge, word};
 use crate::matrix::Matrices;
 use crate::row::Row;
 
@@ -32,18 +32,21 @@ impl Found {
 
     fn surplus(&self, count: usize) -> Option<(Worth, Vec<String>)> {
         let expected = self.expected;
-        let words = format!("{count} reports, and there were {expected} stops");
+        let last = self.reports.last().map(|report| word(&report.outcome));
+        let last = last.unwrap_or_default();
+        let words = format!("{count} reports, and there were {expected} stops; the last is {last}");
         (count > expected).then(|| (Worth::Wrong, vec![words]))
     }
 
     /// Counts the reports once more after all rows: a second one may come late.
-    pub(crate) fn count_again(&mut self, count: usize, ending: &mut Ending) {
+    pub(crate) fn count_again(&mut self, reports: Vec<Report>, ending: &mut Ending) {
         let was_judged =
             matches!(ending, Ending::Passed | Ending::Wrong(_)) && !self.judged.is_empty();
-        if !was_judged || count <= self.reports.len() {
+        if !was_judged || reports.len() <= self.reports.len() {
             return;
         }
-        if let Some(surplus) = self.surplus(count) {
+        self.reports = reports;
+        if let Some(surplus) = self.surplus(self.reports.len()) {
             let mut wrong = ending.words().to_vec();
             wrong.extend(surplus.1.clone());
             *ending = Ending::Wrong(wrong);
