@@ -6,6 +6,7 @@ pub mod beside;
 #[cfg(test)]
 mod fuzzed;
 pub mod harness;
+pub mod in_process;
 pub mod replay;
 pub mod rig;
 pub mod whole;

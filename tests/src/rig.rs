@@ -11,6 +11,7 @@
 //! * [`network`]: network namespaces, and the pair of devices between two of them.
 //! * [`launch`]: a process put into a container: its main process or a hook.
 //! * [`kubelet`]: hook, stop signal, grace, SIGKILL, with the time of each act.
+//! * [`root`]: a tree of files that is a container's root.
 //! * [`trace`]: the kernel's own trace, a second clock.
 //!
 //! A program that uses the rig begins its `main` with [`toolbox::play`].
@@ -23,6 +24,7 @@ pub mod kubelet;
 pub mod launch;
 pub mod network;
 pub mod puppet;
+pub mod root;
 pub mod stage;
 pub mod toolbox;
 pub mod trace;

@@ -1,6 +1,7 @@
 //! `cargo xtask docs`: the pages and pictures that come from the code, and the links between all pages. What of the chart
 //! comes from elsewhere is looked after by `chart::files`. What needs root
-//! or real kernels to be known (docs/accuracy.md, kernels.md, overhead.md) is written by the commands that measure it.
+//! or real kernels to be known (docs/accuracy.md, kernels.md, overhead.md) is written by the commands that measure it; of
+//! docs/conformance.md it is checked that it has the rows that there are.
 
 #[cfg(test)]
 mod absences;
@@ -11,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{cache, cargo, chart, process};
+use crate::{cache, cargo, chart, conformance, process};
 
 /// What is drawn: the pod `busybox` of the demo, recorded while that ran.
 const JOURNAL: &str = "docs/timeline.jsonl";
@@ -92,6 +93,9 @@ fn go(outdated: impl Fn(&Page, &str) -> Result<()>) -> Result<()> {
         if !is_current && let Err(error) = outdated(page, &text) {
             wrong.push(format!("{error:#}"));
         }
+    }
+    if let Err(error) = conformance::check_page() {
+        wrong.push(format!("{error:#}"));
     }
     let links = links::check(workspace)?;
     wrong.extend(links.broken);

@@ -10,6 +10,7 @@ mod build_ebpf;
 mod cache;
 mod cargo;
 mod chart;
+mod conformance;
 mod connections;
 mod cri;
 mod demo;
@@ -55,6 +56,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Compare what the agent says of connections with a capture and with the clients (needs root).
     Connections(connections::Args),
+    /// Stop programs that we did not write, and compare each report with the conformance table (needs root).
+    Conformance(conformance::Args),
     /// Stop containers of real runtimes by the calls that a kubelet makes, and check what the agent says (needs root).
     Cri(cri::Args),
     /// Bring up a real Kubernetes on this machine, terminate pods on it, and check what the agent says (needs root).
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Connections(args) => connections::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
         Command::Cri(args) => cri::run(&args),
         Command::E2e(args) => e2e::run(&args),
         Command::Tools(args) => tools::run(&args),

@@ -31,6 +31,8 @@ use summary::{Done, Outcome};
 ///   connections
 ///            servers that are stopped, and their clients; each count of connections and resets is compared with a
 ///            capture by tcpdump and with what the clients met: `cargo xtask connections`. Needs root
+///   conformance
+///            the conformance table: `cargo xtask conformance`. Needs root. Only where it is named
 ///   demo     the demo runs to its end. Needs root
 ///   page     the agent's page in a real browser: `cargo xtask page`. Needs root
 ///   cri      containers of containerd with runc and crun, stopped by the calls of a kubelet, compared in the same way:
@@ -62,7 +64,7 @@ pub(crate) struct Args {
         conflicts_with = "only"
     )]
     without: Vec<Step>,
-    /// Write the generated pages from what the steps find: docs/accuracy.md (kernel), connections.md (connections), runtimes.md (cri, guest), kernels.md
+    /// Write the generated pages from what the steps find: docs/accuracy.md (kernel), connections.md (connections), conformance.md (conformance), runtimes.md (cri, guest), kernels.md
     /// (vm), kubernetes.md (e2e), metrics.md and timeline.svg (docs), the pictures of page.md (page).
     #[arg(long)]
     write_docs: bool,

@@ -9,6 +9,7 @@ mod golang;
 mod modules;
 mod monitors;
 mod pause;
+mod programs;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// What every step of `cargo xtask test` needs, so that none has to wait: the browser and what makes connections, too.
     #[arg(long, conflicts_with = "runtime")]
     all: bool,
+    /// Only the programs of the conformance table.
+    #[arg(long, conflicts_with_all = ["runtime", "all"])]
+    programs: bool,
 }
 
 #[expect(clippy::print_stdout, reason = "the folder is what was asked for")]
@@ -38,9 +42,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.all {
         mixin()?;
         traffic()?;
+        programs()?;
         browser()?;
     }
-    let folder = if args.runtime { runtime() } else { ensure() };
+    let folder = if args.programs {
+        programs()
+    } else if args.runtime {
+        runtime()
+    } else {
+        ensure()
+    };
     println!("{}", folder?.display());
     Ok(())
 }
@@ -59,6 +70,8 @@ enum Part {
     Monitors,
     /// Servers and clients for tests of connections, and what observes them.
     Traffic,
+    /// The programs of the conformance table.
+    Programs,
     /// A browser for tests of the page.
     Browser,
     /// What looks for what keeps people from using a page.
@@ -87,6 +100,11 @@ pub(crate) fn traffic() -> Result<PathBuf> {
 /// What renders the mixin and tests its rules: `jsonnet`, `jsonnetfmt`, `promtool`.
 pub(crate) fn mixin() -> Result<PathBuf> {
     together(&[Part::Go(&modules::JSONNET), Part::Go(&modules::PROMETHEUS)])
+}
+
+/// The root of the containers in which the programs of the conformance table run.
+pub(crate) fn programs() -> Result<PathBuf> {
+    Ok(Part::Programs.ensure()?.join("tree"))
 }
 
 /// A browser, and `axe.min.js`: what tests the page.
@@ -129,6 +147,7 @@ impl Part {
             Self::Nft => "nft",
             Self::Monitors => monitors::NAME,
             Self::Traffic => "traffic",
+            Self::Programs => "programs",
             Self::Browser => "browser",
             Self::Axe => "axe-core",
         }
@@ -140,9 +159,12 @@ impl Part {
             Self::Go(module) => golang::key(module),
             Self::Pause => pause::key(),
             Self::Monitors => monitors::key(),
-            Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic | Self::Browser => {
-                Ok(format!("{}-{}", self.name(), debian::suite()))
-            }
+            Self::Busybox
+            | Self::Seccomp
+            | Self::Nft
+            | Self::Traffic
+            | Self::Programs
+            | Self::Browser => Ok(format!("{}-{}", self.name(), debian::suite())),
             Self::Axe => Ok(format!("{}-{}", self.name(), axe::VERSION)),
         }
     }
@@ -157,6 +179,7 @@ impl Part {
             Self::Nft => vec!["nft"],
             Self::Monitors => monitors::FILES.to_vec(),
             Self::Traffic => vec!["ip", "tcpdump", "nginx", "gunicorn", "wrk"],
+            Self::Programs => programs::FILES.to_vec(),
             Self::Browser => vec!["chromium", "fonts.conf"],
             Self::Axe => vec!["axe.min.js"],
         }
@@ -174,6 +197,7 @@ impl Part {
             Self::Seccomp => debian::seccomp(folder),
             Self::Nft => debian::nft(folder),
             Self::Traffic => debian::traffic(folder),
+            Self::Programs => programs::fetch(folder),
             Self::Browser => browser::fetch(folder),
             Self::Axe => axe::fetch(folder),
         }
@@ -215,6 +239,7 @@ impl Part {
             Self::Busybox | Self::Seccomp | Self::Nft | Self::Traffic => {
                 "fetched from Debian, seconds"
             }
+            Self::Programs => "fetched from Debian, two minutes",
             Self::Browser => "fetched from Debian, half a minute",
             Self::Axe => "fetched from npm, seconds",
         }

@@ -122,7 +122,11 @@ const fn is_end(output: &Output) -> bool {
     matches!(output, Output::Tracked { added: false, .. })
 }
 
-fn run_timeouts(engine: &mut Engine, until: Timestamp, said: &mut Vec<Output>) -> Result<(), String> {
+fn run_timeouts(
+    engine: &mut Engine,
+    until: Timestamp,
+    said: &mut Vec<Output>,
+) -> Result<(), String> {
     for _round in 0..ROUNDS_MAX {
         let Some(due) = engine.poll_timeout().filter(|due| *due <= until) else {
             return Ok(());
@@ -149,7 +153,10 @@ fn told_once(said: &[Output]) -> Result<(), String> {
                     return Err(format!("report {} ends twice", report.id));
                 }
                 if !is_ordered(report) {
-                    return Err(format!("the times of report {} are not in order", report.id));
+                    return Err(format!(
+                        "the times of report {} are not in order",
+                        report.id
+                    ));
                 }
             }
             Output::Withdrawn { id, .. } => {

@@ -174,6 +174,17 @@ pub fn send_as_runtime(toolbox: &Toolbox, pid: u32, signal: Signal) -> Result<Sp
 pub struct Sender(Child);
 
 impl Sender {
+    /// Starts the one that has this name in the toolbox. It sends the signal so many times.
+    pub fn named(
+        toolbox: &Toolbox,
+        name: &str,
+        pid: u32,
+        signal: Signal,
+        times: u32,
+    ) -> Result<Self> {
+        Self::start(&toolbox.program(name), pid, signal, (Via::Pidfd, times))
+    }
+
     /// Starts `program`, which is `send` or [`RUNTIME`] of a toolbox: it will send this signal to this process, so many times.
     pub fn start(
         program: &Path,

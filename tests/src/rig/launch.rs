@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::cgroup::Cgroup;
+use crate::rig::root::Root;
 use crate::rig::toolbox::Toolbox;
 
 /// How long a process may take from its start to its program.
@@ -26,6 +27,16 @@ pub struct Launch {
     cgroups: Vec<PathBuf>,
     pids: Pids,
     network: Option<PathBuf>,
+    rooted: Rooted,
+    output: Option<PathBuf>,
+}
+
+/// What a process has for its root.
+#[derive(Clone, Debug)]
+enum Rooted {
+    Machine,
+    Own(Root),
+    Of(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +55,30 @@ impl Launch {
             cgroups: vec![cgroup.directory()],
             pids: Pids::Own,
             network: None,
+            rooted: Rooted::Machine,
+            output: None,
         }
+    }
+
+    /// Gives it this root, in namespaces of its own.
+    #[must_use]
+    pub fn with_root(mut self, root: Root) -> Self {
+        self.rooted = Rooted::Own(root);
+        self
+    }
+
+    /// Gives it the root and the namespaces of that process.
+    #[must_use]
+    pub fn with_root_of(mut self, main: u32) -> Self {
+        self.rooted = Rooted::Of(main);
+        self
+    }
+
+    /// Appends what it prints to this file.
+    #[must_use]
+    pub fn printing_to(mut self, file: PathBuf) -> Self {
+        self.output = Some(file);
+        self
     }
 
     /// Leaves it in the machine's pid namespace.
@@ -84,6 +118,10 @@ impl Launch {
         if let Some(network) = &self.network {
             command.arg("--network").arg(network);
         }
+        if let Some(output) = &self.output {
+            command.arg("--output").arg(output);
+        }
+        self.rooted.add_to(&mut command);
         match self.pids {
             Pids::Own => drop(command.arg("--unshare")),
             Pids::Shared => {}
@@ -108,6 +146,24 @@ impl Launch {
         };
         (launched.pid, launched.started_after) = (pid, before);
         Ok(launched)
+    }
+}
+
+impl Rooted {
+    fn add_to(&self, command: &mut Command) {
+        match self {
+            Self::Machine => {}
+            Self::Own(root) => {
+                for tree in &root.trees {
+                    command.arg("--tree").arg(tree);
+                }
+                command.arg("--place").arg(&root.place);
+                for path in &root.shared {
+                    command.arg("--shared").arg(path);
+                }
+            }
+            Self::Of(pid) => drop(command.arg("--join-root").arg(pid.to_string())),
+        }
     }
 }
 
@@ -181,6 +237,12 @@ impl Launched {
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Stops the process that waits for it (by SIGSTOP), or lets that go on.
+    pub fn pause_parent(&self, stop: bool) -> Result<()> {
+        let signal = if stop { Signal::STOP } else { Signal::CONT };
+        kill_process(Pid::from_child(&self.shim), signal).context("cannot signal the shim")
     }
 
     /// Waits for its end, at most so long.

@@ -23,11 +23,12 @@ type Program = fn(Vec<std::ffi::OsString>) -> Result<ExitCode>;
 pub const RUNTIME: &str = "runc";
 
 /// Every other name of this program.
-const PROGRAMS: [(&str, Program); 10] = [
+const PROGRAMS: [(&str, Program); 11] = [
     ("shim", stage::shim),
     ("enter", stage::enter),
     ("send", stage::send),
     (RUNTIME, stage::send),
+    ("systemd", stage::send),
     ("app", app::app),
     ("sleep", app::sleep),
     ("hog", app::hog),

@@ -9,7 +9,8 @@ use crate::cargo::{self, USER_SIDE, cargo};
 use crate::process::FailedStages;
 use crate::test::runtimes::{self, Part};
 use crate::{
-    build_ebpf, cache, chart, connections, cri, demo, docs, e2e, fuzz, mixin, page, process, vm,
+    build_ebpf, cache, chart, conformance, connections, cri, demo, docs, e2e, fuzz, mixin, page,
+    process, vm,
 };
 
 /// A step.
@@ -33,6 +34,8 @@ pub(crate) enum Step {
     Fuzz,
     /// Connections, with a capture beside.
     Connections,
+    /// The conformance table. Only by name.
+    Conformance,
     /// The demo.
     Demo,
     /// The page, in a browser.
@@ -52,7 +55,7 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
@@ -62,6 +65,7 @@ impl Step {
         Self::Kernel,
         Self::Fuzz,
         Self::Connections,
+        Self::Conformance,
         Self::Demo,
         Self::Page,
         Self::Cri,
@@ -73,7 +77,7 @@ impl Step {
 
     /// Whether it runs only where it is named.
     pub(crate) const fn is_by_name(self) -> bool {
-        matches!(self, Self::Fuzz)
+        matches!(self, Self::Fuzz | Self::Conformance)
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -87,6 +91,7 @@ impl Step {
             Self::Kernel => "kernel",
             Self::Fuzz => "fuzz",
             Self::Connections => "connections",
+            Self::Conformance => "conformance",
             Self::Demo => "demo",
             Self::Page => "page",
             Self::Cri => "cri",
@@ -117,6 +122,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<FailedStages> {
         Step::Kernel => kernel(write_docs),
         Step::Fuzz => fuzz::test(),
         Step::Connections => connections::test(write_docs),
+        Step::Conformance => conformance::test(write_docs),
         Step::Demo => done(demo_to_its_end()),
         Step::Page => page::test(write_docs),
         Step::Cri => runtimes(write_docs),

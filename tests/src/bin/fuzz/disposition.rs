@@ -156,7 +156,9 @@ impl<'a> Life<'a> {
         let begins = self.played.all("masking");
         let mut ends = self.played.all("unmasked");
         for begin in begins {
-            let end = ends.find(|end| *end >= begin).unwrap_or(self.played.told_at);
+            let end = ends
+                .find(|end| *end >= begin)
+                .unwrap_or(self.played.told_at);
             if begin <= sent.span.after && end >= sent.span.before {
                 return true;
             }

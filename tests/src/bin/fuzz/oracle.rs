@@ -256,9 +256,9 @@ impl<'a> Truth<'a> {
             let wait = killer.span.before.since(sent.span.before);
             // A floor of two seconds is a grace period, too.
             let least = grace.max(Duration::from_secs(2));
-            [grace, least].into_iter().any(|grace| {
-                wait + NEAR_GRACE >= grace && wait <= grace + LATE + NEAR_GRACE
-            })
+            [grace, least]
+                .into_iter()
+                .any(|grace| wait + NEAR_GRACE >= grace && wait <= grace + LATE + NEAR_GRACE)
         };
         if before.iter().any(|(_, sent)| is_near(sent)) || self.stop_is_late {
             expected.outcomes.insert("grace_exceeded");
@@ -512,7 +512,10 @@ impl<'a> Truth<'a> {
                 // A program that heard nothing had no choice.
                 matches!(*outcome, "graceful" | "grace_exceeded")
             };
-            let in_order = expected.outcomes.iter().all(|outcome| is_shutdown(&outcome));
+            let in_order = expected
+                .outcomes
+                .iter()
+                .all(|outcome| is_shutdown(&outcome));
             let before_stop = self.stop().is_some_and(|stop| {
                 let mut clients = self.played.clients.iter();
                 !self.stop_is_late && clients.any(|(at, says)| *says && *at < stop.span.before)

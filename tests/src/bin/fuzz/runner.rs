@@ -257,9 +257,8 @@ fn tell(tried: &Tried, all: bool) {
 
 /// What was done, in the order of time.
 fn course(played: &Played) -> String {
-    let ms = |at: agent_core::time::Timestamp| {
-        at.since(played.started_after).as_secs_f64() * 1000.0
-    };
+    let ms =
+        |at: agent_core::time::Timestamp| at.since(played.started_after).as_secs_f64() * 1000.0;
     let mut steps: Vec<(f64, String)> = Vec::new();
     for sent in &played.sent {
         let of_stop = if sent.is_of_stop { " (stop)" } else { "" };

@@ -201,7 +201,11 @@ impl<'a> Stage<'a> {
             frozen: self.frozen,
             status: ended.status,
             told_at: ended.told_at,
-            clients: self.clients.iter().map(|(_, at, says)| (*at, *says)).collect(),
+            clients: self
+                .clients
+                .iter()
+                .map(|(_, at, says)| (*at, *says))
+                .collect(),
             released_at: clock::now(),
         })
     }
@@ -486,10 +490,8 @@ fn limit_memory(cgroup: &Cgroup, name: &str, launch: &mut Launch) -> Result<Opti
         cgroup.write("memory.max", MEMORY)?;
         return Ok(None);
     }
-    let folder = PathBuf::from("/sys/fs/cgroup/memory").join(format!(
-        "gracewatch-fuzz-{}-{name}",
-        std::process::id()
-    ));
+    let folder = PathBuf::from("/sys/fs/cgroup/memory")
+        .join(format!("gracewatch-fuzz-{}-{name}", std::process::id()));
     std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let memory = Memory(folder.clone());
     std::fs::write(folder.join("memory.limit_in_bytes"), MEMORY)?;

@@ -1,13 +1,13 @@
 //! The agent under test, in its two shapes: its pipeline inside this process, and the whole binary.
 
-pub(crate) mod in_process;
 pub(crate) mod whole;
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use agent_core::report::Report;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use gracewatch_tests::in_process::InProcess;
 
 /// What a scenario asks of the agent.
 pub(crate) trait Agent: Debug + Sync {
@@ -19,4 +19,19 @@ pub(crate) trait Agent: Debug + Sync {
 
     /// How many finished reports there are of it by now.
     fn count(&self, path: &str) -> usize;
+}
+
+impl Agent for InProcess {
+    fn wait_watched(&self, path: &str, pid: u32, limit: Duration) -> Result<()> {
+        Self::wait_watched(self, pid, limit).with_context(|| format!("the container is {path}"))
+    }
+
+    fn report(&self, path: &str, limit: Duration) -> Result<Report> {
+        let found = self.wait_reports(path, 1, limit)?;
+        found.into_iter().next().context("no report")
+    }
+
+    fn count(&self, path: &str) -> usize {
+        self.reports(path).len()
+    }
 }

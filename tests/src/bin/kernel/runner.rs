@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::beside;
 use gracewatch_tests::harness::{self, Ending, Played, Tried, attempt};
+use gracewatch_tests::in_process::InProcess;
 
 use crate::Args;
 use crate::accuracy::Table;
 use crate::agent::Agent;
-use crate::agent::in_process::InProcess;
 use crate::check::{Check, Compared};
 use crate::scenario::{Rig, Scenario, Stage};
 use crate::{programs, record, scenarios};

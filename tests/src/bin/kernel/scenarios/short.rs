@@ -14,9 +14,9 @@ use gracewatch_tests::rig::launch::Launch;
 use rustix::process::{Pid, kill_process};
 
 use super::records::Alone;
-use crate::agent::in_process::{InProcess, Tally};
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage};
+use gracewatch_tests::in_process::{InProcess, Tally};
 
 pub(crate) const ALL: &[Scenario] = &[
     Scenario::plain("born_beside_a_container", born),

@@ -11,13 +11,13 @@ use agent_core::output::{Output, UnreportedReason, Wish};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow};
+use gracewatch::journal;
 use gracewatch::pipeline::{Pipeline, PipelineOptions};
 use gracewatch::sink::Sink;
 use gracewatch::vital::Vital;
-use gracewatch_tests::harness::WrongVerdict;
 use tokio::sync::oneshot;
 
-use crate::agent::Agent;
+use crate::harness::WrongVerdict;
 
 /// How long it may take to be ready, or to stop.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -119,11 +119,11 @@ impl Sink for Collect {
 
 /// What became of all containers in a folder: others may come and go on the same machine.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally {
-    pub(crate) reports: Vec<Report>,
+pub struct Tally {
+    pub reports: Vec<Report>,
     unreported: Vec<UnreportedReason>,
-    pub(crate) untold: u64,
-    pub(crate) tracked: usize,
+    pub untold: u64,
+    pub tracked: usize,
 }
 
 impl Tally {
@@ -149,18 +149,18 @@ impl Tally {
     }
 
     /// How many have no report for this reason.
-    pub(crate) fn unreported(&self, reason: UnreportedReason) -> usize {
+    pub fn unreported(&self, reason: UnreportedReason) -> usize {
         self.unreported.iter().filter(|why| **why == reason).count()
     }
 
     /// How many have no report and are counted.
-    pub(crate) fn counted(&self) -> usize {
+    pub fn counted(&self) -> usize {
         self.unreported.len() + usize::try_from(self.untold).unwrap_or(usize::MAX)
     }
 }
 
 /// A running pipeline; dropping it stops it.
-pub(crate) struct InProcess {
+pub struct InProcess {
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -176,7 +176,16 @@ impl fmt::Debug for InProcess {
 
 impl InProcess {
     /// Starts it for the cgroups in `folder`, of which `selectors` know more, and waits for its first scan.
-    pub(crate) fn start(folder: &str, mut selectors: Vec<Selector>) -> Result<Self> {
+    pub fn start(folder: &str, selectors: Vec<Selector>) -> Result<Self> {
+        Self::start_recording(folder, selectors, None)
+    }
+
+    /// The same, and what the engine is told is recorded.
+    pub fn start_recording(
+        folder: &str,
+        mut selectors: Vec<Selector>,
+        journal: Option<journal::Options>,
+    ) -> Result<Self> {
         // What lies in `_nested` is found by the paths of real runtimes, as it would be without any glob.
         let ours = format!("{folder}/[!_]*");
         selectors.push(Selector {
@@ -198,7 +207,7 @@ impl InProcess {
             config,
             cgroup_root: None,
             ring_bytes: agent_common::map::EVENTS_BYTES,
-            journal: None,
+            journal,
             probe_log: false,
         };
         let shared = Arc::new(Shared::default());
@@ -226,7 +235,7 @@ impl InProcess {
     }
 
     /// What became of all containers in this folder so far; waits until it is as wanted, but not longer than that.
-    pub(crate) fn tally(
+    pub fn tally(
         &self,
         folder: &str,
         limit: Duration,
@@ -238,7 +247,7 @@ impl InProcess {
     }
 
     /// Stops it and hears how it ended.
-    pub(crate) fn stop(mut self) -> Result<()> {
+    pub fn stop(mut self) -> Result<()> {
         self.end()
     }
 
@@ -270,29 +279,31 @@ fn run(options: PipelineOptions, sink: &mut Collect, stopped: oneshot::Receiver<
     })
 }
 
-impl Agent for InProcess {
-    fn wait_watched(&self, path: &str, pid: u32, limit: Duration) -> Result<()> {
+impl InProcess {
+    /// Waits until the kernel side watches this process.
+    pub fn wait_watched(&self, pid: u32, limit: Duration) -> Result<()> {
         self.shared
             .wait(limit, |heard| heard.watched.contains(&pid).then_some(()))
-            .with_context(|| format!("process {pid} of {path} is not watched"))
+            .with_context(|| format!("process {pid} is not watched"))
     }
 
-    fn report(&self, path: &str, limit: Duration) -> Result<Report> {
+    /// Waits until there are so many finished reports of the cgroup with this path, and returns all there are.
+    pub fn wait_reports(&self, path: &str, count: usize, limit: Duration) -> Result<Vec<Report>> {
         self.shared.wait(limit, |heard| {
-            heard
-                .reports
-                .iter()
-                .find(|report| report.subject.path == path)
-                .cloned()
+            let found = heard.of(path);
+            (found.len() >= count).then_some(found)
         })
     }
 
-    fn count(&self, path: &str) -> usize {
-        self.shared
-            .heard()
-            .reports
-            .iter()
-            .filter(|report| report.subject.path == path)
-            .count()
+    /// The finished reports that there are of it by now, in the order in which they were finished.
+    pub fn reports(&self, path: &str) -> Vec<Report> {
+        self.shared.heard().of(path)
+    }
+}
+
+impl Heard {
+    fn of(&self, path: &str) -> Vec<Report> {
+        let of_path = |report: &&Report| report.subject.path == path;
+        self.reports.iter().filter(of_path).cloned().collect()
     }
 }
