@@ -167,7 +167,8 @@ fn told_once(said: &[Output]) -> Result<(), String> {
             Output::Wish(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
-            | Output::Tracked { .. } => {}
+            | Output::Tracked { .. }
+            | Output::Unreported { .. } => {}
         }
     }
     match begun.difference(&over).next() {
