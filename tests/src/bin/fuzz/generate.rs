@@ -139,10 +139,18 @@ impl Maker {
 
     fn then(&mut self, grace_ms: u64) -> Then {
         let within = self.random.between(0, grace_ms * 9 / 10);
-        let code = self.random.weighted(&[(70, 0), (10, 1), (5, 143), (5, 137), (10, 3)], 0);
+        let code = self
+            .random
+            .weighted(&[(70, 0), (10, 1), (5, 143), (5, 137), (10, 3)], 0);
         self.random.weighted(
             &[
-                (60, Then::Exit { after_ms: within, code }),
+                (
+                    60,
+                    Then::Exit {
+                        after_ms: within,
+                        code,
+                    },
+                ),
                 (8, Then::Exit { after_ms: 0, code }),
                 (
                     12,
@@ -302,7 +310,9 @@ impl Maker {
 
     /// What happens beside.
     fn noise(&mut self, case: &mut Case, until: u64) {
-        let count = self.random.weighted(&[(60, 0), (25, 1), (10, 2), (5, 4)], 0);
+        let count = self
+            .random
+            .weighted(&[(60, 0), (25, 1), (10, 2), (5, 4)], 0);
         for _ in 0..count {
             let at_ms = self.random.between(30, until);
             let for_ms = self.random.between(20, 1500);

@@ -86,7 +86,8 @@ impl Judgement {
         let Self::Wrong(wrong) = self else {
             return None;
         };
-        let words = |wrong: &Wrong| format!("{}: {} → {}", wrong.what, wrong.expected, wrong.reported);
+        let words =
+            |wrong: &Wrong| format!("{}: {} → {}", wrong.what, wrong.expected, wrong.reported);
         // The verdict makes the class; what follows from it does not.
         let first = wrong.iter().min()?;
         let verdict = wrong.iter().find(|wrong| wrong.what == "outcome");
@@ -102,9 +103,8 @@ pub(crate) fn judge(
     starved: &[Span],
 ) -> Result<Judgement> {
     let [report] = reports else {
-        let unseen = |span: &Span| {
-            span.before <= played.started_after && played.released_at <= span.after
-        };
+        let unseen =
+            |span: &Span| span.before <= played.started_after && played.released_at <= span.after;
         if reports.is_empty() && starved.iter().any(unseen) {
             return Ok(Judgement::Unseen);
         }
@@ -114,7 +114,8 @@ pub(crate) fn judge(
             reported: reports.len().to_string(),
         }]));
     };
-    let told: Told = serde_json::from_value(report.clone()).context("a report is not as expected")?;
+    let told: Told =
+        serde_json::from_value(report.clone()).context("a report is not as expected")?;
     let expected = expect(case, played);
     let wrong = compare(&expected, played, &told);
     Ok(if !told.doubts.is_empty() {

@@ -62,9 +62,7 @@ pub(crate) fn program(args: Vec<OsString>) -> Result<ExitCode> {
     let fetched = behaviour.fetches.iter().map(|reaction| reaction.signal);
     let blocked = set(fetched.chain(behaviour.blocks.iter().copied()))?;
     // What the program before it blocked is not what it blocks.
-    blocked
-        .thread_set_mask()
-        .context("cannot block signals")?;
+    blocked.thread_set_mask().context("cannot block signals")?;
     program.start_children(&behaviour.children, &args.log)?;
     program.handle(&behaviour.handles)?;
     program.fetch(&behaviour.fetches)?;
