@@ -10,6 +10,10 @@ use crate::stop_signals;
 
 /// Everything the engine is set up with. The journal's first line holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct Config {
     /// Whether systemd services and scopes are subjects.
     pub systemd: bool,
@@ -24,6 +28,9 @@ pub struct Config {
     /// The kernel's reasons for a reset by number, as reports name them; none where connections are not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_reasons: Option<BTreeMap<u32, String>>,
+    /// Whether [`crate::output::Wish::FindRemaining`] is answered. Journals of agents that did not know it say nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remaining: bool,
     /// The bounds.
     pub limits: Limits,
 }

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 mod connections;
 mod hooks;
 mod processes;
+mod remaining;
 mod signals;
 
 pub(crate) use connections::Network;
@@ -45,6 +46,8 @@ pub(crate) fn findings(
         hooks::outlived(termination),
         signals::begun_again(termination),
         connections::idle(outcome, network),
+        remaining::stuck_in_exit(termination),
+        remaining::processes_left(termination),
     ]
     .into_iter()
     .flatten()
@@ -77,10 +80,16 @@ fn killed_without_stop_signal(termination: &Termination<'_>, outcome: Outcome) -
     if outcome != Outcome::ForceKilled {
         return None;
     }
+    // What may have come before anybody watched is not seen, which is not the same as not there.
+    let came = if termination.began_unwatched() {
+        "was seen"
+    } else {
+        "came"
+    };
     Some(finding(
         FindingKind::KilledWithoutStopSignal,
         format!(
-            "`{}` (pid {}, child of `{}`) sent SIGKILL to `{}`, and no stop signal came before.",
+            "`{}` (pid {}, child of `{}`) sent SIGKILL to `{}`, and no stop signal {came} before.",
             kill.sender.comm, kill.sender.tgid.0, kill.sender.parent_comm, termination.main.comm
         ),
         "Find out why the sender gave no grace (a stop with timeout 0, a cleanup of left-over containers, `kill -9`); the program had no chance to shut down.",
@@ -123,8 +132,9 @@ fn stuck_after_kill(
             span(waited)
         ),
         None => format!(
-            "The main process had not exited {} after SIGKILL.",
-            span(limits.stuck_after)
+            "The main process had not exited {} after SIGKILL{}.",
+            span(limits.stuck_after),
+            remaining::held_by(termination)
         ),
     };
     Some(finding(

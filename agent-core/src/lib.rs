@@ -10,7 +10,7 @@
 //! * [`event`]: what the kernel side tells, decoded. [`decode`]: the bytes it comes from.
 //! * [`connection`]: what is counted of TCP connections.
 //! * [`input`]: everything the engine can be told. [`output`]: everything it says.
-//! * [`pod`]: what Kubernetes knows of a pod.
+//! * [`pod`]: what Kubernetes knows of a pod. [`remaining`]: what is left of a container after its main process.
 //! * [`report`]: one finished termination, with the facts it was derived from.
 //! * [`attribution`]: which cgroups are subjects.
 //! * [`engine`]: the owner of all state. Inside: `container`, `process` and `pod_facts` keep the facts, `spec` says what
@@ -31,6 +31,7 @@ pub mod input;
 pub mod journal;
 pub mod output;
 pub mod pod;
+pub mod remaining;
 pub mod report;
 pub mod signal;
 pub mod time;
@@ -40,6 +41,7 @@ mod container;
 mod deliveries;
 mod findings;
 mod hook;
+mod losses;
 mod pod_facts;
 mod process;
 mod signals;

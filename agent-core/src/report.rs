@@ -432,6 +432,9 @@ pub enum HookFailure {
     Status,
     /// Its program could not be executed: it is not there, or is no program.
     Missing,
+    /// The runtime's process for it was killed, or was refused more threads, before it could execute the program: a limit of
+    /// memory or of processes.
+    NotStarted,
     /// The kubelet said that it failed (`FailedPreStopHook`).
     Reported,
     /// It is of a kind that the kubelet does not run.
@@ -508,11 +511,15 @@ pub enum FindingKind {
     KubeletRestarted,
     /// It closed idle connections while clients sent their next requests.
     IdleCloseRace,
+    /// The main process began to exit, and was still there seconds later.
+    StuckInExit,
+    /// The main process was stopped and is gone, and other processes of the container live on.
+    ProcessesLeft,
 }
 
 impl FindingKind {
     /// Every diagnosis.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::SignalIgnored,
         Self::TooSlow,
         Self::SignalBeforeHandler,
@@ -535,6 +542,8 @@ impl FindingKind {
         Self::HookOutlived,
         Self::KubeletRestarted,
         Self::IdleCloseRace,
+        Self::StuckInExit,
+        Self::ProcessesLeft,
     ];
 }
 
@@ -573,11 +582,13 @@ pub enum Doubt {
     StopSignalUncertain,
     /// The stop signal was blocked when it was sent, and what became of it was not seen.
     SignalFateUnknown,
+    /// So many processes were in it at once that the one of its hook may not have been followed (`incomplete`).
+    ProcessesForgotten,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::RecordsLost,
         Self::SeenLate,
         Self::ExitMissing,
@@ -593,6 +604,7 @@ impl Doubt {
         Self::ConnectionsMissing,
         Self::StopSignalUncertain,
         Self::SignalFateUnknown,
+        Self::ProcessesForgotten,
     ];
 
     /// Whether facts are missing, as opposed to ambiguous: such a report is called incomplete.
@@ -600,6 +612,7 @@ impl Doubt {
         matches!(
             self,
             Self::RecordsLost
+                | Self::ProcessesForgotten
                 | Self::SeenLate
                 | Self::ExitMissing
                 | Self::AgentStopped

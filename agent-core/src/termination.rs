@@ -19,6 +19,7 @@ use crate::process::{Process, SignalFact};
 use crate::report::{
     Endpoint, Grace, Hook, Kill, KillCause, MainExit, Outcome, SignalFate, Start, Trigger,
 };
+use crate::stop_signals;
 use crate::time::Timestamp;
 
 mod exec_hook;
@@ -45,6 +46,10 @@ pub(crate) use report::{ReportStage, Surroundings, pod_ref};
 pub(crate) use request::SKEW;
 pub(crate) use trigger::{takes_out, trigger};
 
+/// After this time what is left of a container is not a matter of a parent that is slow to notice the exit. A runtime waits
+/// for a container's init at once, and systemd for a service; a node on which either needs longer than that has a finding.
+pub(crate) const REMAINING_AFTER: Duration = Duration::from_secs(5);
+
 /// One termination as far as it has gone.
 #[derive(Debug)]
 pub(crate) struct Termination<'a> {
@@ -70,7 +75,8 @@ pub(crate) struct Termination<'a> {
     graces: Graces,
     /// The grace that was in force, if it is known.
     grace: Option<Duration>,
-    hook_uncertain: bool,
+    /// Whether it is not certain which process was the hook, or whether one was.
+    pub(crate) hook_uncertain: bool,
 }
 
 impl<'a> Termination<'a> {
@@ -203,8 +209,22 @@ impl<'a> Termination<'a> {
     pub(crate) fn sender_of_death(&self) -> Option<&'a SignalFact> {
         let signal = self.main.died_of()?;
         let all = self.main.stops.iter().chain(self.main.from_inside.iter());
-        all.filter(|fact| fact.signal == signal && fact.result != Delivery::Ignored)
-            .max_by_key(|fact| fact.at)
+        let last = all
+            .filter(|fact| fact.signal == signal && fact.result != Delivery::Ignored)
+            .max_by_key(|fact| fact.at)?;
+        // The kernel sent the same for a fault of the program, or the program handled that one and died of its own: abort(3).
+        let mut by_kernel = self.main.by_kernel.iter();
+        let was_own = by_kernel.any(|fact| fact.signal == signal && fact.at >= last.at);
+        let was_handled = self.main.fate_of(last) == Some(SignalFate::Handled)
+            && !stop_signals::asks_to_end(signal);
+        (!was_own && !was_handled).then_some(last)
+    }
+
+    /// Whether the main process was found in the middle of its exit, which was not seen to be complete.
+    pub(crate) fn is_held_in_exit(&self) -> bool {
+        let remaining = self.container.remaining.as_ref();
+        let main = remaining.and_then(|(_at, remaining)| remaining.main.as_ref());
+        self.exit.is_none() && main.is_some_and(|main| main.exiting)
     }
 
     /// The process that the OOM killer chose for this end: the first one that it marked.
@@ -218,7 +238,7 @@ impl<'a> Termination<'a> {
     }
 
     /// Whether somebody outside ended it, or tried to.
-    fn was_stopped(&self) -> bool {
+    pub(crate) fn was_stopped(&self) -> bool {
         observed::was_stopped(self.stop, self.kill.map(|(kill, _)| kill))
     }
 

@@ -114,7 +114,44 @@ impl Tree {
             .collect()
     }
 
-    fn directory(&self, path: &str) -> PathBuf {
+    /// Whether the cgroup at `path`, or one above it, was frozen, and all its processes have come to rest
+    /// (<https://docs.kernel.org/admin-guide/cgroup-v2.html>, `cgroup.events`).
+    pub fn is_frozen(&self, path: &str) -> bool {
+        fs::read_to_string(self.directory(path).join("cgroup.events"))
+            .is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
+    }
+
+    /// Whether the freezer of cgroup v1 holds this process
+    /// (<https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html>).
+    pub fn is_frozen_by_v1(&self, tgid: Tgid) -> bool {
+        let state = self
+            .v1_directory("freezer", tgid)
+            .and_then(|(_, directory)| fs::read_to_string(directory.join("freezer.state")).ok());
+        state.is_some_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING"))
+    }
+
+    /// Where a controller of cgroup v1 has its hierarchy, and there the cgroup of this process. On a hybrid system the v1
+    /// hierarchies are mounted beside the v2 one. None where the controller has none.
+    pub fn v1_directory(&self, controller: &str, member: Tgid) -> Option<(PathBuf, PathBuf)> {
+        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", member.0)).ok()?;
+        // 8:pids:/system.slice/web.service
+        let path = cgroups.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            let is_here = controllers.split(',').any(|one| one == controller);
+            is_here.then_some(path)
+        })?;
+        let hierarchy = self.root.parent()?.join(controller);
+        let directory = hierarchy.join(path.trim_start_matches('/'));
+        directory.exists().then_some((hierarchy, directory))
+    }
+
+    /// Where the tree is mounted.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of the cgroup at `path`.
+    pub fn directory(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 

@@ -11,11 +11,11 @@ mod exemplar;
 pub mod exposition;
 mod label;
 mod measured;
+mod open;
 mod reference;
 mod retained;
 mod workload;
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use prometheus_client::registry::Registry;
 
 use self::agent::Agent;
 use self::label::{Labels, UNKNOWN, Who};
+use self::open::Open;
 use self::retained::{Retained, Shown};
 use self::workload::{Known, Workload};
 use crate::vital::Vital;
@@ -71,6 +72,7 @@ impl Default for Retention {
 pub struct Metrics {
     registry: Registry,
     retained: Retained,
+    open: Open,
     workload: Workload,
     agent: Agent,
     retention: Retention,
@@ -82,7 +84,7 @@ pub struct Metrics {
 struct Books {
     shown: Shown,
     known: Known,
-    open: BTreeSet<u64>,
+    open: open::Shown,
 }
 
 impl Metrics {
@@ -90,14 +92,17 @@ impl Metrics {
     pub fn new(retention: Retention) -> Self {
         let mut registry = Registry::default();
         let retained = Retained::default();
+        let open = Open::default();
         let workload = Workload::new();
         let agent = Agent::default();
         retained.register(&mut registry);
+        open.register(&mut registry);
         workload.register(&mut registry);
         agent.register(&mut registry);
         Self {
             registry,
             retained,
+            open,
             workload,
             agent,
             retention,
@@ -108,7 +113,7 @@ impl Metrics {
     /// Counts what the engine said.
     pub fn record(&self, output: &Output, now: Timestamp) {
         match output {
-            Output::Progress(report) => self.opened(report.id),
+            Output::Progress(report) => self.opened(report, now),
             Output::Finished(report) => {
                 self.closed(report.id);
                 self.agent.attributed(report);
@@ -116,6 +121,7 @@ impl Metrics {
             }
             Output::Withdrawn { id, .. } => self.closed(*id),
             Output::Dropped { reason, .. } => self.agent.dropped(*reason),
+            Output::Unreported { reason, .. } => self.agent.unreported(*reason),
             Output::Tracked { subject, added } => self.agent.tracked(subject, *added),
             Output::Resets {
                 subject,
@@ -139,21 +145,28 @@ impl Metrics {
         self.agent.vital(vital);
     }
 
-    /// Takes away the series of terminations that were shown long enough.
-    pub fn expire(&self, now: Timestamp) {
-        self.retained.expire(&mut self.books().shown, now);
+    /// Brings what depends on the time up to date: how long the open terminations have lasted, and the series of those that
+    /// were shown long enough.
+    pub fn turn(&self, now: Timestamp) {
+        let mut books = self.books();
+        self.retained.expire(&mut books.shown, now);
+        self.open.set_durations(&books.open, now);
     }
 
-    fn opened(&self, id: u64) {
+    fn opened(&self, report: &Report, now: Timestamp) {
         let mut books = self.books();
-        books.open.insert(id);
-        self.agent.open(books.open.len());
+        let is_full = self
+            .open
+            .show(&mut books.open, report, now, self.retention.subjects_max);
+        self.agent
+            .evicted("pod_termination_open", u64::from(is_full));
+        self.agent.open(books.open.count());
     }
 
     fn closed(&self, id: u64) {
         let mut books = self.books();
-        books.open.remove(&id);
-        self.agent.open(books.open.len());
+        self.open.remove(&mut books.open, id);
+        self.agent.open(books.open.count());
     }
 
     fn finished(&self, report: &Report, now: Timestamp) {

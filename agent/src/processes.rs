@@ -61,7 +61,7 @@ pub fn is_there(found: &ProcessFound) -> bool {
 
 /// Whether it has exited and only waits for its parent to notice, or its last thread has begun to exit: `PF_EXITING`,
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h>, is set before the kernel side hears of the exit.
-fn is_ending(stat: &Stat) -> bool {
+pub(crate) fn is_ending(stat: &Stat) -> bool {
     const EXITING: u32 = 0x4;
     matches!(stat.state, 'Z' | 'X') || (stat.flags & EXITING != 0 && stat.num_threads <= 1)
 }
@@ -85,6 +85,11 @@ fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
         comm: stat.comm,
         argv: process.cmdline().unwrap_or_default(),
     })
+}
+
+/// When it was started, to a tick.
+pub(crate) fn start_of(stat: &Stat) -> Timestamp {
+    start(stat.starttime)
 }
 
 /// A start time in clock ticks since boot, suspended time included: `start_boottime`, cut to a tick

@@ -194,7 +194,7 @@ impl Sink for AgentSink {
     }
 
     fn tick(&mut self, now: Timestamp) {
-        self.shown.metrics.expire(now);
+        self.shown.metrics.turn(now);
         self.shown.readiness.turn(now);
     }
 }

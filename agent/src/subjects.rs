@@ -83,6 +83,7 @@ impl SubjectArgs {
             pods,
             // The probes tell, once they are loaded.
             reset_reasons: None,
+            remaining: false,
             limits: Limits::default(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::Container;
+use super::{Container, Ended};
 use crate::event::Tgid;
 use crate::process::{Origin, Process};
 
@@ -67,26 +67,83 @@ impl Container {
         for tgid in needless {
             self.processes.remove(&tgid);
         }
+        let mut replaced = std::mem::take(&mut self.replaced);
+        replaced.retain(|process| self.may_be_hook(process));
+        self.replaced = replaced;
     }
 
-    /// Forgets one process that exited and is not the main one.
+    /// Forgets one process that is not the main one: the oldest of those that exited, else one that is known to be a visitor of
+    /// no interest. Returns whether there was one.
     pub(super) fn make_room(&mut self) -> bool {
         let main = self.main().map(|main| main.tgid);
-        let victim = self
-            .processes
-            .values()
-            .filter(|process| Some(process.tgid) != main && !process.is_alive())
-            .min_by_key(|process| process.start)
-            .map(|process| process.tgid);
-        victim.is_some_and(|tgid| self.processes.remove(&tgid).is_some())
+        let others = || {
+            let all = self.processes.values();
+            all.filter(|process| Some(process.tgid) != main)
+        };
+        let oldest = |process: &&Process| (process.start, process.tgid);
+        let exited = others().filter(|process| !process.is_alive());
+        let victim = exited.min_by_key(oldest).or_else(|| {
+            others()
+                .filter(|one| self.is_visitor(one))
+                .min_by_key(oldest)
+        });
+        let Some(victim) = victim else {
+            return false;
+        };
+        let (tgid, may_matter) = (victim.tgid, self.may_be_hook(victim));
+        self.has_forgotten |= may_matter;
+        self.processes.remove(&tgid).is_some()
     }
 
-    /// The termination is over: what was part of it counts no more.
+    /// Whether this process came to run another program than the hook in a runtime's container, whose main process is known:
+    /// a probe, or a command of a person.
+    fn is_visitor(&self, process: &Process) -> bool {
+        let is_hook = |command: &[String]| process.hook_at(command).is_some();
+        self.is_of_runtime()
+            && self.is_settled()
+            && process.origin == Origin::Entered
+            && process.has_run()
+            && !self.spec.hook_command().is_some_and(is_hook)
+    }
+
+    /// Keeps an exited process that may have been the hook, though another one has its pid now.
+    pub(super) fn keep_replaced(&mut self, process: Process) {
+        if process.exit.is_none() || !self.may_be_hook(&process) {
+            return;
+        }
+        if self.replaced.len() == LIKELY_HOOKS_MAX {
+            self.replaced.remove(0);
+            self.has_forgotten = true;
+        }
+        self.replaced.push(process);
+    }
+
+    /// The termination is over: what was part of it counts no more. What entered after the main process's exit was no part of
+    /// it, unless a runtime made the container: that one ends with its first process.
     pub(crate) fn close_termination(&mut self) {
+        let ended = self.main().map(|main| Ended {
+            tgid: main.tgid,
+            start: main.start,
+            is_init: main.is_init(),
+        });
+        self.ended = ended.or(self.ended);
+        self.remaining = None;
+        self.process_limit = None;
+        let main = self.main().cloned().filter(|_main| !self.is_of_runtime());
+        let comes_after = |process: &Process| {
+            process.origin == Origin::Entered
+                && main
+                    .as_ref()
+                    .is_some_and(|main| main.ended_before(process.start))
+        };
         self.processes.retain(|_tgid, process| process.is_alive());
         for process in self.processes.values_mut() {
-            process.spent = true;
+            let is_ruled_out = self.ended.is_some_and(|ended| ended.rules_out(process));
+            process.spent = is_ruled_out || !comes_after(process);
         }
+        self.replaced.clear();
+        self.has_forgotten = false;
+        self.main_was_found = false;
         self.oom.clear();
         self.inner.clear();
         self.connects.clear();
@@ -97,9 +154,15 @@ impl Container {
 
     /// The main process went, and what it left behind is the container now (a daemon that forked).
     pub(crate) fn forget_main(&mut self) {
-        if let Some(main) = self.main().map(|main| main.tgid) {
-            self.processes.remove(&main);
-        }
+        self.remaining = None;
+        let Some((main, exit)) = self.main().map(|main| (main.tgid, main.exit.clone())) else {
+            return;
+        };
+        self.processes.remove(&main);
+        let was_found = |next: &Process| {
+            next.origin != Origin::Entered && exit.is_some_and(|exit| next.known_at < exit.at)
+        };
+        self.main_was_found = self.main().is_some_and(was_found);
     }
 
     /// What looked like the hook was none.
@@ -107,7 +170,7 @@ impl Container {
         let Some(command) = self.spec.hook_command().map(<[String]>::to_vec) else {
             return;
         };
-        for process in self.processes.values_mut() {
+        for process in self.processes.values_mut().chain(&mut self.replaced) {
             if process.hook_at(&command).is_some() {
                 process.is_no_hook |= process.is_alive();
                 process.hook_expired |= !process.is_alive();

@@ -9,8 +9,10 @@ use crate::config::Limits;
 use crate::connection::{Phase, SocketCounts};
 use crate::container::{Container, Wishes};
 use crate::event::Event;
-use crate::output::{Output, Wish};
+use crate::losses::Losses;
+use crate::output::{Output, UnreportedReason, Wish};
 use crate::pod_facts::PodFacts;
+use crate::remaining::Remaining;
 use crate::signal::Signal;
 use crate::sockets::Reasons;
 use crate::spec;
@@ -30,10 +32,13 @@ use phase::{Connections, Course};
 pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     pub(super) limits: &'a Limits,
-    pub(super) lost: Option<Timestamp>,
+    /// When records were lost.
+    pub(super) losses: &'a Losses,
     pub(super) next_id: &'a mut u64,
     /// The kernel's reasons for a reset, where connections are counted.
     pub(super) reasons: Option<&'a Reasons>,
+    /// Whether it is answered what is left after an exit.
+    pub(super) remaining: bool,
     pub(super) advisor: &'a mut Advisor,
     pub(super) outputs: &'a mut VecDeque<Output>,
 }
@@ -47,6 +52,8 @@ pub(super) struct Tracked {
     /// Whether it was looked at what the main process left behind.
     pub(super) looked_at: bool,
     open: Option<Open>,
+    /// Whether there was a report of it.
+    reported: bool,
     /// Its connections.
     pub(super) connections: Connections,
     /// The stop signal for which signals are recorded.
@@ -61,6 +68,7 @@ impl Tracked {
             deadline: None,
             looked_at: false,
             open: None,
+            reported: false,
             connections: Connections::default(),
             recorded: container.spec.stop_signal,
             awaited: None,
@@ -125,7 +133,11 @@ impl Tracked {
     }
 
     /// Takes in what the kernel side told of it.
-    pub(super) fn take(&mut self, event: &Event, context: &Context<'_>) -> Wishes {
+    pub(super) fn take(&mut self, event: &Event, context: &mut Context<'_>) -> Wishes {
+        if self.container.is_restart(event) {
+            // What is told from now on is the next main process's.
+            self.finish(ReportStage::End, context);
+        }
         self.connections.note_event(event, &self.container, context);
         self.container.take(event, context.limits)
     }
@@ -150,6 +162,11 @@ impl Tracked {
             context
                 .outputs
                 .push_back(Output::Wish(Wish::Inspect { container }));
+        }
+        if wishes.process_limit && !self.container.removed {
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::ReadProcessLimit { container }));
         }
         if let Some(reason) = wishes.dropped {
             let at = context.now;
@@ -180,7 +197,7 @@ impl Tracked {
             withdraw(self.open.take(), &self.container, context);
             self.deadline = self.connections.signals_expire_at(&self.container);
             if self.container.removed {
-                self.forget(context);
+                self.forget(is_sandbox, context);
             }
             return;
         };
@@ -217,13 +234,29 @@ impl Tracked {
     }
 
     /// Its cgroup is gone, and nothing of it is open.
-    fn forget(&mut self, context: &mut Context<'_>) {
+    fn forget(&mut self, is_sandbox: bool, context: &mut Context<'_>) {
         let container = self.container.id();
+        if !self.reported && !is_sandbox {
+            context.outputs.push_back(Output::Unreported {
+                subject: self.container.subject.clone(),
+                reason: self.why_unreported(),
+            });
+        }
         self.connections
             .report_all_resets(&self.container, None, context);
         context
             .outputs
             .push_back(Output::Wish(Wish::Untrack { container }));
+    }
+
+    const fn why_unreported(&self) -> UnreportedReason {
+        if self.container.was_gone {
+            UnreportedReason::Gone
+        } else if self.container.was_populated {
+            UnreportedReason::MainUnseen
+        } else {
+            UnreportedReason::Empty
+        }
     }
 
     /// The deadline is reached.
@@ -240,18 +273,31 @@ impl Tracked {
             if termination.is_stage() || goes_on {
                 withdraw(self.open.take(), &self.container, context);
                 self.container.forget_main();
-            } else if context.reasons.is_some() && open.last_counts == LastCounts::Later {
-                open.last_counts = LastCounts::Asked(context.now.max(open.noticed_at));
+                return;
+            }
+            let asked_at = context.now.max(open.noticed_at);
+            let asks = context.remaining && open.ask_for_rest(&termination, asked_at);
+            if asks {
+                let wish = remaining_wish(&termination);
+                context.outputs.push_back(wish);
+            }
+            if context.reasons.is_some() && open.last_counts == LastCounts::Later {
+                open.last_counts = LastCounts::Asked(asked_at);
                 let container = self.container.id();
                 context
                     .outputs
                     .push_back(Output::Wish(Wish::Count { container }));
-            } else {
+            } else if !asks {
                 open.last_counts = LastCounts::Missing;
                 self.finish(ReportStage::End, context);
             }
         } else if is_due(hook_expires_at(&termination)) {
             self.container.forget_hooks();
+        } else if is_due(open.asks_before_exit_at(&termination)) {
+            open.ask_before_exit(context.now);
+            if context.remaining {
+                context.outputs.push_back(remaining_wish(&termination));
+            }
         } else if is_due(open.stuck_at(&termination, context.limits)) {
             open.stuck = true;
         } else if is_due(gives_up_at(&termination)) {
@@ -267,6 +313,24 @@ impl Tracked {
         self.connections.take(counts, &self.container, context);
         let open = self.open.as_ref();
         if open.is_some_and(|open| matches!(open.last_counts, LastCounts::Asked(_))) {
+            self.finish(ReportStage::End, context);
+        }
+    }
+
+    /// Takes in what is left of it. It may be what the report waits for.
+    pub(super) fn take_remaining(&mut self, remaining: Remaining, context: &mut Context<'_>) {
+        let Some(termination) = Termination::derive(&self.container) else {
+            return;
+        };
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        let is_known = open.take_rest(&termination, &remaining);
+        let is_over = is_known && open.last_counts == LastCounts::Later;
+        if remaining.main.is_some() || !remaining.others.is_empty() {
+            self.container.remaining = Some((context.now, remaining));
+        }
+        if is_over && context.reasons.is_none() {
             self.finish(ReportStage::End, context);
         }
     }
@@ -294,6 +358,7 @@ impl Tracked {
             let sockets = &self.connections.sockets;
             let mut report = open.report(&termination, sockets, stage, context);
             report.advice = context.advisor.learn(&report);
+            self.reported = true;
             context
                 .outputs
                 .push_back(Output::Finished(Box::new(report)));
@@ -302,6 +367,15 @@ impl Tracked {
             .report_all_resets(&self.container, edges.as_ref(), context);
         self.container.close_termination();
     }
+}
+
+/// The wish to have looked at what is left.
+fn remaining_wish(termination: &Termination<'_>) -> Output {
+    Output::Wish(Wish::FindRemaining {
+        container: termination.container.id(),
+        main: termination.main.tgid,
+        start: termination.main.start,
+    })
 }
 
 /// Takes back what was told of a termination that was none.

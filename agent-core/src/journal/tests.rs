@@ -25,6 +25,7 @@ fn config() -> Config {
         }],
         pods: false,
         reset_reasons: None,
+        remaining: false,
         limits: Limits::default(),
     }
 }
@@ -170,7 +171,10 @@ fn lines_come_back_as_they_went() {
         made(),
         crash(),
         Input::ScanFinished,
-        Input::Lost { records: 2 },
+        Input::Lost {
+            records: 2,
+            between: None,
+        },
         Input::Shutdown,
     ]
     .into_iter()

@@ -114,7 +114,13 @@ macro_rules! definitions {
 }
 
 definitions! {
-    // One gauge for each finished termination.
+    // Gauges for each open termination, and for each finished one.
+    OPEN_DURATION = "pod_termination_open_duration", Seconds, Kind::Gauge, &["phase"],
+        "How long a termination that is not finished has lasted, and how far it is: in the hook (phase=\"hook\"), after the stop signal (stopping), after the exit (closing)",
+        Misleads("Up to a second old. A signal that a program outlives opens one, too, and it stays for the grace period and an hour. One that ends within a second of its exit may never be scraped");
+    OPEN_FINDING = "pod_termination_open_finding", None, Kind::Gauge, &["finding"],
+        "1 for each finding that a termination which is not finished has already",
+        Misleads("More may come, and one may go, until it is finished; the end alone is in workload_termination_findings_total");
     POD_HOOK = "pod_termination_prestop_duration", Seconds, Kind::Gauge, &["hook", "method"],
         "How long the preStop hook of the termination ran",
         Misleads("With method=\"inferred\" it was not seen to run: the time is that from the deletion, or from the kubelet's connection, to the stop signal. With method=\"observed\" it begins at the exec in the container: what the runtime does before is not in it. Absent if the hook's end is not known");
@@ -285,9 +291,12 @@ definitions! {
     TRACKED = "gracewatch_containers_tracked", None, Kind::Gauge, &["kind"],
         "Containers that are tracked",
         Misleads("Pause containers of pods are among them");
+    UNREPORTED = "gracewatch_containers_unreported", None, Kind::Counter, &["reason"],
+        "Containers that are gone and of which there is no report, since no main process of theirs was seen",
+        Misleads("reason=\"empty\" is no loss: a cgroup in which no process was seen for as long as it was tracked. With reason=\"gone\" it was gone before the agent knew of it, with reason=\"records_lost\" the ring buffer was full");
     OPEN = "gracewatch_terminations_open", None, Kind::Gauge, &[],
         "Terminations that began and are not finished",
-        Misleads("A stop signal that a program outlives keeps its termination open for the grace period and an hour");
+        Like(&OPEN_DURATION, "");
     SERIES_EVICTED = "gracewatch_series_evicted", None, Kind::Counter, &["family"],
         "Series taken away (pod_termination) or put under the workload 'other' (workload_termination) because of the bound on their number",
         Misleads("Of workloads it counts each termination, and each time that resets were told, that went to 'other', not the series");

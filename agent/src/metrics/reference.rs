@@ -16,6 +16,7 @@ histograms beside the classic buckets), by `Accept`.
 ## How to read this
 
 There are three families. `pod_termination_*` is what happened last to one container, to look at; it goes a while after the end.
+`pod_termination_open_*` is what is happening to it now.
 `workload_*` adds up all of a workload, to alert on and to compare; it stays. `gracewatch_*` is the agent itself: look there
 first when a number seems wrong.
 
@@ -58,8 +59,8 @@ counted in them; without Kubernetes the `container`. A name that does not fit in
 const SECTIONS: [(&str, &str, &str); 4] = [
     (
         "pod_termination_",
-        "One finished termination",
-        "The last termination of each subject. An init container that completed is none.",
+        "One termination",
+        "Of an open termination `pod_termination_open_*`, of each subject's last finished one the others. An init container that completed is none.",
     ),
     (
         "workload_termination_",

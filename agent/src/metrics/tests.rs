@@ -134,9 +134,9 @@ fn a_series_goes_when_its_time_is_over() {
     let metrics = Metrics::new(Retention::default());
     finish(&metrics, killed(1, "web.service"), at(131));
     finish(&metrics, killed(2, "db.service"), at(500));
-    metrics.expire(at(131 + 15 * 60 - 1));
+    metrics.turn(at(131 + 15 * 60 - 1));
     assert!(page(&metrics, Format::Text).contains("container=\"web.service\""));
-    metrics.expire(at(131 + 15 * 60));
+    metrics.turn(at(131 + 15 * 60));
     let page = page(&metrics, Format::Text);
     assert!(!page.contains("container=\"web.service\""), "{page}");
     assert!(page.contains("container=\"db.service\""));
@@ -158,7 +158,7 @@ fn a_subject_that_comes_again_replaces_its_last_termination() {
         "{text}"
     );
     assert_eq!(text.matches("pod_termination_outcome{").count(), 1);
-    metrics.expire(at(131 + 15 * 60));
+    metrics.turn(at(131 + 15 * 60));
     assert!(page(&metrics, Format::Text).contains("pod_termination_outcome{"));
 }
 
@@ -185,6 +185,69 @@ fn the_number_of_series_is_bounded() {
     assert!(page.contains("workload=\"other\",outcome=\"grace_exceeded\",trigger=\"stopped\"} 8"));
     assert!(page.contains("gracewatch_series_evicted_total{family=\"pod_termination\"} 7"));
     assert!(page.contains("gracewatch_series_evicted_total{family=\"workload_termination\"} 8"));
+}
+
+#[test]
+fn an_open_termination_is_shown_by_name_until_it_is_finished() {
+    let metrics = Metrics::new(Retention::default());
+    let mut report = Box::new(killed(7, "web.service"));
+    report.exit = None;
+    report.released_at = None;
+    report.kill = None;
+    let subject =
+        "kind=\"systemd_service\",container=\"web.service\",cgroup=\"/system.slice/web.service\"";
+    let series = |phase: &str, seconds: &str| {
+        format!("pod_termination_open_duration_seconds{{{subject},phase=\"{phase}\"}} {seconds}\n")
+    };
+    let stop_signal = report.stop_signal.take();
+    metrics.record(&Output::Progress(report.clone()), at(96));
+    assert!(page(&metrics, Format::Text).contains(&series("hook", "1")));
+    metrics.turn(at(98));
+    assert!(page(&metrics, Format::Text).contains(&series("hook", "3")));
+    report.stop_signal = stop_signal;
+    metrics.record(&Output::Progress(report.clone()), at(100));
+    let stopping = page(&metrics, Format::Text);
+    assert!(stopping.contains(&series("stopping", "5")));
+    assert!(!stopping.contains("phase=\"hook\"} 3"));
+    let finding = format!("pod_termination_open_finding{{{subject},finding=\"too_slow\"}} 1\n");
+    assert!(stopping.contains(&finding));
+    metrics.record(&Output::Finished(report), at(131));
+    assert!(!page(&metrics, Format::Text).contains("pod_termination_open_duration_seconds{"));
+    assert!(!page(&metrics, Format::Text).contains("pod_termination_open_finding{"));
+}
+
+#[test]
+fn open_terminations_beyond_the_bound_are_counted_alone() {
+    let retention = Retention {
+        subjects_max: 2,
+        ..Retention::default()
+    };
+    let metrics = Metrics::new(retention);
+    for id in 1..=5 {
+        let report = Box::new(killed(id, &format!("s{id}.service")));
+        metrics.record(&Output::Progress(report), at(100));
+    }
+    let full = page(&metrics, Format::Text);
+    assert_eq!(
+        full.matches("pod_termination_open_duration_seconds{")
+            .count(),
+        2
+    );
+    assert!(full.contains("gracewatch_terminations_open 5\n"));
+    assert!(full.contains("gracewatch_series_evicted_total{family=\"pod_termination_open\"} 3\n"));
+    metrics.record(
+        &Output::Withdrawn {
+            id: 1,
+            container: agent_core::event::CgroupId(1),
+        },
+        at(101),
+    );
+    let next = Box::new(killed(5, "s5.service"));
+    metrics.record(&Output::Progress(next), at(102));
+    let page = page(&metrics, Format::Text);
+    assert!(
+        page.contains("container=\"s5.service\"") && !page.contains("container=\"s1.service\"")
+    );
 }
 
 #[test]
@@ -224,6 +287,8 @@ fn full() -> Metrics {
     let reason = DropReason::ContainersFull;
     metrics.record(&Output::Dropped { reason, at: at(1) }, at(131));
     metrics.record_vital(&Vital::Undecodable("short"));
+    let open = Box::new(killed(8, "open.service"));
+    metrics.record(&Output::Progress(open), at(131));
     metrics.record_vital(&Vital::Watching {
         resource: "pods",
         connected: true,
@@ -251,6 +316,7 @@ fn full() -> Metrics {
         runs: 12,
     }]));
     metrics.record_vital(&Vital::Counted(&crate::probes::Counts {
+        untold: 4,
         recorded: [(agent_common::record::Kind::Exit, 5)].into(),
         lost: [(agent_common::record::Kind::Exit, 2)].into(),
         map_full: vec![(agent_common::map::Full::Watched, 1)],

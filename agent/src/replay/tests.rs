@@ -16,6 +16,7 @@ pub(crate) fn config() -> Config {
         selectors: Vec::new(),
         pods: false,
         reset_reasons: None,
+        remaining: false,
         limits: Limits::default(),
     }
 }

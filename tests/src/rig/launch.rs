@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::cgroup::Cgroup;
 use crate::rig::toolbox::Toolbox;
@@ -144,6 +145,21 @@ impl Launched {
     /// Read from the clock just before it was started.
     pub fn started_after(&self) -> Timestamp {
         self.started_after
+    }
+
+    /// Stops its parent, which does not wait for it from then on.
+    pub fn stop_parent(&self) -> Result<()> {
+        self.signal_parent(Signal::STOP)
+    }
+
+    /// Lets its parent go on.
+    pub fn continue_parent(&self) -> Result<()> {
+        self.signal_parent(Signal::CONT)
+    }
+
+    fn signal_parent(&self, signal: Signal) -> Result<()> {
+        let parent = Pid::from_child(&self.shim);
+        kill_process(parent, signal).context("cannot signal the shim")
     }
 
     /// Waits until it runs its program, not the rig's stages any more.

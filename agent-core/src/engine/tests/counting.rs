@@ -17,6 +17,7 @@ use crate::event::EventKind;
 use crate::input::Input;
 use crate::journal::Entry;
 use crate::output::{Output, Wish};
+use crate::remaining::Remaining;
 use crate::sockets::Reasons;
 use crate::time::Timestamp;
 
@@ -139,6 +140,14 @@ fn given_out_at(config: Config, entries: &[Entry], answer: Option<Duration>) -> 
         while let Some(output) = engine.poll_output() {
             match output {
                 Output::Finished(_) => given.push(now),
+                Output::Wish(Wish::FindRemaining { container, .. }) => {
+                    let remaining = Remaining::default();
+                    let answer = Input::Remaining {
+                        container,
+                        remaining,
+                    };
+                    engine.handle(answer, now);
+                }
                 Output::Wish(Wish::Count { container }) => waiting.extend(answer.map(|after| {
                     let counts = Box::default();
                     (now.after(after), Input::Sockets { container, counts })

@@ -183,6 +183,7 @@ fn every_diagnosis_has_a_scenario() {
     let all: Vec<Report> = all
         .into_iter()
         .chain(super::kinds_of_faults::diagnoses())
+        .chain(super::exits::diagnoses())
         .collect();
     let seen: BTreeSet<FindingKind> = all.iter().flat_map(kinds).collect();
     assert_eq!(seen, BTreeSet::from(FindingKind::ALL));

@@ -328,8 +328,8 @@ fn too_many_processes_are_dropped_and_said() {
     let scene = Scene::of(config)
         .tells(made(CONTAINER, DOCKER))
         .running()
-        .execs(Who::Hook, "a")
-        .execs(Who::Probe, "b");
+        .attached(Who::Hook)
+        .attached(Who::Probe);
     let dropped = |output: &Output| {
         matches!(
             output,

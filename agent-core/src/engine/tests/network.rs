@@ -159,6 +159,7 @@ pub(super) fn seconds(at: f64) -> Timestamp {
 pub(super) fn counting() -> Config {
     Config {
         reset_reasons: Some(reasons()),
+        remaining: true,
         ..config(Vec::new())
     }
 }

@@ -8,8 +8,9 @@ use crate::event::{
     CgroupId, Delivered, Delivery, Disposition, Event, EventKind, Exec, Exit, ExitStatus, Handler,
     Process, SignalSent, Tgid,
 };
-use crate::input::{Input, ProcessFound};
-use crate::output::Output;
+use crate::input::{Input, ProcessFound, ProcessLimit};
+use crate::output::{Output, Wish};
+use crate::remaining::Remaining;
 use crate::report::{Doubt, FindingKind, Report};
 use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
@@ -117,6 +118,8 @@ pub(super) struct Scene {
     engine: Engine,
     pub(super) now: Timestamp,
     pub(super) said: Vec<Output>,
+    /// The answer to what is left.
+    remaining: Remaining,
 }
 
 pub(super) fn config(selectors: Vec<Selector>) -> Config {
@@ -126,6 +129,7 @@ pub(super) fn config(selectors: Vec<Selector>) -> Config {
         selectors,
         pods: false,
         reset_reasons: None,
+        remaining: true,
         limits: Limits::default(),
     }
 }
@@ -161,6 +165,7 @@ impl Scene {
             engine: Engine::new(config).unwrap(),
             now: Timestamp(0),
             said: Vec::new(),
+            remaining: Remaining::default(),
         }
     }
 
@@ -176,9 +181,17 @@ impl Scene {
         let now = Timestamp(0).after(Duration::from_secs_f64(seconds));
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due < now) {
             self.engine.handle_timeout(due);
+            self.now = due;
+            self = self.drain();
         }
         self.now = now;
         self.drain()
+    }
+
+    /// From now on this is the answer to what is left.
+    pub(super) fn leaves(mut self, remaining: Remaining) -> Self {
+        self.remaining = remaining;
+        self
     }
 
     pub(super) fn tells(mut self, input: Input) -> Self {
@@ -188,6 +201,14 @@ impl Scene {
 
     fn drain(mut self) -> Self {
         while let Some(output) = self.engine.poll_output() {
+            if let Output::Wish(Wish::FindRemaining { container, .. }) = output {
+                let remaining = self.remaining.clone();
+                let answer = Input::Remaining {
+                    container,
+                    remaining,
+                };
+                self.engine.handle(answer, self.now);
+            }
             self.said.push(output);
         }
         self
@@ -330,6 +351,14 @@ impl Scene {
         })
     }
 
+    /// The answer to how near it is to its limit of processes.
+    pub(super) fn meets(self, limit: ProcessLimit) -> Self {
+        self.tells(Input::ProcessLimit {
+            container: CONTAINER,
+            limit,
+        })
+    }
+
     pub(super) fn empty(self) -> Self {
         self.happens(EventKind::CgroupPopulated { populated: false })
     }
@@ -353,6 +382,8 @@ impl Scene {
     pub(super) fn all(mut self) -> (Vec<Output>, Vec<Report>) {
         while let Some(due) = self.engine.poll_timeout() {
             self.engine.handle_timeout(due);
+            self.now = due;
+            self = self.drain();
         }
         let scene = self.drain();
         let reports = reports(&scene.said);

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::Context;
 use crate::config::Limits;
+use crate::remaining::Remaining;
 use crate::report::{Endpoint, Report, Trigger};
 use crate::sockets::Sockets;
-use crate::termination::{HOOK_TO_STOP_SIGNAL_MAX, ReportStage, Surroundings, Termination};
+use crate::termination::{
+    HOOK_TO_STOP_SIGNAL_MAX, REMAINING_AFTER, ReportStage, Surroundings, Termination,
+};
 use crate::time::Timestamp;
 use crate::traffic::MARKS_MAX;
 
@@ -19,6 +22,10 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// The grace to count with where none is known: systemd's `DefaultTimeoutStopSec`.
 const GRACE_DEFAULT: Duration = Duration::from_secs(90);
+
+/// How often it is asked what keeps a main process that was not seen to exit, one time each [`REMAINING_AFTER`]. A program
+/// that begins to exit after that and does not come to the end of it is found stuck at its SIGKILL alone.
+const QUESTIONS_MAX: u32 = 360;
 
 /// How long the last counts of its connections are waited for; the agent reads them at once.
 pub(super) const COUNT_MAX: Duration = Duration::from_millis(200);
@@ -42,8 +49,30 @@ pub(super) struct Open {
     pub(super) left_unknown: bool,
     /// The last counts of its connections.
     pub(super) last_counts: LastCounts,
+    /// Whether it is known what was left after the exit.
+    pub(super) rest: Rest,
+    /// When it was asked last what is left, before the exit was seen.
+    asked_before_exit: Option<Timestamp>,
+    /// How often that was asked.
+    questions: u32,
     /// When something was learned of it last. Where that ended a wait, the end may lie before it.
     pub(super) noticed_at: Timestamp,
+}
+
+/// What is left after the exit of the main process, which the report waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Everything else is waited for.
+    #[default]
+    Later,
+    /// It was asked for at this time.
+    Asked(Timestamp),
+    /// Something is left, as it is for a moment where a parent is slow.
+    Left,
+    /// It was asked for again at this time.
+    AskedAgain(Timestamp),
+    /// It is known.
+    Known,
 }
 
 /// The last counts of a termination's connections, which its report waits for.
@@ -59,6 +88,10 @@ pub(super) enum LastCounts {
 }
 
 /// The steps of a termination, as far as they are done, and what is known of it by others.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each of which is a step of its own"
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Steps {
     hook_started: Option<Timestamp>,
@@ -74,6 +107,7 @@ pub(super) struct Steps {
     name_known: bool,
     resets: usize,
     endpoint: (Option<Timestamp>, Option<Timestamp>),
+    exiting: bool,
 }
 
 impl Open {
@@ -106,8 +140,15 @@ impl Open {
             }
             self.last_counts = LastCounts::Later;
         }
+        if let Rest::Asked(asked_at) | Rest::AskedAgain(asked_at) = self.rest {
+            if closes_at.is_some_and(|at| at <= asked_at) {
+                return Some(asked_at.after(COUNT_MAX));
+            }
+            self.rest = Rest::Later;
+        }
         [
             closes_at,
+            self.asks_before_exit_at(termination),
             hook_expires_at(termination),
             self.stuck_at(termination, limits),
             gives_up_at(termination),
@@ -140,7 +181,66 @@ impl Open {
         } else {
             Duration::ZERO
         };
-        Some(since.after(wait.max(limits.tail)))
+        let closes_at = since.after(wait.max(limits.tail));
+        if self.rest == Rest::Left {
+            let exit_noticed = self.exit_noticed?;
+            return Some(closes_at.max(exit_noticed.after(REMAINING_AFTER)));
+        }
+        Some(closes_at)
+    }
+
+    /// When it is asked what keeps a main process that was told to end and was not seen to: it may be in the middle of its
+    /// exit. Every few seconds, for half an hour.
+    pub(super) fn asks_before_exit_at(&self, termination: &Termination<'_>) -> Option<Timestamp> {
+        let told_at = [
+            termination.stop,
+            termination.kill.map(|(kill, _cause)| kill),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|fact| fact.at)
+        .max()?;
+        let ended = termination.exit.is_some()
+            || termination.released_at.is_some()
+            || termination.main.vanished_at.is_some();
+        let since = self.asked_before_exit.unwrap_or(told_at).max(told_at);
+        let asks = !ended && self.questions < QUESTIONS_MAX;
+        asks.then(|| since.after(REMAINING_AFTER))
+    }
+
+    /// Takes note that it is asked then, before the exit was seen.
+    pub(super) const fn ask_before_exit(&mut self, now: Timestamp) {
+        self.asked_before_exit = Some(now);
+        self.questions += 1;
+    }
+
+    /// Takes note that it is asked then, before the report is given out. Returns whether it is to be asked.
+    pub(super) fn ask_for_rest(&mut self, termination: &Termination<'_>, now: Timestamp) -> bool {
+        self.rest = match self.rest {
+            Rest::Later if termination.exit.is_some() => Rest::Asked(now),
+            Rest::Left => Rest::AskedAgain(now),
+            Rest::Later | Rest::Asked(_) | Rest::AskedAgain(_) | Rest::Known => return false,
+        };
+        true
+    }
+
+    /// Takes in what is left. Returns whether the report need not wait for it any more.
+    pub(super) fn take_rest(
+        &mut self,
+        termination: &Termination<'_>,
+        remaining: &Remaining,
+    ) -> bool {
+        let outlives = termination.was_stopped() && termination.released_at.is_none();
+        let is_left = remaining.main.is_some() || (outlives && !remaining.others.is_empty());
+        self.rest = match self.rest {
+            Rest::Asked(_) if is_left => Rest::Left,
+            Rest::Asked(_) | Rest::AskedAgain(_) => Rest::Known,
+            Rest::Later | Rest::Left | Rest::Known => return false,
+        };
+        if self.rest == Rest::Left {
+            self.last_counts = LastCounts::Later;
+        }
+        self.rest == Rest::Known
     }
 
     pub(super) fn stuck_at(
@@ -170,7 +270,7 @@ impl Open {
             id,
             now: context.now,
             limits: context.limits,
-            lost: context.lost,
+            losses: context.losses,
             sockets,
             reasons: context.reasons,
             counts_missing: self.last_counts == LastCounts::Missing,
@@ -201,6 +301,7 @@ impl Steps {
             name_known: termination.container.spec.name.is_some(),
             resets: resets.min(MARKS_MAX),
             endpoint: termination.endpoint().map_or((None, None), times),
+            exiting: termination.is_held_in_exit(),
         }
     }
 }

@@ -82,6 +82,8 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::KilledWithMain
                 | FindingKind::ChildOomKilled
                 | FindingKind::IdleCloseRace
+                | FindingKind::StuckInExit
+                | FindingKind::ProcessesLeft
         ),
         Doubt::ConnectionsMissing => !matches!(
             finding,
@@ -93,12 +95,15 @@ const fn harmless(doubt: Doubt, finding: FindingKind) -> bool {
                 | FindingKind::KilledWithMain
                 | FindingKind::ChildOomKilled
                 | FindingKind::StuckAfterKill
+                | FindingKind::StuckInExit
+                | FindingKind::ProcessesLeft
         ),
         Doubt::SignalFateUnknown => !matches!(
             finding,
             FindingKind::SignalIgnored | FindingKind::TooSlow | FindingKind::WrongStopSignal
         ),
         Doubt::RecordsLost
+        | Doubt::ProcessesForgotten
         | Doubt::SeenLate
         | Doubt::ExitMissing
         | Doubt::MainUncertain
@@ -135,6 +140,8 @@ const fn reason(kind: FindingKind) -> &'static str {
         FindingKind::HookOutlived => "PreStopHookOutlived",
         FindingKind::KubeletRestarted => "StopBegunAgain",
         FindingKind::IdleCloseRace => "IdleConnectionsClosed",
+        FindingKind::StuckInExit => "StuckInExit",
+        FindingKind::ProcessesLeft => "ProcessesLeft",
     }
 }
 

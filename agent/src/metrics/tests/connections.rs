@@ -118,7 +118,7 @@ fn a_termination_tells_its_connections() {
             pod("endpoint_lag_seconds", "", "1.25"),
         ],
     );
-    metrics.expire(at(131 + 15 * 60));
+    metrics.turn(at(131 + 15 * 60));
     let text = page(&metrics, Format::Text);
     assert!(!text.lines().any(|line| line.starts_with("pod_")), "{text}");
 }

@@ -109,7 +109,7 @@ fn restarts_and_pods_that_come_again_stay_apart() {
         "workload_termination_outcomes_total{{{WORKLOAD},outcome=\"grace_exceeded\",trigger=\"deleted\"}} 3"
     );
     assert_lines(&text, std::slice::from_ref(&counted));
-    metrics.expire(at(300 + 15 * 60));
+    metrics.turn(at(300 + 15 * 60));
     let text = page(&metrics, Format::Text);
     assert!(
         !text

@@ -35,6 +35,9 @@ pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
         Doubt::SignalFateUnknown => {
             "It blocked the stop signal when that was sent, and what became of the signal was not seen."
         }
+        Doubt::ProcessesForgotten => {
+            "So many processes were in it at once that the one of its preStop hook may not have been followed."
+        }
         Doubt::KernelKillUnexplained => "The kernel sent SIGKILL and nothing seen says why.",
     }
 }
