@@ -11,6 +11,10 @@ use crate::pod::{PodContainer, PreStop, Role};
 use crate::pod_facts::PodFacts;
 use crate::signal::Signal;
 
+/// The longest grace period to count with: a hundred years. The API takes any number of seconds, and the sum of two of the
+/// longest is none any more.
+pub(crate) const GRACE_MAX: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// What a container is to be stopped with, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spec {
@@ -40,15 +44,17 @@ impl Spec {
         let exec = |command: &Vec<String>| PreStop::Exec {
             command: command.clone(),
         };
+        let bounded = |grace: Duration| grace.min(GRACE_MAX);
         let selected_hook = selector.and_then(|one| one.pre_stop.as_ref()).map(exec);
         Self {
             name: own.map(|own| own.name.clone()),
             role: own.map(|own| own.role),
             grace: pod
                 .map(|pod| pod.pod.grace)
-                .or_else(|| selector.and_then(|one| one.grace)),
-            liveness_grace: own.and_then(|own| own.liveness_grace),
-            startup_grace: own.and_then(|own| own.startup_grace),
+                .or_else(|| selector.and_then(|one| one.grace))
+                .map(bounded),
+            liveness_grace: own.and_then(|own| own.liveness_grace).map(bounded),
+            startup_grace: own.and_then(|own| own.startup_grace).map(bounded),
             stop_signal: own
                 .and_then(|own| own.stop_signal)
                 .or_else(|| selector.and_then(|one| one.stop_signal)),

@@ -1,4 +1,4 @@
-//! The corpus of the fuzz targets (`fuzz/corpus`), checked as an ordinary test: what a fuzzer found once stays found.
+//! The corpus of the fuzz targets (`fuzz/seeds`), checked as an ordinary test: what a fuzzer found once stays found.
 
 mod checks;
 
@@ -10,7 +10,7 @@ type Check = fn(&[u8]) -> Result<(), String>;
 
 /// All files of this target's corpus; how many.
 fn replay(target: &str, check: Check) -> usize {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
     let files = fs::read_dir(folder.join(target)).unwrap();
     let mut count = 0;
     for file in files.map(|file| file.unwrap().path()) {
@@ -36,7 +36,7 @@ fn the_corpus_of_journals_is_replayed() {
 /// A check that takes everything proves nothing.
 #[test]
 fn the_corpus_reaches_reports() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/engine_journal");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/engine_journal");
     let reports = fs::read_dir(folder)
         .unwrap()
         .map(|file| checks::reports(&fs::read(file.unwrap().path()).unwrap()))
@@ -46,7 +46,7 @@ fn the_corpus_reaches_reports() {
 
 #[test]
 fn the_corpus_is_small() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
     let bytes: u64 = ["decode", "engine_journal"]
         .into_iter()
         .flat_map(|target| fs::read_dir(folder.join(target)).unwrap())

@@ -54,6 +54,8 @@ Examples:
   cargo xtask vm 6.12 -- ignored      only scenarios with `ignored` in their name, on 6.12
   cargo xtask vm --update             look for newer builds of each series first
   cargo xtask vm --write-docs         and write docs/kernels.md when everything passed
+  cargo xtask vm --stops 2000 --time-limit 7200
+                                      random stops instead of scenarios
   cargo xtask vm 6.1 --init ./a.out   boot a static program of your own";
 
 /// Options of `vm`.
@@ -78,6 +80,12 @@ pub(crate) struct Args {
     /// Seconds a VM may take before it is ended
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     time_limit: u64,
+    /// Instead of the scenarios, so many random stops of `cargo xtask fuzz`; give --time-limit, too
+    #[arg(long, value_name = "N", conflicts_with_all = ["filter", "init", "write_docs"])]
+    stops: Option<u64>,
+    /// Of this seed
+    #[arg(long, value_name = "SEED", default_value_t = 1, requires = "stops")]
+    seed: u64,
     /// Boot this static program instead of the test binary; it must print TEST_RC=n and power off
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
@@ -118,15 +126,17 @@ pub(crate) fn test(args: &Args) -> Result<FailedStages> {
         let object = build_ebpf::build()?;
         let programs = guest::build(&object)?;
         guest::pack(
-            &[("init", &programs.test), ("gracewatch", &programs.agent)],
+            &[
+                ("init", &programs.test),
+                ("gracewatch", &programs.agent),
+                ("fuzz", &programs.fuzz),
+            ],
             &initramfs,
         )?;
     }
     let fleet = Fleet {
         initramfs: &initramfs,
-        append: args.filter.as_ref().map_or(String::new(), |filter| {
-            format!("gracewatch.filter={filter}")
-        }),
+        append: append(args),
         time_limit: Duration::from_secs(args.time_limit),
         logs: &folder,
         machine: qemu::Machine::SMALL,
@@ -143,6 +153,17 @@ pub(crate) fn test(args: &Args) -> Result<FailedStages> {
     }
     let stages = outcomes.iter().flat_map(Outcome::failed_stages);
     Ok(FailedStages(stages.collect()))
+}
+
+/// What the guest is told on the kernel command line.
+fn append(args: &Args) -> String {
+    match (&args.filter, args.stops) {
+        (Some(filter), _) => format!("gracewatch.filter={filter}"),
+        (None, Some(stops)) => {
+            format!("gracewatch.stops={stops} gracewatch.seed={}", args.seed)
+        }
+        (None, None) => String::new(),
+    }
 }
 
 /// Waits until no other run uses `folder`, whose initramfs and logs belong to one run at a time, and keeps it until the
@@ -215,7 +236,7 @@ fn judge(args: &Args, outcomes: &[Outcome], fleet: &Fleet<'_>) -> Result<()> {
                 .map(|problem| format!("{series:>5}  {problem}")),
         );
     }
-    let omissions = if args.init.is_some() {
+    let omissions = if args.init.is_some() || args.stops.is_some() {
         Vec::new()
     } else {
         outcome::omissions(outcomes)

@@ -7,7 +7,7 @@ use super::request::StopRequest;
 use crate::pod::Role;
 use crate::process::SignalFact;
 use crate::report::{Grace, Hook, HookMethod, KillCause, Start, Trigger};
-use crate::spec::Spec;
+use crate::spec::{GRACE_MAX, Spec};
 use crate::time::Timestamp;
 
 /// The least that the kubelet leaves between stop signal and SIGKILL (`minimumGracePeriodInSeconds`):
@@ -67,7 +67,7 @@ impl Graces {
         let deletions: Vec<Duration> = pod
             .deletions
             .iter()
-            .map(|seen| seen.deletion.grace.max(LEAST))
+            .map(|seen| seen.deletion.grace.clamp(LEAST, GRACE_MAX))
             .collect();
         match (reason, deletions.as_slice()) {
             (Some(Trigger::Liveness), _) => Self::of_probe(spec, spec.liveness_grace),

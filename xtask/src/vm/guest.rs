@@ -17,14 +17,17 @@ pub(crate) struct Programs {
     pub(crate) test: PathBuf,
     /// The agent, with the probes in it.
     pub(crate) agent: PathBuf,
+    /// The random stops.
+    pub(crate) fuzz: PathBuf,
 }
 
 /// Builds the guest's programs around the eBPF object.
 pub(crate) fn build(object: &Path) -> Result<Programs> {
-    let programs = cargo::build_static(object, &["kernel", "gracewatch"])?;
+    let programs = cargo::build_static(object, &["kernel", "gracewatch", "fuzz"])?;
     Ok(Programs {
         test: programs.join("kernel"),
         agent: programs.join("gracewatch"),
+        fuzz: programs.join("fuzz"),
     })
 }
 

@@ -85,9 +85,14 @@ impl<'a> Life<'a> {
             // A program that is held while it blocks everything loses it later, or never.
             Set::Default | Set::Ignored if waits => Fate::Unclear,
             Set::Ignored => Fate::ThrownAway,
-            Set::Default if matches!(sent.signal, 17 | 18 | 23 | 28) => Fate::ThrownAway,
-            Set::Default if !self.case.shares_pids => Fate::ThrownAway,
-            Set::Default => Fate::Taken,
+            Set::Default => {
+                let is_for_nothing = matches!(sent.signal, 17 | 18 | 23 | 28);
+                if is_for_nothing || !self.case.shares_pids {
+                    Fate::ThrownAway
+                } else {
+                    Fate::Taken
+                }
+            }
             // One that was still waiting when the program became another one.
             Set::Handled | Set::Blocked if program.over.is_some() && !self.was_heard(sent) => {
                 Fate::Unclear

@@ -18,6 +18,8 @@ mod random;
 mod runner;
 mod shrink;
 mod stage;
+mod summary;
+mod tell;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,6 +51,9 @@ struct Args {
     /// Leave failures as they are.
     #[arg(long)]
     no_shrink: bool,
+    /// Speak the protocol of `cargo xtask vm`, and allow for a slow, emulated processor.
+    #[arg(long)]
+    guest: bool,
     /// Have the agents record into this folder.
     #[arg(long, value_name = "DIR")]
     journals: Option<PathBuf>,

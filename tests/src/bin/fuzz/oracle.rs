@@ -19,6 +19,8 @@ use crate::stage::{Played, Sent};
 const NEAR_GRACE: Duration = Duration::from_millis(150);
 /// How late a runtime's SIGKILL may be.
 const LATE: Duration = Duration::from_millis(1200);
+/// How late a runtime's SIGKILL may be without anybody taking it for another one.
+const RUNTIME_LATE: Duration = Duration::from_millis(800);
 /// Up to this age of a program a signal may have come before its handlers: the finding says so.
 const YOUNG: Duration = Duration::from_secs(1);
 /// How far two clocks and two hooks may be apart.
@@ -161,14 +163,12 @@ impl<'a> Truth<'a> {
             }
         }
         match self.stop {
-            Some(stop) if !self.stop_is_late => {
-                if expected.stops.is_empty() {
-                    expected.stops.insert(Some(stop));
-                    expected.stops.extend(self.same_before(stop));
-                }
+            Some(_) if self.stop_is_late => expected.stops = self.any_stop(),
+            Some(stop) if expected.stops.is_empty() => {
+                expected.stops.insert(Some(stop));
+                expected.stops.extend(self.same_before(stop));
             }
-            Some(_) => expected.stops = self.any_stop(),
-            None => {}
+            Some(_) | None => {}
         }
         expected
     }
@@ -205,7 +205,10 @@ impl<'a> Truth<'a> {
         if may_be_grace {
             expected.causes.insert("grace_expired");
         }
-        if !is_grace {
+        // A runtime that got no time may be later than anybody can take for the end of the grace period.
+        let is_late = killer.span.before.since(stop.span.before) > grace + RUNTIME_LATE;
+        let may_be_other = !is_grace || is_late;
+        if may_be_other {
             expected.causes.insert("other");
         }
         // Who sent the usual stop signal and SIGKILL has stopped it, too.
@@ -225,7 +228,7 @@ impl<'a> Truth<'a> {
             if may_be_grace {
                 expected.outcomes.insert("grace_exceeded");
             }
-            if !is_grace {
+            if may_be_other {
                 expected.outcomes.insert("killed_by_other");
             }
         }
@@ -277,7 +280,13 @@ impl<'a> Truth<'a> {
         let is_own = self.life.aborts() && matches!(signal, 6 | 11);
         let Some((_, last)) = senders.last().filter(|_sender| !is_own) else {
             expected.outcomes.insert("crashed");
-            self.stops_of_own_end(&mut expected);
+            let stop = self.stop().filter(|_stop| !self.stop_is_late);
+            if stop.is_some_and(|stop| self.life.fate(stop) != Fate::Taken) {
+                // It was asked to end, did not hear it, and ended for another reason.
+                expected.stops = self.any_stop();
+            } else {
+                self.stops_of_own_end(&mut expected);
+            }
             return expected;
         };
         let by_stop = self.stop().filter(|stop| stop.signal == signal);
@@ -363,9 +372,21 @@ impl<'a> Truth<'a> {
             }
             None => {
                 expected.outcomes.insert(by_itself);
+                if by_itself == "completed" && self.heard_runtime() {
+                    // That is what a stop looks like, to everybody but the runtime and the program.
+                    expected.outcomes.insert("graceful");
+                    expected.stops = self.any_stop();
+                    return;
+                }
             }
         }
         self.stops_of_own_end(expected);
+    }
+
+    /// Whether the runtime sent it a signal that it heard.
+    fn heard_runtime(&self) -> bool {
+        self.noise()
+            .any(|(_, sent)| sent.from == From::Runtime && self.life.fate(sent) != Fate::ThrownAway)
     }
 
     /// The stop signal where the program ended by itself.
@@ -508,14 +529,11 @@ impl<'a> Truth<'a> {
     fn findings_of_clients(&self, expected: &mut Expected) {
         let says = |(_, says): &(Timestamp, bool)| *says;
         if self.played.clients.iter().any(says) {
-            let is_shutdown = |outcome: &&str| {
+            let is_shutdown = |outcome: &str| {
                 // A program that heard nothing had no choice.
-                matches!(*outcome, "graceful" | "grace_exceeded")
+                matches!(outcome, "graceful" | "grace_exceeded")
             };
-            let in_order = expected
-                .outcomes
-                .iter()
-                .all(|outcome| is_shutdown(&outcome));
+            let in_order = expected.outcomes.iter().all(|outcome| is_shutdown(outcome));
             let before_stop = self.stop().is_some_and(|stop| {
                 let mut clients = self.played.clients.iter();
                 !self.stop_is_late && clients.any(|(at, says)| *says && *at < stop.span.before)

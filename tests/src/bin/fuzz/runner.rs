@@ -1,7 +1,6 @@
 //! Plays cases beside each other, judges the reports, shrinks what failed, and sums up.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +19,9 @@ use crate::case::Case;
 use crate::generate;
 use crate::judge::{Judgement, judge};
 use crate::shrink;
-use crate::stage::{Played, Rig, play};
+use crate::stage::{AHEAD, AHEAD_SLOW, Played, Rig, play};
+use crate::summary::summary;
+use crate::tell::{as_json, tell};
 
 /// Cases of the starved agent at a time: more would leave it no time at all.
 const STARVED_AT_ONCE: usize = 3;
@@ -34,20 +35,18 @@ const TRIES: usize = 2;
 const ROUNDS: usize = 14;
 /// Failures that are shrunk, each of another class.
 const SHRUNK_MAX: usize = 20;
-/// Stages that may fail in a run, and one more of every so many stops.
-const FAILED_STAGES_MAX: usize = 3;
-const STOPS_PER_FAILED_STAGE: usize = 500;
 
 /// One case that was played.
 #[derive(Debug)]
-struct Tried {
-    number: u64,
-    case: Case,
-    ending: Ending,
+pub(crate) struct Tried {
+    pub(crate) number: u64,
+    pub(crate) case: Case,
+    pub(crate) ending: Ending,
 }
 
+/// What came of it.
 #[derive(Debug)]
-enum Ending {
+pub(crate) enum Ending {
     Judged {
         judgement: Judgement,
         played: Box<Played>,
@@ -70,6 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         agents,
         folder,
         toolbox,
+        ahead: if args.guest { AHEAD_SLOW } else { AHEAD },
     };
     let cases: Vec<(u64, Case)> = match &args.case {
         Some(text) => {
@@ -94,7 +94,16 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     if args.case.is_none() && !args.no_shrink {
         shrink_all(&rig, &tried, args.jobs);
     }
-    Ok(summary(&tried, started.elapsed()))
+    let passed = summary(&tried, started.elapsed());
+    if args.guest {
+        let result = if passed { "ok" } else { "failed" };
+        let stops = tried.len();
+        println!(
+            "VM-SCENARIO name=random_stops result={result} detail={stops} of seed {}",
+            args.seed
+        );
+    }
+    Ok(passed)
 }
 
 /// Plays all, those of the starved agent a few at a time beside the others.
@@ -196,97 +205,6 @@ fn judged(rig: &Rig, case: &Case, name: &str) -> Result<Ending> {
     })
 }
 
-/// Says what is wrong with one; `all` also what is not.
-fn tell(tried: &Tried, all: bool) {
-    let Tried {
-        number,
-        case,
-        ending,
-    } = tried;
-    let mut text = String::new();
-    match ending {
-        Ending::StageFailed(why) => text.push_str(&format!("stop {number}: no stage: {why}\n")),
-        Ending::Judged {
-            judgement: judgement @ Judgement::Wrong(wrong),
-            played,
-            reports,
-        } => {
-            text.push_str(&format!("stop {number} ... WRONG\n"));
-            for one in wrong {
-                text.push_str(&format!(
-                    "    {}: {} was reported, and it was {}\n",
-                    one.what, one.reported, one.expected
-                ));
-            }
-            let class = judgement.class().unwrap_or_default();
-            text.push_str(&format!("    class: {class}\n"));
-            text.push_str(&format!("    case: {}\n", as_json(case)));
-            text.push_str(&course(played));
-            for report in reports {
-                text.push_str(&format!("    report: {report}\n"));
-            }
-        }
-        Ending::Judged {
-            judgement:
-                Judgement::Unsure {
-                    doubts,
-                    allowed: false,
-                },
-            played,
-            ..
-        } if !all => {
-            text.push_str(&format!(
-                "stop {number} ... unsure, and it could know: {}\n    case: {}\n{}",
-                doubts.join(", "),
-                as_json(case),
-                course(played)
-            ));
-        }
-        Ending::Judged {
-            judgement, reports, ..
-        } if all => {
-            text.push_str(&format!("stop {number} ... {judgement:?}\n"));
-            for report in reports {
-                text.push_str(&format!("    report: {report}\n"));
-            }
-        }
-        Ending::Judged { .. } => {}
-    }
-    std::io::stdout().lock().write_all(text.as_bytes()).ok();
-}
-
-/// What was done, in the order of time.
-fn course(played: &Played) -> String {
-    let ms =
-        |at: agent_core::time::Timestamp| at.since(played.started_after).as_secs_f64() * 1000.0;
-    let mut steps: Vec<(f64, String)> = Vec::new();
-    for sent in &played.sent {
-        let of_stop = if sent.is_of_stop { " (stop)" } else { "" };
-        let text = format!("signal {} by {:?}{of_stop}", sent.signal, sent.from);
-        steps.push((ms(sent.span.before), text));
-    }
-    let is_mask = |line: &str| line.contains("mask");
-    let log = played.log.iter().filter(|(_, line)| !is_mask(line));
-    steps.extend(log.map(|(at, line)| (ms(*at), format!("`{line}`"))));
-    steps.extend(played.frozen.iter().flat_map(|span| {
-        [
-            (ms(span.before), "frozen".to_owned()),
-            (ms(span.after), "thawed".to_owned()),
-        ]
-    }));
-    steps.push((ms(played.told_at), format!("{}", played.status)));
-    steps.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let steps: Vec<String> = steps
-        .into_iter()
-        .map(|(at, what)| format!("{at:.1} {what}"))
-        .collect();
-    format!("    course in ms: {}\n", steps.join("; "))
-}
-
-fn as_json(case: &Case) -> String {
-    serde_json::to_string(case).unwrap_or_else(|error| error.to_string())
-}
-
 /// Shrinks the first failure of each class.
 fn shrink_all(rig: &Rig, tried: &[Tried], jobs: usize) {
     let mut classes: BTreeMap<String, Vec<&Tried>> = BTreeMap::new();
@@ -334,66 +252,4 @@ fn shrink_one(rig: &Rig, case: &Case, class: &str, jobs: usize, index: usize) ->
         smallest = found.case.clone();
     }
     (smallest, of)
-}
-
-/// Prints the sums; whether nothing failed.
-fn summary(tried: &[Tried], took: Duration) -> bool {
-    let (mut right, mut wrong, mut stages, mut unseen) = (0, 0, 0, 0);
-    for one in tried {
-        match &one.ending {
-            Ending::StageFailed(_) => stages += 1,
-            Ending::Judged { judgement, .. } => match judgement {
-                Judgement::Right => right += 1,
-                Judgement::Wrong(_) => wrong += 1,
-                Judgement::Unsure { .. } => {}
-                Judgement::Unseen => unseen += 1,
-            },
-        }
-    }
-    println!(
-        "\n{} stops in {:.0} s: {right} right, {wrong} wrong, {stages} without a stage, {unseen} unseen",
-        tried.len(),
-        took.as_secs_f64()
-    );
-    unsure(tried, false);
-    unsure(tried, true);
-    let stages_max = FAILED_STAGES_MAX + tried.len() / STOPS_PER_FAILED_STAGE;
-    wrong == 0 && stages <= stages_max
-}
-
-/// The share of unsure reports, with the agent starved or not.
-fn unsure(tried: &[Tried], starved: bool) {
-    let such: Vec<_> = tried
-        .iter()
-        .filter(|one| one.case.starved == starved)
-        .collect();
-    let mut doubts: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut count, mut allowed_count) = (0_usize, 0_usize);
-    for one in &such {
-        if let Ending::Judged {
-            judgement:
-                Judgement::Unsure {
-                    doubts: why,
-                    allowed,
-                },
-            ..
-        } = &one.ending
-        {
-            count += 1;
-            allowed_count += usize::from(*allowed);
-            *doubts.entry(why.join("+")).or_default() += 1;
-        }
-    }
-    let by_doubt: Vec<_> = doubts
-        .into_iter()
-        .map(|(doubt, count)| format!("{doubt} {count}"))
-        .collect();
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    let share = count as f64 * 100.0 / such.len().max(1) as f64;
-    let agent = if starved { "starved" } else { "not starved" };
-    println!(
-        "agent {agent}: {count} of {} unsure ({share:.1} %), of which {allowed_count} that nobody else can know: {}",
-        such.len(),
-        by_doubt.join(", ")
-    );
 }

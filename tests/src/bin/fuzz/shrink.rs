@@ -67,6 +67,40 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
     with(&|other| other.serves = false);
     with(&|other| other.ends = None);
     with(&|other| other.eats = None);
+    with(&|other| {
+        if let Some(mask) = &mut other.masks {
+            *mask = Mask {
+                every_ms: 10,
+                for_ms: 10,
+            };
+        }
+    });
+    with(&|other| {
+        if let Some(end) = &mut other.ends {
+            end.after_ms = round(end.after_ms);
+        }
+    });
+    lists(behaviour, add);
+    if let Some(exec) = &behaviour.execs {
+        of_behaviour(&exec.then, &mut |then| {
+            let mut other = behaviour.clone();
+            if let Some(exec) = &mut other.execs {
+                *exec.then = then;
+            }
+            add(other);
+        });
+    }
+}
+
+/// Shorter lists, and simpler things in them.
+fn lists(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
+    let mut with = |change: &dyn Fn(&mut Behaviour)| {
+        let mut other = behaviour.clone();
+        change(&mut other);
+        if other != *behaviour {
+            add(other);
+        }
+    };
     for index in 0..behaviour.children.len() {
         with(&|other| {
             other.children.remove(index);
@@ -104,28 +138,6 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
     for index in 0..behaviour.blocks.len() {
         with(&|other| {
             other.blocks.remove(index);
-        });
-    }
-    with(&|other| {
-        if let Some(mask) = &mut other.masks {
-            *mask = Mask {
-                every_ms: 10,
-                for_ms: 10,
-            };
-        }
-    });
-    with(&|other| {
-        if let Some(end) = &mut other.ends {
-            end.after_ms = round(end.after_ms);
-        }
-    });
-    if let Some(exec) = &behaviour.execs {
-        of_behaviour(&exec.then, &mut |then| {
-            let mut other = behaviour.clone();
-            if let Some(exec) = &mut other.execs {
-                *exec.then = then;
-            }
-            add(other);
         });
     }
 }

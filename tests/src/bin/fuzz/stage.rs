@@ -23,9 +23,10 @@ use crate::program;
 /// How long a program may take to be ready, or to end after SIGKILL.
 const SOON: Duration = Duration::from_secs(30);
 /// How long a case may last in all.
-const CASE_MAX: Duration = Duration::from_secs(60);
-/// How long before a signal is due its sender is started.
-const AHEAD: Duration = Duration::from_millis(60);
+const CASE_MAX: Duration = Duration::from_mins(1);
+/// How long before a signal is due its sender is started, here and on an emulated processor.
+pub(crate) const AHEAD: Duration = Duration::from_millis(60);
+pub(crate) const AHEAD_SLOW: Duration = Duration::from_millis(600);
 
 /// What all cases share.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Rig {
     pub(crate) toolbox: Toolbox,
     pub(crate) folder: Folder,
     pub(crate) agents: Agents,
+    /// How long before a signal is due its sender is started.
+    pub(crate) ahead: Duration,
 }
 
 /// A signal that was sent.
@@ -219,7 +222,7 @@ impl<'a> Stage<'a> {
                     from: from @ (From::Runtime | From::Person),
                     ..
                 } => {
-                    let early = due.at.saturating_sub(AHEAD);
+                    let early = due.at.saturating_sub(self.rig.ahead);
                     if let Some(ended) = self.wait_until(early)? {
                         return Ok(ended);
                     }

@@ -22,6 +22,9 @@ const MOUNTS: [(&str, &str, &str); 7] = [
     ("tmpfs", "/tmp", "mode=1777"),
 ];
 
+/// Random stops at a time: one emulated processor is slow, and most of them wait.
+const JOBS: &str = "6";
+
 /// Everything that a guest does, up to its end.
 pub(crate) fn init() -> ExitCode {
     let code = match prepare().and_then(|()| run_tests()) {
@@ -99,16 +102,9 @@ fn run_tests() -> Result<i32> {
         .to_string_lossy()
         .into_owned();
     println!("VM-FACT release={release}");
-    let mut tests = Command::new("/init");
-    tests.arg("--guest");
     let words =
         fs::read_to_string("/proc/cmdline").context("cannot read the kernel command line")?;
-    if let Some(filter) = words
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("gracewatch.filter="))
-    {
-        tests.args(["--filter", filter]);
-    }
+    let mut tests = tests_of(&words);
     let tests = tests.spawn().context("cannot start the tests")?;
     let tests = Pid::from_raw(i32::try_from(tests.id())?);
     loop {
@@ -122,4 +118,28 @@ fn run_tests() -> Result<i32> {
             Err(error) => return Err(error).context("cannot wait for the tests"),
         }
     }
+}
+
+/// The command for what the kernel command line asks for: random stops, or scenarios.
+fn tests_of(words: &str) -> Command {
+    let word = |name: &str| {
+        let mut words = words.split_whitespace();
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    };
+    let mut tests = match word("gracewatch.stops") {
+        Some(stops) => {
+            let mut fuzz = Command::new("/fuzz");
+            fuzz.args(["--stops", stops, "--jobs", JOBS, "--no-shrink"]);
+            fuzz
+        }
+        None => Command::new("/init"),
+    };
+    tests.arg("--guest");
+    if let Some(seed) = word("gracewatch.seed") {
+        tests.args(["--seed", seed]);
+    }
+    if let Some(filter) = word("gracewatch.filter") {
+        tests.args(["--filter", filter]);
+    }
+    tests
 }
