@@ -76,6 +76,7 @@ pub const MEMBERS: &[Member] = &[
     member("CSS_CGROUP", "cgroup_subsys_state", &["cgroup"]),
     member("CGROUP_ROOT_HIERARCHY", "cgroup_root", &["hierarchy_id"]),
     member("KERNFS_ID", "kernfs_node", &["id"]),
+    member("KERNFS_NAME", "kernfs_node", &["name"]),
     member("SOCK_FAMILY", "sock", &["__sk_common", "skc_family"]),
     member("SOCK_PORT", "sock", &["__sk_common", "skc_dport"]),
     member("SOCK_ADDRESS", "sock", &["__sk_common", "skc_daddr"]),

@@ -3,14 +3,24 @@
 /// Ring buffer of the records.
 pub const EVENTS: &str = "EVENTS";
 /// Hash: cgroup id → [`Subject`]. The exact answer to "is it tracked, and whose is it".
-/// User space adds and removes containers; the kernel side adds the cgroups made inside them.
+/// User space adds and removes containers; the kernel side adds the cgroups made inside them, and those made in a cgroup
+/// of [`PARENTS`].
 pub const SUBJECTS: &str = "SUBJECTS";
+/// Hash: cgroup id → [`Parent`]. Cgroups that hold containers: what is made in one of these is tracked from its birth, before
+/// user space knows of it. User space adds them, the kernel side removes them with the cgroup.
+pub const PARENTS: &str = "PARENTS";
+/// Queue of cgroup ids that user space took out of [`SUBJECTS`] and that the kernel side had put in: it takes them out of
+/// [`CHILD_SLOTS`], where only it writes.
+pub const UNCOUNTED: &str = "UNCOUNTED";
+/// Per-CPU array of one `u64`: cgroups that were tracked from their birth and are gone, and of which user space never knew,
+/// since the record of their birth found no room.
+pub const UNTOLD_ENDS: &str = "UNTOLD_ENDS";
 /// One value of [`SLOTS`] bytes, by cgroup id modulo [`SLOTS`]: 1 if user space put a cgroup into
 /// [`SUBJECTS`] that hashes there, else 0. Written by user space only, as a whole; read by the kernel
 /// side in front of [`SUBJECTS`]. A section of the object and not a map with many entries, so that
 /// the kernel side reads it like a variable.
 pub const SUBJECT_SLOTS: &str = ".bss.subjects";
-/// The same for cgroups made inside tracked containers, but a `u64` for each slot: how many. Written
+/// The same for cgroups that the kernel side put in, but a `u64` for each slot: how many. Written
 /// by the kernel side only.
 pub const CHILD_SLOTS: &str = ".bss.children";
 /// Hash: tgid → [`Watched`]. Processes whose signals and exit are recorded: those that entered a
@@ -35,6 +45,10 @@ pub const MAP_FULL: &str = "MAP_FULL";
 pub const SLOTS: u32 = 8192;
 /// Cgroups in [`SUBJECTS`] at the most.
 pub const SUBJECTS_MAX: u32 = 16_384;
+/// Cgroups in [`PARENTS`] at the most. On a node each pod has one, and a service's is all services'.
+pub const PARENTS_MAX: u32 = 4096;
+/// Cgroups in [`UNCOUNTED`] at the most. One that finds no room costs a look-up now and then.
+pub const UNCOUNTED_MAX: u32 = 4096;
 /// Processes in [`WATCHED`] at the most.
 pub const WATCHED_MAX: u32 = 32_768;
 /// Endpoints in [`ENDPOINTS`] at the most.
@@ -45,6 +59,7 @@ pub const EVENTS_BYTES: u32 = 1 << 20;
 const _: () = {
     assert!(SLOTS.is_power_of_two());
     assert!(size_of::<Subject>() == 4 * 8);
+    assert!(size_of::<Parent>() == 3 * 8);
     assert!(size_of::<Watched>() == 2 * 8);
     assert!(size_of::<SignalCounts>() == 8 * 8 + 2 * 4);
 };
@@ -60,11 +75,36 @@ pub struct Subject {
     /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
     /// only tells of something (SIGWINCH).
     pub begins: u64,
-    /// 1 if the kernel side put this in, for a cgroup made inside a container, and counts it in
-    /// [`CHILD_SLOTS`]; 0 if user space did, and counts it in [`SUBJECT_SLOTS`]. Each takes out
-    /// and uncounts only its own.
+    /// [`BY_KERNEL`] or [`UNTOLD`] if the kernel side put this in, and counts it in [`CHILD_SLOTS`]; 0 if user space did,
+    /// and counts it in [`SUBJECT_SLOTS`]. The kernel side takes out its own when the cgroup is removed. What user space
+    /// takes out of the kernel side's, it puts into [`UNCOUNTED`].
     pub by_kernel: u64,
 }
+
+/// [`Subject::by_kernel`]: put in by the kernel side.
+pub const BY_KERNEL: u64 = 1;
+/// [`Subject::by_kernel`]: put in by the kernel side, for a cgroup whose birth could not be told. It counts as not tracked
+/// until user space finds it.
+pub const UNTOLD: u64 = 2;
+
+/// What [`PARENTS`] says of a cgroup.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parent {
+    /// [`Subject::signals`] of the containers in it.
+    pub signals: u64,
+    /// [`Subject::begins`] of the containers in it.
+    pub begins: u64,
+    /// How the containers in it are called: [`NAMES_CONTAINERS`], [`NAMES_UNITS`], [`NAMES_ANY`].
+    pub names: u64,
+}
+
+/// [`Parent::names`]: with a container's id of 64 digits.
+pub const NAMES_CONTAINERS: u64 = 1;
+/// [`Parent::names`]: as systemd calls services and scopes.
+pub const NAMES_UNITS: u64 = 2;
+/// [`Parent::names`]: otherwise.
+pub const NAMES_ANY: u64 = 4;
 
 /// What [`WATCHED`] says of a process.
 #[repr(C)]
@@ -128,7 +168,7 @@ pub const BUDGET_INTERVAL_NS: u64 = 1_000_000_000;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// [`SUBJECTS`] had no room for a cgroup made inside a container.
+    /// [`SUBJECTS`] had no room for a cgroup that the kernel side wanted to track.
     Subjects = 0,
     /// [`WATCHED`] had no room for a process.
     Watched = 1,
@@ -139,15 +179,25 @@ pub enum Full {
 impl Full {
     /// Every slot.
     pub const ALL: [Self; 3] = [Self::Subjects, Self::Watched, Self::Resets];
+
+    /// Whether what found no room is not measured at all.
+    pub const fn is_of_tracking(self) -> bool {
+        match self {
+            Self::Subjects | Self::Watched => true,
+            Self::Resets => false,
+        }
+    }
 }
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{SignalCounts, Subject, Watched};
+    use super::{Parent, SignalCounts, Subject, Watched};
     use crate::record::Endpoint;
 
     // SAFETY: `repr(C)`, four `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Subject {}
+    // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
+    unsafe impl aya::Pod for Parent {}
     // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Watched {}
     // SAFETY: `repr(C)`, eight `u64` and two `u32`, no padding: every bit pattern is a value.

@@ -224,7 +224,8 @@ pub struct AttachRecord {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct CgroupRecord {
-    /// Kind [`Kind::CgroupMade`]; container is 0 unless it was made inside a tracked one.
+    /// Kind [`Kind::CgroupMade`]; container is 0 unless it was made inside a tracked one, or is tracked itself from now on:
+    /// then it is the cgroup's own id.
     pub header: Header,
     /// Id of the parent cgroup.
     pub parent: u64,
@@ -331,4 +332,4 @@ const _: () = {
 };
 
 /// Version of everything in this crate; the loader compares it with the object's `ABI` global.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;

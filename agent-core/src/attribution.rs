@@ -17,7 +17,9 @@ use glob::{MatchOptions, Pattern};
 
 use crate::config::{Config, ConfigError, Selector};
 use crate::event::CgroupId;
+use crate::output::Names;
 use crate::report::{Subject, SubjectKind};
+use crate::signal::Signal;
 
 /// As a shell matches paths: `*` does not cross a `/`, and a leading dot is nothing special.
 const OPTIONS: MatchOptions = MatchOptions {
@@ -35,6 +37,8 @@ pub struct Selectors {
     systemd: bool,
     containers: bool,
     globs: Vec<(Pattern, Selector)>,
+    /// The globs without their last part: where cgroups are that they name.
+    parents: Vec<(Pattern, Option<Signal>)>,
 }
 
 impl Selectors {
@@ -49,11 +53,39 @@ impl Selectors {
             .zip(1..)
             .map(|(selector, number)| compile(selector, number))
             .collect::<Result<_, _>>()?;
+        let parents = config.selectors.iter().filter_map(|selector| {
+            let (above, _last) = selector.cgroup.rsplit_once('/')?;
+            Some((Pattern::new(above).ok()?, selector.stop_signal))
+        });
         Ok(Self {
             systemd: config.systemd,
             containers: config.containers,
+            parents: parents.collect(),
             globs,
         })
+    }
+
+    /// How subjects in this cgroup would be called, if any are likely to be made directly in it, and the stop signal that is
+    /// configured for them.
+    pub fn expected(&self, path: &str) -> Option<(Vec<Names>, Option<Signal>)> {
+        const FOLDERS: [&str; 5] = ["docker", "moby", "libpod_parent", "k8s.io", "buildkit"];
+        let last = Part::of(path)?;
+        let is_slice = matches!(last.name.rsplit_once('.'), Some((_, "slice")));
+        let of_pod = pod_uid(&format!("{path}/container")).is_some();
+        let named = self.parents.iter();
+        let mut named = named.filter(|(parent, _)| parent.matches_with(path, OPTIONS));
+        let named = named.next();
+        let holds_containers = is_slice || of_pod || FOLDERS.contains(&last.name);
+        let names: Vec<Names> = [
+            (Names::Containers, self.containers && holds_containers),
+            (Names::Units, self.systemd && is_slice),
+            (Names::Any, named.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(names, holds)| holds.then_some(names))
+        .collect();
+        let stop_signal = named.and_then(|(_, signal)| *signal);
+        (!names.is_empty()).then_some((names, stop_signal))
     }
 
     /// The subject that this cgroup is the topmost of, if it is one.

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Limits, Selector};
-use crate::event::{CgroupId, Event, EventKind, Exec, Exit, Process as Seen, SignalSent, Tgid};
-use crate::input::ProcessFound;
+use crate::event::{
+    CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
+};
+use crate::input::{ProcessFound, ProcessLimit};
+use crate::losses::Losses;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
@@ -32,6 +36,14 @@ const EXITED_MAX: usize = 16;
 /// Connections to the port of its hook that are remembered per container.
 const CONNECTS_MAX: usize = 64;
 
+/// Threads that the runtime's process needs before it executes a program: with fewer left, the limit of processes ends it. Those of runc,
+/// whose threads are gone when the limit is read; a container that is so near to its limit and was refused processes before
+/// may be told to have met it although another reason ended the hook.
+const THREADS_OF_RUNTIME: u64 = 8;
+
+/// How soon after the exit of a process its limit must have been read; the agent does it at once.
+const LIMIT_READ_WITHIN: Duration = Duration::from_secs(1);
+
 /// A process that the OOM killer chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OomVictim {
@@ -44,6 +56,10 @@ pub(crate) struct OomVictim {
 
 /// A container.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as they became known"
+)]
 pub(crate) struct Container {
     pub(crate) subject: Subject,
     selector: Option<Selector>,
@@ -55,8 +71,14 @@ pub(crate) struct Container {
     pub(crate) spec: Spec,
     /// When the engine began to track it.
     pub(crate) tracked_at: Timestamp,
-    /// Whether it was there already when the tree was scanned, as opposed to made before our eyes.
-    pub(crate) from_scan: bool,
+    pub(crate) seen: Sight,
+    /// Until when its events were not told, if they were not from its birth. What was there by then and is not known is *not
+    /// seen*, as opposed to *not there*.
+    pub(crate) unseen_until: Option<Timestamp>,
+    /// Whether it was gone before it was tracked.
+    pub(crate) was_gone: bool,
+    /// Whether any process is known to have been in it.
+    pub(crate) was_populated: bool,
     pub(crate) processes: BTreeMap<Tgid, Process>,
     /// Exited processes that may have been the hook, and whose pid another process has since.
     pub(crate) replaced: Vec<Process>,
@@ -66,6 +88,8 @@ pub(crate) struct Container {
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
     pub(crate) oom: Vec<OomVictim>,
+    /// Whether the main process is one that was there before the last one went: what a daemon left behind, or a visitor.
+    main_was_found: bool,
     /// Signals to processes that are not watched.
     pub(crate) inner: InnerSignals,
     /// When somebody from outside connected to the port of its hook.
@@ -74,6 +98,8 @@ pub(crate) struct Container {
     pub(crate) released_at: Option<Timestamp>,
     /// Whether its cgroup is removed.
     pub(crate) removed: bool,
+    /// How near it was to its limit of processes when that was read last, and when that was.
+    pub(crate) process_limit: Option<(Timestamp, ProcessLimit)>,
     /// What was left of it when that was looked for last and anything was, and when that was.
     pub(crate) remaining: Option<(Timestamp, Remaining)>,
     /// The main process whose termination ended last.
@@ -92,6 +118,27 @@ struct Ended {
     is_init: bool,
 }
 
+/// How it became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// It was there already when the tree was scanned.
+    Found,
+    /// It was made before our eyes at this time.
+    Made(Timestamp),
+    /// The same, and the kernel side tracked it at once.
+    FromBirth(Timestamp),
+}
+
+impl Sight {
+    /// When it was made, if that was seen.
+    pub(crate) const fn made_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Found => None,
+            Self::Made(at) | Self::FromBirth(at) => Some(at),
+        }
+    }
+}
+
 /// What the container wants done after it took in a fact.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
@@ -99,6 +146,8 @@ pub(crate) struct Wishes {
     pub(crate) watch: Vec<Tgid>,
     /// Have its processes looked at.
     pub(crate) inspect: bool,
+    /// Have its limit of processes read.
+    pub(crate) process_limit: bool,
     /// Another process took the place of the main one after the release.
     pub(crate) reopened: bool,
     /// Something was thrown away.
@@ -120,7 +169,7 @@ impl Container {
         selector: Option<Selector>,
         pods_are_told: bool,
         tracked_at: Timestamp,
-        from_scan: bool,
+        seen: Sight,
     ) -> Self {
         Self {
             is_pods: pods_are_told && subject.pod_uid.is_some(),
@@ -129,16 +178,21 @@ impl Container {
             subject,
             selector,
             tracked_at,
-            from_scan,
+            seen,
+            unseen_until: None,
+            was_gone: false,
+            was_populated: false,
             processes: BTreeMap::new(),
             replaced: Vec::new(),
             has_forgotten: false,
             exited: Vec::new(),
             oom: Vec::new(),
+            main_was_found: false,
             inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,
             removed: false,
+            process_limit: None,
             remaining: None,
             ended: None,
             signals_inside: 0,
@@ -188,6 +242,7 @@ impl Container {
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
     pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> Wishes {
         let mut wishes = Wishes::default();
+        self.was_populated |= !matches!(event.kind, EventKind::CgroupRemoved);
         match &event.kind {
             EventKind::Signal(sent) if sent.watched => {
                 self.take_signal(sent, event.at, limits, &mut wishes);
@@ -237,21 +292,37 @@ impl Container {
         wishes
     }
 
+    /// The kernel side tells of it from then on, if it did not before.
+    pub(crate) fn take_tracked(&mut self, since: Timestamp) {
+        if !matches!(self.seen, Sight::FromBirth(_)) {
+            self.unseen_until = self.unseen_until.or(Some(since));
+        }
+    }
+
+    /// It was gone when it was to be tracked. What was told from its birth tells of its end, too.
+    pub(crate) fn take_gone(&mut self, now: Timestamp) {
+        if !matches!(self.seen, Sight::FromBirth(_)) && self.unseen_until.is_none() {
+            self.was_gone = true;
+            self.remove(now);
+        }
+    }
+
     /// Its cgroup is gone.
     pub(crate) fn remove(&mut self, at: Timestamp) {
         self.removed = true;
         self.released_at = Some(self.released_at.map_or(at, |known| known.min(at)));
     }
 
-    /// Takes in which processes it holds. `lost` says since when facts may be missing.
+    /// Takes in which processes it holds. `losses` say when facts may be missing.
     pub(crate) fn take_found(
         &mut self,
         found: &[ProcessFound],
         now: Timestamp,
-        lost: Option<Timestamp>,
+        losses: &Losses,
         limits: &Limits,
     ) -> Wishes {
         let mut wishes = Wishes::default();
+        self.was_populated |= !found.is_empty();
         for process in found.iter().filter(|process| process.parent_outside) {
             let process = Process::found(process, now);
             // It was there when the container was looked at, and was told to be gone before the look was.
@@ -264,18 +335,18 @@ impl Container {
                 wishes.watch.push(tgid);
             }
         }
-        self.notice_vanished(found, now, lost);
+        self.notice_vanished(found, now, losses);
         wishes
     }
 
     /// After a loss, a main process that is not there any more is gone, although no exit was seen.
-    fn notice_vanished(&mut self, found: &[ProcessFound], now: Timestamp, lost: Option<Timestamp>) {
+    fn notice_vanished(&mut self, found: &[ProcessFound], now: Timestamp, losses: &Losses) {
         let Some((main, known_at)) = self.main().map(|main| (main.tgid, main.known_at)) else {
             return;
         };
         let missing = found.iter().all(|process| process.tgid != main);
         if missing
-            && lost.is_some_and(|lost| lost >= known_at)
+            && losses.may_be_since(known_at)
             && let Some(main) = self.processes.get_mut(&main)
             && main.is_alive()
         {
@@ -357,11 +428,52 @@ impl Container {
                 process.comm.clone_from(&exit.process.comm);
             }
         }
+        wishes.process_limit = self.may_have_met_limit(&exit.process);
         if self.exited.len() == EXITED_MAX {
             self.exited.remove(0);
         }
         self.exited.push((exit.process.tgid, exit.process.start));
         self.forget_others(exit.process.tgid);
+    }
+
+    /// The limit of processes that was reached right after a process exited at this time, if one was.
+    pub(crate) fn limit_at(&self, exited_at: Timestamp) -> Option<ProcessLimit> {
+        let (read_at, limit) = self.process_limit?;
+        let is_reached = limit.refused > 0 && limit.current + THREADS_OF_RUNTIME >= limit.max;
+        let is_soon = read_at >= exited_at && read_at.since(exited_at) <= LIMIT_READ_WITHIN;
+        (is_reached && is_soon).then_some(limit)
+    }
+
+    /// Whether this process, which exited, may have been a hook that failed because of a limit of processes.
+    fn may_have_met_limit(&self, seen: &Seen) -> bool {
+        let hook = self.spec.hook_command();
+        let process = self.processes.get(&seen.tgid);
+        process.is_some_and(|process| {
+            let failed = process
+                .exit
+                .as_ref()
+                .is_some_and(|exit| exit.status != ExitStatus::Code(0));
+            let is_hook = hook.is_some_and(|command| process.hook_at(command).is_some());
+            failed
+                && (is_hook || (process.failed_to_run() && (hook.is_some() || !self.is_settled())))
+        })
+    }
+
+    /// Whether this process entered from outside, as far as is remembered.
+    pub(crate) fn has_entered(&self, tgid: Tgid) -> bool {
+        self.processes.contains_key(&tgid) || self.exited.iter().any(|(one, _)| *one == tgid)
+    }
+
+    /// Whether the hook sent this signal, or a process that it started.
+    pub(crate) fn is_from_hook(&self, fact: &SignalFact) -> bool {
+        let Some(command) = self.spec.hook_command() else {
+            return false;
+        };
+        let is_hook = |tgid: &Tgid| {
+            let process = self.processes.get(tgid);
+            process.is_some_and(|process| process.hook_at(command).is_some())
+        };
+        [fact.sender.tgid, fact.sender_parent].iter().any(is_hook)
     }
 
     /// The process with this tgid, if it is the one that started then.

@@ -2,16 +2,19 @@
 //! the time, and says what follows; what the facts mean is decided in `crate::termination`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::advice::Advisor;
 use crate::attribution::Selectors;
 use crate::config::{Config, ConfigError, Limits};
-use crate::container::{Container, Wishes};
+use crate::container::{Container, Sight, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
+use crate::losses::Losses;
 use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
 use crate::sockets::Reasons;
+use crate::stop_signals;
 use crate::time::Timestamp;
 
 mod kubernetes;
@@ -22,6 +25,9 @@ mod tracked;
 
 use pods::Pods;
 use tracked::{Context, Tracked};
+
+/// How often the counter of lost records was looked at where a journal does not tell.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The engine: told things by [`Self::handle`], asked for what it says by [`Self::poll_output`].
 ///
@@ -43,8 +49,8 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shared {
     limits: Limits,
-    /// When records were lost the last time.
-    lost: Option<Timestamp>,
+    /// When records were lost.
+    losses: Losses,
     /// Number of the next report.
     next_id: u64,
     /// The kernel's reasons for a reset, where connections are counted.
@@ -78,7 +84,7 @@ impl Engine {
             scan: Scan::default(),
             shared: Shared {
                 limits: config.limits,
-                lost: None,
+                losses: Losses::default(),
                 next_id: 1,
                 reasons: config.reset_reasons.map(Reasons),
                 remaining: config.remaining,
@@ -95,6 +101,12 @@ impl Engine {
             Input::Event(event) => self.take_event(&event, now),
             Input::CgroupFound { cgroup, path, .. } => self.take_scanned(cgroup, &path, now),
             Input::ScanFinished => self.finish_scan(now),
+            Input::Tracked { container, since } => self.inform(container, now, |tracked, _| {
+                tracked.container.take_tracked(since);
+            }),
+            Input::Gone { container } => self.inform(container, now, |tracked, _| {
+                tracked.container.take_gone(now);
+            }),
             Input::Processes {
                 container,
                 processes,
@@ -104,54 +116,47 @@ impl Engine {
                 inside,
                 outside,
                 unrecorded,
-            } => self.with(container, now, |tracked, _context| {
+            } => self.inform(container, now, |tracked, _| {
                 tracked.container.signals_inside = inside;
                 tracked.container.signals_outside = outside;
                 tracked.container.unrecorded_inside = unrecorded.inside;
-                Wishes::default()
             }),
             Input::Pod {
                 pod,
-                seen_at,
+                seen_at: at,
                 listed,
-            } => {
-                let seen = Seen {
-                    at: seen_at,
-                    listed,
-                };
-                self.take_pod(*pod, seen, now);
-            }
+            } => self.take_pod(*pod, Seen { at, listed }, now),
             Input::PodGone {
                 uid,
-                seen_at,
+                seen_at: at,
                 listed,
-            } => {
-                let seen = Seen {
-                    at: seen_at,
-                    listed,
-                };
-                self.take_pod_gone(&uid, seen, now);
-            }
+            } => self.take_pod_gone(&uid, Seen { at, listed }, now),
             Input::Kubelet { event, seen_at } => self.take_word(event, seen_at, now),
             Input::Sockets { container, counts } => {
-                self.with(container, now, |tracked, context| {
+                self.inform(container, now, |tracked, context| {
                     tracked.take_sockets(*counts, context);
-                    Wishes::default()
+                });
+            }
+            Input::ProcessLimit { container, limit } => {
+                self.inform(container, now, |tracked, _| {
+                    tracked.container.process_limit = Some((now, limit));
                 });
             }
             Input::Remaining {
                 container,
                 remaining,
-            } => self.with(container, now, |tracked, context| {
+            } => self.inform(container, now, |tracked, context| {
                 tracked.take_remaining(remaining, context);
-                Wishes::default()
             }),
             Input::Endpoint {
                 uid,
                 state,
                 seen_at,
             } => self.take_endpoint(uid, state, seen_at, now),
-            Input::Lost { records: _ } => self.take_lost(now),
+            Input::Lost {
+                records: _,
+                between,
+            } => self.take_lost(between, now),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -165,9 +170,8 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         while let Some((due, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.deadlines.pop_first();
-            self.with(id, due, |tracked, context| {
+            self.inform(id, due, |tracked, context| {
                 tracked.handle_timeout(context);
-                Wishes::default()
             });
         }
     }
@@ -180,7 +184,18 @@ impl Engine {
     fn take_event(&mut self, event: &Event, now: Timestamp) {
         match &event.kind {
             EventKind::CgroupMade { path, .. } => {
-                self.track(event.cgroup, path, false, now);
+                self.expect(event.cgroup, path);
+                let from_birth = event.container == Some(event.cgroup);
+                let seen = if from_birth {
+                    Sight::FromBirth(event.at)
+                } else {
+                    Sight::Made(event.at)
+                };
+                self.track(event.cgroup, path, seen, now);
+                if from_birth && !self.containers.contains_key(&event.cgroup) {
+                    let container = event.cgroup;
+                    self.say(Output::Wish(Wish::Untrack { container }));
+                }
             }
             EventKind::OomVictim { pid, .. } => {
                 if let Some(id) = self.owner(event).or_else(|| self.holder(*pid)) {
@@ -246,9 +261,23 @@ impl Engine {
         Some(tracked.container.id())
     }
 
+    /// Has containers tracked from their birth that are made in this cgroup, if any are likely to be.
+    fn expect(&mut self, cgroup: CgroupId, path: &str) {
+        if let Some((names, stop_signal)) = self.selectors.expected(path) {
+            self.say(Output::Wish(Wish::Expect {
+                cgroup,
+                path: path.to_owned(),
+                names,
+                signals: stop_signals::recorded(stop_signal),
+                begins: stop_signals::beginning(stop_signal),
+            }));
+        }
+    }
+
     fn take_scanned(&mut self, cgroup: CgroupId, path: &str, now: Timestamp) {
+        self.expect(cgroup, path);
         self.scan.started_at.get_or_insert(now);
-        if self.track(cgroup, path, true, now) || self.containers.contains_key(&cgroup) {
+        if self.track(cgroup, path, Sight::Found, now) || self.containers.contains_key(&cgroup) {
             self.scan.found.insert(cgroup);
         }
     }
@@ -264,9 +293,8 @@ impl Engine {
             .filter(|id| !scan.found.contains(id))
             .collect();
         for id in gone {
-            self.with(id, now, |tracked, _context| {
+            self.inform(id, now, |tracked, _| {
                 tracked.container.remove(now);
-                Wishes::default()
             });
         }
     }
@@ -276,13 +304,14 @@ impl Engine {
             tracked.looked_at = true;
             tracked
                 .container
-                .take_found(found, now, context.lost, context.limits)
+                .take_found(found, now, context.losses, context.limits)
         });
     }
 
     /// Whatever is open may lack facts, and so may what opens soon. Exits may be among the lost.
-    fn take_lost(&mut self, now: Timestamp) {
-        self.shared.lost = Some(now);
+    fn take_lost(&mut self, between: Option<(Timestamp, Timestamp)>, now: Timestamp) {
+        let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
+        self.shared.losses.add(since, until);
         self.say(Output::Wish(Wish::Rescan));
         let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
         for id in ids {
@@ -296,15 +325,14 @@ impl Engine {
     fn shut_down(&mut self, now: Timestamp) {
         let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
         for id in ids {
-            self.with(id, now, |tracked, context| {
+            self.inform(id, now, |tracked, context| {
                 tracked.shut_down(context);
-                Wishes::default()
             });
         }
     }
 
     /// Begins to track a cgroup if it is a subject that is not tracked yet. Returns whether it did.
-    fn track(&mut self, cgroup: CgroupId, path: &str, from_scan: bool, now: Timestamp) -> bool {
+    fn track(&mut self, cgroup: CgroupId, path: &str, seen: Sight, now: Timestamp) -> bool {
         if self.containers.contains_key(&cgroup) {
             return false;
         }
@@ -324,7 +352,7 @@ impl Engine {
         });
         let selector = self.selectors.selector(path).cloned();
         let pod = subject.pod_uid.clone();
-        let container = Container::new(subject, selector, self.pods_are_told, now, from_scan);
+        let container = Container::new(subject, selector, self.pods_are_told, now, seen);
         let tracked = Tracked::new(container);
         self.say(tracked.track_wish());
         self.containers.insert(cgroup, tracked);
@@ -360,7 +388,7 @@ impl Engine {
         let mut context = Context {
             now,
             limits: &self.shared.limits,
-            lost: self.shared.lost,
+            losses: &self.shared.losses,
             next_id: &mut self.shared.next_id,
             reasons: self.shared.reasons.as_ref(),
             remaining: self.shared.remaining,
@@ -379,6 +407,19 @@ impl Engine {
         } else if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
+    }
+
+    /// Tells a container something of which no wish follows.
+    fn inform(
+        &mut self,
+        id: CgroupId,
+        now: Timestamp,
+        act: impl FnOnce(&mut Tracked, &mut Context<'_>),
+    ) {
+        self.with(id, now, |tracked, context| {
+            act(tracked, context);
+            Wishes::default()
+        });
     }
 
     fn forget(&mut self, id: CgroupId) {

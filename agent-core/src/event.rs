@@ -193,8 +193,9 @@ impl SignalSent {
     /// signal away; before, it is seen from a group exit that this signal cannot have begun.
     /// `prepare_signal`: <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c#L915>.
     pub fn came_too_late(&self) -> bool {
-        let fatal = self.signal == Signal::KILL
-            || (self.handler == Handler::Default && !self.blocked && !self.traced);
+        // That the thread which was looked at blocks it says nothing: another one may take it, and end the process.
+        let fatal =
+            self.signal == Signal::KILL || (self.handler == Handler::Default && !self.traced);
         self.exiting && (self.result == Delivery::Ignored || !fatal)
     }
 }

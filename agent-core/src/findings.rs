@@ -80,10 +80,16 @@ fn killed_without_stop_signal(termination: &Termination<'_>, outcome: Outcome) -
     if outcome != Outcome::ForceKilled {
         return None;
     }
+    // What may have come before anybody watched is not seen, which is not the same as not there.
+    let came = if termination.began_unwatched() {
+        "was seen"
+    } else {
+        "came"
+    };
     Some(finding(
         FindingKind::KilledWithoutStopSignal,
         format!(
-            "`{}` (pid {}, child of `{}`) sent SIGKILL to `{}`, and no stop signal came before.",
+            "`{}` (pid {}, child of `{}`) sent SIGKILL to `{}`, and no stop signal {came} before.",
             kill.sender.comm, kill.sender.tgid.0, kill.sender.parent_comm, termination.main.comm
         ),
         "Find out why the sender gave no grace (a stop with timeout 0, a cleanup of left-over containers, `kill -9`); the program had no chance to shut down.",

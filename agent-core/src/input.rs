@@ -25,6 +25,20 @@ pub enum Input {
     },
     /// A scan of the tree ended; a tracked cgroup that it did not find is gone.
     ScanFinished,
+    /// The answer to [`crate::output::Wish::Track`]: from this time on everything in the container is told. What happened before
+    /// was not seen, unless the kernel side tracked it from its birth.
+    Tracked {
+        /// The container.
+        container: CgroupId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The answer to [`crate::output::Wish::Track`] of a container whose cgroup is not there any more. If the kernel side
+    /// tracked it from its birth, it has told of its end.
+    Gone {
+        /// The container.
+        container: CgroupId,
+    },
     /// The answer to [`crate::output::Wish::Track`] and [`crate::output::Wish::Inspect`]: the processes in
     /// the container's cgroups at this moment.
     Processes {
@@ -54,6 +68,13 @@ pub enum Input {
         /// What was counted.
         counts: Box<SocketCounts>,
     },
+    /// The answer to [`crate::output::Wish::ReadProcessLimit`], if a limit of processes is set for the container.
+    ProcessLimit {
+        /// The container.
+        container: CgroupId,
+        /// The limit that is nearest to being reached, of the container's cgroup and those around it.
+        limit: ProcessLimit,
+    },
     /// The answer to [`crate::output::Wish::FindRemaining`].
     Remaining {
         /// The container.
@@ -74,6 +95,10 @@ pub enum Input {
     Lost {
         /// How many, of all kinds.
         records: u64,
+        /// When it was known last that none were lost, and when it was known that these are. Journals from before this was
+        /// told lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        between: Option<(Timestamp, Timestamp)>,
     },
     /// A pod of this node, new or changed.
     Pod {
@@ -121,6 +146,17 @@ impl Unrecorded {
     pub const fn is_none(&self) -> bool {
         self.kills == 0 && self.inside == 0 && self.outside == 0
     }
+}
+
+/// A limit of processes and threads (<https://docs.kernel.org/admin-guide/cgroup-v2.html>, PID).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLimit {
+    /// How many there are (`pids.current`).
+    pub current: u64,
+    /// How many there may be (`pids.max`).
+    pub max: u64,
+    /// How often one more was refused (`pids.events`).
+    pub refused: u64,
 }
 
 /// A process that was found in a container.

@@ -41,6 +41,7 @@ mod container;
 mod deliveries;
 mod findings;
 mod hook;
+mod losses;
 mod pod_facts;
 mod process;
 mod signals;

@@ -35,6 +35,13 @@ pub enum Output {
         /// When.
         at: Timestamp,
     },
+    /// A container is gone, and there was no report of it: its main process was not seen.
+    Unreported {
+        /// The container.
+        subject: Subject,
+        /// Why.
+        reason: UnreportedReason,
+    },
     /// Connections were reset since the last such output, in whatever phase. The sum of all is the counter.
     Resets {
         /// The container.
@@ -60,7 +67,8 @@ pub enum Output {
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
     /// A container appeared: have the kernel side track its cgroup and those below it, then look
-    /// which processes it holds and answer with [`crate::input::Input::Processes`].
+    /// which processes it holds and answer with [`crate::input::Input::Tracked`] and
+    /// [`crate::input::Input::Processes`]; or with [`crate::input::Input::Gone`].
     Track {
         /// The container.
         container: CgroupId,
@@ -70,6 +78,20 @@ pub enum Wish {
         signals: Vec<Signal>,
         /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
         /// only tells of something (SIGWINCH).
+        begins: Vec<Signal>,
+    },
+    /// Containers are likely to be made in this cgroup: have the kernel side track each from its birth, as
+    /// [`crate::event::EventKind::CgroupMade`] of itself.
+    Expect {
+        /// The cgroup.
+        cgroup: CgroupId,
+        /// Its path below the root of the v2 hierarchy.
+        path: String,
+        /// How the containers in it are called.
+        names: Vec<Names>,
+        /// Signals worth a record, as for [`Self::Track`].
+        signals: Vec<Signal>,
+        /// Of these, the ones that are likely to be the stop signal.
         begins: Vec<Signal>,
     },
     /// Have the kernel side watch this process: its signals and its exit are to be recorded.
@@ -120,6 +142,12 @@ pub enum Wish {
         /// The container.
         container: CgroupId,
     },
+    /// A process that may have been the hook failed: read how near the container is to its limit of processes, and answer with
+    /// [`crate::input::Input::ProcessLimit`] if there is one.
+    ReadProcessLimit {
+        /// The container.
+        container: CgroupId,
+    },
     /// The main process has exited and its report is due, or it should have exited long ago: find out what is left, and answer
     /// with [`crate::input::Input::Remaining`].
     FindRemaining {
@@ -130,13 +158,57 @@ pub enum Wish {
         /// When that was started.
         start: Timestamp,
     },
-    /// A container is gone and its report, if there is one, is out: have the kernel side forget it.
+    /// A container is gone and its report, if there is one, is out, or a cgroup that the kernel side tracks is none: have the
+    /// kernel side forget it.
     Untrack {
         /// The container.
         container: CgroupId,
     },
     /// Records were lost, or the engine dropped something that it must not miss: scan the cgroup tree again.
     Rescan,
+}
+
+/// How the cgroups of containers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Names {
+    /// With an id of 64 digits, as every runtime gives.
+    Containers,
+    /// As systemd calls services and scopes.
+    Units,
+    /// Otherwise.
+    Any,
+}
+
+impl Names {
+    /// The kind of names that this one is of.
+    pub fn like(name: &str) -> Self {
+        const ID_DIGITS: usize = 64;
+        if name.len() >= ID_DIGITS {
+            Self::Containers
+        } else if matches!(name.rsplit_once('.'), Some((_, "service" | "scope"))) {
+            Self::Units
+        } else {
+            Self::Any
+        }
+    }
+}
+
+/// Why there is no report of a container that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreportedReason {
+    /// It was gone before the agent knew of it.
+    Gone,
+    /// As long as it was tracked, no process was in it.
+    Empty,
+    /// Processes were in it, and none of them is known that could be the main process.
+    MainUnseen,
+}
+
+impl UnreportedReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Gone, Self::Empty, Self::MainUnseen];
 }
 
 /// Why the engine threw something away.

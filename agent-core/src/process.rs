@@ -129,6 +129,11 @@ impl Process {
         self.exit.is_none() && self.vanished_at.is_none()
     }
 
+    /// Whether it was seen to exit before then.
+    pub(crate) fn ended_before(&self, then: Timestamp) -> bool {
+        self.exit.as_ref().is_some_and(|exit| exit.at < then)
+    }
+
     /// Whether a process with this start and the same tgid is this one.
     pub(crate) const fn started_like(&self, start: Timestamp) -> bool {
         self.start.0.abs_diff(start.0) <= START_TOLERANCE_NS
@@ -288,6 +293,8 @@ pub(crate) struct SignalFact {
     pub(crate) at: Timestamp,
     pub(crate) signal: Signal,
     pub(crate) sender: Sender,
+    /// The sender's parent.
+    pub(crate) sender_parent: Tgid,
     /// The target's `comm` when it was sent.
     pub(crate) target_comm: String,
     /// The signals that waited for the target then, where the kernel side tells.
@@ -316,6 +323,7 @@ impl SignalFact {
                 outside,
                 kernel: sent.is_from_kernel(),
             },
+            sender_parent: sent.sender.parent_tgid,
             target_comm: sent.target.comm.clone(),
             pending: sent.pending,
             result: sent.result,

@@ -432,6 +432,9 @@ pub enum HookFailure {
     Status,
     /// Its program could not be executed: it is not there, or is no program.
     Missing,
+    /// The runtime's process for it was killed, or was refused more threads, before it could execute the program: a limit of
+    /// memory or of processes.
+    NotStarted,
     /// The kubelet said that it failed (`FailedPreStopHook`).
     Reported,
     /// It is of a kind that the kubelet does not run.

@@ -19,6 +19,7 @@ use crate::process::{Process, SignalFact};
 use crate::report::{
     Endpoint, Grace, Hook, Kill, KillCause, MainExit, Outcome, SignalFate, Start, Trigger,
 };
+use crate::stop_signals;
 use crate::time::Timestamp;
 
 mod exec_hook;
@@ -74,7 +75,8 @@ pub(crate) struct Termination<'a> {
     graces: Graces,
     /// The grace that was in force, if it is known.
     grace: Option<Duration>,
-    hook_uncertain: bool,
+    /// Whether it is not certain which process was the hook, or whether one was.
+    pub(crate) hook_uncertain: bool,
 }
 
 impl<'a> Termination<'a> {
@@ -207,8 +209,15 @@ impl<'a> Termination<'a> {
     pub(crate) fn sender_of_death(&self) -> Option<&'a SignalFact> {
         let signal = self.main.died_of()?;
         let all = self.main.stops.iter().chain(self.main.from_inside.iter());
-        all.filter(|fact| fact.signal == signal && fact.result != Delivery::Ignored)
-            .max_by_key(|fact| fact.at)
+        let last = all
+            .filter(|fact| fact.signal == signal && fact.result != Delivery::Ignored)
+            .max_by_key(|fact| fact.at)?;
+        // The kernel sent the same for a fault of the program, or the program handled that one and died of its own: abort(3).
+        let mut by_kernel = self.main.by_kernel.iter();
+        let was_own = by_kernel.any(|fact| fact.signal == signal && fact.at >= last.at);
+        let was_handled = self.main.fate_of(last) == Some(SignalFate::Handled)
+            && !stop_signals::asks_to_end(signal);
+        (!was_own && !was_handled).then_some(last)
     }
 
     /// Whether the main process was found in the middle of its exit, which was not seen to be complete.

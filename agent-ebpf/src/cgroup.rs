@@ -14,7 +14,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::{filter, process};
+use crate::{birth, filter, process};
 
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for CgroupRecord {}
@@ -24,7 +24,7 @@ unsafe impl Record for CgroupStateRecord {}
 unsafe impl Record for AttachRecord {}
 
 /// Every new cgroup is told to user space, which knows the containers by their paths. One inside a
-/// container becomes part of it before anybody can enter it.
+/// container becomes part of it before anybody can enter it, and one beside a container is tracked as one.
 ///
 /// Arguments: `struct cgroup *cgrp, const char *path`
 #[btf_tracepoint(function = "cgroup_mkdir")]
@@ -39,16 +39,25 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         .follow(&CSS_CGROUP)
         .cgroup_id();
     let subject = filter::subject(parent);
-    if let Some(subject) = subject {
-        filter::adopt(id, subject);
-    }
+    let is_born = birth::begin(cgroup, id, parent, subject.is_some());
+    let container = match subject {
+        _ if is_born => id,
+        Some(subject) => {
+            filter::adopt(id, subject);
+            subject.container
+        }
+        None => 0,
+    };
     let about = About {
         kind: Kind::CgroupMade,
-        container: subject.map_or(0, |subject| subject.container),
+        container,
         cgroup: id,
     };
     let path = Address(ctx.arg(1));
     record(&ctx, about, |to: *mut CgroupRecord| {
+        if is_born {
+            birth::is_told(id);
+        }
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
         unsafe {
             (&raw mut (*to).parent).write(parent);
@@ -75,12 +84,24 @@ unsafe fn copy_path(path: Address, to: *mut CgroupRecord) {
     }
 }
 
+/// Runs when the cgroup's directory is gone.
+///
 /// Arguments: `struct cgroup *cgrp, const char *path`
+/// <https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup.c>: `cgroup_rmdir`
 #[btf_tracepoint(function = "cgroup_rmdir")]
 pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
-    let Some((id, subject)) = tracked(&ctx) else {
+    let cgroup = Typed::argument(&ctx, 0);
+    if !cgroup.is_of_default_hierarchy() {
+        return;
+    }
+    let id = cgroup.cgroup_id();
+    birth::forget_parent(id);
+    let Some(subject) = filter::entry(id) else {
         return;
     };
+    if birth::ends_untold(id, subject) {
+        return;
+    }
     filter::disown(id, subject);
     let about = About {
         kind: Kind::CgroupRemoved,

@@ -2,7 +2,9 @@
 
 use core::cell::UnsafeCell;
 
-use agent_common::map::{Full, SLOTS, SUBJECTS_MAX, Subject, WATCHED_MAX, Watched};
+use agent_common::map::{
+    BY_KERNEL, Full, SLOTS, SUBJECTS_MAX, Subject, UNTOLD, WATCHED_MAX, Watched,
+};
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
@@ -65,6 +67,12 @@ pub(crate) fn may_be_tracked(cgroup: u64) -> bool {
 /// What is said of a cgroup, if it is tracked.
 #[inline(always)]
 pub(crate) fn subject(cgroup: u64) -> Option<Subject> {
+    entry(cgroup).filter(|subject| subject.by_kernel != UNTOLD)
+}
+
+/// The entry of a cgroup, whether it is tracked or would be if user space knew of it.
+#[inline(always)]
+pub(crate) fn entry(cgroup: u64) -> Option<Subject> {
     if !may_be_tracked(cgroup) {
         return None;
     }
@@ -83,24 +91,51 @@ pub(crate) fn container(cgroup: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn adopt(cgroup: u64, parent: Subject) {
     let child = Subject {
-        by_kernel: 1,
+        by_kernel: BY_KERNEL,
         ..parent
     };
-    match SUBJECTS.insert(cgroup, child, u64::from(BPF_NOEXIST)) {
-        // SAFETY: a `u64` in the value of the section's map.
-        Ok(()) => unsafe { counter::add(CHILD_SLOTS.of(cgroup), 1) },
-        Err(NO_ROOM) => count_full(Full::Subjects),
-        Err(_already_there) => {}
+    put(cgroup, child);
+}
+
+/// Puts in a cgroup that has just appeared, if user space has not done so. Says whether it did.
+#[inline(always)]
+pub(crate) fn put(cgroup: u64, subject: Subject) -> bool {
+    match SUBJECTS.insert(cgroup, subject, u64::from(BPF_NOEXIST)) {
+        Ok(()) => {
+            // SAFETY: a `u64` in the value of the section's map.
+            unsafe { counter::add(CHILD_SLOTS.of(cgroup), 1) }
+            true
+        }
+        Err(NO_ROOM) => {
+            count_full(Full::Subjects);
+            false
+        }
+        Err(_already_there) => false,
     }
 }
 
-/// Undoes [`adopt`] for a cgroup that is gone. What user space put in, it takes out.
+/// Says anew by whom a cgroup was put in.
+#[inline(always)]
+pub(crate) fn set_owner(cgroup: u64, by_kernel: u64) {
+    if let Some(subject) = SUBJECTS.get_ptr_mut(cgroup) {
+        // SAFETY: the map handed out this pointer to its value.
+        unsafe { (&raw mut (*subject).by_kernel).write_volatile(by_kernel) }
+    }
+}
+
+/// Undoes [`put`] for a cgroup that is gone. What user space put in, it takes out.
 #[inline(always)]
 pub(crate) fn disown(cgroup: u64, subject: Subject) {
-    if subject.by_kernel == 1 && SUBJECTS.remove(cgroup).is_ok() {
-        // SAFETY: a `u64` in the value of the section's map.
-        unsafe { counter::add(CHILD_SLOTS.of(cgroup), u64::MAX) }
+    if subject.by_kernel != 0 && SUBJECTS.remove(cgroup).is_ok() {
+        uncount(cgroup);
     }
+}
+
+/// A cgroup that the kernel side put in is not there any more.
+#[inline(always)]
+pub(crate) fn uncount(cgroup: u64) {
+    // SAFETY: a `u64` in the value of the section's map.
+    unsafe { counter::add(CHILD_SLOTS.of(cgroup), u64::MAX) }
 }
 
 /// Whether a process is watched as one of this container.

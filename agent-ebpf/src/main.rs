@@ -17,6 +17,7 @@
     reason = "a checked conversion is a branch for the verifier; what is cast is a size known to fit"
 )]
 
+mod birth;
 mod budget;
 mod cgroup;
 mod connect;

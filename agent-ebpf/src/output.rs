@@ -36,9 +36,14 @@ pub(crate) unsafe trait Record: 'static {}
 
 /// Makes one record in the memory of the ring buffer: a record does not fit on the stack.
 ///
-/// `fill` must write every byte after the header; the memory holds what an older record left.
+/// `fill` must write every byte after the header; the memory holds what an older record left. Says whether there was room;
+/// without, `fill` does not run.
 #[inline(always)]
-pub(crate) fn record<T: Record>(ctx: &impl EbpfContext, about: About, fill: impl FnOnce(*mut T)) {
+pub(crate) fn record<T: Record>(
+    ctx: &impl EbpfContext,
+    about: About,
+    fill: impl FnOnce(*mut T),
+) -> bool {
     let header = Header {
         kind: about.kind as u32,
         size: size_of::<T>() as u32,
@@ -49,7 +54,7 @@ pub(crate) fn record<T: Record>(ctx: &impl EbpfContext, about: About, fill: impl
     };
     let Some(mut entry) = EVENTS.reserve::<T>(0) else {
         counter::count(&LOST, about.kind as u32);
-        return;
+        return false;
     };
     // SAFETY: the header is what the reserved record starts with.
     unsafe { entry.as_mut_ptr().cast::<Header>().write(header) }
@@ -63,4 +68,5 @@ pub(crate) fn record<T: Record>(ctx: &impl EbpfContext, about: About, fill: impl
         about.container,
         about.cgroup
     );
+    true
 }

@@ -1,7 +1,8 @@
 //! `signal_generate`: signals to the processes of tracked containers.
 
-use agent_common::map::{SUBJECTS_MAX, SignalCounts, Subject};
+use agent_common::map::{Full, SUBJECTS_MAX, SignalCounts, Subject};
 use agent_common::record::{Kind, SignalRecord};
+use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::HashMap;
@@ -18,6 +19,18 @@ static SIGNAL_COUNTS: HashMap<u64, SignalCounts> = HashMap::with_max_entries(SUB
 
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for SignalRecord {}
+
+/// Begins to count the signals of a container. Says whether they can be.
+#[inline(always)]
+pub(crate) fn begin_counts(container: u64) -> bool {
+    let none = SignalCounts::default();
+    let result = SIGNAL_COUNTS.insert(container, none, u64::from(BPF_NOEXIST));
+    if result == Err(filter::NO_ROOM) {
+        filter::count_full(Full::Subjects);
+        return false;
+    }
+    true
+}
 
 /// Runs for every signal that the kernel generates, whoever sends it by whatever call; `result` is
 /// the kernel's own, so an ignored signal is seen as such. The task that runs is the sender, unless the kernel is. The
@@ -46,7 +59,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     if !filter::has_signal(subject.signals, number) {
         return;
     }
-    // User space made the entry when it tracked the container.
+    // It is made before the container is tracked.
     let Some(counts) = SIGNAL_COUNTS.get_ptr_mut(subject.container) else {
         return;
     };

@@ -121,22 +121,37 @@ impl Tree {
             .is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
     }
 
-    /// Whether the freezer of cgroup v1 holds this process, whose hierarchy a hybrid system has beside the v2 one
+    /// Whether the freezer of cgroup v1 holds this process
     /// (<https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html>).
     pub fn is_frozen_by_v1(&self, tgid: Tgid) -> bool {
-        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", tgid.0)).unwrap_or_default();
-        let path = cgroups
-            .lines()
-            .find_map(|line| Some(line.split_once(":freezer:")?.1));
-        let (Some(path), Some(beside)) = (path, self.root.parent()) else {
-            return false;
-        };
-        let cgroup = beside.join("freezer").join(path.trim_start_matches('/'));
-        fs::read_to_string(cgroup.join("freezer.state"))
-            .is_ok_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING"))
+        let state = self
+            .v1_directory("freezer", tgid)
+            .and_then(|(_, directory)| fs::read_to_string(directory.join("freezer.state")).ok());
+        state.is_some_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING"))
     }
 
-    fn directory(&self, path: &str) -> PathBuf {
+    /// Where a controller of cgroup v1 has its hierarchy, and there the cgroup of this process. On a hybrid system the v1
+    /// hierarchies are mounted beside the v2 one. None where the controller has none.
+    pub fn v1_directory(&self, controller: &str, member: Tgid) -> Option<(PathBuf, PathBuf)> {
+        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", member.0)).ok()?;
+        // 8:pids:/system.slice/web.service
+        let path = cgroups.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            let is_here = controllers.split(',').any(|one| one == controller);
+            is_here.then_some(path)
+        })?;
+        let hierarchy = self.root.parent()?.join(controller);
+        let directory = hierarchy.join(path.trim_start_matches('/'));
+        directory.exists().then_some((hierarchy, directory))
+    }
+
+    /// Where the tree is mounted.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of the cgroup at `path`.
+    pub fn directory(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 

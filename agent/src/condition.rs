@@ -16,6 +16,8 @@ struct Facts {
     not_attached: Vec<(&'static str, &'static str)>,
     /// Resources of the Kubernetes API of which nothing is heard.
     unheard: BTreeSet<&'static str>,
+    /// Tables without room.
+    full: Vec<&'static str>,
     /// Sentences about what is shown as a whole.
     remarks: Vec<String>,
 }
@@ -29,6 +31,7 @@ impl Condition {
                 let refused = refused.map(|state| (state.program.name, state.program.purpose));
                 self.facts().not_attached = refused.collect();
             }
+            Vital::Full(tables) => self.facts().full = tables.to_vec(),
             Vital::Counted(counts) => self.facts().records_lost = counts.lost.values().sum(),
             Vital::Watching {
                 resource,
@@ -73,6 +76,12 @@ impl Condition {
                 facts.records_lost
             ));
         }
+        if !facts.full.is_empty() {
+            sentences.push(format!(
+                "There is no room for more containers (full: {}): those that come now are not measured.",
+                facts.full.join(", ")
+            ));
+        }
         for (name, purpose) in &facts.not_attached {
             sentences.push(format!(
                 "The probe {name} is not attached, so this is not measured: {purpose}."
@@ -109,6 +118,7 @@ mod tests {
             recorded: BTreeMap::new(),
             lost,
             map_full: Vec::new(),
+            untold: 0,
         }
     }
 
@@ -136,6 +146,13 @@ mod tests {
         assert!(api.contains("(pods)"), "{api}");
         condition.record(&watching(true));
         assert_eq!(condition.sentences().len(), 2);
+        condition.record(&Vital::Full(&["containers"]));
+        assert!(
+            condition
+                .sentences()
+                .concat()
+                .contains("(full: containers)")
+        );
     }
 
     #[test]

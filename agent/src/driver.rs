@@ -104,6 +104,7 @@ impl Driver {
                 | Output::Finished(_)
                 | Output::Withdrawn { .. }
                 | Output::Dropped { .. }
+                | Output::Unreported { .. }
                 | Output::Resets { .. }
                 | Output::Tracked { .. } => {}
             }

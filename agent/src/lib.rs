@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod node_addresses;
 pub mod pipeline;
 pub mod probes;
+pub mod process_limit;
 pub mod processes;
 pub mod readiness;
 pub mod recent;

@@ -121,6 +121,7 @@ impl Metrics {
             }
             Output::Withdrawn { id, .. } => self.closed(*id),
             Output::Dropped { reason, .. } => self.agent.dropped(*reason),
+            Output::Unreported { reason, .. } => self.agent.unreported(*reason),
             Output::Tracked { subject, added } => self.agent.tracked(subject, *added),
             Output::Resets {
                 subject,

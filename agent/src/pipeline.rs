@@ -1,5 +1,6 @@
 //! From this machine to the engine and back: the composition root that `run` and `watch` share.
 
+mod tables;
 mod wishes;
 
 use std::future::Future;
@@ -62,6 +63,8 @@ pub struct Pipeline {
     /// What was decoded of one batch; kept for its memory.
     batch: Vec<Result<Event, DecodeError>>,
     lost: u64,
+    /// When the kernel side's counters were looked at last.
+    counted_at: Timestamp,
     ticks: u32,
 }
 
@@ -108,7 +111,7 @@ impl Pipeline {
         let sockets = config.reset_reasons.is_some().then_some(sockets);
         Ok(Self {
             driver,
-            hands: Hands::new(tree, tracker, sockets, config.pods),
+            hands: Hands::new(tree, tracker, sockets, &config),
             ring,
             counters,
             programs,
@@ -116,6 +119,7 @@ impl Pipeline {
             facts: None,
             batch: Vec::new(),
             lost: 0,
+            counted_at: clock::now(),
             ticks: 0,
         })
     }
@@ -236,6 +240,7 @@ impl Pipeline {
     }
 
     fn tell_losses(&mut self, sink: &mut impl Sink) {
+        let looked_at = clock::now();
         let counts = match self.counters.read() {
             Ok(counts) => counts,
             Err(error) => {
@@ -246,14 +251,20 @@ impl Pipeline {
         let lost = counts.lost.values().sum::<u64>();
         let newly = lost.saturating_sub(self.lost);
         self.lost = lost;
+        let since = std::mem::replace(&mut self.counted_at, looked_at);
         sink.vital(&Vital::Counted(&counts));
+        self.hands.note_counts(&counts);
         if newly > 0 {
             tracing::warn!(
                 records = newly,
                 "the ring buffer was full and records were lost; open reports are incomplete, --ring-bytes gives more room"
             );
-            self.driver
-                .tell_found(Input::Lost { records: newly }, clock::now(), sink);
+            let now = clock::now();
+            let lost = Input::Lost {
+                records: newly,
+                between: Some((since, now)),
+            };
+            self.driver.tell_found(lost, now, sink);
             self.hands.carry_out(&mut self.driver, sink);
         }
     }
@@ -261,6 +272,7 @@ impl Pipeline {
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
         self.hands.sweep(sink);
+        self.hands.look_at_tables(sink);
         self.hands.tell_node_addresses(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
             self.hands.tell_sockets(&mut self.driver, sink);

@@ -18,6 +18,7 @@ mod log;
 mod maps;
 mod memory;
 mod object;
+mod parents;
 mod ring;
 mod sight;
 mod sockets;

@@ -1,6 +1,7 @@
-//! Whether the agent measures yet (`/readyz`), and whether it still does (`/livez`).
+//! Whether the agent measures yet and all there is (`/readyz`), and whether it still does (`/livez`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_core::time::Timestamp;
@@ -17,6 +18,8 @@ pub struct Readiness {
     scanned: AtomicBool,
     /// Last turn of the event loop; 0 before the first.
     turned_at: AtomicU64,
+    /// Tables without room: what comes is not measured.
+    full: Mutex<Vec<&'static str>>,
 }
 
 impl Readiness {
@@ -39,6 +42,9 @@ impl Readiness {
                 self.attached.store(all, Ordering::Relaxed);
             }
             Vital::Scanned { .. } => self.scanned.store(true, Ordering::Relaxed),
+            Vital::Full(tables) => {
+                *self.full.lock().unwrap_or_else(PoisonError::into_inner) = tables.to_vec();
+            }
             Vital::Started(_)
             | Vital::Seeing(_)
             | Vital::Counted(_)
@@ -60,9 +66,13 @@ impl Readiness {
 
     /// What readiness still waits for, in words; `None` when ready.
     pub fn awaited(&self) -> Option<String> {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = format!("room for more containers (full: {})", full.join(", "));
+        let has_room = AtomicBool::new(full.is_empty());
         let awaited: Vec<&str> = [
             (&self.attached, "the required probes to be attached"),
             (&self.scanned, "the first scan of the cgroup tree to end"),
+            (&has_room, &room),
         ]
         .into_iter()
         .filter(|(reached, _)| !reached.load(Ordering::Relaxed))
@@ -97,6 +107,18 @@ mod tests {
             took: Duration::ZERO,
             cgroups: 0,
         });
+        assert_eq!(readiness.awaited(), None);
+    }
+
+    #[test]
+    fn not_ready_while_there_is_no_room() {
+        let readiness = Readiness::reached();
+        readiness.record(&Vital::Full(&["containers"]));
+        assert_eq!(
+            readiness.awaited().unwrap(),
+            "waiting for room for more containers (full: containers)"
+        );
+        readiness.record(&Vital::Full(&[]));
         assert_eq!(readiness.awaited(), None);
     }
 

@@ -161,6 +161,7 @@ impl Recent {
             Output::Wish(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
+            | Output::Unreported { .. }
             | Output::Tracked { .. } => {}
         }
     }

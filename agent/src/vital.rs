@@ -22,6 +22,8 @@ pub enum Vital<'a> {
     },
     /// The kernel side's own counters, since it was loaded.
     Counted(&'a Counts),
+    /// Other tables are full than before: these. What comes from now on is not measured if there are any.
+    Full(&'a [&'static str]),
     /// The kernel's accounting of the programs.
     ProgramsRan(&'a [RunStats]),
     /// A record could not be decoded, for this reason.
@@ -87,6 +89,8 @@ pub enum Update {
     Track,
     /// To forget a container.
     Untrack,
+    /// To expect containers in a cgroup.
+    Parent,
     /// To look at a process.
     Watch,
     /// To look at connections to an address.
@@ -103,6 +107,7 @@ impl Update {
         match self {
             Self::Track => "track",
             Self::Untrack => "untrack",
+            Self::Parent => "parent",
             Self::Watch => "watch",
             Self::AwaitConnect => "await_connect",
             Self::Phase => "phase",

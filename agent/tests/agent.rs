@@ -204,7 +204,14 @@ fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
     }
     let due = driver.timeout().unwrap();
     let late = due.after(Duration::from_secs(1));
-    driver.tell_found(Input::Lost { records: 3 }, late, &mut sink);
+    driver.tell_found(
+        Input::Lost {
+            records: 3,
+            between: None,
+        },
+        late,
+        &mut sink,
+    );
     driver.run_timeouts(late, &mut sink);
     let reports = shown.recent.snapshot(&Filter::default(), 10).finished;
     assert_eq!(reports[0].doubts, [Doubt::RecordsLost]);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use agent_core::config::{Config, Limits, Selector};
-use agent_core::output::{Output, Wish};
+use agent_core::output::{Output, UnreportedReason, Wish};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow};
@@ -31,6 +31,12 @@ struct Heard {
     /// Those of them for which that is done: the wish was before a turn of the pipeline that is over.
     watched: BTreeSet<u32>,
     reports: Vec<Report>,
+    /// Containers of which there is no report.
+    unreported: Vec<(String, UnreportedReason)>,
+    /// Containers of which the agent was never told.
+    untold: u64,
+    /// Containers that are tracked now.
+    tracked: BTreeSet<String>,
     /// Why the pipeline ended, if it did.
     ended: Option<String>,
 }
@@ -80,6 +86,14 @@ impl Sink for Collect {
             return;
         } else if let Output::Finished(report) = output {
             heard.reports.push(Report::clone(report));
+        } else if let Output::Unreported { subject, reason } = output {
+            heard.unreported.push((subject.path.clone(), *reason));
+        } else if let Output::Tracked { subject, added } = output {
+            if *added {
+                heard.tracked.insert(subject.path.clone());
+            } else {
+                heard.tracked.remove(&subject.path);
+            }
         } else {
             return;
         }
@@ -97,7 +111,51 @@ impl Sink for Collect {
         if let Vital::Scanned { .. } = vital {
             self.0.heard().scanned = true;
             self.0.changed.notify_all();
+        } else if let Vital::Counted(counts) = vital {
+            self.0.heard().untold = counts.untold;
         }
+    }
+}
+
+/// What became of all containers in a folder: others may come and go on the same machine.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    pub reports: Vec<Report>,
+    unreported: Vec<UnreportedReason>,
+    pub untold: u64,
+    pub tracked: usize,
+}
+
+impl Tally {
+    fn of(heard: &Heard, folder: &str) -> Self {
+        let is_inside = |path: &str| {
+            path.strip_prefix(folder)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let reports = heard.reports.iter();
+        let unreported = heard.unreported.iter();
+        Self {
+            reports: reports
+                .filter(|report| is_inside(&report.subject.path))
+                .cloned()
+                .collect(),
+            unreported: unreported
+                .filter(|(path, _)| is_inside(path))
+                .map(|(_, reason)| *reason)
+                .collect(),
+            untold: heard.untold,
+            tracked: heard.tracked.iter().filter(|path| is_inside(path)).count(),
+        }
+    }
+
+    /// How many have no report for this reason.
+    pub fn unreported(&self, reason: UnreportedReason) -> usize {
+        self.unreported.iter().filter(|why| **why == reason).count()
+    }
+
+    /// How many have no report and are counted.
+    pub fn counted(&self) -> usize {
+        self.unreported.len() + usize::try_from(self.untold).unwrap_or(usize::MAX)
     }
 }
 
@@ -174,6 +232,18 @@ impl InProcess {
             .shared
             .wait(LIMIT, |heard| heard.scanned.then_some(()))?;
         Ok(agent)
+    }
+
+    /// What became of all containers in this folder so far; waits until it is as wanted, but not longer than that.
+    pub fn tally(
+        &self,
+        folder: &str,
+        limit: Duration,
+        is_wanted: impl Fn(&Tally) -> bool,
+    ) -> Tally {
+        let wanted = |heard: &Heard| Some(Tally::of(heard, folder)).filter(&is_wanted);
+        let found = self.shared.wait(limit, wanted);
+        found.unwrap_or_else(|_timeout| Tally::of(&self.shared.heard(), folder))
     }
 
     /// Stops it and hears how it ended.

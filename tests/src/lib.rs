@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod beside;
+#[cfg(test)]
+mod fuzzed;
 pub mod harness;
 pub mod in_process;
 pub mod replay;

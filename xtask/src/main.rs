@@ -16,6 +16,7 @@ mod cri;
 mod demo;
 mod docs;
 mod e2e;
+mod fuzz;
 mod guest_cri;
 mod image;
 mod mixin;
@@ -51,6 +52,8 @@ enum Command {
     Mixin(mixin::Args),
     /// Measure what the agent costs (needs root).
     Bench(bench::Args),
+    /// Stop random programs in random ways, and judge what the agent says (needs root).
+    Fuzz(fuzz::Args),
     /// Compare what the agent says of connections with a capture and with the clients (needs root).
     Connections(connections::Args),
     /// Stop programs that we did not write, and compare each report with the conformance table (needs root).
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Docs(args) => docs::run(&args),
         Command::Mixin(args) => mixin::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Cri(args) => cri::run(&args),

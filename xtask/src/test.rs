@@ -26,6 +26,8 @@ use summary::{Done, Outcome};
 ///            `cargo xtask chart`
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
+///   fuzz     random programs that are stopped in random ways on this kernel, of a fixed and of a new seed; an oracle judges each
+///            report: `cargo xtask fuzz`. Needs root. Runs only where it is named by --only
 ///   connections
 ///            servers that are stopped, and their clients; each count of connections and resets is compared with a
 ///            capture by tcpdump and with what the clients met: `cargo xtask connections`. Needs root
@@ -71,7 +73,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let wanted = |step: Step| {
         if args.only.is_empty() {
-            !args.without.contains(&step) && !step.only_by_name()
+            !args.without.contains(&step) && !step.is_by_name()
         } else {
             args.only.contains(&step)
         }

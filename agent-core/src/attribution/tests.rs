@@ -3,6 +3,7 @@
 use super::Selectors;
 use crate::config::{Config, ConfigError, Limits, Selector};
 use crate::event::CgroupId;
+use crate::output::Names;
 use crate::report::SubjectKind::{
     self, Cgroup, Containerd, Crio, Docker, Podman, SystemdScope, SystemdService,
 };
@@ -352,4 +353,27 @@ fn a_bad_glob_is_named_with_its_place() {
         Selectors::compile(&empty),
         Err(ConfigError::EmptyHook { number: 1, .. })
     ));
+}
+
+#[test]
+fn where_subjects_are_made_is_told_by_the_path() {
+    let config = config(&["/shop/*", "/*.batch"]);
+    let selectors = Selectors::compile(&config).unwrap();
+    let names = |path: &str| selectors.expected(path).map(|(names, _signal)| names);
+    let slice = Some(vec![Names::Containers, Names::Units]);
+    assert_eq!(names("/system.slice"), slice);
+    let pod = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555";
+    assert_eq!(names(pod), Some(vec![Names::Containers]));
+    assert_eq!(names("/docker"), Some(vec![Names::Containers]));
+    assert_eq!(names("/shop"), Some(vec![Names::Any]));
+    assert_eq!(names("/shop/web"), None);
+    assert_eq!(names("/elsewhere"), None);
+}
+
+#[test]
+fn a_name_is_of_the_kind_of_its_siblings() {
+    let docker = format!("docker-{}.scope", "a1".repeat(32));
+    assert_eq!(Names::like(&docker), Names::Containers);
+    assert_eq!(Names::like("cron.service"), Names::Units);
+    assert_eq!(Names::like("web"), Names::Any);
 }

@@ -9,6 +9,7 @@
 //! unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
 
 use super::Container;
+use crate::event::{Event, EventKind};
 use crate::process::{Origin, Process};
 use crate::report::SubjectKind;
 
@@ -45,12 +46,28 @@ impl Container {
             .any(|other| other.tgid != main.tgid && other.is_alive() && !is_visitor(other))
     }
 
+    /// Whether this is the next main process: the program of the last one, begun anew in the same cgroup by whoever had begun
+    /// it. A runtime makes another container instead.
+    pub(crate) fn is_restart(&self, event: &Event) -> bool {
+        let EventKind::Exec(exec) = &event.kind else {
+            return false;
+        };
+        !self.is_of_runtime()
+            && exec.process.parent_outside
+            && self.main().is_some_and(|main| {
+                main.ended_before(exec.process.start) && main.argv() == exec.argv
+            })
+    }
+
     /// Whether another process could as well be the main one: it was not seen which entered first.
     pub(crate) fn main_is_ambiguous(&self) -> bool {
         let found = |process: &Process| process.origin != Origin::Entered;
         self.main().is_some_and(|main| {
             let alone = self.candidates().filter(|other| found(other)).count() <= 1;
-            main.origin == Origin::Mentioned || (!main.is_init() && found(main) && !alone)
+            let is_successor = self.main_was_found && found(main);
+            main.origin == Origin::Mentioned
+                || is_successor
+                || (!main.is_init() && found(main) && !alone)
         })
     }
 

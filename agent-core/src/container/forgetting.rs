@@ -118,7 +118,8 @@ impl Container {
         self.replaced.push(process);
     }
 
-    /// The termination is over: what was part of it counts no more.
+    /// The termination is over: what was part of it counts no more. What entered after the main process's exit was no part of
+    /// it, unless a runtime made the container: that one ends with its first process.
     pub(crate) fn close_termination(&mut self) {
         let ended = self.main().map(|main| Ended {
             tgid: main.tgid,
@@ -127,12 +128,22 @@ impl Container {
         });
         self.ended = ended.or(self.ended);
         self.remaining = None;
+        self.process_limit = None;
+        let main = self.main().cloned().filter(|_main| !self.is_of_runtime());
+        let comes_after = |process: &Process| {
+            process.origin == Origin::Entered
+                && main
+                    .as_ref()
+                    .is_some_and(|main| main.ended_before(process.start))
+        };
         self.processes.retain(|_tgid, process| process.is_alive());
         for process in self.processes.values_mut() {
-            process.spent = true;
+            let is_ruled_out = self.ended.is_some_and(|ended| ended.rules_out(process));
+            process.spent = is_ruled_out || !comes_after(process);
         }
         self.replaced.clear();
         self.has_forgotten = false;
+        self.main_was_found = false;
         self.oom.clear();
         self.inner.clear();
         self.connects.clear();
@@ -144,9 +155,14 @@ impl Container {
     /// The main process went, and what it left behind is the container now (a daemon that forked).
     pub(crate) fn forget_main(&mut self) {
         self.remaining = None;
-        if let Some(main) = self.main().map(|main| main.tgid) {
-            self.processes.remove(&main);
-        }
+        let Some((main, exit)) = self.main().map(|main| (main.tgid, main.exit.clone())) else {
+            return;
+        };
+        self.processes.remove(&main);
+        let was_found = |next: &Process| {
+            next.origin != Origin::Entered && exit.is_some_and(|exit| next.known_at < exit.at)
+        };
+        self.main_was_found = self.main().is_some_and(was_found);
     }
 
     /// What looked like the hook was none.

@@ -23,5 +23,8 @@ mod plot;
 mod pod_plot;
 mod pods;
 mod properties;
+mod restarts;
 mod scene;
 mod stage;
+mod unseen;
+mod which_signal;

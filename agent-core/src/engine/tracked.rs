@@ -9,7 +9,8 @@ use crate::config::Limits;
 use crate::connection::{Phase, SocketCounts};
 use crate::container::{Container, Wishes};
 use crate::event::Event;
-use crate::output::{Output, Wish};
+use crate::losses::Losses;
+use crate::output::{Output, UnreportedReason, Wish};
 use crate::pod_facts::PodFacts;
 use crate::remaining::Remaining;
 use crate::signal::Signal;
@@ -31,7 +32,8 @@ use phase::{Connections, Course};
 pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     pub(super) limits: &'a Limits,
-    pub(super) lost: Option<Timestamp>,
+    /// When records were lost.
+    pub(super) losses: &'a Losses,
     pub(super) next_id: &'a mut u64,
     /// The kernel's reasons for a reset, where connections are counted.
     pub(super) reasons: Option<&'a Reasons>,
@@ -50,6 +52,8 @@ pub(super) struct Tracked {
     /// Whether it was looked at what the main process left behind.
     pub(super) looked_at: bool,
     open: Option<Open>,
+    /// Whether there was a report of it.
+    reported: bool,
     /// Its connections.
     pub(super) connections: Connections,
     /// The stop signal for which signals are recorded.
@@ -64,6 +68,7 @@ impl Tracked {
             deadline: None,
             looked_at: false,
             open: None,
+            reported: false,
             connections: Connections::default(),
             recorded: container.spec.stop_signal,
             awaited: None,
@@ -128,7 +133,11 @@ impl Tracked {
     }
 
     /// Takes in what the kernel side told of it.
-    pub(super) fn take(&mut self, event: &Event, context: &Context<'_>) -> Wishes {
+    pub(super) fn take(&mut self, event: &Event, context: &mut Context<'_>) -> Wishes {
+        if self.container.is_restart(event) {
+            // What is told from now on is the next main process's.
+            self.finish(ReportStage::End, context);
+        }
         self.connections.note_event(event, &self.container, context);
         self.container.take(event, context.limits)
     }
@@ -153,6 +162,11 @@ impl Tracked {
             context
                 .outputs
                 .push_back(Output::Wish(Wish::Inspect { container }));
+        }
+        if wishes.process_limit && !self.container.removed {
+            context
+                .outputs
+                .push_back(Output::Wish(Wish::ReadProcessLimit { container }));
         }
         if let Some(reason) = wishes.dropped {
             let at = context.now;
@@ -183,7 +197,7 @@ impl Tracked {
             withdraw(self.open.take(), &self.container, context);
             self.deadline = self.connections.signals_expire_at(&self.container);
             if self.container.removed {
-                self.forget(context);
+                self.forget(is_sandbox, context);
             }
             return;
         };
@@ -220,13 +234,29 @@ impl Tracked {
     }
 
     /// Its cgroup is gone, and nothing of it is open.
-    fn forget(&mut self, context: &mut Context<'_>) {
+    fn forget(&mut self, is_sandbox: bool, context: &mut Context<'_>) {
         let container = self.container.id();
+        if !self.reported && !is_sandbox {
+            context.outputs.push_back(Output::Unreported {
+                subject: self.container.subject.clone(),
+                reason: self.why_unreported(),
+            });
+        }
         self.connections
             .report_all_resets(&self.container, None, context);
         context
             .outputs
             .push_back(Output::Wish(Wish::Untrack { container }));
+    }
+
+    const fn why_unreported(&self) -> UnreportedReason {
+        if self.container.was_gone {
+            UnreportedReason::Gone
+        } else if self.container.was_populated {
+            UnreportedReason::MainUnseen
+        } else {
+            UnreportedReason::Empty
+        }
     }
 
     /// The deadline is reached.
@@ -328,6 +358,7 @@ impl Tracked {
             let sockets = &self.connections.sockets;
             let mut report = open.report(&termination, sockets, stage, context);
             report.advice = context.advisor.learn(&report);
+            self.reported = true;
             context
                 .outputs
                 .push_back(Output::Finished(Box::new(report)));

@@ -70,26 +70,31 @@ pub(super) fn overran(termination: &Termination<'_>) -> Option<Finding> {
 
 pub(super) fn failed(termination: &Termination<'_>) -> Option<Finding> {
     let hook = termination.hook.as_ref()?;
+    let of = |how: &str, advice: &str| (how.to_owned(), advice.to_owned());
     let (how, advice) = match (hook.failure?, hook.kind) {
         (HookFailure::Missing, _) => return None,
-        (HookFailure::Status, _) => (
-            status(hook)?,
-            "Run the command in the running container (`kubectl exec`) and mend it; its failure does not stop the termination, so what it should do was not done.",
-        ),
-        (HookFailure::Unsupported, _) => (
-            "was not run: the API accepts this kind and the kubelet refuses it".to_owned(),
+        (HookFailure::NotStarted, _) => not_started(termination, hook),
+        (HookFailure::Status, _) => match limit_met(termination, hook) {
+            Some(limit) => (format!("{}{limit}", status(hook)?), LIMIT_ADVICE.to_owned()),
+            None => of(
+                &status(hook)?,
+                "Run the command in the running container (`kubectl exec`) and mend it; its failure does not stop the termination, so what it should do was not done.",
+            ),
+        },
+        (HookFailure::Unsupported, _) => of(
+            "was not run: the API accepts this kind and the kubelet refuses it",
             "Use `exec`, `httpGet` or `sleep` instead; a preStop hook with tcpSocket has never worked.",
         ),
-        (HookFailure::Reported, HookKind::HttpGet) => (
-            "failed: the kubelet got no answer to its request (`FailedPreStopHook`)".to_owned(),
+        (HookFailure::Reported, HookKind::HttpGet) => of(
+            "failed: the kubelet got no answer to its request (`FailedPreStopHook`)",
             "Check that the port answers until the hook is over; any answer is a success to the kubelet, only a connection that fails is not.",
         ),
-        (HookFailure::Reported, HookKind::Exec | HookKind::Sleep | HookKind::TcpSocket) => (
-            "failed, says the kubelet (`FailedPreStopHook`)".to_owned(),
+        (HookFailure::Reported, HookKind::Exec | HookKind::Sleep | HookKind::TcpSocket) => of(
+            "failed, says the kubelet (`FailedPreStopHook`)",
             "Look into the logs of the kubelet and the runtime on this node for the reason, which the Event leaves out.",
         ),
     };
-    Some(finding(
+    Some(finding_of(
         FindingKind::HookFailed,
         format!("The {} {how}.", title(hook)),
         advice,
@@ -104,7 +109,8 @@ pub(super) fn not_run(termination: &Termination<'_>) -> Option<Finding> {
         termination.kill.map(|(kill, _)| kill.at),
     ];
     let first = first.into_iter().flatten().min()?;
-    if termination.hook.is_some() || !termination.would_have_seen_hook(first) {
+    let may_have_run = termination.hook.is_some() || termination.hook_uncertain;
+    if may_have_run || !termination.would_have_seen_hook(first) {
         return None;
     }
     Some(finding_of(
@@ -142,29 +148,55 @@ fn status(hook: &Hook) -> Option<String> {
     }
 }
 
+/// The runtime's process came for the hook, and its program could not be executed.
 pub(super) fn missing(termination: &Termination<'_>) -> Option<Finding> {
     let hook = termination.hook.as_ref()?;
     if hook.failure? != HookFailure::Missing {
         return None;
     }
-    let was_killed = matches!(hook.status, Some(ExitStatus::Signal { .. }));
-    let (why, advice) = if was_killed {
-        (
-            "; a signal ended it, as the OOM killer does where the container is at its memory limit",
-            "Leave memory for the hook below the container's limit; its program need not be wrong.",
-        )
-    } else {
-        (
-            "",
-            "Put the program into the image or correct its path; in an image without a shell use `httpGet` or `sleep`, or a hook that is a program of the image. If the path is right, look whether the container was at its limit of processes (`pids.max`).",
-        )
-    };
     Some(finding(
         FindingKind::HookMissing,
         format!(
-            "The {} could not be executed: the runtime's process entered the container for it and ended without running a program{why}.",
+            "The {} could not be executed: the runtime's process entered the container for it and ended without running a program.",
             title(hook)
         ),
-        advice,
+        "Put the program into the image or correct its path; in an image without a shell use `httpGet` or `sleep`, or a hook that is a program of the image.",
+    ))
+}
+
+/// How the runtime's process for the hook ended before it could execute the program, and what to do.
+fn not_started(termination: &Termination<'_>, hook: &Hook) -> (String, String) {
+    let victims = &termination.container.oom;
+    let was_chosen = hook
+        .tgid
+        .is_some_and(|tgid| victims.iter().any(|victim| victim.pid == tgid.0));
+    if was_chosen {
+        return (
+            "was not begun: the OOM killer chose the runtime's process for it, as the container was at its memory limit".to_owned(),
+            "Leave memory for the hook below the container's memory limit; its program need not be wrong.".to_owned(),
+        );
+    }
+    if let Some(limit) = limit_met(termination, hook) {
+        return (
+            format!("was not begun: the runtime's process for it ended{limit}"),
+            LIMIT_ADVICE.to_owned(),
+        );
+    }
+    let how = status(hook).unwrap_or_else(|| "ended".to_owned());
+    (
+        format!("was not begun: the runtime's process for it {how}"),
+        "Leave memory and processes for the hook below the container's limits, and look for who kills processes of the container; the hook's program need not be wrong.".to_owned(),
+    )
+}
+
+const LIMIT_ADVICE: &str = "Raise the limit of processes (the kubelet's `podPidsLimit`, `--pids-limit` of Docker, `TasksMax=` of systemd), or find what starts so many; the hook needs some, too.";
+
+/// The limit of processes that was reached when the hook ended, as the end of a sentence.
+fn limit_met(termination: &Termination<'_>, hook: &Hook) -> Option<String> {
+    let ended_at = hook.process_ended_at.or(hook.ended_at)?;
+    let limit = termination.container.limit_at(ended_at)?;
+    Some(format!(
+        " when the container was at its limit of processes ({} of {}, and {} were refused by then)",
+        limit.current, limit.max, limit.refused
     ))
 }

@@ -76,7 +76,7 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
 fn is_visitors(termination: &Termination<'_>, kill: &InnerSignal) -> bool {
     let container = termination.container;
     let origin = container.inner.origin(kill);
-    origin != termination.main.tgid && container.processes.contains_key(&origin)
+    origin != termination.main.tgid && container.has_entered(origin)
 }
 
 /// One process that was killed: `` `node` (pid 7), which had a handler for SIGTERM and never got it ``.

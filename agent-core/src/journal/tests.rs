@@ -171,7 +171,10 @@ fn lines_come_back_as_they_went() {
         made(),
         crash(),
         Input::ScanFinished,
-        Input::Lost { records: 2 },
+        Input::Lost {
+            records: 2,
+            between: None,
+        },
         Input::Shutdown,
     ]
     .into_iter()

@@ -16,6 +16,7 @@ fn fact(number: u32, at: u64) -> SignalFact {
             outside: true,
             kernel: false,
         },
+        sender_parent: Tgid(1),
         target_comm: String::new(),
         pending: None,
         result: Delivery::Delivered,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::observed::Observed;
+use super::observed::{Observed, STOP_MAX_DEFAULT};
 use super::request::{StopRequest, kubelet_events};
 use super::{HOOK_TO_STOP_SIGNAL_MAX, grace};
 use crate::event::ExitStatus;
@@ -37,10 +37,23 @@ pub(super) fn find(
         );
     }
     if let Some((entry, uncertain)) = failed_entry(observed, request) {
-        return (Some(missing(entry, command)), uncertain);
+        return (Some(not_begun(observed, entry, command)), uncertain);
     }
     let failure = was_reported(observed).then(|| reported(command));
-    (failure, false)
+    let uncertain = failure.is_none() && request.is_none() && ran_before(observed, command);
+    (failure, uncertain)
+}
+
+/// Whether a process like the hook ended within the grace period before the stop signal, but too long before to be taken for
+/// the hook. It was a probe, or what it left behind kept its output open and the kubelet waiting.
+fn ran_before(observed: &Observed<'_>, command: &[String]) -> bool {
+    let Some(last) = observed.last() else {
+        return false;
+    };
+    let reach = observed.container.spec.grace.unwrap_or(STOP_MAX_DEFAULT);
+    others(observed)
+        .filter_map(|process| process.hook_at(command))
+        .any(|at| at <= last && last.since(at) <= reach)
 }
 
 /// The process that was the hook, and when. A matching exec before the wish to stop was a probe or `kubectl exec`. In a pod
@@ -205,13 +218,21 @@ fn failed_entry<'a>(
         .map(|(process, _)| (process, uncertain))
 }
 
-fn missing(entry: &Process, command: &[String]) -> Hook {
+/// A hook whose program was not begun: it is missing, unless something ended the runtime's process before it came to that.
+fn not_begun(observed: &Observed<'_>, entry: &Process, command: &[String]) -> Hook {
+    let was_killed = entry.died_of().is_some();
+    let was_refused = ended(entry).is_some_and(|at| observed.container.limit_at(at).is_some());
+    let failure = if was_killed || was_refused {
+        HookFailure::NotStarted
+    } else {
+        HookFailure::Missing
+    };
     Hook {
         tgid: Some(entry.tgid),
         started_at: Some(entry.start),
         ended_at: entry.exit.as_ref().map(|exit| exit.at),
         status: entry.exit.as_ref().map(|exit| exit.status),
-        failure: Some(HookFailure::Missing),
+        failure: Some(failure),
         ..reported(command)
     }
 }

@@ -299,6 +299,14 @@ pub(super) fn cause_after_stop(
     }
 }
 
+/// Whether SIGKILL that comes so long after the stop signal can have come when this grace period was over. What a hook took of
+/// it is not known where this is asked.
+pub(super) fn may_be_over_after(grace: Duration, has_hook: bool, waited: Duration) -> bool {
+    let is_at = |expected: Duration| waited + EARLY >= expected && waited <= expected + LATE;
+    let is_left_by_hook = has_hook && waited + EARLY >= FLOOR && waited <= grace + LATE;
+    is_at(grace) || is_at(grace.max(FLOOR)) || is_left_by_hook
+}
+
 /// Whether a timer of whole seconds, at least one, can have waited so long.
 fn is_whole_seconds(waited: Duration) -> bool {
     let waited = waited + EARLY;

@@ -4,6 +4,7 @@ use super::{Termination, outcome, trigger};
 use crate::config::Limits;
 use crate::container::Container;
 use crate::findings::{self, Network};
+use crate::losses::Losses;
 use crate::process::SignalFact;
 use crate::report::{Outcome, PodRef, Report, StopSignal};
 use crate::sockets::{Reasons, Sockets};
@@ -29,8 +30,8 @@ pub(crate) struct Surroundings<'a> {
     /// The engine's time.
     pub(crate) now: Timestamp,
     pub(crate) limits: &'a Limits,
-    /// When records were lost the last time.
-    pub(crate) lost: Option<Timestamp>,
+    /// When records were lost.
+    pub(crate) losses: &'a Losses,
     /// The container's connections.
     pub(crate) sockets: &'a Sockets,
     /// The kernel's reasons for a reset, where connections are counted.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, outcome};
 use crate::event::Delivery;
+use crate::losses::Losses;
 use crate::process::{Origin, SignalFact};
 use crate::report::{Doubt, KillCause, Start, SubjectKind, Trigger};
 use crate::time::Timestamp;
@@ -17,7 +18,10 @@ impl Termination<'_> {
         let counts_missing = surroundings.counts_missing || counts.is_none();
         let cause = self.kill.map(|(_, cause)| cause);
         let all = [
-            (Doubt::RecordsLost, self.may_lack_records(surroundings.lost)),
+            (
+                Doubt::RecordsLost,
+                self.may_lack_records(surroundings.losses),
+            ),
             (
                 Doubt::SeenLate,
                 self.was_seen_late() || self.hook_began_unseen(),
@@ -71,9 +75,12 @@ impl Termination<'_> {
             .collect()
     }
 
-    /// Whether records were lost when this termination may have been open.
-    fn may_lack_records(&self, lost: Option<Timestamp>) -> bool {
-        lost.is_some_and(|lost| self.may_have_begun_before(lost))
+    /// Whether records may have been lost when this termination may have been open.
+    fn may_lack_records(&self, losses: &Losses) -> bool {
+        let made_at = self.container.seen.made_at().unwrap_or_default();
+        let begun_at = self.may_have_begun_at().max(made_at);
+        let removed_at = self.released_at.filter(|_at| self.container.removed);
+        losses.may_be_between(begun_at, removed_at.unwrap_or(Timestamp(u64::MAX)))
     }
 
     /// Whether it ended by itself, and only a process that looks like the hook says that it was being terminated: a probe may
@@ -112,21 +119,35 @@ impl Termination<'_> {
         watched_before && self.reason != Some(Trigger::Restarted)
     }
 
+    /// Whether a part of it may have happened before anybody watched the main process.
     fn was_seen_late(&self) -> bool {
+        if self.began_unwatched() {
+            return true;
+        }
         match self.main.origin {
             Origin::Entered => false,
-            Origin::Found => {
-                self.container.from_scan && self.may_have_begun_before(self.main.known_at)
-            }
+            Origin::Found => self.was_found() && self.may_have_begun_before(self.main.known_at),
             Origin::Mentioned => true,
         }
+    }
+
+    /// Whether the main process was there before anybody watched it, and a part of the termination may lie in that time.
+    pub(crate) fn began_unwatched(&self) -> bool {
+        let main_start = self.main.start;
+        let until = self.container.unseen_until;
+        let until = until.filter(|until| main_start <= *until);
+        until.is_some_and(|until| self.may_have_begun_before(until))
+    }
+
+    fn was_found(&self) -> bool {
+        self.container.seen.made_at().is_none()
     }
 
     /// Whether it was asked to stop before anybody watched it, so that a stop signal may have come that was not seen.
     pub(super) fn began_out_of_sight(&self) -> bool {
         let known_at = self.main.known_at;
         self.stop.is_none()
-            && self.container.from_scan
+            && self.was_found()
             && self.main.origin == Origin::Found
             && self.request.is_some_and(|request| request.at <= known_at)
     }
@@ -141,6 +162,11 @@ impl Termination<'_> {
 
     /// Whether a part of the termination may lie before `then`: it began there, or its beginning was not seen and may.
     fn may_have_begun_before(&self, then: Timestamp) -> bool {
+        self.may_have_begun_at() <= then
+    }
+
+    /// When it may have begun at the earliest.
+    fn may_have_begun_at(&self) -> Timestamp {
         let hook_missing = self.hook.is_none() && self.container.spec.hook.is_some();
         let begun_in_sight = self.request.is_some_and(|request| request.exact);
         let reach = if !begun_in_sight && (self.stop.is_none() || hook_missing) {
@@ -148,6 +174,6 @@ impl Termination<'_> {
         } else {
             Duration::ZERO
         };
-        self.started_at() <= then.after(reach)
+        self.started_at().before(reach)
     }
 }

@@ -134,6 +134,13 @@ fn hook_facts(report: &Report, hook: &Hook) -> Vec<Fact> {
             "sched_process_exit",
             format!("the preStop hook could not be executed: {name}"),
         )),
+        (Some(HookFailure::NotStarted), at) => facts.push(kernel(
+            at.unwrap_or(report.started_at),
+            "sched_process_exit",
+            format!(
+                "the runtime's process for the preStop hook ended before it ran the program: {name}"
+            ),
+        )),
         (Some(HookFailure::Unsupported), _) | (_, None) => {}
         (_, Some(at)) => facts.push(hook_start(hook, report, at, &name)),
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent_common::map::Full;
-use agent_core::output::DropReason;
+use agent_core::output::{DropReason, UnreportedReason};
 use agent_core::report::{Report, Subject};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -35,6 +35,7 @@ pub(super) struct Agent {
     api_errors: Family<Labels, Counter>,
     kubernetes_events: Family<Labels, Counter>,
     tracked: Family<Labels, Gauge>,
+    unreported: Family<Labels, Counter>,
     open: Gauge,
     series_evicted: Family<Labels, Counter>,
     scans: Counter,
@@ -50,6 +51,8 @@ pub(super) struct Agent {
 const POD_UNKNOWN: &str = "pod_unknown";
 /// The pod was known, and none of its containers had the id.
 const CONTAINER_UNKNOWN: &str = "container_unknown";
+/// Of a container that is gone no record found room.
+const UNTOLD: &str = "records_lost";
 
 impl Agent {
     pub(super) fn register(&self, registry: &mut Registry) {
@@ -70,6 +73,7 @@ impl Agent {
         def::API_ERRORS.register(registry, self.api_errors.clone());
         def::KUBERNETES_EVENTS.register(registry, self.kubernetes_events.clone());
         def::TRACKED.register(registry, self.tracked.clone());
+        def::UNREPORTED.register(registry, self.unreported.clone());
         def::OPEN.register(registry, self.open.clone());
         def::SERIES_EVICTED.register(registry, self.series_evicted.clone());
         def::SCANS.register(registry, self.scans.clone());
@@ -86,6 +90,10 @@ impl Agent {
                     .get_or_create(&Labels::one("reason", word(reason))),
             );
         }
+        for reason in UnreportedReason::ALL {
+            let label = Labels::one("reason", word(reason));
+            drop(self.unreported.get_or_create(&label));
+        }
         for reason in [POD_UNKNOWN, CONTAINER_UNKNOWN] {
             drop(
                 self.unattributed
@@ -100,6 +108,12 @@ impl Agent {
 
     pub(super) fn dropped(&self, reason: DropReason) {
         self.dropped
+            .get_or_create(&Labels::one("reason", word(reason)))
+            .inc();
+    }
+
+    pub(super) fn unreported(&self, reason: UnreportedReason) {
+        self.unreported
             .get_or_create(&Labels::one("reason", word(reason)))
             .inc();
     }
@@ -162,6 +176,7 @@ impl Agent {
                 self.scan_duration.set(took.as_secs_f64());
                 set(&self.scan_cgroups, *cgroups);
             }
+            Vital::Full(_) => {}
             Vital::Counted(counts) => self.counted(counts),
             Vital::ProgramsRan(programs) => self.programs_ran(programs),
             Vital::Undecodable(reason) => {
@@ -225,6 +240,10 @@ impl Agent {
                 );
             }
         }
+        let untold = self
+            .unreported
+            .get_or_create(&Labels::one("reason", UNTOLD));
+        raise(&untold, counts.untold);
         for (full, count) in &counts.map_full {
             let map = match full {
                 Full::Subjects => "subjects",

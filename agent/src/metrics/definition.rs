@@ -291,6 +291,9 @@ definitions! {
     TRACKED = "gracewatch_containers_tracked", None, Kind::Gauge, &["kind"],
         "Containers that are tracked",
         Misleads("Pause containers of pods are among them");
+    UNREPORTED = "gracewatch_containers_unreported", None, Kind::Counter, &["reason"],
+        "Containers that are gone and of which there is no report, since no main process of theirs was seen",
+        Misleads("reason=\"empty\" is no loss: a cgroup in which no process was seen for as long as it was tracked. With reason=\"gone\" it was gone before the agent knew of it, with reason=\"records_lost\" the ring buffer was full");
     OPEN = "gracewatch_terminations_open", None, Kind::Gauge, &[],
         "Terminations that began and are not finished",
         Like(&OPEN_DURATION, "");

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use agent_common::map::SignalCounts;
+use agent_core::config::Config;
 use agent_core::event::{CgroupId, Event, EventKind, Tgid};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
-use agent_core::output::Wish;
+use agent_core::output::{Names, Wish};
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 
+use super::tables::Tables;
 use crate::cgroups::Tree;
 use crate::clock;
 use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
-use crate::probes::{Course, Signals, Sockets, TrackError, Tracker};
+use crate::probes::{Counts, Course, Signals, Sockets, TrackError, Tracker};
+use crate::process_limit;
 use crate::processes;
 use crate::remaining;
 use crate::sink::Sink;
@@ -31,11 +34,19 @@ pub(super) struct Hands {
     /// Where the tracked containers are in the tree.
     paths: BTreeMap<CgroupId, String>,
     scan_asked: bool,
+    /// How many containers the engine tracks at the most.
+    containers_max: usize,
+    tables: Tables,
 }
 
 impl Hands {
-    pub(super) fn new(tree: Tree, tracker: Tracker, sockets: Option<Sockets>, pods: bool) -> Self {
-        let counts_from_node = pods && sockets.is_some();
+    pub(super) fn new(
+        tree: Tree,
+        tracker: Tracker,
+        sockets: Option<Sockets>,
+        config: &Config,
+    ) -> Self {
+        let counts_from_node = config.pods && sockets.is_some();
         Self {
             tree,
             tracker,
@@ -43,6 +54,8 @@ impl Hands {
             node_addresses: counts_from_node.then(NodeAddresses::default),
             paths: BTreeMap::new(),
             scan_asked: false,
+            containers_max: config.limits.containers_max,
+            tables: Tables::default(),
         }
     }
 
@@ -71,6 +84,7 @@ impl Hands {
         any
     }
 
+    /// Carries out a wish and gives the answers to it.
     fn answer(&mut self, wish: Wish, sink: &mut impl Sink) -> Vec<Input> {
         match wish {
             Wish::Track {
@@ -78,18 +92,42 @@ impl Hands {
                 path,
                 signals,
                 begins,
-            } => {
-                let signals = Signals {
-                    recorded: mask(&signals),
-                    beginning: mask(&begins),
-                };
-                vec![self.track(container, path, signals, sink)]
-            }
+            } => self.track(container, path, signals_of(&signals, &begins), sink),
             Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
+            Wish::Count { container } => self.count(container),
+            Wish::ReadProcessLimit { container } => {
+                self.read_process_limit(container).into_iter().collect()
+            }
+            Wish::FindRemaining {
+                container,
+                main,
+                start,
+            } => vec![self.find_remaining(container, main, start)],
+            Wish::Expect { .. }
+            | Wish::Watch { .. }
+            | Wish::AwaitConnect { .. }
+            | Wish::Phase { .. }
+            | Wish::Untrack { .. }
+            | Wish::Rescan => {
+                self.tell(wish, sink);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries out a wish to which there is no answer.
+    fn tell(&mut self, wish: Wish, sink: &mut impl Sink) {
+        match wish {
+            Wish::Expect {
+                cgroup,
+                path,
+                names,
+                signals,
+                begins,
+            } => self.expect((cgroup, &path), &names, signals_of(&signals, &begins), sink),
             Wish::Watch { container, tgid } => {
                 let watched = self.tracker.watch(tgid.0, container.0);
-                note(watched, Update::Watch, container, sink);
-                Vec::new()
+                note(watched, Update::Watch, container, (&mut self.tables, sink));
             }
             Wish::AwaitConnect {
                 container,
@@ -97,8 +135,8 @@ impl Hands {
                 port,
             } => {
                 let awaited = self.tracker.await_connect(container.0, address, port);
-                note(awaited, Update::AwaitConnect, container, sink);
-                Vec::new()
+                let to = (&mut self.tables, sink);
+                note(awaited, Update::AwaitConnect, container, to);
             }
             Wish::Phase {
                 container,
@@ -116,22 +154,14 @@ impl Hands {
                     void_until,
                 };
                 self.set_course(container, course, sink);
-                Vec::new()
             }
-            Wish::Count { container } => self.count(container),
-            Wish::FindRemaining {
-                container,
-                main,
-                start,
-            } => vec![self.find_remaining(container, main, start)],
-            Wish::Untrack { container } => {
-                self.untrack(container, sink);
-                Vec::new()
-            }
-            Wish::Rescan => {
-                self.scan_asked = true;
-                Vec::new()
-            }
+            Wish::Untrack { container } => self.untrack(container, sink),
+            Wish::Rescan => self.scan_asked = true,
+            Wish::Track { .. }
+            | Wish::Inspect { .. }
+            | Wish::Count { .. }
+            | Wish::ReadProcessLimit { .. }
+            | Wish::FindRemaining { .. } => {}
         }
     }
 
@@ -141,10 +171,17 @@ impl Hands {
         path: String,
         signals: Signals,
         sink: &mut impl Sink,
-    ) -> Input {
+    ) -> Vec<Input> {
+        self.paths.insert(container, path.clone());
+        self.expect_siblings(&path, signals, sink);
         if let Some(sockets) = &mut self.sockets {
             // Before there can be any.
-            note(sockets.add(container.0), Update::Track, container, sink);
+            note(
+                sockets.add(container.0),
+                Update::Track,
+                container,
+                (&mut self.tables, sink),
+            );
         }
         // Twice: a cgroup made between the look and the first call is found by the second look; one made later is added
         // by the kernel side.
@@ -157,13 +194,45 @@ impl Hands {
                 .map(|cgroup| cgroup.id.0)
                 .collect();
             let tracked = self.tracker.track(container.0, &below, signals);
-            if note(tracked, Update::Track, container, sink).is_none() {
+            if note(tracked, Update::Track, container, (&mut self.tables, sink)).is_none() {
                 break;
             }
         }
-        let answer = self.processes(container, &path);
-        self.paths.insert(container, path);
-        answer
+        let since = clock::now();
+        // If it is there, the kernel side will tell that it is removed: that comes after the removal of its directory.
+        if self.tree.id(&path) != Some(container) {
+            return vec![Input::Gone { container }];
+        }
+        vec![
+            Input::Tracked { container, since },
+            self.processes(container, &path),
+        ]
+    }
+
+    /// Has the kernel side track from their birth what is made beside this container.
+    fn expect_siblings(&mut self, path: &str, signals: Signals, sink: &mut impl Sink) {
+        if let Some((above, name)) = path.rsplit_once('/')
+            && let Some(parent) = self.tree.id(above)
+        {
+            self.expect((parent, above), &[Names::like(name)], signals, sink);
+        }
+    }
+
+    /// Has the kernel side track from their birth what is made in this cgroup under such names.
+    fn expect(
+        &mut self,
+        (parent, path): (CgroupId, &str),
+        names: &[Names],
+        signals: Signals,
+        sink: &mut impl Sink,
+    ) {
+        let expected = self.tracker.add_parent(parent.0, names, signals);
+        let expected = note(expected, Update::Parent, parent, (&mut self.tables, sink));
+        if expected.is_some() && self.tree.id(path) != Some(parent) {
+            // It was removed before the kernel side was told.
+            let removed = self.tracker.remove_parent(parent.0);
+            note(removed, Update::Parent, parent, (&mut self.tables, sink));
+        }
     }
 
     fn inspect(&mut self, container: CgroupId) -> Option<Input> {
@@ -184,6 +253,12 @@ impl Hands {
             container,
             processes,
         }
+    }
+
+    fn read_process_limit(&self, container: CgroupId) -> Option<Input> {
+        let path = self.paths.get(&container)?;
+        let limit = process_limit::read(&self.tree, path)?;
+        Some(Input::ProcessLimit { container, limit })
     }
 
     fn find_remaining(&self, container: CgroupId, main: Tgid, start: Timestamp) -> Input {
@@ -210,7 +285,7 @@ impl Hands {
     fn set_course(&mut self, container: CgroupId, course: Course, sink: &mut impl Sink) {
         if let Some(sockets) = &mut self.sockets {
             let told = sockets.set_course(container.0, course);
-            note(told, Update::Phase, container, sink);
+            note(told, Update::Phase, container, (&mut self.tables, sink));
         }
     }
 
@@ -248,10 +323,20 @@ impl Hands {
         self.paths.remove(&container);
         if let Some(sockets) = &mut self.sockets {
             let removed = sockets.remove(container.0);
-            note(removed, Update::Untrack, container, sink);
+            note(
+                removed,
+                Update::Untrack,
+                container,
+                (&mut self.tables, sink),
+            );
         }
         let untracked = self.tracker.untrack(container.0);
-        note(untracked, Update::Untrack, container, sink);
+        note(
+            untracked,
+            Update::Untrack,
+            container,
+            (&mut self.tables, sink),
+        );
     }
 
     /// Takes note of who starts containers: that is a process in the node's own network.
@@ -277,6 +362,17 @@ impl Hands {
             tracing::warn!(%error, "the kernel side does not know all addresses of this node, so probes count as connections of others");
             sink.vital(&Vital::UpdateFailed(Update::NodeAddress));
         }
+    }
+
+    /// Takes note of what the kernel side counted.
+    pub(super) fn note_counts(&mut self, counts: &Counts) {
+        self.tables.note(counts);
+    }
+
+    /// Looks whether there is room for more containers.
+    pub(super) fn look_at_tables(&mut self, sink: &mut impl Sink) {
+        let containers = (self.paths.len(), self.containers_max);
+        self.tables.look(&self.tracker, containers, sink);
     }
 
     /// Has the kernel side forget what it added itself of containers that are gone.
@@ -309,15 +405,24 @@ fn answer_counts(container: CgroupId, counts: SignalCounts) -> Option<Input> {
     })
 }
 
-/// What came of it; a failure is said and counted.
+/// What came of it; a failure is said and counted. That a map is full is said once for all.
 fn note<T>(
     result: Result<T, TrackError>,
     update: Update,
     container: CgroupId,
-    sink: &mut impl Sink,
+    (tables, sink): (&mut Tables, &mut impl Sink),
 ) -> Option<T> {
     let result = result.inspect_err(|error| {
-        tracing::warn!(%error, container = container.0, update = update.name(), "the kernel side could not be told");
+        let (container, update_name) = (container.0, update.name());
+        match error {
+            TrackError::Full { .. } => {
+                tracing::debug!(%error, container, update = update_name, "the kernel side has no room");
+                tables.suspect();
+            }
+            TrackError::Refused { .. } => {
+                tracing::warn!(%error, container, update = update_name, "the kernel side could not be told");
+            }
+        }
         sink.vital(&Vital::UpdateFailed(update));
     });
     result.ok()
@@ -325,6 +430,13 @@ fn note<T>(
 
 fn cannot_read(error: &TrackError) {
     tracing::warn!(%error, "what the kernel side counted of connections cannot be read");
+}
+
+fn signals_of(recorded: &[Signal], beginning: &[Signal]) -> Signals {
+    Signals {
+        recorded: mask(recorded),
+        beginning: mask(beginning),
+    }
 }
 
 /// The signals as a mask, bit n-1 for signal n.

@@ -5,18 +5,23 @@ use std::fmt;
 use std::net::IpAddr;
 
 use agent_common::map::{
-    Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS, SUBJECTS_MAX,
-    SignalCounts, Subject, WATCHED, WATCHED_MAX, Watched,
+    BY_KERNEL, Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS,
+    SUBJECTS_MAX, SignalCounts, Subject, UNCOUNTED, UNTOLD_ENDS, WATCHED, WATCHED_MAX, Watched,
 };
 use agent_common::record::Kind;
+use agent_core::output::Names;
 use aya::Ebpf;
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue};
+use rustix::io::Errno;
 
 use super::endpoints::Endpoints;
 use super::failure::LoadError;
+use super::parents::Parents;
 
 /// Flag of an insertion: only if there is no such entry.
 const BPF_NOEXIST: u64 = 1;
+/// Flag of an insertion: only in the place of such an entry.
+const BPF_EXIST: u64 = 2;
 
 /// Takes a map out of the object.
 pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
@@ -70,13 +75,6 @@ impl Signals {
             beginning: mask,
         }
     }
-
-    const fn of(subject: &Subject) -> Self {
-        Self {
-            recorded: subject.signals,
-            beginning: subject.begins,
-        }
-    }
 }
 
 /// Tells the kernel side whom to look at.
@@ -86,6 +84,9 @@ pub struct Tracker {
     watched: HashMap<MapData, u32, Watched>,
     signal_counts: HashMap<MapData, u64, SignalCounts>,
     endpoints: Endpoints,
+    parents: Parents,
+    /// Where the kernel side reads what it has to take out of its own slots.
+    uncounted: Queue<MapData, u64>,
     /// The cgroups that this side put in, by container.
     cgroups: BTreeMap<u64, BTreeSet<u64>>,
     /// How many of these are in each slot; `slots` has whether there are any.
@@ -110,6 +111,8 @@ impl Tracker {
             watched: take(ebpf, WATCHED)?,
             signal_counts: take(ebpf, SIGNAL_COUNTS)?,
             endpoints: Endpoints::take(ebpf)?,
+            parents: Parents::take(ebpf)?,
+            uncounted: take(ebpf, UNCOUNTED)?,
             cgroups: BTreeMap::new(),
             per_slot: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -128,35 +131,83 @@ impl Tracker {
         descendants: &[u64],
         signals: Signals,
     ) -> Result<(), TrackError> {
-        if !self.cgroups.contains_key(&container) {
-            let counts = SignalCounts::default();
-            self.signal_counts
-                .insert(container, counts, 0)
-                .map_err(|source| refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source))?;
+        let counts = SignalCounts::default();
+        let counted = self.signal_counts.insert(container, counts, BPF_NOEXIST);
+        // The kernel side counts already what it tracks from its birth.
+        if let Err(source) = counted
+            && !is(&source, Errno::EXIST)
+        {
+            return Err(refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source));
         }
         self.ended.remove(&container);
         for cgroup in [container].iter().chain(descendants) {
-            let known = self.subjects.get(cgroup, 0).ok();
-            let known = known.filter(|known| known.container == container);
-            if known.is_some_and(|known| signals == Signals::of(&known)) {
-                continue;
-            }
-            // Whoever put it in counts it in its slot.
-            let subject = Subject {
-                container,
-                signals: signals.recorded,
-                begins: signals.beginning,
-                by_kernel: known.map_or(0, |known| known.by_kernel),
-            };
-            // First the hash, then the slot in front of it, which opens the way to the hash.
-            self.subjects
-                .insert(cgroup, subject, 0)
-                .map_err(|source| refused(SUBJECTS, SUBJECTS_MAX, *cgroup, source))?;
-            if known.is_none() && self.cgroups.entry(container).or_default().insert(*cgroup) {
-                self.count_in_slot(*cgroup, 1)?;
-            }
+            self.put(container, *cgroup, signals)?;
         }
         Ok(())
+    }
+
+    /// Has a cgroup tracked as one of the container.
+    fn put(&mut self, container: u64, cgroup: u64, signals: Signals) -> Result<(), TrackError> {
+        let known = self.subjects.get(&cgroup, 0).ok();
+        // Whoever put it in counts it in its slot.
+        let by_kernel = match known {
+            Some(known) if known.by_kernel != 0 => BY_KERNEL,
+            Some(_) | None => 0,
+        };
+        let subject = Subject {
+            container,
+            signals: signals.recorded,
+            begins: signals.beginning,
+            by_kernel,
+        };
+        if known == Some(subject) {
+            return Ok(());
+        }
+        let flag = if known.is_some() {
+            BPF_EXIST
+        } else {
+            BPF_NOEXIST
+        };
+        // First the hash, then the slot in front of it, which opens the way to the hash.
+        match self.subjects.insert(cgroup, subject, flag) {
+            Ok(()) => {}
+            // The cgroup is gone, and the kernel side has taken it out.
+            Err(source) if is(&source, Errno::NOENT) => return Ok(()),
+            // It has come just now, and the kernel side has put it in: the next look gives it its signals.
+            Err(source) if is(&source, Errno::EXIST) => return Ok(()),
+            Err(source) => return Err(refused(SUBJECTS, SUBJECTS_MAX, cgroup, source)),
+        }
+        if by_kernel != 0 {
+            return Ok(());
+        }
+        let before = known.and_then(|known| self.cgroups.get_mut(&known.container));
+        let is_counted = before.is_some_and(|cgroups| cgroups.remove(&cgroup));
+        self.cgroups.entry(container).or_default().insert(cgroup);
+        if !is_counted {
+            self.count_in_slot(cgroup, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Has cgroups with such names that are made in this one tracked from their birth.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub fn add_parent(
+        &mut self,
+        parent: u64,
+        names: &[Names],
+        signals: Signals,
+    ) -> Result<(), TrackError> {
+        self.parents.add(parent, names, signals)
+    }
+
+    /// Does not expect containers in this cgroup any more.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn remove_parent(&mut self, parent: u64) -> Result<(), TrackError> {
+        self.parents.remove(parent)
     }
 
     /// Forgets a container and the cgroups that were told to [`Self::track`]. What the kernel side added is
@@ -166,6 +217,11 @@ impl Tracker {
         for cgroup in self.cgroups.remove(&container).unwrap_or_default() {
             self.count_in_slot(cgroup, -1)?;
             remove(&mut self.subjects, SUBJECTS, &cgroup)?;
+        }
+        if let Ok(subject) = self.subjects.get(&container, 0)
+            && subject.container == container
+        {
+            self.take_out(container, &subject)?;
         }
         self.endpoints.remove_all_of(container)?;
         remove(&mut self.signal_counts, SIGNAL_COUNTS, &container)
@@ -178,11 +234,9 @@ impl Tracker {
         if ended.is_empty() {
             return Ok(());
         }
-        // A cgroup stays counted in CHILD_SLOTS, which is not ours to write: that costs a look-up now and
-        // then, and nothing is wrong.
         for (cgroup, subject) in entries(&self.subjects, SUBJECTS_MAX) {
             if ended.contains(&subject.container) {
-                remove(&mut self.subjects, SUBJECTS, &cgroup)?;
+                self.take_out(cgroup, &subject)?;
             }
         }
         for (tgid, watched) in entries(&self.watched, WATCHED_MAX) {
@@ -191,6 +245,45 @@ impl Tracker {
             }
         }
         Ok(())
+    }
+
+    /// Takes out what the kernel side may have put in.
+    fn take_out(&mut self, cgroup: u64, subject: &Subject) -> Result<(), TrackError> {
+        match self.subjects.remove(&cgroup) {
+            // CHILD_SLOTS is not ours to write. Where there is no room, a look-up now and then is all that it costs.
+            Ok(()) if subject.by_kernel != 0 => drop(self.uncounted.push(cgroup, 0)),
+            Ok(()) => {}
+            // The kernel side was faster.
+            Err(source) if is_missing(&source) => {}
+            Err(source) => {
+                return Err(TrackError::Refused {
+                    map: SUBJECTS,
+                    source,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many cgroups and processes the kernel side looks at. Walks over all of them.
+    pub fn entries(&self) -> (usize, usize) {
+        let subjects = self.subjects.keys().flatten().count();
+        let watched = self.watched.keys().flatten().count();
+        (subjects, watched)
+    }
+
+    /// The maps that have no room.
+    pub fn full(&self) -> Vec<&'static str> {
+        let (subjects, watched) = self.entries();
+        let counts = [
+            (SUBJECTS, subjects, SUBJECTS_MAX),
+            (WATCHED, watched, WATCHED_MAX),
+        ];
+        let is_full = |count: usize, max: u32| u32::try_from(count).is_ok_and(|count| count >= max);
+        let full = counts
+            .into_iter()
+            .filter(|(_, count, max)| is_full(*count, *max));
+        full.map(|(map, _, _)| map).collect()
     }
 
     /// Has connections to this address and port recorded as ones to the container, until it is untracked or
@@ -218,7 +311,7 @@ impl Tracker {
         };
         let refused = |source| refused(WATCHED, WATCHED_MAX, u64::from(tgid), source);
         match self.watched.insert(tgid, watched, BPF_NOEXIST) {
-            Err(source) if errno(&source) == Some(rustix::io::Errno::EXIST.raw_os_error()) => {
+            Err(source) if is(&source, Errno::EXIST) => {
                 let known = self.watched.get(&tgid, 0).ok();
                 if known.is_some_and(|known| known.container == container) {
                     // The kernel side watches it already, and remembers its signals.
@@ -279,25 +372,30 @@ where
 {
     match map.remove(key) {
         // The kernel side may have been faster.
-        Ok(()) | Err(MapError::KeyNotFound | MapError::ElementNotFound) => Ok(()),
-        Err(source) if errno(&source) == Some(rustix::io::Errno::NOENT.raw_os_error()) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(source) if is_missing(&source) => Ok(()),
         Err(source) => Err(TrackError::Refused { map: name, source }),
     }
 }
 
 pub(super) fn refused(map: &'static str, max: u32, key: u64, source: MapError) -> TrackError {
-    if errno(&source) == Some(rustix::io::Errno::TOOBIG.raw_os_error()) {
+    if is(&source, Errno::TOOBIG) {
         TrackError::Full { map, max, key }
     } else {
         TrackError::Refused { map, source }
     }
 }
 
-fn errno(error: &MapError) -> Option<i32> {
+fn is_missing(error: &MapError) -> bool {
+    matches!(error, MapError::KeyNotFound | MapError::ElementNotFound) || is(error, Errno::NOENT)
+}
+
+/// Whether the kernel gave this reason.
+fn is(error: &MapError, reason: Errno) -> bool {
     let MapError::SyscallError(error) = error else {
-        return None;
+        return false;
     };
-    error.io_error.raw_os_error()
+    error.io_error.raw_os_error() == Some(reason.raw_os_error())
 }
 
 /// What the kernel side counted since it was loaded.
@@ -309,6 +407,8 @@ pub struct Counts {
     pub lost: BTreeMap<Kind, u64>,
     /// Insertions that found a hash full.
     pub map_full: Vec<(Full, u64)>,
+    /// Containers that were made and removed, and of which no record found room.
+    pub untold: u64,
 }
 
 /// Reads what the kernel side counts of itself.
@@ -316,6 +416,7 @@ pub struct Counters {
     recorded: PerCpuArray<MapData, u64>,
     lost: PerCpuArray<MapData, u64>,
     map_full: PerCpuArray<MapData, u64>,
+    untold: PerCpuArray<MapData, u64>,
 }
 
 impl fmt::Debug for Counters {
@@ -330,6 +431,7 @@ impl Counters {
             recorded: take(ebpf, RECORDED)?,
             lost: take(ebpf, LOST)?,
             map_full: take(ebpf, MAP_FULL)?,
+            untold: take(ebpf, UNTOLD_ENDS)?,
         })
     }
 
@@ -348,6 +450,7 @@ impl Counters {
             recorded: by_kind(&self.recorded)?,
             lost: by_kind(&self.lost)?,
             map_full: map_full.collect::<Result<_, MapError>>()?,
+            untold: sum(&self.untold, 0)?,
         })
     }
 }

@@ -131,6 +131,7 @@ fn renumbered(output: &Output, before: u64) -> Output {
         Output::Wish(_)
         | Output::Resets { .. }
         | Output::Dropped { .. }
+        | Output::Unreported { .. }
         | Output::Tracked { .. } => {}
     }
     output

@@ -81,7 +81,12 @@ fn hook(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     let next = next_after_hook(report);
     let began = hook.started_at.unwrap_or(report.started_at);
     let news = match hook.failure {
-        Some(HookFailure::Missing | HookFailure::Reported | HookFailure::Unsupported) => News::Bad,
+        Some(
+            HookFailure::Missing
+            | HookFailure::NotStarted
+            | HookFailure::Reported
+            | HookFailure::Unsupported,
+        ) => News::Bad,
         Some(HookFailure::Status) | None => News::Neutral,
     };
     let event = (began, words::hook_event(hook), news);

@@ -246,6 +246,7 @@ mod tests {
             Output::Withdrawn { id, .. } => format!("withdrawn {id}"),
             Output::Wish(_)
             | Output::Dropped { .. }
+            | Output::Unreported { .. }
             | Output::Resets { .. }
             | Output::Tracked { .. } => panic!("{output:?}"),
         };

@@ -122,7 +122,10 @@ impl State {
                 });
                 Ok(())
             }
-            Output::Wish(_) | Output::Resets { .. } | Output::Dropped { .. } => Ok(()),
+            Output::Wish(_)
+            | Output::Resets { .. }
+            | Output::Dropped { .. }
+            | Output::Unreported { .. } => Ok(()),
         };
         self.note(shown);
     }
@@ -138,6 +141,7 @@ impl State {
             | Vital::Started(_)
             | Vital::Attached(_)
             | Vital::Seeing(_)
+            | Vital::Full(_)
             | Vital::ProgramsRan(_)
             | Vital::Undecodable(_)
             | Vital::UpdateFailed(_)

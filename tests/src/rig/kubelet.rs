@@ -185,7 +185,13 @@ impl Sender {
         Self::start(&toolbox.program(name), pid, signal, (Via::Pidfd, times))
     }
 
-    fn start(program: &Path, pid: u32, signal: Signal, (via, times): (Via, u32)) -> Result<Self> {
+    /// Starts `program`, which is `send` or [`RUNTIME`] of a toolbox: it will send this signal to this process, so many times.
+    pub fn start(
+        program: &Path,
+        pid: u32,
+        signal: Signal,
+        (via, times): (Via, u32),
+    ) -> Result<Self> {
         let mut command = Command::new(program);
         command.args([
             "--pid",
@@ -205,7 +211,7 @@ impl Sender {
         Ok(Self(command.spawn().context("cannot start the sender")?))
     }
 
-    /// Has it send the signal.
+    /// Has it send the signal. Returns the times just before and just after.
     pub fn fire(mut self) -> Result<Span> {
         // A sender that is gone already says why on its standard error.
         self.0

@@ -9,8 +9,8 @@ use crate::cargo::{self, USER_SIDE, cargo};
 use crate::process::FailedStages;
 use crate::test::runtimes::{self, Part};
 use crate::{
-    build_ebpf, cache, chart, conformance, connections, cri, demo, docs, e2e, mixin, page, process,
-    vm,
+    build_ebpf, cache, chart, conformance, connections, cri, demo, docs, e2e, fuzz, mixin, page,
+    process, vm,
 };
 
 /// A step.
@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Chart,
     /// This machine's kernel.
     Kernel,
+    /// Random stops on this machine's kernel. Only by name.
+    Fuzz,
     /// Connections, with a capture beside.
     Connections,
     /// The conformance table. Only by name.
@@ -53,7 +55,7 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
@@ -61,6 +63,7 @@ impl Step {
         Self::Mixin,
         Self::Chart,
         Self::Kernel,
+        Self::Fuzz,
         Self::Connections,
         Self::Conformance,
         Self::Demo,
@@ -73,8 +76,8 @@ impl Step {
     ];
 
     /// Whether it runs only where it is named.
-    pub(crate) const fn only_by_name(self) -> bool {
-        matches!(self, Self::Conformance)
+    pub(crate) const fn is_by_name(self) -> bool {
+        matches!(self, Self::Fuzz | Self::Conformance)
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -86,6 +89,7 @@ impl Step {
             Self::Mixin => "mixin",
             Self::Chart => "chart",
             Self::Kernel => "kernel",
+            Self::Fuzz => "fuzz",
             Self::Connections => "connections",
             Self::Conformance => "conformance",
             Self::Demo => "demo",
@@ -116,6 +120,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<FailedStages> {
         Step::Mixin => done(mixin::check()),
         Step::Chart => done(chart::check()),
         Step::Kernel => kernel(write_docs),
+        Step::Fuzz => fuzz::test(),
         Step::Connections => connections::test(write_docs),
         Step::Conformance => conformance::test(write_docs),
         Step::Demo => done(demo_to_its_end()),

@@ -61,7 +61,7 @@ pub(crate) fn print(done: &[Done]) -> usize {
                     println!("                {line}");
                 }
             }
-            Outcome::NotRun if one.step.only_by_name() => {
+            Outcome::NotRun if one.step.is_by_name() => {
                 println!("  {name:<11} not run, since nobody named it");
             }
             Outcome::NotRun => println!("  {name:<11} not run, as the command line asked"),

@@ -497,14 +497,14 @@ fn what_is_counted_of_the_next_process_is_no_part_of_the_report() {
         .dies(Who::Plain, 9)
         .empty()
         .counts(closing(5, 0));
-    let process = |tgid, start| Process {
-        tgid: Tgid(tgid),
-        start: seconds(start),
+    let next = Process {
+        tgid: Tgid(555),
+        start: seconds(10.1),
         ..Who::Plain.process()
     };
     let scene = scene
         .at(10.1)
-        .happens(exec(process(555, 10.1), "/app"))
+        .happens(exec(next.clone(), "/app"))
         .at(10.9)
         .counts(closing(5, 90))
         .at(11.1)
@@ -512,36 +512,31 @@ fn what_is_counted_of_the_next_process_is_no_part_of_the_report() {
     let said = connections(reports(&scene.said).remove(0));
     assert_eq!((said.at_exit, said.accepted_after), (5, 0));
     // The answer to what was asked as the phase was taken back parts the two terminations.
-    let next = process(556, 20.0);
     let mut stop = signal_sent(Who::Runc, Who::Plain, 15, HANDLED);
     if let EventKind::Signal(sent) = &mut stop {
         sent.target = next.clone();
     }
     let exit = EventKind::Exit(Exit {
-        process: next.clone(),
+        process: next,
         status: ExitStatus::Code(0),
         executed: true,
         pending: None,
         ns_reboot: None,
     });
     let scene = scene
-        .counts(closing(6, 95))
-        .at(20.0)
-        .happens(exec(next, "/app"))
         .at(30.0)
         .happens(stop)
         .happens(exit)
         .removed()
         .at(31.1)
-        .counts(closing(8, 95));
+        .counts(closing(7, 90));
     assert_eq!(
         scene.courses().split_off(2),
         [
             (Some(101), Phase::Closing),
-            (None, Phase::Running),
-            (Some(556), Phase::Running),
-            (Some(556), Phase::Stopping),
-            (Some(556), Phase::Closing),
+            (Some(555), Phase::Running),
+            (Some(555), Phase::Stopping),
+            (Some(555), Phase::Closing),
         ]
     );
     let said = connections(reports(&scene.said).remove(1));

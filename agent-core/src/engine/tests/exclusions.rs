@@ -456,7 +456,10 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
         .running()
         .at(10.0)
         .stop(HANDLED)
-        .tells(Input::Lost { records: 3 })
+        .tells(Input::Lost {
+            records: 3,
+            between: None,
+        })
         .at(11.0)
         .exits(Who::Main, 0)
         .removed()
@@ -465,7 +468,10 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
     let soon = Scene::container()
         .running()
         .at(10.0)
-        .tells(Input::Lost { records: 3 })
+        .tells(Input::Lost {
+            records: 3,
+            between: None,
+        })
         .found(&[Who::Main])
         .at(12.0)
         .exits(Who::Main, 1)
@@ -475,7 +481,10 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
     let long_after = Scene::container()
         .running()
         .at(10.0)
-        .tells(Input::Lost { records: 3 })
+        .tells(Input::Lost {
+            records: 3,
+            between: None,
+        })
         .found(&[Who::Main])
         .at(120.0)
         .exits(Who::Main, 1)
@@ -490,7 +499,10 @@ fn an_exit_among_the_lost_records_is_noticed() {
         .at(1.0)
         .execs(Who::Plain, "/app")
         .at(10.0)
-        .tells(Input::Lost { records: 1 })
+        .tells(Input::Lost {
+            records: 1,
+            between: None,
+        })
         .found(&[])
         .report();
     assert_eq!(report.outcome, Outcome::Unknown);

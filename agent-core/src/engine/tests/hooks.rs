@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::findings::evidence;
 use super::scene::{HANDLED, IGNORED, Scene, Who, doubts, kinds};
 use super::stage::{container, deleted, exec_hook, http_hook, pod, seconds, sleep_hook, with_hook};
+use crate::input::ProcessLimit;
 use crate::output::{Output, Wish};
 use crate::pod::{KubeletEventKind, Pod, PreStop, Role};
 use crate::report::{
@@ -478,4 +480,33 @@ fn a_sidecars_exec_hook_is_not_forgotten_while_it_waits() {
             .exits(Who::Main, 0),
     );
     assert_eq!(report.hook_duration(), Some(secs(1.0)));
+}
+
+/// The process of the runtime for the hook ends with this status, when the container has so many processes of 20.
+fn fails_near_limit(current: u64, refused: u64) -> Report {
+    let own = with_hook(30, exec_hook("flush"));
+    let scene = deleted_at_10(&own).at(10.1).fails_to_run(Who::Hook);
+    let asked = |output: &Output| matches!(output, Output::Wish(Wish::ReadProcessLimit { .. }));
+    assert!(scene.said.iter().any(asked));
+    let limit = ProcessLimit {
+        current,
+        max: 20,
+        refused,
+    };
+    stopped_at(scene.meets(limit), 10.2)
+}
+
+#[test]
+fn a_hook_that_the_limit_of_processes_kept_from_its_program_is_not_missing() {
+    let report = fails_near_limit(18, 3);
+    assert_eq!(hook(&report).failure, Some(HookFailure::NotStarted));
+    assert_eq!(kinds(&report), [FindingKind::HookFailed]);
+    assert!(
+        evidence(&report, FindingKind::HookFailed)
+            .contains("at its limit of processes (18 of 20, and 3 were refused by then)")
+    );
+    for (current, refused) in [(3, 3), (20, 0)] {
+        let report = fails_near_limit(current, refused);
+        assert_eq!(kinds(&report), [FindingKind::HookMissing]);
+    }
 }

@@ -466,6 +466,23 @@ fn a_shell_that_came_from_outside_is_not_what_a_daemon_left() {
     assert_eq!(report.main.unwrap().argv, ["/job"]);
 }
 
+/// Found together with the main process, it may be a shell that came before the agent, or a daemon.
+#[test]
+fn one_that_was_found_beside_the_main_process_takes_its_place_with_a_doubt() {
+    let report = Scene::service()
+        .at(1.0)
+        .found(&[Who::Plain, Who::Daemon])
+        .at(6.0)
+        .exits(Who::Plain, 0)
+        .found(&[Who::Daemon])
+        .at(600.0)
+        .exits(Who::Daemon, 0)
+        .empty()
+        .removed()
+        .report();
+    assert_eq!(report.doubts, [Doubt::MainUncertain]);
+}
+
 #[test]
 fn a_sandbox_that_a_service_leaves_is_not_its_main_process() {
     let sandbox = Process {
@@ -557,4 +574,37 @@ pub(super) fn diagnoses() -> Vec<Report> {
             .removed()
             .report(),
     ]
+}
+
+/// `nginx -s quit`: the hook tells the server to go.
+#[test]
+fn a_hook_that_ends_the_program_is_no_stop_from_inside() {
+    let report = Scene::with(10, Some("nginx -s quit"))
+        .running()
+        .at(10.0)
+        .execs(Who::Hook, "nginx -s quit")
+        .sends(Who::Hook, Who::Main, 3, HANDLED)
+        .at(10.1)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::ExitedEarly);
+    assert_eq!(kinds(&report), []);
+}
+
+#[test]
+fn a_hook_whose_child_holds_its_output_for_long_is_not_said_to_have_not_run() {
+    let report = Scene::with(30, Some("flush"))
+        .running()
+        .at(10.0)
+        .execs(Who::Hook, "flush")
+        .exits(Who::Hook, 0)
+        .at(22.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&report), []);
+    assert_eq!(doubts(&report), [Doubt::HookUncertain]);
 }

@@ -209,7 +209,7 @@ fn about_all(container: u64) -> impl Strategy<Value = Told> {
     prop_oneof![
         1 => Just(scanned),
         1 => Just(Told::Input(Input::ScanFinished)),
-        1 => Just(Told::Input(Input::Lost { records: 1 })),
+        1 => Just(Told::Input(Input::Lost { records: 1, between: None })),
         1 => Just(Told::Input(Input::Shutdown)),
     ]
 }
@@ -318,6 +318,7 @@ proptest! {
                 Output::Withdrawn { id, .. } => prop_assert!(over.insert(*id)),
                 Output::Wish(_) | Output::Resets { .. }
                 | Output::Dropped { .. }
+                | Output::Unreported { .. }
                 | Output::Tracked { .. } => {}
             }
         }

@@ -8,7 +8,7 @@ use crate::event::{
     CgroupId, Delivered, Delivery, Disposition, Event, EventKind, Exec, Exit, ExitStatus, Handler,
     Process, SignalSent, Tgid,
 };
-use crate::input::{Input, ProcessFound};
+use crate::input::{Input, ProcessFound, ProcessLimit};
 use crate::output::{Output, Wish};
 use crate::remaining::Remaining;
 use crate::report::{Doubt, FindingKind, Report};
@@ -348,6 +348,14 @@ impl Scene {
         self.tells(Input::Processes {
             container: CONTAINER,
             processes: who.iter().map(|who| found(*who)).collect(),
+        })
+    }
+
+    /// The answer to how near it is to its limit of processes.
+    pub(super) fn meets(self, limit: ProcessLimit) -> Self {
+        self.tells(Input::ProcessLimit {
+            container: CONTAINER,
+            limit,
         })
     }
 

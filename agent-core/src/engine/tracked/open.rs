@@ -270,7 +270,7 @@ impl Open {
             id,
             now: context.now,
             limits: context.limits,
-            lost: context.lost,
+            losses: context.losses,
             sockets,
             reasons: context.reasons,
             counts_missing: self.last_counts == LastCounts::Missing,

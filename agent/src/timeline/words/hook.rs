@@ -9,7 +9,7 @@ use super::fact;
 pub(in crate::timeline) const fn has_run(hook: &Hook) -> bool {
     !matches!(
         hook.failure,
-        Some(HookFailure::Missing | HookFailure::Unsupported)
+        Some(HookFailure::Missing | HookFailure::NotStarted | HookFailure::Unsupported)
     ) && hook.started_at.is_some()
 }
 
@@ -17,6 +17,7 @@ pub(in crate::timeline) const fn has_run(hook: &Hook) -> bool {
 pub(in crate::timeline) fn hook_event(hook: &Hook) -> String {
     let what = match (hook.failure, hook.kind) {
         (Some(HookFailure::Missing), _) => "hook missing",
+        (Some(HookFailure::NotStarted), _) => "hook not begun",
         (Some(HookFailure::Unsupported), _) => "hook not run",
         (Some(HookFailure::Reported), _) => "hook failed",
         (Some(HookFailure::Status) | None, _) if hook.started_at.is_none() => "hook not seen",
@@ -51,6 +52,7 @@ pub(crate) fn command(hook: &Hook) -> String {
 fn end(hook: &Hook) -> String {
     match (hook.failure, hook.status, hook.method) {
         (Some(HookFailure::Missing), ..) => "it could not be executed".to_owned(),
+        (Some(HookFailure::NotStarted), ..) => "its program was not begun".to_owned(),
         (Some(HookFailure::Unsupported), ..) => "the kubelet runs no such hook".to_owned(),
         (Some(HookFailure::Reported), _, HookMethod::Inferred) => {
             "the kubelet says it failed, ≈ inferred".to_owned()

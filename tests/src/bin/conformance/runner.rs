@@ -111,8 +111,7 @@ fn play(args: &Args, rows: &[Row]) -> Result<Vec<Tried<Found>>> {
         std::thread::sleep(LATE);
         for one in &mut tried {
             let path = format!("{}/{}", rig.folder.path(), path_of(&shared, &one.name));
-            one.found
-                .count_again(agent.reports(&path), &mut one.ending);
+            one.found.count_again(agent.reports(&path), &mut one.ending);
         }
         agent.stop()?;
     }

@@ -40,6 +40,9 @@ struct Args {
     /// Instead of testing, record the journals of the scenarios that serve as fixtures into this folder.
     #[arg(long, value_name = "DIR")]
     record_dir: Option<PathBuf>,
+    /// How many containers the scenarios `short_*` make
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    crowd: usize,
     /// Speak the protocol of `cargo xtask vm`, and allow for a slow, emulated processor.
     #[arg(long)]
     guest: bool,

@@ -19,7 +19,7 @@ use crate::{programs, record, scenarios};
 /// Scenarios at a time: most of them only wait.
 const AT_ONCE: usize = 12;
 /// The same on an emulated processor.
-const AT_ONCE_SLOW: usize = 6;
+const AT_ONCE_SLOW: usize = 10;
 /// Runs what `args` ask for; whether all passed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let wanted = |scenario: &Scenario| {
@@ -45,12 +45,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         "the real-kernel tier loads probes and makes cgroups: run it as root"
     );
     if let Some(folder) = &args.record_dir {
-        return record_all(folder, wanted);
+        return record_all(folder, args.crowd, wanted);
     }
     programs::report(args.guest)?;
     println!("\nrunning {} scenarios", shared.len() + alone.len());
     let started = Instant::now();
-    let rig = Rig::new(args.guest)?;
+    let rig = Rig::new(args.guest, args.crowd)?;
     let mut first = run_shared(&rig, &shared, args.guest)?;
     for scenario in &alone {
         first.push(run_one(&rig, &NoAgent, scenario, args.guest));
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let mut compared = rig.compared();
     drop(rig);
     let played = harness::set_up_once_more(first, |tried| {
-        once_more(&tried.name, (&shared, &alone), args.guest, &mut compared)
+        once_more(&tried.name, (&shared, &alone), args, &mut compared)
     });
     compared.extend(
         played
@@ -91,12 +91,13 @@ fn run_shared(rig: &Rig, shared: &[Scenario], guest: bool) -> Result<Vec<Tried<C
 fn once_more(
     name: &str,
     (shared, alone): (&[Scenario], &[Scenario]),
-    guest: bool,
+    args: &Args,
     compared: &mut Vec<Compared>,
 ) -> Tried<Check> {
     let is_it = |scenario: &&Scenario| scenario.name == name;
     let mut run = || {
-        let rig = Rig::new(guest)?;
+        let guest = args.guest;
+        let rig = Rig::new(guest, args.crowd)?;
         let tried = if let Some(scenario) = alone.iter().find(is_it) {
             run_one(&rig, &NoAgent, scenario, guest)
         } else {
@@ -204,8 +205,8 @@ fn show_accuracy(args: &Args, compared: &[Compared], passed: bool) -> Result<Opt
 }
 
 /// Plays the chosen scenarios again, each for an agent of its own that records.
-fn record_all(folder: &Path, wanted: impl Fn(&Scenario) -> bool) -> Result<bool> {
-    let rig = Rig::new(false)?;
+fn record_all(folder: &Path, crowd: usize, wanted: impl Fn(&Scenario) -> bool) -> Result<bool> {
+    let rig = Rig::new(false, crowd)?;
     for scenario in scenarios::all()
         .iter()
         .filter(|scenario| record::is_chosen(scenario) && wanted(scenario))

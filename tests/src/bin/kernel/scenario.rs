@@ -64,6 +64,8 @@ pub(crate) struct Rig {
     tolerance: Duration,
     /// Whether the machine is slow.
     pub(crate) slow: bool,
+    /// How many containers make a crowd.
+    pub(crate) crowd: usize,
     trace: Trace,
     /// Durations compared with the trace.
     traced: Mutex<Vec<Compared>>,
@@ -81,13 +83,14 @@ const TOLERANCE_PROCESSES: Duration = Duration::from_millis(250);
 const TOLERANCE_PROCESSES_SLOW: Duration = Duration::from_secs(10);
 
 impl Rig {
-    pub(crate) fn new(slow: bool) -> Result<Self> {
+    pub(crate) fn new(slow: bool, crowd: usize) -> Result<Self> {
         let toolbox = Toolbox::new()?;
         Ok(Self {
             folder: Folder::new("kernel")?,
             toolbox,
             tolerance: if slow { TOLERANCE_SLOW } else { TOLERANCE },
             slow,
+            crowd,
             trace: Trace::start()?,
             traced: Mutex::default(),
         })

@@ -8,9 +8,11 @@ mod kills;
 mod losses;
 mod places;
 mod records;
+mod short;
 mod signals;
 mod sockets;
 mod stuck;
+mod unseen;
 mod whole;
 
 use crate::scenario::Scenario;
@@ -38,6 +40,8 @@ pub(crate) fn own_agents() -> Vec<Scenario> {
         sockets::ALONE,
         hindsight::ALONE,
         losses::ALL,
+        short::ALL,
+        unseen::ALL,
         whole::ALL,
     ]
     .concat()

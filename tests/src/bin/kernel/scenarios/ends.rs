@@ -1,9 +1,11 @@
 //! Ends that nobody asked for: a program that completes or crashes.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use agent_core::report::{Outcome, Trigger};
 use anyhow::Result;
+use gracewatch_tests::rig::launch::Launch;
 
 use crate::check::Check;
 use crate::scenario::{Container, Scenario, Stage};
@@ -36,7 +38,38 @@ pub(crate) const ALL: &[Scenario] = &[
             (Outcome::Crashed, Trigger::Crashed),
         )
     }),
+    Scenario::plain("crash_loop", crash_loop),
 ];
+
+/// How often a program is begun anew.
+const CRASHES: usize = 5;
+/// How long it is not there in between.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long the reports of all may take.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// A service whose program is begun anew in the same cgroup soon after each crash, as by `Restart=` of systemd.
+fn crash_loop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let cgroup = stage.cgroup("")?;
+    let program = stage
+        .rig
+        .app(stage.name, "--on-stop exit --lifetime 100 --code 3");
+    let launch = Launch::new(&cgroup, program).sharing_pids();
+    for _crash in 0..CRASHES {
+        launch.start(stage.toolbox())?.wait_end(LIMIT)?;
+        sleep(PAUSE);
+    }
+    cgroup.remove()?;
+    let started = Instant::now();
+    let reports = || stage.agent.count(cgroup.path());
+    while reports() < CRASHES && started.elapsed() < LIMIT {
+        sleep(PAUSE);
+    }
+    check.same("reports", reports(), CRASHES);
+    let report = stage.report_of(&cgroup)?;
+    check.verdict(&report, Outcome::Crashed, &[], &[]);
+    Ok(())
+}
 
 /// No stop signal, no SIGKILL, only an exit with the status that the parent was told.
 fn ended(

@@ -1,0 +1,203 @@
+//! What the agent itself did not see, and containers of which there is no report.
+
+use super::scene::{BY_KERNEL, CONTAINER, DOCKER, HANDLED, Scene, Who, config, doubts, made};
+use crate::event::{CgroupId, Event};
+use crate::input::Input;
+use crate::output::{Output, UnreportedReason, Wish};
+use crate::report::{Doubt, FindingKind, Outcome};
+use crate::time::Timestamp;
+
+fn seconds(seconds: f64) -> Timestamp {
+    Timestamp(0).after(std::time::Duration::from_secs_f64(seconds))
+}
+
+/// The kernel side tracked it from its birth.
+fn born(cgroup: CgroupId, path: &str) -> Input {
+    let Input::Event(made) = made(cgroup, path) else {
+        panic!("an event");
+    };
+    Input::Event(Event {
+        container: Some(cgroup),
+        ..made
+    })
+}
+
+fn tracked(since: f64) -> Input {
+    Input::Tracked {
+        container: CONTAINER,
+        since: seconds(since),
+    }
+}
+
+fn lost(since: f64, until: f64) -> Input {
+    Input::Lost {
+        records: 1,
+        between: Some((seconds(since), seconds(until))),
+    }
+}
+
+fn unreported(scene: Scene) -> Vec<UnreportedReason> {
+    let (said, _) = scene.all();
+    let reason = |output: &Output| match output {
+        Output::Unreported { reason, .. } => Some(*reason),
+        _ => None,
+    };
+    said.iter().filter_map(reason).collect()
+}
+
+/// The agent was stopped while the container started and got SIGTERM; it is killed afterwards.
+#[test]
+fn what_began_before_anybody_watched_is_not_seen_and_not_absent() {
+    let watched = |since: f64| {
+        Scene::container()
+            .at(since)
+            .tells(tracked(since))
+            .found(&[Who::Main])
+            .at(since + 1.0)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report()
+    };
+    let late = watched(8.0);
+    assert_eq!(doubts(&late), [Doubt::SeenLate]);
+    let claims = |report: &crate::report::Report| {
+        let kind = FindingKind::KilledWithoutStopSignal;
+        let finding = report.findings.iter().find(|one| one.kind == kind);
+        finding.is_some_and(|one| one.evidence.contains("no stop signal came before"))
+    };
+    assert!(!claims(&late));
+    // The main process began after that.
+    let in_time = watched(0.05);
+    assert_eq!(
+        (in_time.outcome, doubts(&in_time)),
+        (Outcome::ForceKilled, &[][..])
+    );
+    assert!(claims(&in_time));
+}
+
+#[test]
+fn a_stop_signal_that_was_seen_leaves_nothing_to_doubt() {
+    let report = Scene::container()
+        .at(8.0)
+        .tells(tracked(8.0))
+        .found(&[Who::Main])
+        .at(9.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(
+        (report.outcome, doubts(&report)),
+        (Outcome::Graceful, &[][..])
+    );
+}
+
+#[test]
+fn what_is_tracked_from_its_birth_is_seen_whole() {
+    let report = Scene::of(config(Vec::new()))
+        .tells(born(CONTAINER, DOCKER))
+        .at(8.0)
+        .tells(tracked(8.0))
+        .found(&[Who::Main])
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(
+        (report.outcome, doubts(&report)),
+        (Outcome::ForceKilled, &[][..])
+    );
+}
+
+/// The agent read the records when the cgroup was gone.
+#[test]
+fn what_was_tracked_from_its_birth_and_is_gone_is_reported() {
+    let report = Scene::of(config(Vec::new()))
+        .tells(born(CONTAINER, DOCKER))
+        .tells(Input::Gone {
+            container: CONTAINER,
+        })
+        .running()
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(
+        (report.outcome, doubts(&report)),
+        (Outcome::Completed, &[][..])
+    );
+}
+
+#[test]
+fn a_container_without_a_report_is_counted_and_forgotten() {
+    let gone = Scene::container().tells(Input::Gone {
+        container: CONTAINER,
+    });
+    let untrack = Output::Wish(Wish::Untrack {
+        container: CONTAINER,
+    });
+    assert!(gone.said.contains(&untrack));
+    assert_eq!(unreported(gone), [UnreportedReason::Gone]);
+    let empty = Scene::container().tells(tracked(0.0)).at(1.0).removed();
+    assert_eq!(unreported(empty), [UnreportedReason::Empty]);
+    let unseen = Scene::container().at(1.0).empty().removed();
+    assert_eq!(unreported(unseen), [UnreportedReason::MainUnseen]);
+    let reported = Scene::container().running().exits(Who::Main, 0).removed();
+    assert_eq!(unreported(reported), []);
+}
+
+#[test]
+fn a_cgroup_beside_a_container_that_is_none_is_not_tracked() {
+    let other = CgroupId(70);
+    let untracked = |path: &str| {
+        let scene = Scene::service().tells(born(other, path));
+        let untrack = Output::Wish(Wish::Untrack { container: other });
+        scene.said.contains(&untrack)
+    };
+    assert!(untracked("/system.slice/libpod-conmon-1.scope"));
+    assert!(!untracked("/system.slice/cron.service"));
+}
+
+/// The loss may lie anywhere between two looks at the counter.
+#[test]
+fn a_loss_is_doubted_wherever_it_may_lie() {
+    let lossy = |since: f64, until: f64| {
+        Scene::container()
+            .running()
+            .at(20.0)
+            .stop(HANDLED)
+            .at(21.0)
+            .exits(Who::Main, 0)
+            .removed()
+            .tells(lost(since, until))
+            .report()
+    };
+    assert_eq!(doubts(&lossy(10.0, 20.5)), [Doubt::RecordsLost]);
+    assert_eq!(doubts(&lossy(20.5, 40.0)), [Doubt::RecordsLost]);
+    assert_eq!(doubts(&lossy(2.0, 10.0)), []);
+    assert_eq!(doubts(&lossy(21.5, 40.0)), []);
+}
+
+/// A container that was made after the loss lacks nothing, however little is known of its stop.
+#[test]
+fn a_loss_before_its_birth_does_not_concern_a_container() {
+    let born_at = |second: f64| {
+        let mut birth = born(CONTAINER, DOCKER);
+        if let Input::Event(event) = &mut birth {
+            event.at = seconds(second);
+        }
+        let scene = Scene::of(config(Vec::new()))
+            .tells(lost(4.0, 6.0))
+            .at(second)
+            .tells(birth);
+        scene
+            .execs(Who::Main, "/app")
+            .at(second + 1.0)
+            .sends(Who::Runc, Who::Main, 9, BY_KERNEL)
+            .dies(Who::Main, 9)
+            .removed()
+            .report()
+    };
+    assert!(born_at(5.0).doubts.contains(&Doubt::RecordsLost));
+    assert!(!born_at(7.0).doubts.contains(&Doubt::RecordsLost));
+}

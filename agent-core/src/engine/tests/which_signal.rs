@@ -1,0 +1,210 @@
+//! Several signals before the end, of which one began the stop. Each was found by a random stop on the real kernel.
+
+use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Sent, Who, doubts, kinds};
+use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report};
+
+const TERM: u32 = 15;
+
+/// A container with this grace period in seconds, whose main process gets these signals: when, from whom, which, and what comes
+/// of it. Nothing is configured but the grace period.
+fn gets(grace: u64, signals: &[(f64, Who, u32, Sent)]) -> Scene {
+    let running = Scene::with(grace, None).running();
+    signals
+        .iter()
+        .fold(running, |scene, (at, who, number, sent)| {
+            scene.at(*at).sends(*who, Who::Main, *number, *sent)
+        })
+}
+
+fn killed(scene: Scene, at: f64, who: Who) -> Report {
+    let scene = scene.at(at).sends(who, Who::Main, 9, FATAL);
+    scene.dies(Who::Main, 9).removed().report()
+}
+
+fn stop_number(report: &Report) -> u32 {
+    report
+        .stop_signal
+        .as_ref()
+        .map_or(0, |stop| stop.signal.number())
+}
+
+fn is_unsure(report: &Report) -> bool {
+    doubts(report).contains(&Doubt::StopSignalUncertain)
+}
+
+#[test]
+fn before_the_sigkill_of_a_person_the_signal_of_the_runtime_counts() {
+    for number in [16, 3, 14] {
+        let signals = [
+            (10.0, Who::Runc, TERM, IGNORED),
+            (10.3, Who::Stranger, number, IGNORED),
+        ];
+        let report = killed(gets(2, &signals), 10.8, Who::Stranger);
+        assert_eq!(stop_number(&report), TERM);
+        assert_eq!(report.outcome, Outcome::SignalIgnored);
+        assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::Other);
+        assert!(!kinds(&report).contains(&FindingKind::WrongStopSignal));
+    }
+}
+
+#[test]
+fn a_drain_that_a_person_cuts_short_ignored_nothing() {
+    let signals = [
+        (10.0, Who::Runc, TERM, HANDLED),
+        (10.5, Who::Stranger, 14, IGNORED),
+    ];
+    let report = killed(gets(2, &signals), 10.8, Who::Stranger);
+    assert_eq!(report.outcome, Outcome::KilledByOther);
+    assert_eq!(stop_number(&report), TERM);
+    let before = [
+        (9.0, Who::Stranger, 2, IGNORED),
+        (10.0, Who::Runc, TERM, HANDLED),
+    ];
+    let report = killed(gets(2, &before), 11.5, Who::Stranger);
+    assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::Other);
+}
+
+#[test]
+fn an_unusual_signal_of_the_runtime_before_the_sigkill_of_a_person_is_doubtful() {
+    let signals = [
+        (10.0, Who::Runc, 10, HANDLED),
+        (10.5, Who::Stranger, 3, IGNORED),
+    ];
+    let report = killed(gets(2, &signals), 10.8, Who::Stranger);
+    assert_eq!(stop_number(&report), 10);
+    assert!(is_unsure(&report));
+}
+
+#[test]
+fn of_two_signals_of_the_runtime_the_one_a_grace_period_before_sigkill_counts() {
+    let signals = [
+        (10.0, Who::Runc, 12, HANDLED),
+        (10.6, Who::Runc, 28, HANDLED),
+    ];
+    let report = killed(gets(2, &signals), 12.01, Who::Runc);
+    assert_eq!(stop_number(&report), 12);
+    assert_eq!(report.outcome, Outcome::GraceExceeded);
+    assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+    assert!(!is_unsure(&report));
+    let first_ignored = [
+        (10.0, Who::Runc, 2, IGNORED),
+        (11.0, Who::Runc, 30, HANDLED),
+    ];
+    let report = killed(gets(2, &first_ignored), 12.01, Who::Runc);
+    assert_eq!(report.outcome, Outcome::SignalIgnored);
+}
+
+#[test]
+fn where_two_signals_of_the_runtime_fit_the_grace_period_it_is_doubtful() {
+    let signals = [
+        (10.0, Who::Runc, TERM, IGNORED),
+        (11.1, Who::Runc, 30, HANDLED),
+    ];
+    let report = killed(gets(1, &signals), 12.11, Who::Runc);
+    assert!(is_unsure(&report));
+}
+
+#[test]
+fn a_sigterm_that_was_thrown_away_before_is_not_the_stop_signal_of_an_exit() {
+    let signals = [
+        (10.0, Who::Stranger, TERM, IGNORED),
+        (12.5, Who::Runc, 3, HANDLED),
+    ];
+    let report = gets(1, &signals)
+        .at(12.6)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(stop_number(&report), 3);
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&report), []);
+}
+
+#[test]
+fn a_sigterm_that_is_thrown_away_during_the_stop_is_not_the_stop_signal() {
+    let signals = [
+        (10.0, Who::Runc, 30, HANDLED),
+        (10.4, Who::Stranger, TERM, IGNORED),
+    ];
+    let report = gets(1, &signals)
+        .at(10.6)
+        .dies(Who::Main, 6)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Crashed);
+    assert!(is_unsure(&report));
+    assert_ne!(stop_number(&report), TERM);
+}
+
+#[test]
+fn sigkill_from_inside_or_for_memory_does_not_hide_an_unusual_stop() {
+    for (who, sent) in [(Who::Child, FATAL), (Who::Main, BY_KERNEL)] {
+        let report = gets(3, &[(10.0, Who::Runc, 12, HANDLED)])
+            .at(10.5)
+            .sends(who, Who::Main, 9, sent)
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert_eq!(stop_number(&report), 12);
+        assert!(is_unsure(&report));
+    }
+}
+
+/// A language's runtime handles SIGSEGV; its own abort ends it, as PID 1, by one of the kernel's.
+#[test]
+fn a_signal_that_was_handled_long_ago_is_not_what_the_process_died_of() {
+    let report = gets(
+        3,
+        &[
+            (8.0, Who::Child, 11, HANDLED),
+            (10.0, Who::Runc, TERM, HANDLED),
+        ],
+    )
+    .at(11.5)
+    .sends(Who::Main, Who::Main, 11, BY_KERNEL)
+    .dies(Who::Main, 11)
+    .removed()
+    .report();
+    assert_eq!(report.outcome, Outcome::Crashed);
+}
+
+#[test]
+fn of_two_sigterm_the_runtimes_began_the_stop() {
+    let signals = [
+        (10.0, Who::Runc, TERM, HANDLED),
+        (10.1, Who::Stranger, TERM, HANDLED),
+        (11.5, Who::Stranger, 2, FATAL),
+    ];
+    let report = gets(2, &signals).dies(Who::Main, 2).removed().report();
+    assert_eq!(report.stop_signal.as_ref().unwrap().sender.comm, "runc");
+    assert_eq!(report.outcome, Outcome::KilledByOther);
+}
+
+#[test]
+fn a_person_who_ends_a_drain_after_an_unusual_signal_is_told_apart() {
+    let signals = [
+        (10.0, Who::Runc, 2, HANDLED),
+        (10.4, Who::Stranger, 3, FATAL),
+    ];
+    let report = gets(3, &signals).dies(Who::Main, 3).removed().report();
+    assert_eq!(stop_number(&report), 2);
+    assert!(is_unsure(&report));
+}
+
+/// Another thread than the one that was looked at took it.
+#[test]
+fn a_fatal_signal_that_the_main_thread_blocks_is_not_too_late() {
+    let mut kind = super::scene::signal_sent(Who::Runc, Who::Main, TERM, FATAL);
+    if let crate::event::EventKind::Signal(signal) = &mut kind {
+        signal.blocked = true;
+    }
+    let report = Scene::with(1, None)
+        .running()
+        .at(10.0)
+        .happens(kind)
+        .dies(Who::Main, TERM)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(stop_number(&report), TERM);
+}

@@ -1,0 +1,279 @@
+//! The signals that may have been the stop signal, and the rules of the choice, one for each way in which the process ended.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{is_of_runtime, is_same};
+use crate::container::Container;
+use crate::event::{Delivery, Handler};
+use crate::process::{Process, SignalFact};
+use crate::report::SignalFate;
+use crate::signal::Signal;
+use crate::stop_signals;
+use crate::termination::grace;
+use crate::termination::observed::STOP_MAX_DEFAULT;
+use crate::time::Timestamp;
+
+/// How much longer than two grace periods a stop may take for its signal to count still.
+const REACH_BEYOND: Duration = Duration::from_millis(1500);
+
+/// A choice, and whether another signal may have been it.
+type Chosen<'a> = (Option<&'a SignalFact>, bool);
+
+/// The signals that may have been the stop signal, and what helps to choose.
+pub(super) struct Candidates<'a, 'c> {
+    container: &'c Container,
+    pub(super) main: &'a Process,
+    /// From outside, by time.
+    pub(super) outside: Vec<&'a SignalFact>,
+    /// From other processes of the container, by time.
+    pub(super) inside: Vec<&'a SignalFact>,
+    /// The configured stop signal, else SIGTERM.
+    usual: Signal,
+    pub(super) end: Option<Timestamp>,
+    /// How long a stop may take from its signal to its end.
+    pub(super) reach: Duration,
+}
+
+impl<'a, 'c> Candidates<'a, 'c> {
+    pub(super) fn of(
+        container: &'c Container,
+        main: &'a Process,
+        kill: Option<&SignalFact>,
+    ) -> Self {
+        let end = [
+            main.exit.as_ref().map(|exit| exit.at),
+            kill.map(|kill| kill.at),
+        ];
+        let end = end.into_iter().flatten().min();
+        let (usual, _configured) = container.stop_signal();
+        let counts = |fact: &&SignalFact| {
+            // Fatal by its default action, and yet the process ended with a status: it was ending before.
+            let came_while_ending = fact.exiting && main.exit.is_some() && main.died_of().is_none();
+            let may_stop = fact.signal == usual || stop_signals::may_stop(fact.signal);
+            may_stop && !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
+        };
+        let grace = container.spec.grace;
+        Self {
+            container,
+            main,
+            outside: main.stops.iter().filter(counts).collect(),
+            // What the hook sends is what the hook does; the stop signal comes after it.
+            inside: main
+                .from_inside
+                .iter()
+                .filter(|fact| counts(fact) && !container.is_from_hook(fact))
+                .collect(),
+            usual,
+            end,
+            // A stop that begins anew with a whole grace period, after a restart of the kubelet, takes up to two of them.
+            reach: grace.map_or(STOP_MAX_DEFAULT, |grace| grace * 2 + REACH_BEYOND),
+        }
+    }
+
+    /// The usual stop signal: as a runtime sent it last, if that was within reach of the end, else as it came last.
+    pub(super) fn usual(&self) -> Option<&'a SignalFact> {
+        self.of_runtime(|fact| self.is_usual(fact))
+            .or_else(|| newest(&self.outside, |fact| self.is_usual(fact)))
+    }
+
+    /// The newest signal after the pod was asked to stop: a runtime sends no other then.
+    pub(super) fn after_deletion(&self) -> Option<&'a SignalFact> {
+        let pod = self.container.pod.as_ref()?;
+        let since = pod.stop_requested_at(self.container.spec.name.as_deref(), self.main.start)?;
+        newest(&self.outside, |fact| {
+            fact.at >= since && is_of_runtime(&fact.sender)
+        })
+    }
+
+    /// Whoever sends SIGKILL when the grace period is over has sent the stop signal. Before the SIGKILL of a person, what a
+    /// runtime sent counts first.
+    pub(super) fn before_kill(&self, kill: &SignalFact) -> Chosen<'a> {
+        if !is_of_runtime(&kill.sender) {
+            if let Some(usual) = self.of_runtime(|fact| self.is_usual(fact)) {
+                return (Some(usual), false);
+            }
+            let noticed = self.of_runtime(|fact| self.had_effect(fact));
+            if let Some(stop) = noticed.or_else(|| self.of_runtime(|_fact| true)) {
+                return (Some(stop), true);
+            }
+        }
+        let all = || self.outside.iter().copied();
+        let same: Vec<_> = all()
+            .filter(|fact| is_same(&fact.sender, &kill.sender))
+            .collect();
+        if same.is_empty() {
+            let usual = newest(&self.outside, |fact| self.is_usual(fact));
+            let by_runtime = all().any(|fact| is_of_runtime(&fact.sender));
+            return (usual, usual.is_none() && by_runtime);
+        }
+        self.before_kill_by_same(&same, kill.at)
+    }
+
+    /// Of the signals of whoever sent SIGKILL then: the one that came a grace period before. Where several did, or none, the usual
+    /// one; and it is doubtful unless it is the last one.
+    fn before_kill_by_same(&self, same: &[&'a SignalFact], killed_at: Timestamp) -> Chosen<'a> {
+        let (_, configured) = self.container.stop_signal();
+        let usual = newest(same, |fact| self.is_usual(fact));
+        if configured && usual.is_some() {
+            return (usual, false);
+        }
+        let near: Vec<_> = same
+            .iter()
+            .copied()
+            .filter(|fact| self.is_near(fact))
+            .collect();
+        let fitting: Vec<_> = near
+            .iter()
+            .copied()
+            .filter(|fact| self.fits(killed_at.since(fact.at)))
+            .collect();
+        match numbers(&fitting).len() {
+            1 => (newest(&fitting, |_fact| true), false),
+            0 => {
+                let near = if near.is_empty() { same } else { &near };
+                let usual = newest(near, |fact| self.is_usual(fact));
+                // A terminal's SIGWINCH is thrown away by most programs; what they react to is likelier to be it.
+                let chosen = usual.or_else(|| {
+                    let all = near.iter().copied();
+                    all.max_by_key(|fact| (fact.result != Delivery::Ignored, fact.at))
+                });
+                let is_last = chosen == near.last().copied();
+                (chosen, numbers(near).len() > 1 && !is_last)
+            }
+            _ => {
+                let chosen = newest(&fitting, |fact| self.is_usual(fact))
+                    .or_else(|| newest(&fitting, |fact| self.had_effect(fact)))
+                    .or_else(|| newest(&fitting, |_fact| true));
+                (chosen, true)
+            }
+        }
+    }
+
+    /// SIGKILL came from inside, from the kernel, or from nobody who was seen: it tells nothing of the stop signal.
+    pub(super) fn before_kill_from_inside(&self) -> Chosen<'a> {
+        let usual = self.usual();
+        let counts = |fact: &&SignalFact| is_of_runtime(&fact.sender) || self.had_effect(fact);
+        if let Some(usual) = usual.filter(counts) {
+            return (Some(usual), false);
+        }
+        match self.of_runtime(|_fact| true) {
+            Some(stop) => (Some(stop), true),
+            None => (usual, false),
+        }
+    }
+
+    /// A signal that somebody sent and that ended it was the stop signal, unless a stop had begun before.
+    pub(super) fn before_death_by(&self, signal: Signal) -> Chosen<'a> {
+        let may_have_ended = |fact: &SignalFact| {
+            let fate = self.main.fate_of(fact);
+            let is_lost = matches!(fate, Some(SignalFate::Ignored | SignalFate::Discarded));
+            fact.signal == signal && fact.result != Delivery::Ignored && !is_lost
+        };
+        let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
+        if let Some(usual) = self.of_runtime(is_usual) {
+            return (Some(usual), false);
+        }
+        if let Some(stop) = self.of_runtime(may_have_ended) {
+            return (Some(stop), false);
+        }
+        if let Some(stop) = self.of_runtime(|fact| self.had_effect(fact)) {
+            return (Some(stop), true);
+        }
+        let stop = newest(&self.outside, is_usual)
+            .or_else(|| newest(&self.outside, may_have_ended))
+            .or_else(|| newest(&self.inside, may_have_ended));
+        match stop {
+            Some(stop) => (Some(stop), false),
+            // It may have handled its stop signal, and died of a signal of its own during the shutdown.
+            None => self.before_exit_with(u8::MAX),
+        }
+    }
+
+    /// The usual stop signal ends a program by whatever status. Another one was the stop signal if the status says so (0, or
+    /// 128 and its number) and the runtime sent it; a thread dump that a program survives ends nothing.
+    pub(super) fn before_exit_with(&self, code: u8) -> Chosen<'a> {
+        let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
+        if let Some(usual) = self.of_runtime(is_usual) {
+            return (Some(usual), false);
+        }
+        if let Some(stop) = self.after_deletion() {
+            return (Some(stop), false);
+        }
+        let usual = newest(&self.outside, is_usual);
+        let other = newest(&self.outside, |fact| {
+            !self.is_usual(fact) && self.is_near(fact) && self.had_effect(fact)
+        });
+        match (usual, other) {
+            (Some(_usual), Some(other)) if is_of_runtime(&other.sender) => (Some(other), true),
+            (Some(usual), _) => (Some(usual), false),
+            (None, Some(other)) => {
+                let by_number = u32::from(code) == 128 + other.signal.number();
+                let by_runtime = is_of_runtime(&other.sender);
+                let is_stop =
+                    other.signal == Signal::TERM || by_number || (code == 0 && by_runtime);
+                (is_stop.then_some(other), !is_stop)
+            }
+            (None, None) => {
+                let usual = newest(&self.outside, |fact| {
+                    self.is_usual(fact) && self.is_near(fact)
+                });
+                let inside = || {
+                    newest(&self.inside, |fact| {
+                        let asks = stop_signals::asks_to_end(fact.signal);
+                        asks && self.is_near(fact) && self.had_effect(fact)
+                    })
+                };
+                (usual.or_else(inside), false)
+            }
+        }
+    }
+
+    /// The newest such signal that a runtime sent within reach of the end.
+    fn of_runtime(&self, such: impl Fn(&SignalFact) -> bool) -> Option<&'a SignalFact> {
+        newest(&self.outside, |fact| {
+            is_of_runtime(&fact.sender) && self.is_near(fact) && such(fact)
+        })
+    }
+
+    fn is_usual(&self, fact: &SignalFact) -> bool {
+        fact.signal == self.usual
+    }
+
+    fn is_near(&self, fact: &SignalFact) -> bool {
+        self.end.is_none_or(|end| end.since(fact.at) <= self.reach)
+    }
+
+    /// Whether the program noticed it, as far as is known.
+    fn had_effect(&self, fact: &SignalFact) -> bool {
+        let lost = matches!(
+            self.main.fate_of(fact),
+            Some(SignalFate::Ignored | SignalFate::Discarded | SignalFate::Pending)
+        );
+        !lost && (fact.handler == Handler::Custom || fact.blocked || fact.signal == Signal::TERM)
+    }
+
+    /// Whether SIGKILL that came so long after a signal came when the grace period was over.
+    fn fits(&self, waited: Duration) -> bool {
+        let spec = &self.container.spec;
+        let Some(grace) = spec.grace else {
+            return false;
+        };
+        grace::may_be_over_after(grace, spec.hook.is_some(), waited)
+    }
+}
+
+fn newest<'a>(
+    all: &[&'a SignalFact],
+    such: impl Fn(&SignalFact) -> bool,
+) -> Option<&'a SignalFact> {
+    all.iter()
+        .copied()
+        .filter(|fact| such(fact))
+        .min_by_key(|fact| Reverse(fact.at))
+}
+
+fn numbers(facts: &[&SignalFact]) -> BTreeSet<Signal> {
+    facts.iter().map(|fact| fact.signal).collect()
+}

@@ -1,0 +1,68 @@
+//! Whether the tables that hold what is tracked are full: then what comes next is not measured, and the agent is not ready.
+
+use crate::probes::{Counts, Tracker};
+use crate::sink::Sink;
+use crate::vital::Vital;
+
+/// The table of containers, which is the engine's.
+const CONTAINERS: &str = "containers";
+
+/// Which tables are full.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// Whether a map of the kernel side was found full. Counting its entries takes a walk over all of them.
+    suspected: bool,
+    /// Insertions by the kernel side that found no room.
+    refused: u64,
+    full: Vec<&'static str>,
+}
+
+impl Tables {
+    /// A map of the kernel side was found full.
+    pub(super) const fn suspect(&mut self) {
+        self.suspected = true;
+    }
+
+    /// Takes note of what the kernel side counted.
+    pub(super) fn note(&mut self, counts: &Counts) {
+        let refused = counts
+            .map_full
+            .iter()
+            .filter(|(full, _)| full.is_of_tracking());
+        let refused = refused.map(|(_, count)| count).sum();
+        self.suspected |= refused > self.refused;
+        self.refused = refused;
+    }
+
+    /// Looks at the tables, and says it if others are full than before.
+    pub(super) fn look(
+        &mut self,
+        tracker: &Tracker,
+        containers: (usize, usize),
+        sink: &mut impl Sink,
+    ) {
+        let mut full = Vec::new();
+        let (tracked, most) = containers;
+        if tracked >= most {
+            full.push(CONTAINERS);
+        }
+        if self.suspected {
+            let maps = tracker.full();
+            self.suspected = !maps.is_empty();
+            full.extend(maps);
+        }
+        if full == self.full {
+            return;
+        }
+        if full.is_empty() {
+            tracing::info!("there is room again; what comes from now on is measured");
+        } else {
+            tracing::warn!(
+                tables = full.join(", "),
+                "no room for more containers: what comes from now on is not measured, and the agent is not ready"
+            );
+        }
+        sink.vital(&Vital::Full(&full));
+        self.full = full;
+    }
+}

@@ -1,0 +1,235 @@
+//! What an agent says that was held up while something happened: what it did not see is not what was not there.
+
+use std::time::{Duration, Instant};
+
+use agent_core::report::{Doubt, Outcome, Report};
+use agent_core::signal::Signal;
+use anyhow::{Context as _, Result};
+use gracewatch_tests::rig::cgroup::Cgroup;
+use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::launch::Launch;
+use gracewatch_tests::rig::stage::Via;
+use gracewatch_tests::whole::Whole;
+use rustix::process::{Pid, kill_process};
+
+use crate::agent::Agent as _;
+use crate::agent::whole::Own;
+use crate::check::Check;
+use crate::scenario::{Container, Scenario, Stage};
+
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario::plain("held_up_at_the_start", at_the_start),
+    Scenario::plain("held_up_beside_another", beside_another),
+    Scenario::plain("starved_while_stopped", starved),
+    Scenario::plain("starved_for_a_life", starved_for_a_life),
+    Scenario::plain("full_tables_are_not_ready", full_tables),
+];
+
+/// How long the agent may take to follow.
+const LIMIT: Duration = Duration::from_secs(20);
+/// A ring buffer of one page.
+const TINY: u32 = 4096;
+/// Cgroups that are made to fill it.
+const STORM: usize = 200;
+/// Containers that an agent tracks at the most.
+const CONTAINERS_MAX: usize = 4096;
+/// Containers beyond that.
+const BEYOND: usize = 50;
+
+/// Starts an agent of the scenario's own, for the cgroups in this folder below the rig's.
+fn agent(stage: &Stage<'_>, args: &[&str]) -> Result<Own> {
+    let glob = format!("{}/{}/*", stage.rig.folder.path(), stage.name);
+    let log = stage.toolbox().log(&stage.key("agent"));
+    Ok(Own::new(Whole::start(&glob, args, log.path())?))
+}
+
+/// Keeps the agent from running until it is dropped.
+struct HeldUp(Pid);
+
+impl HeldUp {
+    fn new(agent: &Own) -> Result<Self> {
+        let pid = i32::try_from(agent.whole.pid())?;
+        let pid = Pid::from_raw(pid).context("no pid")?;
+        kill_process(pid, rustix::process::Signal::STOP).context("cannot hold the agent up")?;
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for HeldUp {
+    fn drop(&mut self) {
+        kill_process(self.0, rustix::process::Signal::CONT).ok();
+    }
+}
+
+/// Starts a container in the scenario's folder, whose program outlives its stop signal.
+fn start(stage: &Stage<'_>, name: &str) -> Result<Container> {
+    let cgroup = stage.cgroup("")?.child(name)?;
+    let key = stage.key(name);
+    let launch = Launch::new(&cgroup, stage.rig.app(&key, "--on-stop never"));
+    let main = launch.start(stage.toolbox())?;
+    let log = stage.toolbox().log(&key);
+    log.wait_for("ready", LIMIT)?;
+    Ok(Container { cgroup, main, log })
+}
+
+fn signal(stage: &Stage<'_>, container: &Container, signal: Signal) -> Result<()> {
+    send(stage.toolbox(), container.main.pid(), signal, Via::Kill)?;
+    Ok(())
+}
+
+/// Sends SIGKILL and takes the report.
+fn kill(stage: &Stage<'_>, agent: &Own, container: &mut Container) -> Result<Report> {
+    signal(stage, container, Signal::KILL)?;
+    container.main.wait_end(LIMIT)?;
+    container.cgroup.remove()?;
+    agent.report(container.cgroup.path(), LIMIT)
+}
+
+/// A container starts and gets SIGTERM while the agent is held up, in a folder that is new, too: the kernel side does not
+/// expect it there.
+fn at_the_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let agent = agent(stage, &[])?;
+    let held = HeldUp::new(&agent)?;
+    let folder = stage.cgroup("")?;
+    let mut container = start(stage, "first")?;
+    signal(stage, &container, Signal::TERM)?;
+    drop(held);
+    agent.wait_watched(container.cgroup.path(), container.main.pid(), LIMIT)?;
+    let report = kill(stage, &agent, &mut container)?;
+    check.same("outcome", report.outcome, Outcome::ForceKilled);
+    check.that(
+        format!("it was seen late, found {:?}", report.doubts),
+        report.doubts.contains(&Doubt::SeenLate),
+    );
+    let words = report.findings.iter().map(|finding| &finding.evidence);
+    let claims = words.filter(|words| words.contains("no stop signal came"));
+    check.same("claims that no stop signal came", claims.count(), 0);
+    folder.remove()
+}
+
+/// The same beside a container that the agent knows: the kernel side sees all of it, whatever the agent does.
+fn beside_another(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let folder = stage.cgroup("")?;
+    let agent = agent(stage, &[])?;
+    let other = start(stage, "other")?;
+    agent.wait_watched(other.cgroup.path(), other.main.pid(), LIMIT)?;
+    let held = HeldUp::new(&agent)?;
+    let mut container = start(stage, "born")?;
+    signal(stage, &container, Signal::TERM)?;
+    drop(held);
+    let report = kill(stage, &agent, &mut container)?;
+    let stop = report.stop_signal.as_ref().map(|stop| stop.signal);
+    check.same("stop signal", stop, Some(Signal::TERM));
+    check.that(
+        format!("it was seen in time, found {:?}", report.doubts),
+        !report.doubts.contains(&Doubt::SeenLate),
+    );
+    drop(other);
+    folder.remove()
+}
+
+/// SIGTERM is among the records that are lost while the agent is held up.
+fn starved(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let folder = stage.cgroup("")?;
+    let agent = agent(stage, &["--ring-bytes", &TINY.to_string()])?;
+    let mut container = start(stage, "watched")?;
+    agent.wait_watched(container.cgroup.path(), container.main.pid(), LIMIT)?;
+    let held = HeldUp::new(&agent)?;
+    storm(&container.cgroup)?;
+    signal(stage, &container, Signal::TERM)?;
+    drop(held);
+    let report = kill(stage, &agent, &mut container)?;
+    check.same("a stop signal", report.stop_signal.is_some(), false);
+    check.that(
+        format!("records were lost, found {:?}", report.doubts),
+        report.doubts.contains(&Doubt::RecordsLost),
+    );
+    folder.remove()
+}
+
+/// A container comes and goes while the agent is held up and no record finds room.
+fn starved_for_a_life(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let folder = stage.cgroup("")?;
+    let agent = agent(stage, &["--ring-bytes", &TINY.to_string()])?;
+    let other = start(stage, "other")?;
+    agent.wait_watched(other.cgroup.path(), other.main.pid(), LIMIT)?;
+    let held = HeldUp::new(&agent)?;
+    storm(&other.cgroup)?;
+    let mut container = start(stage, "missed")?;
+    signal(stage, &container, Signal::KILL)?;
+    container.main.wait_end(LIMIT)?;
+    container.cgroup.remove()?;
+    drop(held);
+    let unreported = || {
+        agent.whole.metric(
+            "gracewatch_containers_unreported_total",
+            "reason=\"records_lost\"",
+        )
+    };
+    let counted = settled(|| Ok(unreported()? >= 1.0))?;
+    check.that("it is counted", counted);
+    check.same("counted", unreported()?, 1.0);
+    check.same("reports", agent.count(container.cgroup.path()), 0);
+    drop(other);
+    folder.remove()
+}
+
+/// Fills a small ring buffer to its last bytes: that a cgroup is made inside a container has a large record, that it is
+/// removed a small one.
+fn storm(inside: &Cgroup) -> Result<()> {
+    for number in 0..STORM {
+        inside.child(&format!("storm-{number}"))?.remove()?;
+    }
+    Ok(())
+}
+
+/// More containers than there is room for: the agent says that it is not ready, and is again when there is room.
+fn full_tables(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let folder = stage.cgroup("")?;
+    let agent = agent(stage, &[])?;
+    let mut made = Vec::new();
+    for number in 0..CONTAINERS_MAX + BEYOND {
+        made.push(folder.child(&number.to_string())?);
+    }
+    let is_ready = || Ok(agent.whole.get("/readyz")?.0 == 200);
+    let noticed = settled(|| Ok(!is_ready()?))?;
+    check.that("it is not ready", noticed);
+    let (status, words) = agent.whole.get("/readyz")?;
+    check.same("/readyz", status, 503);
+    check.that(
+        format!("it says why: {words}"),
+        words.contains("containers"),
+    );
+    let dropped = || {
+        agent
+            .whole
+            .metric("gracewatch_dropped_total", "reason=\"containers_full\"")
+    };
+    let beyond = f64::from(u32::try_from(BEYOND)?);
+    let counted = settled(|| Ok(dropped()? >= beyond))?;
+    check.that(format!("{} are counted", dropped()?), counted);
+    for cgroup in made {
+        cgroup.remove()?;
+    }
+    check.that("it is ready again", settled(is_ready)?);
+    let left = || agent.whole.metric("gracewatch_containers_tracked", "");
+    check.that("none is tracked", settled(|| Ok(left()? == 0.0))?);
+    let words = agent.whole.words();
+    let warnings = words
+        .lines()
+        .filter(|line| line.contains("no room for more containers"));
+    check.same("warnings", warnings.count(), 1);
+    folder.remove()
+}
+
+/// Whether it comes to be so within the time that a busy machine may need.
+fn settled(is_so: impl Fn() -> Result<bool>) -> Result<bool> {
+    let started = Instant::now();
+    while !is_so()? {
+        if started.elapsed() > LIMIT {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(true)
+}
