@@ -116,6 +116,8 @@ struct Ended {
     tgid: Tgid,
     start: Timestamp,
     is_init: bool,
+    /// When it exited, if that was seen.
+    exited_at: Option<Timestamp>,
 }
 
 /// How it became known.
@@ -155,11 +157,12 @@ pub(crate) struct Wishes {
 }
 
 impl Ended {
-    /// Whether this process cannot be the next main one: it is the ended one, or runs in what is left of a container whose
-    /// init has ended. The next one of that would be an init, too.
+    /// Whether this process cannot be the next main one: it is the ended one, it was there before that ended, or it runs in what
+    /// is left of a container whose init has ended. The next one of that would be an init, too.
     fn rules_out(&self, process: &Process) -> bool {
         let is_same = process.tgid == self.tgid && process.started_like(self.start);
-        is_same || (self.is_init && !process.is_init())
+        let was_there = self.exited_at.is_some_and(|exit| process.start < exit);
+        is_same || was_there || (self.is_init && !process.is_init())
     }
 }
 

@@ -125,6 +125,7 @@ impl Container {
             tgid: main.tgid,
             start: main.start,
             is_init: main.is_init(),
+            exited_at: main.exit.as_ref().map(|exit| exit.at),
         });
         self.ended = ended.or(self.ended);
         self.remaining = None;

@@ -219,3 +219,28 @@ fn what_a_crash_leaves_behind_delays_no_report() {
 pub(super) fn diagnoses() -> Vec<Report> {
     vec![exits_and_is_held().report(), outlived()]
 }
+
+/// What is left is ended later, as a runtime does with the container's last processes. That is not another termination.
+#[test]
+fn a_process_that_is_left_is_not_the_next_main_process() {
+    let (_, reports) = Scene::container()
+        .at(1.0)
+        .execs(Who::Plain, "/app")
+        .leaves(Remaining {
+            others: vec![task(Who::Daemon.process().tgid, "daemon")],
+            ..Remaining::default()
+        })
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(10.1)
+        .exits(Who::Plain, 0)
+        .at(20.0)
+        .found(&[Who::Daemon])
+        .at(21.0)
+        .sends(Who::Runc, Who::Daemon, 9, FATAL)
+        .dies(Who::Daemon, 9)
+        .empty()
+        .removed()
+        .all();
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+}

@@ -208,3 +208,33 @@ fn a_fatal_signal_that_the_main_thread_blocks_is_not_too_late() {
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(stop_number(&report), TERM);
 }
+
+#[test]
+fn a_sigterm_that_still_waits_began_the_stop_that_a_person_ends() {
+    let mut waits = super::scene::signal_sent(Who::Runc, Who::Main, TERM, HANDLED);
+    if let crate::event::EventKind::Signal(signal) = &mut waits {
+        signal.blocked = true;
+        signal.pending = Some(crate::signal::SignalSet(1 << (TERM - 1)));
+    }
+    let report = Scene::with(3, None)
+        .running()
+        .at(10.0)
+        .happens(waits)
+        .at(10.5)
+        .sends(Who::Stranger, Who::Main, 2, FATAL)
+        .dies(Who::Main, 2)
+        .removed()
+        .report();
+    assert_eq!(stop_number(&report), TERM);
+    assert_eq!(report.outcome, Outcome::KilledByOther);
+}
+
+#[test]
+fn a_sigterm_of_a_person_that_was_thrown_away_stopped_nothing() {
+    let signals = [(10.0, Who::Stranger, TERM, IGNORED)];
+    let aborts = gets(3, &signals).at(10.5).dies(Who::Main, 6).removed();
+    let report = aborts.report();
+    assert_eq!(report.outcome, Outcome::Crashed);
+    assert_eq!(report.trigger, crate::report::Trigger::Crashed);
+    assert_eq!(report.other_signals.len(), 1);
+}

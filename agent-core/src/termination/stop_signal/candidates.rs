@@ -143,10 +143,12 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 (chosen, numbers(near).len() > 1 && !is_last)
             }
             _ => {
-                let chosen = newest(&fitting, |fact| self.is_usual(fact))
+                let usual = newest(&fitting, |fact| self.is_usual(fact));
+                let is_last = usual.is_some() && usual == near.last().copied();
+                let chosen = usual
                     .or_else(|| newest(&fitting, |fact| self.had_effect(fact)))
                     .or_else(|| newest(&fitting, |_fact| true));
-                (chosen, true)
+                (chosen, !is_last)
             }
         }
     }
@@ -166,14 +168,12 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     /// A signal that somebody sent and that ended it was the stop signal, unless a stop had begun before.
     pub(super) fn before_death_by(&self, signal: Signal) -> Chosen<'a> {
-        let may_have_ended = |fact: &SignalFact| {
-            let fate = self.main.fate_of(fact);
-            let is_lost = matches!(fate, Some(SignalFate::Ignored | SignalFate::Discarded));
-            fact.signal == signal && fact.result != Delivery::Ignored && !is_lost
-        };
+        let may_have_ended =
+            |fact: &SignalFact| fact.signal == signal && !self.was_thrown_away(fact);
         let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
-        if let Some(usual) = self.of_runtime(is_usual) {
-            return (Some(usual), false);
+        let usual = self.of_runtime(|fact| self.is_usual(fact) && !self.was_thrown_away(fact));
+        if usual.is_some() {
+            return (usual, false);
         }
         if let Some(stop) = self.of_runtime(may_have_ended) {
             return (Some(stop), false);
@@ -216,9 +216,8 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 (is_stop.then_some(other), !is_stop)
             }
             (None, None) => {
-                let usual = newest(&self.outside, |fact| {
-                    self.is_usual(fact) && self.is_near(fact)
-                });
+                // A runtime that sent it had begun the stop, though the program did not notice. Of others that is not known.
+                let usual = self.of_runtime(|fact| self.is_usual(fact));
                 let inside = || {
                     newest(&self.inside, |fact| {
                         let asks = stop_signals::asks_to_end(fact.signal);
@@ -243,6 +242,11 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     fn is_near(&self, fact: &SignalFact) -> bool {
         self.end.is_none_or(|end| end.since(fact.at) <= self.reach)
+    }
+
+    fn was_thrown_away(&self, fact: &SignalFact) -> bool {
+        let fate = self.main.fate_of(fact);
+        matches!(fate, Some(SignalFate::Ignored | SignalFate::Discarded))
     }
 
     /// Whether the program noticed it, as far as is known.
