@@ -55,10 +55,6 @@ pub(crate) struct OomVictim {
 }
 
 /// A container.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, as they became known"
-)]
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
