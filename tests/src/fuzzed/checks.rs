@@ -25,7 +25,7 @@ const OUTPUTS_MAX: usize = 64 * (CONTAINERS_MAX + 1);
 ///
 /// # Errors
 /// What does not hold, in one sentence.
-pub fn decode(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<(), String> {
     let Ok(event) = decode_record(bytes) else {
         return Ok(());
     };
@@ -46,7 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<(), String> {
 ///
 /// # Errors
 /// What does not hold, in one sentence.
-pub fn engine_journal(bytes: &[u8]) -> Result<(), String> {
+pub(crate) fn engine_journal(bytes: &[u8]) -> Result<(), String> {
     let Some((header, entries)) = read(bytes) else {
         return Ok(());
     };
@@ -162,8 +162,8 @@ fn told_once(said: &[Output]) -> Result<(), String> {
             Output::Wish(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
-            | Output::Tracked { .. }
-            | Output::Unreported { .. } => {}
+            | Output::Unreported { .. }
+            | Output::Tracked { .. } => {}
         }
     }
     match begun.difference(&over).next() {
@@ -191,7 +191,7 @@ fn in_order(report: &Report) -> Result<(), String> {
 
 /// How many reports a journal gives.
 #[cfg(test)]
-pub fn reports(bytes: &[u8]) -> usize {
+pub(crate) fn reports(bytes: &[u8]) -> usize {
     let said = read(bytes).and_then(|(header, entries)| replay(&header, &entries).ok().flatten());
     let finished = |output: &&Output| matches!(output, Output::Finished(_));
     said.iter().flatten().filter(finished).count()

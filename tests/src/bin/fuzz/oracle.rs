@@ -298,6 +298,12 @@ impl<'a> Truth<'a> {
             return expected;
         }
         expected.outcomes.insert("killed_by_other");
+        if last.from == From::Runtime {
+            // Which of its two signals it meant, only the runtime knows.
+            expected.outcomes.insert("graceful");
+            expected.stops = self.any_stop();
+            return expected;
+        }
         let stands_for_fault = matches!(signal, 4..=8 | 11 | 31);
         match self.stop {
             Some(stop) if !self.stop_is_late => {

@@ -64,7 +64,7 @@ pub(crate) struct Played {
     /// What its parent was told.
     pub(crate) status: ExitStatus,
     pub(crate) told_at: Timestamp,
-    /// Clients that connected and stayed: when, and whether they said something.
+    /// Clients that came: when, and whether they got in and said something, and stayed.
     pub(crate) clients: Vec<(Timestamp, bool)>,
     /// Since when everything of it was gone.
     pub(crate) released_at: Timestamp,
@@ -140,7 +140,7 @@ struct Stage<'a> {
     frozen_since: Option<Timestamp>,
     starving: bool,
     visitors: Vec<Launched>,
-    clients: Vec<(TcpStream, Timestamp, bool)>,
+    clients: Vec<(Option<TcpStream>, Timestamp, bool)>,
     /// Removed when the stage is dropped.
     _memory: Option<Memory>,
 }
@@ -396,13 +396,11 @@ impl<'a> Stage<'a> {
         let Some(port) = port else {
             return Ok(());
         };
-        // It may be ending.
-        if let Ok(mut client) = TcpStream::connect(("127.0.0.1", port)) {
-            if says {
-                client.write_all(b"GET / HTTP/1.1\r\n\r\n").ok();
-            }
-            self.clients.push((client, clock::now(), says));
-        }
+        // It may be ending, or have become another program.
+        let mut client = TcpStream::connect(("127.0.0.1", port)).ok();
+        let said = client.as_mut().filter(|_client| says);
+        let said = said.is_some_and(|client| client.write_all(b"GET / HTTP/1.1\r\n\r\n").is_ok());
+        self.clients.push((client, clock::now(), said));
         Ok(())
     }
 }
