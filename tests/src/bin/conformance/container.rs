@@ -67,6 +67,9 @@ pub(crate) struct Container<'a> {
     before: Instant,
 }
 
+/// Where runtimes and systemd put theirs; it is there before the agent starts, as on a machine.
+pub(crate) const SLICE: &str = "_nested/system.slice";
+
 /// The path of a row's cgroup below the folder.
 pub(crate) fn place(row: &Row) -> String {
     let name = &row.name;
@@ -78,12 +81,9 @@ pub(crate) fn place(row: &Row) -> String {
                 sum.wrapping_mul(1_099_511_628_211)
                     .wrapping_add(byte.into())
             });
-            format!(
-                "_nested/{name}/system.slice/docker-{}.scope",
-                format!("{sum:016x}").repeat(4)
-            )
+            format!("{SLICE}/docker-{}.scope", format!("{sum:016x}").repeat(4))
         }
-        Place::Service => format!("_nested/{name}/system.slice/{name}.service"),
+        Place::Service => format!("{SLICE}/{name}.service"),
     }
 }
 

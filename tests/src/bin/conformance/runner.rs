@@ -79,8 +79,10 @@ fn is_wanted(row: &Row, args: &Args) -> bool {
 }
 
 fn rig(args: &Args) -> Result<Rig> {
+    let folder = Folder::new("conformance")?;
+    folder.make(container::SLICE)?;
     Ok(Rig {
-        folder: Folder::new("conformance")?,
+        folder,
         toolbox: Toolbox::new()?,
         programs: args.programs.clone().context("--programs is missing")?,
     })
