@@ -100,14 +100,25 @@ pub(crate) struct Container {
     pub(crate) removed: bool,
     /// How near it was to its limit of processes when that was read last, and when that was.
     pub(crate) process_limit: Option<(Timestamp, ProcessLimit)>,
-    /// What was left of it when that was looked for last and anything was, and when that was.
-    pub(crate) remaining: Option<(Timestamp, Remaining)>,
+    /// What was left of it when that was looked for last and anything was.
+    pub(crate) remaining: Option<Left>,
     /// The main process whose termination ended last.
     ended: Option<Ended>,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
     /// Signals between processes of the container that would have been told, had there not been so many.
     pub(crate) unrecorded_inside: u64,
+}
+
+/// What was left of a container at some moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Left {
+    /// When that was found.
+    pub(crate) at: Timestamp,
+    /// Since when each look found the main process in the middle of its exit.
+    pub(crate) exiting_since: Option<Timestamp>,
+    /// What it was.
+    pub(crate) remaining: Remaining,
 }
 
 /// A main process whose termination is over. It may be stuck in its exit for hours after that.
@@ -314,6 +325,20 @@ impl Container {
     pub(crate) fn remove(&mut self, at: Timestamp) {
         self.removed = true;
         self.released_at = Some(self.released_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Takes in what is left of it.
+    pub(crate) fn take_remaining(&mut self, remaining: Remaining, at: Timestamp) {
+        let is_exiting = remaining.main.as_ref().is_some_and(|main| main.exiting);
+        let before = self.remaining.as_ref();
+        let since = before.and_then(|left| left.exiting_since).unwrap_or(at);
+        if remaining.main.is_some() || !remaining.others.is_empty() {
+            self.remaining = Some(Left {
+                at,
+                exiting_since: is_exiting.then_some(since),
+                remaining,
+            });
+        }
     }
 
     /// Takes in which processes it holds. `losses` say when facts may be missing.

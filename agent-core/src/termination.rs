@@ -50,6 +50,10 @@ pub(crate) use trigger::{takes_out, trigger};
 /// for a container's init at once, and systemd for a service; a node on which either needs longer than that has a finding.
 pub(crate) const REMAINING_AFTER: Duration = Duration::from_secs(5);
 
+/// An exit that is seen to take longer than this is stuck. To free the memory of a large process takes the kernel a second or two; a
+/// core dump can take longer, and is named.
+pub(crate) const EXIT_TAKES: Duration = Duration::from_secs(4);
+
 /// One termination as far as it has gone.
 #[derive(Debug)]
 pub(crate) struct Termination<'a> {
@@ -220,11 +224,14 @@ impl<'a> Termination<'a> {
         (!was_own && !was_handled).then_some(last)
     }
 
-    /// Whether the main process was found in the middle of its exit, which was not seen to be complete.
+    /// Whether the main process was in the middle of its exit for seconds, before its exit was seen or without that.
     pub(crate) fn is_held_in_exit(&self) -> bool {
-        let remaining = self.container.remaining.as_ref();
-        let main = remaining.and_then(|(_at, remaining)| remaining.main.as_ref());
-        self.exit.is_none() && main.is_some_and(|main| main.exiting)
+        let Some(left) = self.container.remaining.as_ref() else {
+            return false;
+        };
+        let until = self.exit.map_or(left.at, |exit| exit.at);
+        left.exiting_since
+            .is_some_and(|since| until.since(since) >= EXIT_TAKES)
     }
 
     /// The process that the OOM killer chose for this end: the first one that it marked.

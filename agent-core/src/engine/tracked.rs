@@ -327,9 +327,9 @@ impl Tracked {
         };
         let is_known = open.take_rest(&termination, &remaining);
         let is_over = is_known && open.last_counts == LastCounts::Later;
-        if remaining.main.is_some() || !remaining.others.is_empty() {
-            self.container.remaining = Some((context.now, remaining));
-        }
+        let is_exiting = remaining.main.as_ref().is_some_and(|main| main.exiting);
+        open.is_exiting = is_exiting;
+        self.container.take_remaining(remaining, context.now);
         if is_over && context.reasons.is_none() {
             self.finish(ReportStage::End, context);
         }

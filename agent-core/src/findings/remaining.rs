@@ -11,7 +11,8 @@ const NAMED_MAX: usize = 4;
 
 /// The main process began to exit, and did not come to the end.
 pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
-    let (at, remaining) = termination.container.remaining.as_ref()?;
+    let left = termination.container.remaining.as_ref()?;
+    let (at, remaining) = (left.at, &left.remaining);
     let main = remaining.main.as_ref()?;
     let name = &termination.main.comm;
     let began = match termination.exit {
@@ -20,12 +21,15 @@ pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
             "The main process `{name}` exited, and was still there {} later",
             span(at.since(exit.at))
         ),
-        Some(exit) if exit.at > *at && main.exiting => format!(
-            "The main process `{name}` had begun to exit {} before its exit was complete",
-            span(exit.at.since(*at))
-        ),
+        Some(exit) if exit.at > at && termination.is_held_in_exit() => {
+            let began = left.exiting_since.unwrap_or(at);
+            format!(
+                "The main process `{name}` had begun to exit {} before its exit was complete",
+                span(exit.at.since(began))
+            )
+        }
         // After SIGKILL that is `stuck_after_kill`, which says it, too.
-        None if main.exiting && termination.kill.is_none() => {
+        None if termination.kill.is_none() && termination.is_held_in_exit() => {
             format!(
                 "The main process `{name}` has begun to exit, and does not come to the end of it"
             )
@@ -42,8 +46,8 @@ pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
 
 /// What keeps the main process, as the end of a sentence; empty if nothing tells.
 pub(super) fn held_by(termination: &Termination<'_>) -> String {
-    let remaining = termination.container.remaining.as_ref();
-    let main = remaining.and_then(|(_at, remaining)| Some((remaining, remaining.main.as_ref()?)));
+    let left = termination.container.remaining.as_ref();
+    let main = left.and_then(|left| Some((&left.remaining, left.remaining.main.as_ref()?)));
     main.map_or_else(String::new, |(remaining, main)| why(remaining, main))
 }
 
@@ -62,9 +66,10 @@ fn why(remaining: &Remaining, main: &Task) -> String {
 
 /// Others live on after the main process: it had no pid namespace of its own, whose end would have killed them.
 pub(super) fn processes_left(termination: &Termination<'_>) -> Option<Finding> {
-    let (at, remaining) = termination.container.remaining.as_ref()?;
+    let left = termination.container.remaining.as_ref()?;
+    let remaining = &left.remaining;
     let exit = termination.exit?;
-    let after = at.since(exit.at);
+    let after = left.at.since(exit.at);
     let is_left = remaining.main.is_none() && !remaining.others.is_empty();
     if !is_left || after < REMAINING_AFTER || !termination.was_stopped() {
         return None;
@@ -117,6 +122,9 @@ fn wait(task: &Task) -> Option<String> {
     };
     if task.frozen {
         return Some("is frozen by its cgroup".to_owned());
+    }
+    if task.waits_in.contains("coredump") {
+        return Some("waits until its core dump is written".to_owned());
     }
     match task.state {
         TaskState::Uninterruptible => Some(format!("waits in the kernel{within}")),

@@ -150,6 +150,25 @@ fn a_thread_that_hangs_in_the_exit_is_told_while_the_termination_is_open() {
     assert_eq!(report.outcome, Outcome::Graceful);
 }
 
+/// It is asked at the very moment of the SIGKILL, of which the process is just dying.
+#[test]
+fn an_exit_that_takes_milliseconds_is_not_stuck() {
+    let report = Scene::with(10, None)
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(19.999)
+        .leaves(held_by(Vec::new()))
+        .at(20.0)
+        .kill()
+        .at(20.03)
+        .leaves(Remaining::default())
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+}
+
 #[test]
 fn a_slow_drain_is_not_stuck_in_its_exit() {
     let alive = Remaining {

@@ -8,7 +8,7 @@ use crate::remaining::Remaining;
 use crate::report::{Endpoint, Report, Trigger};
 use crate::sockets::Sockets;
 use crate::termination::{
-    HOOK_TO_STOP_SIGNAL_MAX, REMAINING_AFTER, ReportStage, Surroundings, Termination,
+    EXIT_TAKES, HOOK_TO_STOP_SIGNAL_MAX, REMAINING_AFTER, ReportStage, Surroundings, Termination,
 };
 use crate::time::Timestamp;
 use crate::traffic::MARKS_MAX;
@@ -53,6 +53,8 @@ pub(super) struct Open {
     pub(super) rest: Rest,
     /// When it was asked last what is left, before the exit was seen.
     asked_before_exit: Option<Timestamp>,
+    /// Whether it was in the middle of its exit then.
+    pub(super) is_exiting: bool,
     /// How often that was asked.
     questions: u32,
     /// When something was learned of it last. Where that ended a wait, the end may lie before it.
@@ -205,7 +207,12 @@ impl Open {
             || termination.main.vanished_at.is_some();
         let since = self.asked_before_exit.unwrap_or(told_at).max(told_at);
         let asks = !ended && self.questions < QUESTIONS_MAX;
-        asks.then(|| since.after(REMAINING_AFTER))
+        let wait = if self.is_exiting {
+            EXIT_TAKES
+        } else {
+            REMAINING_AFTER
+        };
+        asks.then(|| since.after(wait))
     }
 
     /// Takes note that it is asked then, before the exit was seen.
