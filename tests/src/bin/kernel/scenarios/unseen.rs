@@ -185,6 +185,12 @@ fn storm(inside: &Cgroup) -> Result<()> {
 
 /// More containers than there is room for: the agent says that it is not ready, and is again when there is room.
 fn full_tables(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    if stage.rig.slow {
+        // An emulated processor needs minutes for so many, and the table is the agent's own: it is the same on every kernel.
+        let note = "the agent's table is filled on the machine's own kernel alone";
+        check.notes.push(note.to_owned());
+        return Ok(());
+    }
     let folder = stage.cgroup("")?;
     let agent = agent(stage, &[])?;
     let mut made = Vec::new();
