@@ -238,3 +238,27 @@ fn a_sigterm_of_a_person_that_was_thrown_away_stopped_nothing() {
     assert_eq!(report.trigger, crate::report::Trigger::Crashed);
     assert_eq!(report.other_signals.len(), 1);
 }
+
+#[test]
+fn a_person_who_ends_a_program_that_did_not_notice_its_stop_is_doubtful() {
+    let signals = [
+        (10.0, Who::Runc, 28, IGNORED),
+        (11.5, Who::Stranger, 10, FATAL),
+    ];
+    let report = gets(3, &signals).dies(Who::Main, 10).removed().report();
+    assert!(is_unsure(&report));
+}
+
+#[test]
+fn of_two_signals_of_the_runtime_that_the_program_noticed_either_may_have_ended_it() {
+    let signals = [
+        (10.0, Who::Runc, 28, HANDLED),
+        (10.5, Who::Runc, 30, HANDLED),
+    ];
+    let ends_with = |code| {
+        let scene = gets(3, &signals).at(11.5).exits(Who::Main, code);
+        scene.removed().report()
+    };
+    assert!(is_unsure(&ends_with(0)));
+    assert!(!is_unsure(&ends_with(128 + 30)));
+}

@@ -32,6 +32,10 @@ pub(super) const COUNT_MAX: Duration = Duration::from_millis(200);
 
 /// A termination that is not finished.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as they became known"
+)]
 pub(super) struct Open {
     /// Its report's number, once anything was told of it.
     pub(super) id: Option<u64>,

@@ -185,7 +185,8 @@ impl<'a, 'c> Candidates<'a, 'c> {
             .or_else(|| newest(&self.outside, may_have_ended))
             .or_else(|| newest(&self.inside, may_have_ended));
         match stop {
-            Some(stop) => (Some(stop), false),
+            // A runtime may have begun a stop that the program did not notice.
+            Some(stop) => (Some(stop), self.of_runtime(|fact| fact != stop).is_some()),
             // It may have handled its stop signal, and died of a signal of its own during the shutdown.
             None => self.before_exit_with(u8::MAX),
         }
@@ -213,7 +214,10 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 let by_runtime = is_of_runtime(&other.sender);
                 let is_stop =
                     other.signal == Signal::TERM || by_number || (code == 0 && by_runtime);
-                (is_stop.then_some(other), !is_stop)
+                let is_another =
+                    |fact: &SignalFact| fact.signal != other.signal && self.had_effect(fact);
+                let is_one_of_several = !by_number && self.of_runtime(is_another).is_some();
+                (is_stop.then_some(other), !is_stop || is_one_of_several)
             }
             (None, None) => {
                 // A runtime that sent it had begun the stop, though the program did not notice. Of others that is not known.
