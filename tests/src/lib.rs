@@ -6,6 +6,7 @@ pub mod beside;
 #[cfg(test)]
 mod fuzzed;
 pub mod harness;
+pub mod ignored_signals;
 pub mod in_process;
 pub mod replay;
 pub mod rig;

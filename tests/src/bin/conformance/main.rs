@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
 
 /// Stops programs that we did not write, and compares each report with the conformance table. Needs root.
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match runner::run(&Args::parse()) {
+    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

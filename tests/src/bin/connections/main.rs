@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
 
 /// Compares what the agent says of connections with a capture and with the clients. Needs root.
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match runner::run(&Args::parse()) {
+    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

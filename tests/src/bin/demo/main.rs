@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::{self, Toolbox};
 use gracewatch_tests::rig::trace::Trace;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match run(&Args::parse()) {
+    match ignored_signals::reset_for_children().and_then(|()| run(&Args::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

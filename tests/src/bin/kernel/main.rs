@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
 
 /// Tests the agent against the running kernel. Needs root.
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
     if std::process::id() == 1 {
         return guest::init();
     }
-    match runner::run(&Args::parse()) {
+    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gracewatch_cluster::containerd::Driver;
+use gracewatch_tests::ignored_signals;
 
 use crate::setup::Setup;
 
@@ -130,10 +131,11 @@ impl From<DriverArg> for Driver {
 
 fn main() -> ExitCode {
     let args = Args::parse().absolute();
-    let done = match (args.one, &args.results) {
-        (Some(setup), Some(results)) => runner::run_one(&args, setup, results),
-        _ => runner::run_all(&args),
-    };
+    let done =
+        ignored_signals::reset_for_children().and_then(|()| match (args.one, &args.results) {
+            (Some(setup), Some(results)) => runner::run_one(&args, setup, results),
+            _ => runner::run_all(&args),
+        });
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

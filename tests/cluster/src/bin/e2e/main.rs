@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use gracewatch_tests::ignored_signals;
 
 /// Terminates pods on a real Kubernetes and checks what the agent says. `cargo xtask e2e` builds what it needs.
 #[derive(Debug, Parser)]
@@ -77,7 +78,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match runner::run(&Args::parse()) {
+    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
