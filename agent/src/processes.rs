@@ -127,11 +127,14 @@ mod tests {
         while read(tgid, &BTreeSet::new()).is_some() {
             std::thread::yield_now();
         }
-        let zombie = Process::new(child.id().cast_signed())
-            .unwrap()
-            .stat()
-            .unwrap();
-        assert_eq!(zombie.state, 'Z');
+        // It is told of no more from the beginning of its exit; at the end of that it is a zombie.
+        let state = || {
+            let process = Process::new(child.id().cast_signed()).unwrap();
+            process.stat().unwrap().state
+        };
+        while state() != 'Z' {
+            std::thread::yield_now();
+        }
         child.wait().unwrap();
         assert_eq!(outside.parent_tgid, me);
         assert!(outside.parent_outside && !inside.parent_outside);
