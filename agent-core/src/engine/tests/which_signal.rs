@@ -262,3 +262,74 @@ fn of_two_signals_of_the_runtime_that_the_program_noticed_either_may_have_ended_
     assert!(is_unsure(&ends_with(0)));
     assert!(!is_unsure(&ends_with(128 + 30)));
 }
+
+#[test]
+fn a_configured_signal_beside_another_one_that_fits_is_doubtful() {
+    let config = |number: u32| {
+        let selector = crate::config::Selector {
+            cgroup: "/system.slice/*".to_owned(),
+            grace: Some(std::time::Duration::from_secs(3)),
+            stop_signal: crate::signal::Signal::try_from(number).ok(),
+            pre_stop: None,
+        };
+        Scene::of(super::scene::config(vec![selector]))
+            .tells(super::scene::made(
+                super::scene::CONTAINER,
+                super::scene::DOCKER,
+            ))
+            .running()
+    };
+    let both = config(TERM)
+        .at(10.0)
+        .sends(Who::Runc, Who::Main, TERM, IGNORED)
+        .at(10.03)
+        .sends(Who::Runc, Who::Main, 30, HANDLED);
+    assert!(is_unsure(&killed(both, 13.04, Who::Runc)));
+    let late = config(10)
+        .at(10.0)
+        .sends(Who::Runc, Who::Main, TERM, IGNORED)
+        .at(12.95)
+        .sends(Who::Runc, Who::Main, 10, IGNORED);
+    let report = killed(late, 13.01, Who::Runc);
+    assert_eq!(stop_number(&report), TERM);
+    assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
+}
+
+#[test]
+fn of_two_signals_of_persons_the_later_one_may_have_ended_it() {
+    let signals = [
+        (10.0, Who::Stranger, TERM, HANDLED),
+        (10.7, Who::Stranger, 29, HANDLED),
+    ];
+    let scene = gets(2, &signals).at(11.7).exits(Who::Main, 0).removed();
+    assert!(is_unsure(&scene.report()));
+}
+
+#[test]
+fn a_message_from_inside_before_an_abort_stopped_nothing() {
+    let report = gets(1, &[(10.0, Who::Child, 30, HANDLED)])
+        .at(10.7)
+        .dies(Who::Main, 6)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Crashed);
+    assert_eq!(stop_number(&report), 0);
+}
+
+#[test]
+fn an_unusual_signal_of_the_runtime_that_still_waits_is_doubtful() {
+    let mut waits = super::scene::signal_sent(Who::Runc, Who::Main, 12, HANDLED);
+    if let crate::event::EventKind::Signal(signal) = &mut waits {
+        signal.blocked = true;
+        signal.pending = Some(crate::signal::SignalSet(1 << 11));
+    }
+    let report = Scene::with(2, None)
+        .running()
+        .at(10.0)
+        .happens(waits)
+        .at(10.4)
+        .exits(Who::Main, 1)
+        .removed()
+        .report();
+    assert!(is_unsure(&report));
+}

@@ -116,9 +116,6 @@ impl<'a, 'c> Candidates<'a, 'c> {
     fn before_kill_by_same(&self, same: &[&'a SignalFact], killed_at: Timestamp) -> Chosen<'a> {
         let (_, configured) = self.container.stop_signal();
         let usual = newest(same, |fact| self.is_usual(fact));
-        if configured && usual.is_some() {
-            return (usual, false);
-        }
         let near: Vec<_> = same
             .iter()
             .copied()
@@ -129,6 +126,12 @@ impl<'a, 'c> Candidates<'a, 'c> {
             .copied()
             .filter(|fact| self.fits(killed_at.since(fact.at)))
             .collect();
+        let fits = |fact: &SignalFact| fitting.contains(&fact);
+        if let Some(usual) = usual.filter(|usual| configured && (fitting.is_empty() || fits(usual)))
+        {
+            // Another one that came a grace period before may have been it all the same.
+            return (Some(usual), numbers(&fitting).len() > 1);
+        }
         match numbers(&fitting).len() {
             1 => (newest(&fitting, |_fact| true), false),
             0 => {
@@ -208,7 +211,8 @@ impl<'a, 'c> Candidates<'a, 'c> {
         });
         match (usual, other) {
             (Some(_usual), Some(other)) if is_of_runtime(&other.sender) => (Some(other), true),
-            (Some(usual), _) => (Some(usual), false),
+            // What came later may have ended it as well.
+            (Some(usual), other) => (Some(usual), other.is_some_and(|other| other.at > usual.at)),
             (None, Some(other)) => {
                 let by_number = u32::from(code) == 128 + other.signal.number();
                 let by_runtime = is_of_runtime(&other.sender);
@@ -219,18 +223,30 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 let is_one_of_several = !by_number && self.of_runtime(is_another).is_some();
                 (is_stop.then_some(other), !is_stop || is_one_of_several)
             }
-            (None, None) => {
-                // A runtime that sent it had begun the stop, though the program did not notice. Of others that is not known.
-                let usual = self.of_runtime(|fact| self.is_usual(fact));
-                let inside = || {
-                    newest(&self.inside, |fact| {
-                        let asks = stop_signals::asks_to_end(fact.signal);
-                        asks && self.is_near(fact) && self.had_effect(fact)
-                    })
-                };
-                (usual.or_else(inside), false)
-            }
+            (None, None) => self.before_unnoticed_end(code),
         }
+    }
+
+    /// No signal from outside had an effect. A runtime that sent the usual one had begun the stop all the same; another one of
+    /// the runtime's that still waited may have been meant so.
+    fn before_unnoticed_end(&self, code: u8) -> Chosen<'a> {
+        if let Some(usual) = self.of_runtime(|fact| self.is_usual(fact)) {
+            return (Some(usual), false);
+        }
+        let waits = self
+            .of_runtime(|fact| !self.was_thrown_away(fact))
+            .is_some();
+        let inside = newest(&self.inside, |fact| {
+            let asks = stop_signals::asks_to_end(fact.signal);
+            asks && self.is_near(fact) && self.had_effect(fact)
+        });
+        let Some(inside) = inside else {
+            return (None, waits);
+        };
+        // A process of the container that sends another one than SIGTERM may only have a message for the program.
+        let by_number = u32::from(code) == 128 + inside.signal.number();
+        let is_stop = inside.signal == Signal::TERM || by_number || code == 0;
+        (is_stop.then_some(inside), !is_stop || waits)
     }
 
     /// The newest such signal that a runtime sent within reach of the end.
