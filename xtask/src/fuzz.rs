@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process::FailedStages;
 use crate::{build_ebpf, cargo, process};
 
-/// Stops of each of the two runs of `cargo xtask test --only fuzz`.
+/// Stops of each of the two runs of `cargo xtask test`.
 const STOPS: u64 = 200;
 /// The seed of the run that is always the same.
 const SEED: u64 = 1;

@@ -27,12 +27,12 @@ use summary::{Done, Outcome};
 ///   kernel   real processes, signals and cgroups on this machine's kernel; each report is compared with what
 ///            was done and with independent clocks. Needs root
 ///   fuzz     random programs that are stopped in random ways on this kernel, of a fixed and of a new seed; an oracle judges each
-///            report: `cargo xtask fuzz`. Needs root. Runs only where it is named by --only
+///            report: `cargo xtask fuzz`. Needs root
 ///   connections
 ///            servers that are stopped, and their clients; each count of connections and resets is compared with a
 ///            capture by tcpdump and with what the clients met: `cargo xtask connections`. Needs root
 ///   conformance
-///            the conformance table: `cargo xtask conformance`. Needs root. Only where it is named
+///            the conformance table: `cargo xtask conformance`. Needs root
 ///   demo     the demo runs to its end. Needs root
 ///   page     the agent's page in a real browser: `cargo xtask page`. Needs root
 ///   cri      containers of containerd with runc and crun, stopped by the calls of a kubelet, compared in the same way:
@@ -73,7 +73,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let wanted = |step: Step| {
         if args.only.is_empty() {
-            !args.without.contains(&step) && !step.is_by_name()
+            !args.without.contains(&step)
         } else {
             args.only.contains(&step)
         }

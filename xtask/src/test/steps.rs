@@ -30,11 +30,11 @@ pub(crate) enum Step {
     Chart,
     /// This machine's kernel.
     Kernel,
-    /// Random stops on this machine's kernel. Only by name.
+    /// Random stops on this machine's kernel.
     Fuzz,
     /// Connections, with a capture beside.
     Connections,
-    /// The conformance table. Only by name.
+    /// The conformance table.
     Conformance,
     /// The demo.
     Demo,
@@ -74,11 +74,6 @@ impl Step {
         Self::Guest,
         Self::Docs,
     ];
-
-    /// Whether it runs only where it is named.
-    pub(crate) const fn is_by_name(self) -> bool {
-        matches!(self, Self::Fuzz | Self::Conformance)
-    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {

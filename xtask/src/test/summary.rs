@@ -61,9 +61,6 @@ pub(crate) fn print(done: &[Done]) -> usize {
                     println!("                {line}");
                 }
             }
-            Outcome::NotRun if one.step.is_by_name() => {
-                println!("  {name:<11} not run, since nobody named it");
-            }
             Outcome::NotRun => println!("  {name:<11} not run, as the command line asked"),
         }
     }
