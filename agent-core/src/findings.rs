@@ -66,6 +66,22 @@ const fn finding_of(kind: FindingKind, evidence: String, advice: String) -> Find
     }
 }
 
+/// What a finding names of many.
+const NAMED_MAX: usize = 4;
+
+/// The first of these descriptions, and how many more there are: `a, b, c, d, and 3 more`. `untold` are more than that.
+fn list(all: impl ExactSizeIterator<Item = String>, untold: u64) -> String {
+    let rest = all.len().saturating_sub(NAMED_MAX);
+    let more = untold.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX));
+    let named: Vec<String> = all.take(NAMED_MAX).collect();
+    let named = named.join(", ");
+    if more > 0 {
+        format!("{named}, and {more} more")
+    } else {
+        named
+    }
+}
+
 /// A duration for people: `3.008 s`, `12.3 ms`.
 fn span(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {

@@ -311,6 +311,13 @@ pub enum SignalFate {
     Pending,
 }
 
+impl SignalFate {
+    /// Whether the kernel threw it away, when it was sent or when it was unblocked.
+    pub const fn is_thrown_away(self) -> bool {
+        matches!(self, Self::Ignored | Self::Discarded)
+    }
+}
+
 /// The SIGKILL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {

@@ -204,8 +204,7 @@ impl<'a> Termination<'a> {
 
     /// Whether the kernel threw the stop signal away, when it was sent or when it was unblocked.
     pub(crate) fn was_ignored(&self) -> bool {
-        let fate = self.stop_fate();
-        let thrown_away = matches!(fate, Some(SignalFate::Ignored | SignalFate::Discarded));
+        let thrown_away = self.stop_fate().is_some_and(SignalFate::is_thrown_away);
         thrown_away && self.stop.is_some_and(|stop| !stop.traced)
     }
 

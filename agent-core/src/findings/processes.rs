@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{finding, span};
+use super::{finding, list, span};
 use crate::container::InnerSignal;
 use crate::event::{Handler, Tgid};
 use crate::report::{Finding, FindingKind};
@@ -14,9 +14,6 @@ use crate::time::Timestamp;
 /// How long before its exit is seen a dying init may begin to kill what is left in its pid namespace: both are done by the same
 /// thread, one after the other.
 const EXIT_SKEW: Duration = Duration::from_millis(1);
-
-/// Processes that a finding names.
-const NAMED_MAX: usize = 4;
 
 /// Kills of other processes, one for each process.
 fn kills<'a>(
@@ -49,23 +46,13 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
     let since = termination
         .stop
         .map_or(termination.started_at(), |stop| stop.at);
-    let named: Vec<String> = killed
-        .iter()
-        .take(NAMED_MAX)
-        .map(|kill| describe(termination, kill, since))
-        .collect();
-    let more = killed.len().saturating_sub(NAMED_MAX);
-    let more = if more > 0 {
-        format!(", and {more} more")
-    } else {
-        String::new()
-    };
+    let killed = killed.iter();
+    let named = list(killed.map(|kill| describe(termination, kill, since)), 0);
     Some(finding(
         FindingKind::KilledWithMain,
         format!(
-            "PID 1, `{}`, exited first, and the kernel killed what was left in its pid namespace: {}{more}.",
-            main.comm,
-            named.join(", ")
+            "PID 1, `{}`, exited first, and the kernel killed what was left in its pid namespace: {named}.",
+            main.comm
         ),
         "Make PID 1 pass the stop signal on and wait for its children (`exec` the program, an init such as tini with the right to signal it, `wait` in a loop in a shell), so that the process that does the work can finish.",
     ))

@@ -1,13 +1,10 @@
 //! The diagnoses of an exit that does not complete, and of processes that outlive a stop.
 
-use super::{finding, span};
+use super::{finding, list, span};
 use crate::event::Tgid;
 use crate::remaining::{Remaining, Task, TaskState};
 use crate::report::{Finding, FindingKind};
 use crate::termination::{REMAINING_AFTER, Termination};
-
-/// Tasks that a finding names.
-const NAMED_MAX: usize = 4;
 
 /// The main process began to exit, and did not come to the end.
 pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
@@ -90,18 +87,8 @@ pub(super) fn processes_left(termination: &Termination<'_>) -> Option<Finding> {
 fn names(remaining: &Remaining, main: Option<Tgid>) -> String {
     let mut others: Vec<&Task> = remaining.others.iter().collect();
     others.sort_by_key(|task| (wait(task).is_none(), task.tid));
-    let named: Vec<String> = others
-        .iter()
-        .take(NAMED_MAX)
-        .map(|task| describe(task, main))
-        .collect();
-    let rest = others.len().saturating_sub(NAMED_MAX);
-    let more = remaining.more + u64::try_from(rest).unwrap_or(u64::MAX);
-    if more > 0 {
-        format!("{}, and {more} more", named.join(", "))
-    } else {
-        named.join(", ")
-    }
+    let named = others.into_iter().map(|task| describe(task, main));
+    list(named, remaining.more)
 }
 
 fn describe(task: &Task, main: Option<Tgid>) -> String {

@@ -276,7 +276,7 @@ impl Spent<'_> {
     fn is_over(&self, configured: Duration, waited: Duration) -> bool {
         self.waits(configured)
             .into_iter()
-            .any(|expected| waited + EARLY >= expected && waited <= expected + LATE)
+            .any(|expected| is_at(expected, waited))
     }
 }
 
@@ -299,12 +299,16 @@ pub(super) fn cause_after_stop(
     }
 }
 
+/// Whether SIGKILL that comes so long after the stop signal comes when this wait is over.
+fn is_at(expected: Duration, waited: Duration) -> bool {
+    waited + EARLY >= expected && waited <= expected + LATE
+}
+
 /// Whether SIGKILL that comes so long after the stop signal can have come when this grace period was over. What a hook took of
 /// it is not known where this is asked.
 pub(super) fn may_be_over_after(grace: Duration, has_hook: bool, waited: Duration) -> bool {
-    let is_at = |expected: Duration| waited + EARLY >= expected && waited <= expected + LATE;
     let is_left_by_hook = has_hook && waited + EARLY >= FLOOR && waited <= grace + LATE;
-    is_at(grace) || is_at(grace.max(FLOOR)) || is_left_by_hook
+    is_at(grace, waited) || is_at(grace.max(FLOOR), waited) || is_left_by_hook
 }
 
 /// Whether a timer of whole seconds, at least one, can have waited so long.
@@ -323,8 +327,7 @@ fn left(configured: Duration, hook: Duration, order: Duration) -> Duration {
 
 /// Whether SIGKILL came when what a hook left of the grace period was over, and that is not when the whole one would have been.
 pub(super) fn fits_after_hook(configured: Duration, hook: Duration, waited: Duration) -> bool {
-    let is_at = |expected: Duration| waited + EARLY >= expected && waited <= expected + LATE;
-    is_at(left(configured, hook, Duration::ZERO)) && !is_at(configured)
+    is_at(left(configured, hook, Duration::ZERO), waited) && !is_at(configured, waited)
 }
 
 fn remaining(configured: Duration, hook: Duration, order: Duration) -> Duration {

@@ -266,15 +266,13 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     fn was_thrown_away(&self, fact: &SignalFact) -> bool {
         let fate = self.main.fate_of(fact);
-        matches!(fate, Some(SignalFate::Ignored | SignalFate::Discarded))
+        fate.is_some_and(SignalFate::is_thrown_away)
     }
 
     /// Whether the program noticed it, as far as is known.
     fn had_effect(&self, fact: &SignalFact) -> bool {
-        let lost = matches!(
-            self.main.fate_of(fact),
-            Some(SignalFate::Ignored | SignalFate::Discarded | SignalFate::Pending)
-        );
+        let fate = self.main.fate_of(fact);
+        let lost = fate.is_some_and(|fate| fate.is_thrown_away() || fate == SignalFate::Pending);
         !lost && (fact.handler == Handler::Custom || fact.blocked || fact.signal == Signal::TERM)
     }
 
