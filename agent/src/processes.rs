@@ -59,10 +59,12 @@ pub fn is_there(found: &ProcessFound) -> bool {
     stat.is_some_and(|stat| !is_ending(&stat) && start(stat.starttime) == found.start)
 }
 
-/// Whether it has exited and only waits for its parent to notice, or its last thread has begun to exit: `PF_EXITING`,
-/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h>, is set before the kernel side hears of the exit.
+/// `PF_EXITING` of a task's flags, <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h>: it has begun to exit.
+/// It is set before the kernel side hears of the exit.
+pub(crate) const EXITING: u32 = 0x4;
+
+/// Whether it has exited and only waits for its parent to notice, or its last thread has begun to exit.
 pub(crate) fn is_ending(stat: &Stat) -> bool {
-    const EXITING: u32 = 0x4;
     matches!(stat.state, 'Z' | 'X') || (stat.flags & EXITING != 0 && stat.num_threads <= 1)
 }
 

@@ -10,7 +10,7 @@ use agent_core::time::Timestamp;
 use procfs::process::{Process, Stat, Status};
 
 use crate::cgroups::Tree;
-use crate::processes::{is_ending, start_of};
+use crate::processes::{EXITING, is_ending, start_of};
 
 /// Tasks that are named; the others are counted.
 const NAMED_MAX: usize = 16;
@@ -114,8 +114,6 @@ fn of_process(process: &Process, frozen: &Frozen<'_>) -> Option<Task> {
 }
 
 fn task(stat: &Stat, status: &Status, tgid: Tgid, frozen: &Frozen<'_>) -> Task {
-    /// `PF_EXITING`, <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h>.
-    const EXITING: u32 = 0x4;
     /// SIGKILL in a mask of signals.
     const KILL: u64 = 1 << (9 - 1);
     let tid = u32::try_from(stat.pid).unwrap_or_default();
