@@ -1,5 +1,6 @@
 //! What the probes tell apart for hindsight: whose connections they were, and which signal they came after.
 
+use std::collections::BTreeMap;
 use std::net::{Shutdown, TcpListener};
 
 use agent_core::connection::{BySide, Mode, Phase, Side, SocketCounts};
@@ -53,7 +54,7 @@ fn sides(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     for one in &idle {
         std::io::Write::write_all(&mut &*one, b"GET /next HTTP/1.1\r\n\r\n")?;
     }
-    let counts = until(sockets, container, |counts| counts.resets.len() == 3)?;
+    let counts = until(sockets, container, |counts| resets(counts) == 4)?;
     compare_sides(check, &counts);
     drop((half_closed, database));
     sockets.remove(container.0)?;
@@ -72,17 +73,23 @@ fn compare_sides(check: &mut Check, counts: &SocketCounts) {
         ..BySide::default()
     };
     check.same("after the exit", closing, Some(expected));
-    let resets: Vec<_> = counts
-        .resets
-        .iter()
-        .map(|(class, count)| (class.mode, class.side, class.idle_closed, *count))
-        .collect();
-    let expected = vec![
-        (Mode::Active, Side::Accepted, false, 1),
-        (Mode::Active, Side::Initiated, false, 1),
-        (Mode::Passive, Side::Accepted, true, 2),
-    ];
+    // Not by reason: it depends on whether the client's kernel has acknowledged the end before the next request.
+    let mut resets = BTreeMap::new();
+    for (class, count) in &counts.resets {
+        *resets
+            .entry((class.mode, class.side, class.idle_closed))
+            .or_insert(0) += count;
+    }
+    let expected = BTreeMap::from([
+        ((Mode::Active, Side::Accepted, false), 1),
+        ((Mode::Active, Side::Initiated, false), 1),
+        ((Mode::Passive, Side::Accepted, true), 2),
+    ]);
     check.same("whose they were", resets, expected);
+}
+
+fn resets(counts: &SocketCounts) -> u64 {
+    counts.resets.iter().map(|(_, count)| count).sum()
 }
 
 /// What is counted after each signal from outside has a place of its own, as long as there is one; the stop signal
