@@ -10,10 +10,7 @@ use anyhow::{Context as _, Result};
 /// Makes the programs that are started from here on begin with the default action for every signal. A signal that this process
 /// ignores is handled from now on, by nothing: exec sets what is handled back to its default
 /// (<https://man7.org/linux/man-pages/man7/signal.7.html>).
-///
-/// # Errors
-/// `/proc/self/status` cannot be read, or a handler cannot be installed.
-pub fn reset_for_children() -> Result<()> {
+pub(crate) fn reset_for_children() -> Result<()> {
     let status =
         std::fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
     for number in ignored(&status) {

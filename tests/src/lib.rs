@@ -6,8 +6,9 @@ pub mod beside;
 #[cfg(test)]
 mod fuzzed;
 pub mod harness;
-pub mod ignored_signals;
+mod ignored_signals;
 pub mod in_process;
 pub mod replay;
 pub mod rig;
+pub mod test_program;
 pub mod whole;

@@ -1,11 +1,7 @@
 //! The conformance table, run as root: programs that we did not write are stopped in every way, and each report is compared with
 //! what must be said and what must not. The rows are files: tests/conformance/*.toml.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test runner reports on its terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a test runner reports on its terminal")]
 
 mod compare;
 mod container;
@@ -23,8 +19,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
+use gracewatch_tests::test_program;
 
 /// Stops programs that we did not write, and compares each report with the conformance table. Needs root.
 #[derive(Debug, Parser)]
@@ -65,12 +61,5 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| runner::run(&Args::parse()))
 }

@@ -2,11 +2,7 @@
 //! a runtime does it. What the agent reports of their connections, and what it exports, is compared with a capture by
 //! tcpdump, with the clients' own errors, and with what the case was made to do.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test runner reports on its terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a test runner reports on its terminal")]
 
 mod capture;
 mod case;
@@ -25,8 +21,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
+use gracewatch_tests::test_program;
 
 /// Compares what the agent says of connections with a capture and with the clients. Needs root.
 #[derive(Debug, Parser)]
@@ -52,12 +48,5 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| runner::run(&Args::parse()))
 }

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a demo is there to be read in a terminal"
 )]
 
@@ -17,10 +16,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::toolbox::{self, Toolbox};
 use gracewatch_tests::rig::trace::Trace;
+use gracewatch_tests::test_program;
 use gracewatch_tests::whole::{Whole, free_port, subjects_file};
 
 /// The agent's usual port, which is taken if it is free.
@@ -38,13 +37,7 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match ignored_signals::reset_for_children().and_then(|()| run(&Args::parse())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| run(&Args::parse()).map(|()| true))
 }
 
 fn run(args: &Args) -> Result<()> {

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
+use gracewatch_tests::test_program;
 
 /// Stops random programs in random ways and judges what the agent says. Needs root.
 #[derive(Debug, Parser)]
@@ -75,12 +75,5 @@ fn main() -> ExitCode {
     if let Some(code) = toolbox::play() {
         return code;
     }
-    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| runner::run(&Args::parse()))
 }

@@ -3,11 +3,7 @@
 //!
 //! As PID 1 (in a virtual machine) it prepares the machine, runs everything, and powers off.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test runner reports on its terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a test runner reports on its terminal")]
 
 mod accuracy;
 mod agent;
@@ -23,8 +19,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gracewatch_tests::ignored_signals;
 use gracewatch_tests::rig::toolbox;
+use gracewatch_tests::test_program;
 
 /// Tests the agent against the running kernel. Needs root.
 #[derive(Debug, Parser)]
@@ -56,12 +52,5 @@ fn main() -> ExitCode {
     if std::process::id() == 1 {
         return guest::init();
     }
-    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| runner::run(&Args::parse()))
 }

@@ -4,11 +4,7 @@
 //! Each set-up (an OCI runtime with a view of the cgroups) runs in a process and a jail of its own. Needs neither cargo
 //! nor the sources: all it uses is named by its options.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test runner reports on its terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a test runner reports on its terminal")]
 
 mod case;
 mod cases;
@@ -29,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gracewatch_cluster::containerd::Driver;
-use gracewatch_tests::ignored_signals;
+use gracewatch_tests::test_program;
 
 use crate::setup::Setup;
 
@@ -131,17 +127,8 @@ impl From<DriverArg> for Driver {
 
 fn main() -> ExitCode {
     let args = Args::parse().absolute();
-    let done =
-        ignored_signals::reset_for_children().and_then(|()| match (args.one, &args.results) {
-            (Some(setup), Some(results)) => runner::run_one(&args, setup, results),
-            _ => runner::run_all(&args),
-        });
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| match (args.one, &args.results) {
+        (Some(setup), Some(results)) => runner::run_one(&args, setup, results),
+        _ => runner::run_all(&args),
+    })
 }

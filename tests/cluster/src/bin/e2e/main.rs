@@ -1,11 +1,7 @@
 //! The end-to-end tests: pods of a real Kubernetes are terminated, and what the agent's DaemonSet says of each is compared
 //! with what was done and with what the kubelet, the runtime and the pods themselves say.
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test runner reports on its terminal"
-)]
+#![expect(clippy::print_stdout, reason = "a test runner reports on its terminal")]
 
 mod agent;
 mod check;
@@ -27,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gracewatch_tests::ignored_signals;
+use gracewatch_tests::test_program;
 
 /// Terminates pods on a real Kubernetes and checks what the agent says. `cargo xtask e2e` builds what it needs.
 #[derive(Debug, Parser)]
@@ -78,12 +74,5 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match ignored_signals::reset_for_children().and_then(|()| runner::run(&Args::parse())) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    test_program::run(|| runner::run(&Args::parse()))
 }
