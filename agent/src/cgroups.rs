@@ -121,19 +121,19 @@ impl Tree {
             .is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
     }
 
-    /// Whether the freezer of cgroup v1 holds this process
+    /// Whether the freezer of cgroup v1 holds this thread; each may have a cgroup of its own there
     /// (<https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html>).
-    pub fn is_frozen_by_v1(&self, tgid: Tgid) -> bool {
+    pub fn is_frozen_by_v1(&self, tid: u32) -> bool {
         let state = self
-            .v1_directory("freezer", tgid)
+            .v1_directory("freezer", tid)
             .and_then(|(_, directory)| fs::read_to_string(directory.join("freezer.state")).ok());
         state.is_some_and(|state| matches!(state.trim(), "FROZEN" | "FREEZING"))
     }
 
-    /// Where a controller of cgroup v1 has its hierarchy, and there the cgroup of this process. On a hybrid system the v1
+    /// Where a controller of cgroup v1 has its hierarchy, and there the cgroup of this thread. On a hybrid system the v1
     /// hierarchies are mounted beside the v2 one. None where the controller has none.
-    pub fn v1_directory(&self, controller: &str, member: Tgid) -> Option<(PathBuf, PathBuf)> {
-        let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", member.0)).ok()?;
+    pub fn v1_directory(&self, controller: &str, tid: u32) -> Option<(PathBuf, PathBuf)> {
+        let cgroups = fs::read_to_string(format!("/proc/{tid}/cgroup")).ok()?;
         // 8:pids:/system.slice/web.service
         let path = cgroups.lines().find_map(|line| {
             let (controllers, path) = line.split_once(':')?.1.split_once(':')?;

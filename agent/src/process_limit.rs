@@ -18,7 +18,7 @@ pub fn read(tree: &Tree, path: &str) -> Option<ProcessLimit> {
             .filter_map(read_one)
             .min_by_key(|limit| limit.max.saturating_sub(limit.current))
     };
-    let member = tree.processes(path).first().copied();
+    let member = tree.processes(path).first().map(|tgid| tgid.0);
     match member.and_then(|member| tree.v1_directory("pids", member)) {
         Some((hierarchy, directory)) => nearest(&directory, &hierarchy),
         None => nearest(&tree.directory(path), tree.root()),

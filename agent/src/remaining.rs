@@ -135,7 +135,7 @@ fn task(stat: &Stat, status: &Status, tgid: Tgid, frozen: &Frozen<'_>) -> Task {
         parent_tgid,
         parent_comm: parent_comm.unwrap_or_default().trim_end().to_owned(),
         state,
-        frozen: frozen.holds(tgid, state),
+        frozen: frozen.holds(tgid, tid, state),
         waits_in,
         exiting: state == TaskState::Zombie
             || stat.flags & EXITING != 0
@@ -159,12 +159,12 @@ impl<'a> Frozen<'a> {
         }
     }
 
-    fn holds(&self, tgid: Tgid, state: TaskState) -> bool {
+    fn holds(&self, tgid: Tgid, tid: u32, state: TaskState) -> bool {
         match state {
             TaskState::Zombie => false,
-            // That is how a process is shown that the freezer of cgroup v1 holds.
+            // That is how a thread is shown that the freezer of cgroup v1 holds.
             TaskState::Uninterruptible
-                if self.tree.is_some_and(|tree| tree.is_frozen_by_v1(tgid)) =>
+                if self.tree.is_some_and(|tree| tree.is_frozen_by_v1(tid)) =>
             {
                 true
             }

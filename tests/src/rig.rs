@@ -3,6 +3,7 @@
 //!
 //! * [`clock`]: the kernel's boot clock, which is also the agent's.
 //! * [`cgroup`]: folders in the v2 tree that remove themselves.
+//! * [`limit`]: limits on their memory and processes.
 //! * [`toolbox`]: this program under its other names, and the logs that its programs write.
 //! * [`stage`]: what those names do on the way into a container: `shim`, `enter`, `send`.
 //! * [`app`]: what runs inside: programs that handle, ignore, fetch or outlive their stop signal.
@@ -22,6 +23,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod kubelet;
 pub mod launch;
+pub mod limit;
 pub mod network;
 pub mod puppet;
 pub mod root;

@@ -104,6 +104,20 @@ fn where_two_signals_of_the_runtime_fit_the_grace_period_it_is_doubtful() {
     assert!(is_unsure(&report));
 }
 
+/// SIGTERM is the usual one, and another one of the runtime's just before it came a grace period before SIGKILL as well.
+#[test]
+fn sigterm_just_after_another_signal_that_fits_is_doubtful() {
+    for (number, sent) in [(1, HANDLED), (3, IGNORED), (28, HANDLED)] {
+        let signals = [
+            (10.0, Who::Runc, number, sent),
+            (10.016, Who::Runc, TERM, IGNORED),
+        ];
+        let report = killed(gets(2, &signals), 12.001, Who::Runc);
+        assert_eq!(stop_number(&report), TERM);
+        assert!(is_unsure(&report));
+    }
+}
+
 #[test]
 fn a_sigterm_that_was_thrown_away_before_is_not_the_stop_signal_of_an_exit() {
     let signals = [

@@ -111,8 +111,8 @@ impl<'a, 'c> Candidates<'a, 'c> {
         self.before_kill_by_same(&same, kill.at)
     }
 
-    /// Of the signals of whoever sent SIGKILL then: the one that came a grace period before. Where several did, or none, the usual
-    /// one; and it is doubtful unless it is the last one.
+    /// Of the signals of whoever sent SIGKILL then: the one that came a grace period before. Where several did the usual one,
+    /// in doubt; where none did the usual one, in doubt unless it is the last one.
     fn before_kill_by_same(&self, same: &[&'a SignalFact], killed_at: Timestamp) -> Chosen<'a> {
         let (_, configured) = self.container.stop_signal();
         let usual = newest(same, |fact| self.is_usual(fact));
@@ -146,12 +146,10 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 (chosen, numbers(near).len() > 1 && !is_last)
             }
             _ => {
-                let usual = newest(&fitting, |fact| self.is_usual(fact));
-                let is_last = usual.is_some() && usual == near.last().copied();
-                let chosen = usual
+                let chosen = newest(&fitting, |fact| self.is_usual(fact))
                     .or_else(|| newest(&fitting, |fact| self.had_effect(fact)))
                     .or_else(|| newest(&fitting, |_fact| true));
-                (chosen, !is_last)
+                (chosen, true)
             }
         }
     }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
 use gracewatch_tests::rig::kubelet::Sender;
 use gracewatch_tests::rig::launch::{Launch, Launched};
+use gracewatch_tests::rig::limit::{Limit, V1Cgroup};
 use gracewatch_tests::rig::root::Root;
 use gracewatch_tests::rig::toolbox::Toolbox;
 
@@ -62,7 +63,7 @@ pub(crate) struct Container<'a> {
     hook: Option<Launched>,
     others: Vec<Launched>,
     clients: Vec<Child>,
-    limits: Vec<PathBuf>,
+    limits: Vec<V1Cgroup>,
     /// When the step before was done.
     before: Instant,
 }
@@ -98,8 +99,8 @@ impl<'a> Container<'a> {
         if row.pids == Pids::Machine {
             launch = launch.sharing_pids();
         }
-        for folder in &limits {
-            launch = launch.and_cgroup(folder.clone());
+        for own in &limits {
+            launch = launch.and_cgroup(own.directory().to_owned());
         }
         let main = launch.start(&rig.toolbox)?;
         Ok(Self {
@@ -264,8 +265,8 @@ impl<'a> Container<'a> {
             Pids::Own => launch.joining(main),
             Pids::Machine => launch.sharing_pids(),
         };
-        for folder in &self.limits {
-            launch = launch.and_cgroup(folder.clone());
+        for own in &self.limits {
+            launch = launch.and_cgroup(own.directory().to_owned());
         }
         launch.start(&self.rig.toolbox)
     }
@@ -278,7 +279,8 @@ impl<'a> Container<'a> {
             Effort::Fork => (1, 0),
             Effort::Mebibytes(mebibytes) => (0, mebibytes),
         };
-        let folders = std::iter::once(self.cgroup.directory()).chain(self.limits.iter().cloned());
+        let own = self.limits.iter().map(|own| own.directory().to_owned());
+        let folders = std::iter::once(self.cgroup.directory()).chain(own);
         let files =
             folders.map(|folder| folder.join("cgroup.procs").to_string_lossy().into_owned());
         let files: Vec<_> = files.collect();
@@ -367,15 +369,6 @@ impl Drop for Container<'_> {
             client.wait().ok();
         }
         self.cgroup.kill_all();
-        for folder in &self.limits {
-            // Its processes may take a moment to be gone.
-            for _ in 0..50 {
-                if fs::remove_dir(folder).is_ok() {
-                    break;
-                }
-                sleep(Duration::from_millis(20));
-            }
-        }
     }
 }
 
@@ -407,63 +400,18 @@ fn root(rig: &Rig, row: &Row) -> Result<Root> {
     })
 }
 
-/// A limit of a controller, in the v2 tree or in its own v1 tree: file and value.
-struct Limit<'a> {
-    controller: &'a str,
-    v2: (&'a str, &'a str),
-    v1: (&'a str, &'a str),
-}
-
-/// Puts limits on the container; returns folders of the v1 trees that its processes enter as well.
-fn limit(rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Vec<PathBuf>> {
-    let bytes = row
+/// Puts limits on the container; returns cgroups of the v1 trees that its processes enter as well.
+fn limit(rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Vec<V1Cgroup>> {
+    let memory = row
         .memory
-        .map(|mebibytes| (u64::from(mebibytes) << 20).to_string());
-    let count = row.processes.map(|count| count.to_string());
-    let memory = bytes.as_deref().map(|bytes| Limit {
-        controller: "memory",
-        v2: ("memory.max", bytes),
-        v1: ("memory.limit_in_bytes", bytes),
-    });
-    let processes = count.as_deref().map(|count| Limit {
-        controller: "pids",
-        v2: ("pids.max", count),
-        v1: ("pids.max", count),
-    });
-    let mut folders = Vec::new();
+        .map(|mebibytes| Limit::memory(u64::from(mebibytes) << 20));
+    let processes = row.processes.map(Limit::processes);
+    let mut own = Vec::new();
     for limit in memory.into_iter().chain(processes) {
-        folders.extend(limit.put(rig, row, cgroup)?);
+        own.extend(limit.put(&rig.folder, cgroup, &row.name)?);
     }
     if row.oom_group {
         cgroup.write("memory.oom.group", "1")?;
     }
-    Ok(folders)
-}
-
-impl Limit<'_> {
-    fn put(&self, rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Option<PathBuf>> {
-        // Without the controller in the v2 tree this is refused, and the v1 tree is next.
-        let enable = format!("+{}", self.controller);
-        rig.folder
-            .top()
-            .write("cgroup.subtree_control", &enable)
-            .ok();
-        let (file, value) = self.v2;
-        if cgroup.directory().join(file).exists() {
-            cgroup.write(file, value)?;
-            return Ok(None);
-        }
-        let tree = PathBuf::from("/sys/fs/cgroup").join(self.controller);
-        let folder = tree.join(format!("gracewatch-{}-{}", row.name, std::process::id()));
-        fs::create_dir(&folder).with_context(|| {
-            format!(
-                "this machine limits no {}: no {}",
-                self.controller,
-                folder.display()
-            )
-        })?;
-        let (file, value) = self.v1;
-        fs::write(folder.join(file), value)?;
-        Ok(Some(folder))
-    }
+    Ok(own)
 }

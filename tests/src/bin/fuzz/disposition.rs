@@ -230,16 +230,29 @@ impl<'a> Life<'a> {
         programs.any(|program| program.behaviour.spawns_every_ms.is_some()) || self.eats_by_child()
     }
 
-    /// How many children were there at its end: those that the program forgot, and all of the programs before.
-    pub(crate) fn left_children(&self) -> usize {
+    /// Whether it has seen to its children before it ended; none if it was in the midst of that, be it at its own exec.
+    pub(crate) fn has_treated_children(&self) -> Option<bool> {
+        let Some(began) = self.began_to_end() else {
+            return Some(false);
+        };
+        let is_later = |line: &str| self.played.all(line).any(|at| at >= began);
+        (is_later("exit") && !is_later("exec")).then_some(true)
+    }
+
+    /// Whether children were there at its end: those that the program forgot, and all of the programs before. None if that is
+    /// not known.
+    pub(crate) fn left_children(&self) -> Option<bool> {
+        let treated = self.has_treated_children();
         let programs = self.programs.iter().rev().enumerate();
-        programs
-            .map(|(before, program)| {
-                let children = program.behaviour.children.iter();
-                let is_left = |treatment: Treatment| before > 0 || treatment == Treatment::Left;
-                children.filter(|child| is_left(child.treatment)).count()
-            })
-            .sum()
+        let mut children = programs.flat_map(|(before, program)| {
+            let children = program.behaviour.children.iter();
+            children.map(move |child| (before, child.treatment))
+        });
+        let Some(treated) = treated else {
+            return children.next().map_or(Some(false), |_child| None);
+        };
+        let is_left = |(before, treatment)| before > 0 || treatment == Treatment::Left || !treated;
+        Some(children.any(is_left))
     }
 }
 

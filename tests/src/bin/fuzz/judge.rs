@@ -70,8 +70,8 @@ pub(crate) struct Wrong {
 /// What a report is worth.
 #[derive(Clone, Debug)]
 pub(crate) enum Judgement {
-    /// It says what was, for certain.
-    Right,
+    /// It says what was, for certain; and whether it could have known all of it.
+    Right { knowable: bool },
     /// It says that it is not sure, of these; and whether it is allowed to.
     Unsure { doubts: Vec<String>, allowed: bool },
     /// It is certain, and wrong.
@@ -124,7 +124,9 @@ pub(crate) fn judge(
             doubts: told.doubts,
         }
     } else if wrong.is_empty() {
-        Judgement::Right
+        Judgement::Right {
+            knowable: expected.doubtful.is_empty(),
+        }
     } else {
         Judgement::Wrong(wrong)
     })

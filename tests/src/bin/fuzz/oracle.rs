@@ -164,24 +164,25 @@ impl<'a> Truth<'a> {
         }
         match self.stop {
             Some(_) if self.stop_is_late => expected.stops = self.any_stop(),
-            Some(stop) if expected.stops.is_empty() => {
-                expected.stops.insert(Some(stop));
-                expected.stops.extend(self.same_before(stop));
+            Some(_) if expected.stops.is_empty() => {
+                expected.stops.extend(self.stops_begun());
             }
+            None if ate && self.seems_to_be_stopped() => expected.stops = self.any_stop(),
             Some(_) | None => {}
         }
         expected
     }
 
-    /// The same signal of the runtime not long before: a runtime that is started again begins its stop again.
-    fn same_before(&self, stop: usize) -> impl Iterator<Item = Option<usize>> {
-        let last = self.played.sent.get(stop).copied();
+    /// The runtime's stop signal, and the same not long before: a runtime that is started again begins its stop again.
+    fn stops_begun(&self) -> impl Iterator<Item = Option<usize>> {
+        let stop = self.stop().copied().filter(|_stop| !self.stop_is_late);
         let grace = Duration::from_secs(self.case.grace);
         let same = self.sent().filter(move |(_, sent)| {
-            last.is_some_and(|last| {
+            stop.is_some_and(|stop| {
                 sent.from == From::Runtime
-                    && sent.signal == last.signal
-                    && last.span.before.since(sent.span.before) <= grace * 2 + NEAR_GRACE
+                    && sent.signal == stop.signal
+                    && sent.span.before <= stop.span.before
+                    && stop.span.before.since(sent.span.before) <= grace * 2 + NEAR_GRACE
             })
         });
         same.map(|(index, _)| Some(index))
@@ -306,8 +307,8 @@ impl<'a> Truth<'a> {
         }
         let stands_for_fault = matches!(signal, 4..=8 | 11 | 31);
         match self.stop {
-            Some(stop) if !self.stop_is_late => {
-                expected.stops.insert(Some(stop));
+            Some(_) if !self.stop_is_late => {
+                expected.stops.extend(self.stops_begun());
                 expected.triggers.insert("stopped");
             }
             _ if stands_for_fault => {
@@ -347,6 +348,7 @@ impl<'a> Truth<'a> {
             .filter(|(_, sent)| self.life.fate(sent) != Fate::ThrownAway)
             .collect();
         expected.stops = same.iter().map(|(index, _)| Some(*index)).collect();
+        expected.stops.extend(self.stops_begun());
         if self.stop().is_some_and(|stop| stop.signal != signal) {
             // Two asked it to end; the program knows to whom it listened, and nobody else does.
             expected.stops = self.any_stop();
@@ -378,7 +380,8 @@ impl<'a> Truth<'a> {
             }
             None => {
                 expected.outcomes.insert(by_itself);
-                if by_itself == "completed" && self.heard_runtime() {
+                let completes = by_itself == "completed";
+                if self.runtime_began() || (completes && self.heard_runtime()) {
                     // That is what a stop looks like, to everybody but the runtime and the program.
                     expected.outcomes.insert("graceful");
                     expected.stops = self.any_stop();
@@ -395,6 +398,20 @@ impl<'a> Truth<'a> {
             .any(|(_, sent)| sent.from == From::Runtime && self.life.fate(sent) != Fate::ThrownAway)
     }
 
+    /// Whether the runtime sent it the usual stop signal, be it that it heard it or not.
+    fn runtime_began(&self) -> bool {
+        let usual = self.usual();
+        self.noise()
+            .any(|(_, sent)| sent.from == From::Runtime && sent.signal == usual)
+    }
+
+    /// Whether a signal came that everybody takes for a stop signal.
+    fn seems_to_be_stopped(&self) -> bool {
+        let usual = self.usual();
+        self.noise()
+            .any(|(_, sent)| sent.from == From::Runtime || sent.signal == usual)
+    }
+
     /// The stop signal where the program ended by itself.
     fn stops_of_own_end(&self, expected: &mut Expected) {
         let heard_usual = self.noise().any(|(_, sent)| {
@@ -403,8 +420,8 @@ impl<'a> Truth<'a> {
             is_usual && self.life.fate(sent) != Fate::ThrownAway
         });
         match self.stop {
-            Some(stop) if !self.stop_is_late => {
-                expected.stops.insert(Some(stop));
+            Some(_) if !self.stop_is_late => {
+                expected.stops.extend(self.stops_begun());
                 expected.triggers.insert("stopped");
                 if heard_usual {
                     expected.stops = self.any_stop();
@@ -510,10 +527,10 @@ impl<'a> Truth<'a> {
     fn findings_of_children(&self, expected: &mut Expected) {
         let died_of_kill = self.played.status.signal() == Some(9);
         if !self.case.shares_pids && !died_of_kill {
-            if self.life.left_children() > 0 {
-                expected.must.insert("killed_with_main");
-            } else if self.life.spawns() {
-                expected.may.insert("killed_with_main");
+            match self.life.left_children() {
+                Some(true) => drop(expected.must.insert("killed_with_main")),
+                Some(false) if !self.life.spawns() => {}
+                Some(false) | None => drop(expected.may.insert("killed_with_main")),
             }
         }
         self.kills_of_children(expected);
@@ -574,7 +591,8 @@ impl<'a> Truth<'a> {
         let Some(stop) = self.played.sent.get(*stop) else {
             return;
         };
-        let after = kills.iter().any(|at| *at > stop.span.after);
+        // The child may have exited at that very moment.
+        let after = self.played.all("killed").any(|at| at > stop.span.after);
         let before_end = expected
             .kill
             .and_then(|kill| self.played.sent.get(kill))

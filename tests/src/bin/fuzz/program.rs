@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child as Process, Command, ExitCode, exit};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -280,7 +280,11 @@ fn kill(child: &mut Started, log: &Log) {
     if child.process.try_wait().is_ok_and(|ended| ended.is_none()) {
         log.write("kills").ok();
         child.process.kill().ok();
-        child.process.wait().ok();
+        // It may have exited at that very moment.
+        let ended = child.process.wait().ok();
+        if ended.and_then(|status| status.signal()) == Some(9) {
+            log.write("killed").ok();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use gracewatch_tests::rig::cgroup::{Cgroup, Folder};
 use gracewatch_tests::rig::clock::{self, Span};
 use gracewatch_tests::rig::kubelet::Sender;
 use gracewatch_tests::rig::launch::{Launch, Launched};
+use gracewatch_tests::rig::limit::{Limit, V1Cgroup};
 use gracewatch_tests::rig::stage::Via;
 use gracewatch_tests::rig::toolbox::{RUNTIME, Toolbox};
 
@@ -20,6 +21,8 @@ use crate::agent::Agents;
 use crate::case::{Behaviour, Case, From, What};
 use crate::program;
 
+/// Bytes that a container with an eater may have.
+const MEMORY: u64 = 48 << 20;
 /// How long a program may take to be ready, or to end after SIGKILL.
 const SOON: Duration = Duration::from_secs(30);
 /// How long a case may last in all.
@@ -142,7 +145,7 @@ struct Stage<'a> {
     visitors: Vec<Launched>,
     clients: Vec<(Option<TcpStream>, Timestamp, bool)>,
     /// Removed when the stage is dropped.
-    _memory: Option<Memory>,
+    _memory: Option<V1Cgroup>,
 }
 
 impl<'a> Stage<'a> {
@@ -153,10 +156,13 @@ impl<'a> Stage<'a> {
             launch = launch.sharing_pids();
         }
         let memory = if has_eater(&case.program) {
-            limit_memory(cgroup, name, &mut launch)?
+            Limit::memory(MEMORY).put(&rig.folder, cgroup, &format!("fuzz-{name}"))?
         } else {
             None
         };
+        if let Some(memory) = &memory {
+            launch = launch.and_cgroup(memory.directory().to_owned());
+        }
         let main = launch.start(&rig.toolbox)?;
         log.wait_for(program::READY, SOON)?;
         Ok(Self {
@@ -471,31 +477,4 @@ fn argv(toolbox: &Toolbox, log: &Path, behaviour: &Behaviour) -> Result<Vec<Stri
 fn has_eater(behaviour: &Behaviour) -> bool {
     let later = behaviour.execs.as_ref();
     behaviour.eats.is_some() || later.is_some_and(|exec| has_eater(&exec.then))
-}
-
-/// A cgroup of the v1 memory controller.
-#[derive(Debug)]
-struct Memory(PathBuf);
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        std::fs::remove_dir(&self.0).ok();
-    }
-}
-
-/// Bytes that a container with an eater may have.
-const MEMORY: &str = "50331648";
-
-fn limit_memory(cgroup: &Cgroup, name: &str, launch: &mut Launch) -> Result<Option<Memory>> {
-    if cgroup.directory().join("memory.max").exists() {
-        cgroup.write("memory.max", MEMORY)?;
-        return Ok(None);
-    }
-    let folder = PathBuf::from("/sys/fs/cgroup/memory")
-        .join(format!("gracewatch-fuzz-{}-{name}", std::process::id()));
-    std::fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let memory = Memory(folder.clone());
-    std::fs::write(folder.join("memory.limit_in_bytes"), MEMORY)?;
-    *launch = launch.clone().and_cgroup(folder);
-    Ok(Some(memory))
 }

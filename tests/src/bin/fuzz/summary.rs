@@ -17,7 +17,7 @@ pub(crate) fn summary(tried: &[Tried], took: Duration) -> bool {
         match &one.ending {
             Ending::StageFailed(_) => stages += 1,
             Ending::Judged { judgement, .. } => match judgement {
-                Judgement::Right => right += 1,
+                Judgement::Right { .. } => right += 1,
                 Judgement::Wrong(_) => wrong += 1,
                 Judgement::Unsure { .. } => {}
                 Judgement::Unseen => unseen += 1,
@@ -35,39 +35,46 @@ pub(crate) fn summary(tried: &[Tried], took: Duration) -> bool {
     wrong == 0 && stages <= stages_max
 }
 
-/// The share of unsure reports, with the agent starved or not.
+/// The share of unsure reports, with the agent starved or not: of all, and of those in which nothing is hidden from it.
 fn unsure(tried: &[Tried], starved: bool) {
-    let such: Vec<_> = tried
-        .iter()
-        .filter(|one| one.case.starved == starved)
-        .collect();
+    let such = tried.iter().filter(|one| one.case.starved == starved);
+    let (mut all, mut unsure) = (0_usize, 0_usize);
+    let (mut knowable, mut needlessly) = (0_usize, 0_usize);
     let mut doubts: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut count, mut allowed_count) = (0_usize, 0_usize);
-    for one in &such {
-        if let Ending::Judged {
-            judgement:
-                Judgement::Unsure {
-                    doubts: why,
-                    allowed,
-                },
-            ..
-        } = &one.ending
-        {
-            count += 1;
-            allowed_count += usize::from(*allowed);
-            *doubts.entry(why.join("+")).or_default() += 1;
+    for one in such {
+        all += 1;
+        let Ending::Judged { judgement, .. } = &one.ending else {
+            continue;
+        };
+        match judgement {
+            Judgement::Right { knowable: true } => knowable += 1,
+            Judgement::Right { knowable: false } | Judgement::Wrong(_) | Judgement::Unseen => {}
+            Judgement::Unsure {
+                doubts: why,
+                allowed,
+            } => {
+                unsure += 1;
+                knowable += usize::from(!allowed);
+                needlessly += usize::from(!allowed);
+                *doubts.entry(why.join("+")).or_default() += 1;
+            }
         }
     }
-    let by_doubt: Vec<_> = doubts
-        .into_iter()
-        .map(|(doubt, count)| format!("{doubt} {count}"))
-        .collect();
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
-    let share = count as f64 * 100.0 / such.len().max(1) as f64;
     let agent = if starved { "starved" } else { "not starved" };
     println!(
-        "agent {agent}: {count} of {} unsure ({share:.1} %), of which {allowed_count} that nobody else can know: {}",
-        such.len(),
-        by_doubt.join(", ")
+        "agent {agent}: {unsure} of {all} unsure ({:.1} %)",
+        percent(unsure, all)
     );
+    for (doubt, count) in doubts {
+        println!("    {count} {doubt}");
+    }
+    println!(
+        "    of the {knowable} in which nothing is hidden from it, {needlessly} unsure ({:.2} %)",
+        percent(needlessly, knowable)
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn percent(part: usize, of: usize) -> f64 {
+    part as f64 * 100.0 / of.max(1) as f64
 }

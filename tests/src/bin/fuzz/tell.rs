@@ -48,10 +48,12 @@ fn lines(tried: &Tried, all: bool) -> Vec<String> {
                 "stop {number} ... unsure, and it could know: {doubts}"
             )]
         }
-        Judgement::Right | Judgement::Unsure { .. } | Judgement::Unseen if all => {
+        Judgement::Right { .. } | Judgement::Unsure { .. } | Judgement::Unseen if all => {
             vec![format!("stop {number} ... {judgement:?}")]
         }
-        Judgement::Right | Judgement::Unsure { .. } | Judgement::Unseen => return Vec::new(),
+        Judgement::Right { .. } | Judgement::Unsure { .. } | Judgement::Unseen => {
+            return Vec::new();
+        }
     };
     lines.push(format!("case: {}", as_json(case)));
     lines.push(course(played));

@@ -1,15 +1,15 @@
 //! SIGKILL: without a stop signal, again and again, from inside, for the whole cgroup, and by the OOM killer.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use agent_core::report::{FindingKind, KillCause, Outcome};
 use agent_core::signal::Signal;
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::clock;
 use gracewatch_tests::rig::kubelet::{send, send_times};
 use gracewatch_tests::rig::launch::Launch;
+use gracewatch_tests::rig::limit::{Limit, V1Cgroup};
 use gracewatch_tests::rig::stage::Via;
 
 use crate::check::Check;
@@ -157,44 +157,16 @@ fn cgroup_kill(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     Ok(())
 }
 
-/// A cgroup of the machine's memory controller, v1 or v2, that is removed when it is dropped.
-#[derive(Debug)]
-pub(super) struct Memory(PathBuf);
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        std::fs::remove_dir(&self.0).ok();
-    }
-}
-
 /// A container whose program takes more memory than its cgroup may have, to be started; and a cgroup of the v1 tree to be
 /// kept until it has ended.
-pub(super) fn too_large(stage: &Stage<'_>) -> Result<(Cgroup, Launch, Option<Memory>)> {
-    // Without the controller in the v2 tree this is refused, and the v1 tree is next.
-    stage
-        .rig
-        .folder
-        .top()
-        .write("cgroup.subtree_control", "+memory")
-        .ok();
+pub(super) fn too_large(stage: &Stage<'_>) -> Result<(Cgroup, Launch, Option<V1Cgroup>)> {
     let cgroup = stage.cgroup("")?;
-    let launch = Launch::new(&cgroup, stage.rig.command("hog", "256"));
-    let v1 = PathBuf::from("/sys/fs/cgroup/memory");
-    if cgroup.directory().join("memory.max").exists() {
-        cgroup.write("memory.max", "33554432")?;
-        Ok((cgroup, launch, None))
-    } else if v1.join("memory.limit_in_bytes").exists() {
-        let folder = v1.join(format!("gracewatch-{}-{}", stage.name, std::process::id()));
-        std::fs::create_dir(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
-        std::fs::write(folder.join("memory.limit_in_bytes"), "33554432")?;
-        let launch = launch.and_cgroup(folder.clone());
-        Ok((cgroup, launch, Some(Memory(folder))))
-    } else {
-        bail!(
-            "this machine has no memory controller for a cgroup: neither memory.max nor /sys/fs/cgroup/memory"
-        );
+    let mut launch = Launch::new(&cgroup, stage.rig.command("hog", "256"));
+    let memory = Limit::memory(32 << 20).put(&stage.rig.folder, &cgroup, stage.name)?;
+    if let Some(memory) = &memory {
+        launch = launch.and_cgroup(memory.directory().to_owned());
     }
+    Ok((cgroup, launch, memory))
 }
 
 /// The container takes more memory than its cgroup may: a real kill by the kernel.

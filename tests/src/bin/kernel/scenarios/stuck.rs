@@ -14,11 +14,14 @@ use crate::check::Check;
 use crate::scenario::{Container, Scenario, Stage};
 
 const SOON: Duration = Duration::from_secs(20);
+/// Long enough for the finding, which must come within ten seconds.
+const HANGS: Duration = Duration::from_secs(11);
 
 pub(crate) const ALL: &[Scenario] = &[
     Scenario::plain("exec_not_waited_for", exec_not_waited_for),
     Scenario::plain("main_not_waited_for", main_not_waited_for),
     Scenario::plain("frozen_in_namespace", frozen_in_namespace),
+    Scenario::plain("thread_hangs", thread_hangs),
     Scenario::plain("processes_left", processes_left),
 ];
 
@@ -55,20 +58,48 @@ fn main_not_waited_for(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// A process of the pid namespace is frozen by cgroup v1, whose freezer no SIGKILL passes. That of cgroup v2 lets it pass.
 fn frozen_in_namespace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let Some(freezer) = Freezer::new(stage)? else {
-        check
-            .notes
-            .push("this machine has no freezer of cgroup v1; not run".to_owned());
+    let Some(freezer) = Freezer::new(stage, check)? else {
         return Ok(());
     };
     let mut container = stage.app("--on-stop exit")?;
     let visitor = visit(stage, &container)?;
-    freezer.hold(visitor.pid())?;
+    freezer.hold_process(visitor.pid())?;
     let report = stop_and_report(stage, &container)?;
     drop(freezer);
     check_stuck(check, &report, &["`sleep` (pid", "is frozen by its cgroup"]);
     container.main.wait_end(SOON)?;
     check_one_report(stage, check, &container)
+}
+
+/// A thread of the main process does not end when the process does. It is frozen alone, which cgroup v1 can do.
+fn thread_hangs(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let Some(freezer) = Freezer::new(stage, check)? else {
+        return Ok(());
+    };
+    // The thread that would end it by itself only waits.
+    let mut container = stage.app("--on-stop exit --lifetime 600000")?;
+    let pid = container.main.pid();
+    let thread = other_thread(pid)?;
+    freezer.hold_thread(thread)?;
+    send_as_runtime(stage.toolbox(), pid, Signal::TERM)?;
+    // The kernel does not call the process gone before its last thread is, so that the report comes after that.
+    std::thread::sleep(HANGS);
+    drop(freezer);
+    // The kernel's trace has the first thread's exit, 11 s before that of the process.
+    let path = container.cgroup.path();
+    let report = stage.agent.report(path, SOON)?;
+    let named = format!("(tid {thread}), which is frozen by its cgroup");
+    check_stuck(check, &report, &["it waits for its thread `", &named]);
+    container.main.wait_end(SOON)?;
+    check_one_report(stage, check, &container)
+}
+
+/// A thread that is not the first one.
+fn other_thread(pid: u32) -> Result<u32> {
+    let tasks = format!("/proc/{pid}/task");
+    let tasks = fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))?;
+    let mut tids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+    tids.find(|tid| *tid != pid).context("it has one thread")
 }
 
 /// SIGKILL reaches the first process alone; another one of the machine's pid namespace lives on.
@@ -139,9 +170,12 @@ fn check_one_report(stage: &Stage<'_>, check: &mut Check, container: &Container)
 struct Freezer(PathBuf);
 
 impl Freezer {
-    fn new(stage: &Stage<'_>) -> Result<Option<Self>> {
+    /// None, and a note, where the machine has none.
+    fn new(stage: &Stage<'_>, check: &mut Check) -> Result<Option<Self>> {
         let hierarchy = PathBuf::from("/sys/fs/cgroup/freezer");
         if !hierarchy.join("cgroup.procs").exists() {
+            let note = "this machine has no freezer of cgroup v1; not run";
+            check.notes.push(note.to_owned());
             return Ok(None);
         }
         let name = format!("gracewatch-{}-{}", std::process::id(), stage.name);
@@ -150,8 +184,16 @@ impl Freezer {
         Ok(Some(Self(directory)))
     }
 
-    fn hold(&self, pid: u32) -> Result<()> {
-        self.write("cgroup.procs", &pid.to_string())?;
+    fn hold_process(&self, pid: u32) -> Result<()> {
+        self.hold("cgroup.procs", pid)
+    }
+
+    fn hold_thread(&self, tid: u32) -> Result<()> {
+        self.hold("tasks", tid)
+    }
+
+    fn hold(&self, list: &str, id: u32) -> Result<()> {
+        self.write(list, &id.to_string())?;
         self.write("freezer.state", "FROZEN")
     }
 
