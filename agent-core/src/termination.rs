@@ -37,6 +37,7 @@ mod trigger;
 mod uncertainty;
 
 use grace::{Graces, Spent};
+use kill_cause::OOM_WINDOW;
 use observed::Observed;
 use request::StopRequest;
 
@@ -233,9 +234,10 @@ impl<'a> Termination<'a> {
             .is_some_and(|since| until.since(since) >= EXIT_TAKES)
     }
 
-    /// The process that the OOM killer chose for this end: the first one that it marked.
+    /// The process that the OOM killer chose for this end, or the last one before it.
     pub(crate) fn chosen_oom_victim(&self) -> Option<&'a OomVictim> {
-        self.container.oom.first()
+        let end = self.exit.map_or(Timestamp(u64::MAX), |exit| exit.at);
+        self.container.oom.chosen_by(end.after(OOM_WINDOW))
     }
 
     /// Whether the OOM killer ended the main process.

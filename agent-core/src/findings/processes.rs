@@ -88,7 +88,8 @@ fn describe(termination: &Termination<'_>, kill: &InnerSignal, since: Timestamp)
     format!("{name}, which {had} {} and {got}", stop.signal)
 }
 
-/// A process of the container killed another one while the main process lived.
+/// A process of the container killed another one while the main process lived. What a command does that entered, such as a probe
+/// with a time of its own, is no matter of the program's; nor is a process that ends itself.
 pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop?;
     let before_exit = |at: Timestamp| termination.exit.is_none_or(|exit| at <= exit.at);
@@ -97,6 +98,8 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
             && !kill.fact.sender.outside
             && kill.fact.at >= stop.at
             && before_exit(kill.fact.at)
+            && kill.fact.sender.tgid != kill.target
+            && !is_visitors(termination, kill)
     });
     let first = killed.first()?;
     let after = first.fact.at.since(stop.at);

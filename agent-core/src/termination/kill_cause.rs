@@ -9,7 +9,7 @@ use crate::report::KillCause;
 use crate::time::Timestamp;
 
 /// How far apart the kernel's SIGKILL and the OOM killer's word may be; they are microseconds apart in the kernel.
-const OOM_WINDOW: Duration = Duration::from_secs(1);
+pub(super) const OOM_WINDOW: Duration = Duration::from_secs(1);
 
 /// Returns the cause, and the grace that was over then, if it is known.
 pub(super) fn find_kill_cause(

@@ -48,17 +48,29 @@ impl<'a, 'c> Candidates<'a, 'c> {
         ];
         let end = end.into_iter().flatten().min();
         let (usual, _configured) = container.stop_signal();
-        let counts = |fact: &&SignalFact| {
+        let in_time = |fact: &&SignalFact| {
             // Fatal by its default action, and yet the process ended with a status: it was ending before.
             let came_while_ending = fact.exiting && main.exit.is_some() && main.died_of().is_none();
-            let may_stop = fact.signal == usual || stop_signals::may_stop(fact.signal);
-            may_stop && !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
+            !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
         };
+        let counts = |fact: &&SignalFact| {
+            let may_stop = fact.signal == usual || stop_signals::may_stop(fact.signal);
+            may_stop && in_time(fact)
+        };
+        let mut outside: Vec<&SignalFact> = main.stops.iter().filter(counts).collect();
+        if outside.is_empty() {
+            let died_of = main.died_of();
+            let may_stop = |fact: &&SignalFact| {
+                // What dies of a signal for faults was not stopped by it: whoever sent that ended it.
+                stop_signals::may_stop_alone(fact.signal) && died_of != Some(fact.signal)
+            };
+            outside.extend(main.stops.iter().filter(in_time).filter(may_stop));
+        }
         let grace = container.spec.grace;
         Self {
             container,
             main,
-            outside: main.stops.iter().filter(counts).collect(),
+            outside,
             // What the hook sends is what the hook does; the stop signal comes after it.
             inside: main
                 .from_inside
@@ -143,7 +155,9 @@ impl<'a, 'c> Candidates<'a, 'c> {
                     all.max_by_key(|fact| (fact.result != Delivery::Ignored, fact.at))
                 });
                 let is_last = chosen == near.last().copied();
-                (chosen, numbers(near).len() > 1 && !is_last)
+                // One that the runtime sent to reload the program is followed by no SIGKILL after a grace period.
+                let is_reload = usual.is_none() && self.container.spec.grace.is_some();
+                (chosen, is_reload || (numbers(near).len() > 1 && !is_last))
             }
             _ => {
                 let usual = newest(&fitting, |fact| self.is_usual(fact));
@@ -258,6 +272,28 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     fn is_usual(&self, fact: &SignalFact) -> bool {
         fact.signal == self.usual
+    }
+
+    /// Whether so much time lies between this stop signal and the end that nobody can tell whether it led there: a program that
+    /// survives a person's signal, or a reload, may end much later for a reason of its own.
+    pub(super) fn is_too_early(&self, stop: &SignalFact) -> bool {
+        let by_runtime = self.is_usual(stop) && is_of_runtime(&stop.sender);
+        !by_runtime && !self.is_near(stop)
+    }
+
+    /// Whether the main process died of a signal that somebody had sent to it before, and that it had handled then. A handler
+    /// that prints the stack raises its signal again; the program may as well have done so by itself, much later.
+    pub(super) fn may_have_raised_again(&self) -> bool {
+        let Some(signal) = self.main.died_of() else {
+            return false;
+        };
+        let all = self.main.stops.iter().chain(self.main.from_inside.iter());
+        let was_handled = |fact: &SignalFact| {
+            fact.signal == signal && self.main.fate_of(fact) == Some(SignalFate::Handled)
+        };
+        let mut by_kernel = self.main.by_kernel.iter();
+        let by_nobody = by_kernel.any(|fact| fact.signal == signal);
+        !stop_signals::asks_to_end(signal) && !by_nobody && all.into_iter().any(was_handled)
     }
 
     fn is_near(&self, fact: &SignalFact) -> bool {
