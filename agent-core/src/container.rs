@@ -489,6 +489,12 @@ impl Container {
         [fact.sender.tgid, fact.sender_parent].iter().any(is_hook)
     }
 
+    /// Whether a command that entered beside this main process sent this signal, and is not the hook.
+    pub(crate) fn is_from_visitor(&self, main: &Process, fact: &SignalFact) -> bool {
+        let sender = fact.sender.tgid;
+        sender != main.tgid && self.has_entered(sender) && !self.is_from_hook(fact)
+    }
+
     /// The process with this tgid, if it is the one that started then.
     fn of_start(&mut self, seen: &Seen) -> Option<&mut Process> {
         self.processes

@@ -63,6 +63,8 @@ pub(crate) struct Termination<'a> {
     pub(crate) hook: Option<Hook>,
     pub(crate) stop: Option<&'a SignalFact>,
     pub(crate) stops_repeated: u32,
+    /// The stop signal when it came again for the same stop, as far as that is kept.
+    stops_again: Vec<&'a SignalFact>,
     pub(crate) kill: Option<(&'a SignalFact, KillCause)>,
     pub(crate) kills_repeated: u32,
     pub(crate) exit: Option<&'a MainExit>,
@@ -117,6 +119,7 @@ impl<'a> Termination<'a> {
             hook,
             request,
             reason,
+            stops_again: observed.choice.again,
             others: observed.choice.others,
             stop_uncertain: observed.choice.is_uncertain,
             begun_again_at,
@@ -203,10 +206,23 @@ impl<'a> Termination<'a> {
         self.main.fate_of(self.stop?)
     }
 
-    /// Whether the kernel threw the stop signal away, when it was sent or when it was unblocked.
+    /// Whether the kernel threw the stop signal away, when it was sent or when it was unblocked, and each time that it came
+    /// again.
     pub(crate) fn was_ignored(&self) -> bool {
-        let thrown_away = self.stop_fate().is_some_and(SignalFate::is_thrown_away);
-        thrown_away && self.stop.is_some_and(|stop| !stop.traced)
+        self.stop.is_some_and(|stop| !stop.traced) && self.received().is_none()
+    }
+
+    /// The stop signal, the first time that it was not thrown away.
+    pub(crate) fn received(&self) -> Option<&'a SignalFact> {
+        let all = self
+            .stop
+            .into_iter()
+            .chain(self.stops_again.iter().copied());
+        let was_thrown_away = |fact: &SignalFact| {
+            let fate = self.main.fate_of(fact);
+            fate.is_some_and(SignalFate::is_thrown_away)
+        };
+        all.into_iter().find(|fact| !was_thrown_away(fact))
     }
 
     /// The signal of which the main process died, if another process sent that.

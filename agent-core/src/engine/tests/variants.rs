@@ -8,9 +8,10 @@ use super::scene::{
     kinds, made,
 };
 use crate::config::Selector;
-use crate::event::{EventKind, Exit, ExitStatus, Handler, Process, Tgid};
+use crate::event::{EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
 use crate::remaining::{Remaining, Task, TaskState};
 use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report, Trigger};
+use crate::signal::Signal;
 use crate::time::Timestamp;
 
 const HUP: u32 = 1;
@@ -158,6 +159,16 @@ fn sigkill_after_the_grace_period_is_late_and_not_another_ones() {
     assert_eq!((outcome, cause), (Outcome::KilledByOther, KillCause::Other));
 }
 
+fn exited(process: Process, status: ExitStatus, ns_reboot: Option<Signal>) -> EventKind {
+    EventKind::Exit(Exit {
+        process,
+        status,
+        executed: true,
+        pending: None,
+        ns_reboot,
+    })
+}
+
 fn victim(pid: u32) -> EventKind {
     EventKind::OomVictim { pid, comm: None }
 }
@@ -268,13 +279,7 @@ fn a_service_that_is_stopped_and_begun_anew_leaves_nothing_behind() {
         .at(10.2)
         .happens(exec(next(), "/app --new"))
         .at(13.0)
-        .happens(EventKind::Exit(Exit {
-            process: next(),
-            status: ExitStatus::Code(3),
-            executed: true,
-            pending: None,
-            ns_reboot: None,
-        }))
+        .happens(exited(next(), ExitStatus::Code(3), None))
         .empty()
         .all();
     let told: Vec<_> = reports
@@ -288,4 +293,96 @@ fn a_service_that_is_stopped_and_begun_anew_leaves_nothing_behind() {
             (Outcome::Crashed, Trigger::Crashed, vec![]),
         ]
     );
+}
+
+/// The program installs its handler between the two, as after a restart of the runtime.
+#[test]
+fn a_stop_signal_that_is_received_when_it_comes_again_was_not_ignored() {
+    let again = || {
+        Scene::with(5, None)
+            .running()
+            .at(10.0)
+            .stop(IGNORED)
+            .at(14.0)
+            .stop(HANDLED)
+    };
+    let graceful = again().at(15.0).exits(Who::Main, 0).removed().report();
+    assert_eq!(graceful.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&graceful), []);
+    let slow = again()
+        .at(19.01)
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(slow.outcome, Outcome::GraceExceeded);
+    assert_eq!(kinds(&slow), [FindingKind::TooSlow]);
+    assert!(
+        slow.findings[0]
+            .evidence
+            .contains("SIGKILL came 5.010 s later")
+    );
+}
+
+/// perl's `$0` sets the name that the kernel has.
+#[test]
+fn a_name_that_the_program_gives_itself_during_the_stop_names_nothing() {
+    let renamed = Process {
+        comm: "draining".to_owned(),
+        ..Who::Main.process()
+    };
+    let report = Scene::with(5, None)
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(11.0)
+        .happens(exited(renamed, ExitStatus::Code(0), None))
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().comm, "app");
+}
+
+/// `kubectl exec … poweroff -f`.
+#[test]
+fn a_command_that_powers_the_namespace_off_is_named() {
+    let killed = ExitStatus::Signal {
+        signal: Signal::KILL,
+        core_dumped: false,
+    };
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .execs(Who::Visitor, "poweroff -f")
+        .sends(Who::Visitor, Who::Main, 9, BY_KERNEL)
+        .happens(exited(
+            Who::Main.process(),
+            killed,
+            Signal::try_from(2).ok(),
+        ))
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::KilledByOther);
+    assert_eq!(report.kill.unwrap().cause, KillCause::Inside);
+    assert!(report.findings[0].evidence.contains("`bash`"));
+}
+
+#[test]
+fn a_command_that_only_begins_like_the_hook_is_no_certain_hook() {
+    let EventKind::Exec(exec) = exec(Who::Hook.process(), "flush --all") else {
+        panic!("an exec");
+    };
+    let report = Scene::with(30, Some("flush --all --now"))
+        .running()
+        .at(100.0)
+        .happens(EventKind::Exec(Exec {
+            argv_cut: true,
+            ..exec
+        }))
+        .exits(Who::Hook, 0)
+        .at(100.1)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert!(doubts(&report).contains(&Doubt::HookUncertain));
 }
