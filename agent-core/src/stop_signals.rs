@@ -65,7 +65,12 @@ pub(crate) const fn may_stop(signal: Signal) -> bool {
 /// an image may name any number. Those for faults of the program, and those of job control but for SIGSTOP, which no program can
 /// handle.
 pub(crate) const fn may_stop_alone(signal: Signal) -> bool {
-    matches!(signal.number(), 4..=8 | 11 | 18 | 20..=22 | 31)
+    is_fault(signal) || matches!(signal.number(), 18 | 20..=22)
+}
+
+/// Whether a signal with this number stands for a fault of the program.
+pub(crate) const fn is_fault(signal: Signal) -> bool {
+    matches!(signal.number(), 4..=8 | 11 | 31)
 }
 
 /// Whether a signal with this number asks a program to end, by custom: SIGINT, SIGQUIT, SIGTERM, SIGPWR. From inside a container

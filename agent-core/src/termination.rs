@@ -55,6 +55,10 @@ pub(crate) const REMAINING_AFTER: Duration = Duration::from_secs(5);
 /// core dump can take longer, and is named.
 pub(crate) const EXIT_TAKES: Duration = Duration::from_secs(4);
 
+/// A handler that prints the stack and raises its signal again needs no longer than this. Which of the two raised it stays
+/// doubtful, however long that took.
+const HANDLER_TAKES: Duration = Duration::from_secs(5);
+
 /// One termination as far as it has gone.
 #[derive(Debug)]
 pub(crate) struct Termination<'a> {
@@ -235,7 +239,11 @@ impl<'a> Termination<'a> {
         // The kernel sent the same for a fault of the program, or the program handled that one and died of its own: abort(3).
         let mut by_kernel = self.main.by_kernel.iter();
         let was_own = by_kernel.any(|fact| fact.signal == signal && fact.at >= last.at);
+        let took = self
+            .exit
+            .map_or(Duration::ZERO, |exit| exit.at.since(last.at));
         let was_handled = self.main.fate_of(last) == Some(SignalFate::Handled)
+            && took > HANDLER_TAKES
             && !stop_signals::asks_to_end(signal);
         (!was_own && !was_handled).then_some(last)
     }

@@ -88,10 +88,15 @@ fn an_end_after_a_handled_signal_for_faults_is_no_certain_crash() {
             .delivers(ABRT, Handler::Custom)
             .at(10.1)
     };
-    assert!(is_unsure(
-        &aborted().dies(Who::Main, ABRT).removed().report()
-    ));
-    assert!(is_unsure(&aborted().exits(Who::Main, 2).removed().report()));
+    let raised = aborted().dies(Who::Main, ABRT).removed().report();
+    assert_eq!(raised.outcome, Outcome::KilledByOther);
+    assert!(is_unsure(&raised));
+    let later = aborted().at(40.0).dies(Who::Main, ABRT).removed().report();
+    assert_eq!(later.outcome, Outcome::Crashed);
+    assert!(is_unsure(&later));
+    let dumped = aborted().exits(Who::Main, 2).removed().report();
+    assert_eq!(dumped.outcome, Outcome::Graceful);
+    assert!(is_unsure(&dumped));
     let by_status = aborted().exits(Who::Main, 134).removed().report();
     assert_eq!(by_status.outcome, Outcome::Graceful);
 }
@@ -385,4 +390,26 @@ fn a_command_that_only_begins_like_the_hook_is_no_certain_hook() {
         .removed()
         .report();
     assert!(doubts(&report).contains(&Doubt::HookUncertain));
+}
+
+/// `supervisorctl stop` is the hook.
+#[test]
+fn a_supervisor_that_kills_too_early_while_the_hook_runs_is_named() {
+    let report = Scene::with(30, Some("flush"))
+        .running()
+        .at(100.0)
+        .execs(Who::Hook, "flush")
+        .at(102.0)
+        .signals_child(Who::Main, 9, FATAL, Handler::Custom)
+        .exits(Who::Hook, 0)
+        .at(102.1)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(kinds(&report), [FindingKind::KilledByParent]);
+    let evidence = &report.findings[0].evidence;
+    let expected =
+        "2.000 s after the start of the preStop hook, when 28.000 s of the grace period were left";
+    assert!(evidence.contains(expected), "{evidence}");
 }

@@ -227,8 +227,13 @@ impl<'a, 'c> Candidates<'a, 'c> {
             (Some(_usual), Some(other)) if is_of_runtime(&other.sender) => (Some(other), true),
             // What came later may have ended it as well.
             (Some(usual), other) => (Some(usual), other.is_some_and(|other| other.at > usual.at)),
+            (None, Some(other)) if stop_signals::is_fault(other.signal) => {
+                // It stands for no message: systemd's watchdog, at which Go prints its stacks and exits with 2.
+                let in_order = code == 0 && is_of_runtime(&other.sender);
+                (Some(other), !in_order && !is_number_of(code, other))
+            }
             (None, Some(other)) => {
-                let by_number = u32::from(code) == 128 + other.signal.number();
+                let by_number = is_number_of(code, other);
                 let by_runtime = is_of_runtime(&other.sender);
                 let is_stop =
                     other.signal == Signal::TERM || by_number || (code == 0 && by_runtime);
@@ -258,7 +263,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
             return (None, waits);
         };
         // A process of the container that sends another one than SIGTERM may only have a message for the program.
-        let by_number = u32::from(code) == 128 + inside.signal.number();
+        let by_number = is_number_of(code, inside);
         let is_stop = inside.signal == Signal::TERM || by_number || code == 0;
         (is_stop.then_some(inside), !is_stop || waits)
     }
@@ -330,6 +335,11 @@ fn newest<'a>(
         .copied()
         .filter(|fact| such(fact))
         .min_by_key(|fact| Reverse(fact.at))
+}
+
+/// Whether a program exits with this status by custom after this signal.
+fn is_number_of(code: u8, fact: &SignalFact) -> bool {
+    u32::from(code) == 128 + fact.signal.number()
 }
 
 fn numbers(facts: &[&SignalFact]) -> BTreeSet<Signal> {
