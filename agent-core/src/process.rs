@@ -176,6 +176,11 @@ impl Process {
         fact.blocked.then_some(SignalFate::Fetched)
     }
 
+    /// Whether the kernel threw a signal away that was sent to it, as far as is known.
+    pub(crate) fn threw_away(&self, fact: &SignalFact) -> bool {
+        self.fate_of(fact).is_some_and(SignalFate::is_thrown_away)
+    }
+
     /// The signals that waited for it when it was last told of, after `at`.
     fn pending_after(&self, at: Timestamp) -> Option<SignalSet> {
         let exit = self.exit.as_ref().filter(|exit| exit.at >= at);

@@ -222,11 +222,7 @@ impl<'a> Termination<'a> {
             .stop
             .into_iter()
             .chain(self.stops_again.iter().copied());
-        let was_thrown_away = |fact: &SignalFact| {
-            let fate = self.main.fate_of(fact);
-            fate.is_some_and(SignalFate::is_thrown_away)
-        };
-        all.into_iter().find(|fact| !was_thrown_away(fact))
+        all.into_iter().find(|fact| !self.main.threw_away(fact))
     }
 
     /// The signal of which the main process died, if another process sent that.

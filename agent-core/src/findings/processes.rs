@@ -89,8 +89,8 @@ fn describe(termination: &Termination<'_>, kill: &InnerSignal, since: Timestamp)
 }
 
 /// A process of the container killed another one while the main process lived, after the stop signal or while the hook ran, which
-/// may ask a supervisor to stop its programs. What a command does that entered, such as a probe
-/// with a time of its own, is no matter of the program's; nor is a process that ends itself.
+/// may ask a supervisor to stop its programs. What a command does to its own children that entered, such as a probe with a time of
+/// its own, is no matter of the program's; nor is a process that ends itself.
 pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop?;
     let hook = termination.hook.as_ref().and_then(|hook| hook.started_at);

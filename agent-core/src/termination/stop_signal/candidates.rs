@@ -186,9 +186,9 @@ impl<'a, 'c> Candidates<'a, 'c> {
     /// A signal that somebody sent and that ended it was the stop signal, unless a stop had begun before.
     pub(super) fn before_death_by(&self, signal: Signal) -> Chosen<'a> {
         let may_have_ended =
-            |fact: &SignalFact| fact.signal == signal && !self.was_thrown_away(fact);
+            |fact: &SignalFact| fact.signal == signal && !self.main.threw_away(fact);
         let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
-        let usual = self.of_runtime(|fact| self.is_usual(fact) && !self.was_thrown_away(fact));
+        let usual = self.of_runtime(|fact| self.is_usual(fact) && !self.main.threw_away(fact));
         if usual.is_some() {
             return (usual, false);
         }
@@ -253,7 +253,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
             return (Some(usual), false);
         }
         let waits = self
-            .of_runtime(|fact| !self.was_thrown_away(fact))
+            .of_runtime(|fact| !self.main.threw_away(fact))
             .is_some();
         let inside = newest(&self.inside, |fact| {
             let asks = stop_signals::asks_to_end(fact.signal);
@@ -303,11 +303,6 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     fn is_near(&self, fact: &SignalFact) -> bool {
         self.end.is_none_or(|end| end.since(fact.at) <= self.reach)
-    }
-
-    fn was_thrown_away(&self, fact: &SignalFact) -> bool {
-        let fate = self.main.fate_of(fact);
-        fate.is_some_and(SignalFate::is_thrown_away)
     }
 
     /// Whether the program noticed it, as far as is known.
