@@ -23,12 +23,12 @@ use crate::time::Timestamp;
 mod election;
 mod forgetting;
 mod inner;
+mod oom;
 
 pub(crate) use inner::InnerSignal;
 use inner::InnerSignals;
-
-/// OOM kills that are remembered per container.
-const OOM_MAX: usize = 16;
+pub(crate) use oom::OomVictim;
+use oom::OomVictims;
 
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
@@ -43,16 +43,6 @@ const THREADS_OF_RUNTIME: u64 = 8;
 
 /// How soon after the exit of a process its limit must have been read; the agent does it at once.
 const LIMIT_READ_WITHIN: Duration = Duration::from_secs(1);
-
-/// A process that the OOM killer chose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OomVictim {
-    /// Its thread group id, or that of one of its threads on kernels that tell a thread.
-    pub(crate) pid: u32,
-    /// Its `comm`, where the kernel tells it.
-    pub(crate) comm: Option<String>,
-    pub(crate) at: Timestamp,
-}
 
 /// A container.
 #[derive(Debug)]
@@ -87,7 +77,7 @@ pub(crate) struct Container {
     /// The last processes that exited, and when they had started.
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
-    pub(crate) oom: Vec<OomVictim>,
+    pub(crate) oom: OomVictims,
     /// Whether the main process is one that was there before the last one went: what a daemon left behind, or a visitor.
     main_was_found: bool,
     /// Signals to processes that are not watched.
@@ -200,7 +190,7 @@ impl Container {
             replaced: Vec::new(),
             has_forgotten: false,
             exited: Vec::new(),
-            oom: Vec::new(),
+            oom: OomVictims::default(),
             main_was_found: false,
             inner: InnerSignals::default(),
             connects: Vec::new(),
@@ -277,16 +267,11 @@ impl Container {
                     *populated && self.processes.values().all(|known| !known.is_alive());
             }
             EventKind::CgroupRemoved => self.remove(event.at),
-            EventKind::OomVictim { pid, comm } => {
-                // The first one was chosen; with memory.oom.group the kernel kills all others after it.
-                if self.oom.len() < OOM_MAX {
-                    self.oom.push(OomVictim {
-                        pid: *pid,
-                        comm: comm.clone(),
-                        at: event.at,
-                    });
-                }
-            }
+            EventKind::OomVictim { pid, comm } => self.oom.add(OomVictim {
+                pid: *pid,
+                comm: comm.clone(),
+                at: event.at,
+            }),
             EventKind::Connect(connect) => {
                 let outside = connect.process.container != Some(self.id());
                 if outside {
@@ -502,6 +487,12 @@ impl Container {
             process.is_some_and(|process| process.hook_at(command).is_some())
         };
         [fact.sender.tgid, fact.sender_parent].iter().any(is_hook)
+    }
+
+    /// Whether a command that entered beside this main process sent this signal, and is not the hook.
+    pub(crate) fn is_from_visitor(&self, main: &Process, fact: &SignalFact) -> bool {
+        let sender = fact.sender.tgid;
+        sender != main.tgid && self.has_entered(sender) && !self.is_from_hook(fact)
     }
 
     /// The process with this tgid, if it is the one that started then.

@@ -176,6 +176,11 @@ impl Process {
         fact.blocked.then_some(SignalFate::Fetched)
     }
 
+    /// Whether the kernel threw a signal away that was sent to it, as far as is known.
+    pub(crate) fn threw_away(&self, fact: &SignalFact) -> bool {
+        self.fate_of(fact).is_some_and(SignalFate::is_thrown_away)
+    }
+
     /// The signals that waited for it when it was last told of, after `at`.
     fn pending_after(&self, at: Timestamp) -> Option<SignalSet> {
         let exit = self.exit.as_ref().filter(|exit| exit.at >= at);
@@ -234,6 +239,13 @@ impl Process {
         hook.map(|exec| exec.at)
     }
 
+    /// Whether only the beginning of the command line that looks like the hook's is known.
+    pub(crate) fn is_hook_cut(&self, command: &[String]) -> bool {
+        let mut execs = self.execs.iter();
+        let hook = execs.find(|exec| hook::matches(command, &exec.argv, exec.cut));
+        hook.is_some_and(|exec| exec.cut)
+    }
+
     /// Whether it came from outside to run a program, and could not.
     pub(crate) fn failed_to_run(&self) -> bool {
         let failed = |exit: &MainExit| exit.status != ExitStatus::Code(0);
@@ -244,16 +256,18 @@ impl Process {
     }
 
     /// Returns it as a report holds it, with the program that it ran at `at`: one that it began later, while it was being
-    /// stopped, names no workload. A program that it had not begun by then is its first.
-    pub(crate) fn as_main(&self, at: Timestamp) -> MainProcess {
+    /// stopped, names no workload, nor does a name that it gives itself then. A program that it had not begun by then is its
+    /// first. `named` is the name that it had when a signal came, if one did.
+    pub(crate) fn as_main(&self, at: Timestamp, named: Option<&str>) -> MainProcess {
         let later = self.execs.iter().any(|exec| exec.at > at);
         let ran = self.execs.iter().rev().find(|exec| exec.at <= at);
         let ran = ran.filter(|_exec| later);
+        let named = named.filter(|_name| !later).unwrap_or(&self.comm);
         MainProcess {
             tgid: self.tgid,
             ns_tgid: self.ns_tgid,
             ns_level: self.ns_level,
-            comm: ran.map_or_else(|| self.comm.clone(), |exec| exec.comm.clone()),
+            comm: ran.map_or(named, |exec| &exec.comm).to_owned(),
             argv: ran.map_or_else(|| self.argv().to_vec(), |exec| exec.argv.clone()),
             start: self.start,
         }

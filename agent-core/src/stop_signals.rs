@@ -39,8 +39,13 @@ pub(crate) fn stopping(stop_signal: Signal) -> Vec<Signal> {
 pub(crate) fn candidates(stop_signal: Signal) -> Vec<Signal> {
     (1..=Signal::MAX)
         .filter_map(|number| Signal::try_from(number).ok())
-        .filter(|signal| *signal == stop_signal || may_stop(*signal))
+        .filter(|signal| is_candidate(*signal, stop_signal))
         .collect()
+}
+
+/// Whether this signal may turn out to be the stop signal in hindsight.
+pub(crate) fn is_candidate(signal: Signal, stop_signal: Signal) -> bool {
+    signal == stop_signal || may_stop(signal) || may_stop_alone(signal)
 }
 
 /// The stop signals of well-known images.
@@ -54,6 +59,18 @@ pub(crate) fn of_images() -> impl Iterator<Item = Signal> {
 /// lets it go on (job control), or if it stands for a fault of the program.
 pub(crate) const fn may_stop(signal: Signal) -> bool {
     !matches!(signal.number(), 17..=23 | 4..=8 | 11 | 31)
+}
+
+/// Whether a signal with this number stops nothing as a rule, and may have been the stop signal all the same where no other came:
+/// an image may name any number. Those for faults of the program, and those of job control but for SIGSTOP, which no program can
+/// handle.
+pub(crate) const fn may_stop_alone(signal: Signal) -> bool {
+    is_fault(signal) || matches!(signal.number(), 18 | 20..=22)
+}
+
+/// Whether a signal with this number stands for a fault of the program.
+pub(crate) const fn is_fault(signal: Signal) -> bool {
+    matches!(signal.number(), 4..=8 | 11 | 31)
 }
 
 /// Whether a signal with this number asks a program to end, by custom: SIGINT, SIGQUIT, SIGTERM, SIGPWR. From inside a container

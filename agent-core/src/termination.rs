@@ -37,6 +37,7 @@ mod trigger;
 mod uncertainty;
 
 use grace::{Graces, Spent};
+use kill_cause::OOM_WINDOW;
 use observed::Observed;
 use request::StopRequest;
 
@@ -54,6 +55,10 @@ pub(crate) const REMAINING_AFTER: Duration = Duration::from_secs(5);
 /// core dump can take longer, and is named.
 pub(crate) const EXIT_TAKES: Duration = Duration::from_secs(4);
 
+/// A handler that prints the stack and raises its signal again needs no longer than this. Which of the two raised it stays
+/// doubtful, however long that took.
+const HANDLER_TAKES: Duration = Duration::from_secs(5);
+
 /// One termination as far as it has gone.
 #[derive(Debug)]
 pub(crate) struct Termination<'a> {
@@ -62,6 +67,8 @@ pub(crate) struct Termination<'a> {
     pub(crate) hook: Option<Hook>,
     pub(crate) stop: Option<&'a SignalFact>,
     pub(crate) stops_repeated: u32,
+    /// The stop signal when it came again for the same stop, as far as that is kept.
+    stops_again: Vec<&'a SignalFact>,
     pub(crate) kill: Option<(&'a SignalFact, KillCause)>,
     pub(crate) kills_repeated: u32,
     pub(crate) exit: Option<&'a MainExit>,
@@ -116,6 +123,7 @@ impl<'a> Termination<'a> {
             hook,
             request,
             reason,
+            stops_again: observed.choice.again,
             others: observed.choice.others,
             stop_uncertain: observed.choice.is_uncertain,
             begun_again_at,
@@ -202,10 +210,19 @@ impl<'a> Termination<'a> {
         self.main.fate_of(self.stop?)
     }
 
-    /// Whether the kernel threw the stop signal away, when it was sent or when it was unblocked.
+    /// Whether the kernel threw the stop signal away, when it was sent or when it was unblocked, and each time that it came
+    /// again.
     pub(crate) fn was_ignored(&self) -> bool {
-        let thrown_away = self.stop_fate().is_some_and(SignalFate::is_thrown_away);
-        thrown_away && self.stop.is_some_and(|stop| !stop.traced)
+        self.stop.is_some_and(|stop| !stop.traced) && self.received().is_none()
+    }
+
+    /// The stop signal, the first time that it was not thrown away.
+    pub(crate) fn received(&self) -> Option<&'a SignalFact> {
+        let all = self
+            .stop
+            .into_iter()
+            .chain(self.stops_again.iter().copied());
+        all.into_iter().find(|fact| !self.main.threw_away(fact))
     }
 
     /// The signal of which the main process died, if another process sent that.
@@ -218,7 +235,11 @@ impl<'a> Termination<'a> {
         // The kernel sent the same for a fault of the program, or the program handled that one and died of its own: abort(3).
         let mut by_kernel = self.main.by_kernel.iter();
         let was_own = by_kernel.any(|fact| fact.signal == signal && fact.at >= last.at);
+        let took = self
+            .exit
+            .map_or(Duration::ZERO, |exit| exit.at.since(last.at));
         let was_handled = self.main.fate_of(last) == Some(SignalFate::Handled)
+            && took > HANDLER_TAKES
             && !stop_signals::asks_to_end(signal);
         (!was_own && !was_handled).then_some(last)
     }
@@ -233,9 +254,10 @@ impl<'a> Termination<'a> {
             .is_some_and(|since| until.since(since) >= EXIT_TAKES)
     }
 
-    /// The process that the OOM killer chose for this end: the first one that it marked.
+    /// The process that the OOM killer chose for this end, or the last one before it.
     pub(crate) fn chosen_oom_victim(&self) -> Option<&'a OomVictim> {
-        self.container.oom.first()
+        let end = self.exit.map_or(Timestamp(u64::MAX), |exit| exit.at);
+        self.container.oom.chosen_by(end.after(OOM_WINDOW))
     }
 
     /// Whether the OOM killer ended the main process.

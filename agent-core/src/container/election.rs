@@ -59,6 +59,17 @@ impl Container {
             })
     }
 
+    /// Whether a process entered from outside after the main one had ended: the next main process, or what systemd runs after a
+    /// stop. It is nothing that the main process left behind. A runtime makes another container instead.
+    pub(crate) fn has_newcomer(&self) -> bool {
+        let Some(main) = self.main().filter(|_main| !self.is_of_runtime()) else {
+            return false;
+        };
+        let came_after =
+            |other: &Process| other.origin == Origin::Entered && main.ended_before(other.start);
+        self.candidates().any(came_after)
+    }
+
     /// Whether another process could as well be the main one: it was not seen which entered first.
     pub(crate) fn main_is_ambiguous(&self) -> bool {
         let found = |process: &Process| process.origin != Origin::Entered;

@@ -27,4 +27,5 @@ mod restarts;
 mod scene;
 mod stage;
 mod unseen;
+mod variants;
 mod which_signal;

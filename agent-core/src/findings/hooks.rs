@@ -104,6 +104,9 @@ pub(super) fn failed(termination: &Termination<'_>) -> Option<Finding> {
 /// A hook is configured, the container was stopped, and no process ran the hook.
 pub(super) fn not_run(termination: &Termination<'_>) -> Option<Finding> {
     let command = termination.container.spec.hook_command()?;
+    if !termination.was_stopped() {
+        return None;
+    }
     let first = [
         termination.stop.map(|stop| stop.at),
         termination.kill.map(|(kill, _)| kill.at),

@@ -88,20 +88,38 @@ fn describe(termination: &Termination<'_>, kill: &InnerSignal, since: Timestamp)
     format!("{name}, which {had} {} and {got}", stop.signal)
 }
 
-/// A process of the container killed another one while the main process lived.
+/// A process of the container killed another one while the main process lived, after the stop signal or while the hook ran, which
+/// may ask a supervisor to stop its programs. What a command does to its own children that entered, such as a probe with a time of
+/// its own, is no matter of the program's; nor is a process that ends itself.
 pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop?;
+    let hook = termination.hook.as_ref().and_then(|hook| hook.started_at);
+    let hook = hook.filter(|began| *began < stop.at);
+    let began = hook.unwrap_or(stop.at);
     let before_exit = |at: Timestamp| termination.exit.is_none_or(|exit| at <= exit.at);
     let killed = kills(termination, |kill| {
         !kill.fact.sender.kernel
             && !kill.fact.sender.outside
-            && kill.fact.at >= stop.at
+            && kill.fact.at >= began
             && before_exit(kill.fact.at)
+            && kill.fact.sender.tgid != kill.target
+            && !is_visitors(termination, kill)
     });
     let first = killed.first()?;
-    let after = first.fact.at.since(stop.at);
+    let in_hook = first.fact.at < stop.at;
+    let (since, began) = if in_hook {
+        (began, "the start of the preStop hook")
+    } else {
+        (stop.at, "the stop signal")
+    };
+    let after = first.fact.at.since(since);
     let unused = termination.grace().map_or_else(String::new, |grace| {
-        let unused = grace.after_hook.saturating_sub(after);
+        let all = if in_hook {
+            grace.configured
+        } else {
+            grace.after_hook
+        };
+        let unused = all.saturating_sub(after);
         format!(", when {} of the grace period were left", span(unused))
     });
     let more = killed.len().saturating_sub(1);
@@ -113,7 +131,7 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
     Some(finding(
         FindingKind::KilledByParent,
         format!(
-            "`{}` (pid {}) sent SIGKILL to `{}` (pid {}){more} {} after the stop signal{unused}.",
+            "`{}` (pid {}) sent SIGKILL to `{}` (pid {}){more} {} after {began}{unused}.",
             first.fact.sender.comm,
             first.fact.sender.tgid.0,
             first.fact.target_comm,

@@ -68,7 +68,8 @@ pub(super) fn processes_left(termination: &Termination<'_>) -> Option<Finding> {
     let exit = termination.exit?;
     let after = left.at.since(exit.at);
     let is_left = remaining.main.is_none() && !remaining.others.is_empty();
-    if !is_left || after < REMAINING_AFTER || !termination.was_stopped() {
+    let others_came = termination.container.has_newcomer();
+    if !is_left || others_came || after < REMAINING_AFTER || !termination.was_stopped() {
         return None;
     }
     Some(finding(

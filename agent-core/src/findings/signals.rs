@@ -75,14 +75,15 @@ pub(super) fn ignored(termination: &Termination<'_>) -> Option<Finding> {
 }
 
 pub(super) fn too_slow(termination: &Termination<'_>, outcome: Outcome) -> Option<Finding> {
-    let stop = termination.stop?;
+    let stop = termination.received().or(termination.stop)?;
     if outcome != Outcome::GraceExceeded {
         return None;
     }
+    let fate = termination.main.fate_of(stop);
     let comm = &stop.target_comm;
     let signal = stop.signal;
     let ending = ending(termination, stop);
-    if termination.stop_fate() == Some(SignalFate::Pending) {
+    if fate == Some(SignalFate::Pending) {
         return Some(finding_of(
             FindingKind::TooSlow,
             format!(
@@ -91,7 +92,7 @@ pub(super) fn too_slow(termination: &Termination<'_>, outcome: Outcome) -> Optio
             "Find why it takes no signal: the process blocks it, was stopped (SIGSTOP) or frozen, or hangs in the kernel.".to_owned(),
         ));
     }
-    let how = match (termination.stop_fate(), stop.handler, stop.blocked) {
+    let how = match (fate, stop.handler, stop.blocked) {
         (Some(SignalFate::Fetched), _, _) => "fetched it by sigwait or signalfd",
         (Some(SignalFate::Handled), _, _) => "handled it",
         (_, _, true) => "blocked it, perhaps to fetch it by itself",

@@ -31,9 +31,11 @@ pub(super) fn find(
 ) -> (Option<Hook>, bool) {
     let (process, uncertain) = find_process(observed, request, command);
     if let Some((process, started_at)) = process {
+        // Without a wish to stop, a probe that begins like the hook cannot be told from it.
+        let is_cut = request.is_none() && process.is_hook_cut(command);
         return (
             Some(observed_hook(observed, process, started_at)),
-            uncertain,
+            uncertain || is_cut,
         );
     }
     if let Some((entry, uncertain)) = failed_entry(observed, request) {

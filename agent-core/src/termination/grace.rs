@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::observed::Observed;
 use super::request::StopRequest;
+use super::stop_signal;
 use crate::pod::Role;
 use crate::process::SignalFact;
 use crate::report::{Grace, Hook, HookMethod, KillCause, Start, Trigger};
@@ -157,8 +158,10 @@ pub(crate) struct Spent<'a> {
 pub(crate) struct Killed {
     /// How long after the stop signal it came; then, after each time that the stop was begun again.
     waits: Vec<Duration>,
-    /// Whether it came from the runtime that had sent the stop signal.
-    by_the_runtime: bool,
+    /// Whether it came from whoever had sent the stop signal.
+    by_the_same: bool,
+    /// Whether a runtime made the container, which sends SIGKILL only when its wait is over.
+    of_runtime: bool,
 }
 
 impl Killed {
@@ -177,7 +180,8 @@ impl Killed {
                 .filter(|at| *at <= kill.at)
                 .map(|at| kill.at.since(at))
                 .collect(),
-            by_the_runtime: same && observed.container.is_of_runtime(),
+            by_the_same: same && stop_signal::is_of_runtime(&kill.sender),
+            of_runtime: observed.container.is_of_runtime(),
         }
     }
 }
@@ -292,7 +296,11 @@ pub(super) fn cause_after_stop(
     let over = graces.all().find(is_over);
     let open = graces.open || graces.is_unknown();
     let by_seconds = open && killed.waits.iter().any(|wait| is_whole_seconds(*wait));
-    if over.is_some() || by_seconds || killed.by_the_runtime {
+    // One that comes after the grace period is late, be it because the sender had to wait for its turn.
+    let is_past = |grace: Duration| killed.waits.iter().any(|wait| *wait >= grace);
+    let is_late = killed.by_the_same && graces.likely().is_some_and(is_past);
+    let by_the_runtime = killed.by_the_same && killed.of_runtime;
+    if over.is_some() || by_seconds || by_the_runtime || is_late {
         (KillCause::GraceExpired, over)
     } else {
         (KillCause::Other, graces.known)

@@ -9,7 +9,7 @@ use crate::report::KillCause;
 use crate::time::Timestamp;
 
 /// How far apart the kernel's SIGKILL and the OOM killer's word may be; they are microseconds apart in the kernel.
-const OOM_WINDOW: Duration = Duration::from_secs(1);
+pub(super) const OOM_WINDOW: Duration = Duration::from_secs(1);
 
 /// Returns the cause, and the grace that was over then, if it is known.
 pub(super) fn find_kill_cause(
@@ -19,7 +19,11 @@ pub(super) fn find_kill_cause(
     begun_again_at: Option<Timestamp>,
     kill: &SignalFact,
 ) -> (KillCause, Option<Duration>) {
-    if kill.sender.kernel {
+    // A command that entered powered the namespace off with reboot(2); an init's own is no SIGKILL that counts.
+    let rebooted = observed.exit.is_some_and(|exit| exit.rebooted.is_some());
+    if rebooted && kill.sender.kernel {
+        (KillCause::Inside, graces.known)
+    } else if kill.sender.kernel {
         (by_kernel(observed, kill), graces.known)
     } else if !kill.sender.outside {
         (KillCause::Inside, graces.known)

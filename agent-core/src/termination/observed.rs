@@ -30,7 +30,7 @@ impl<'a> Observed<'a> {
     /// None if the container has no main process yet.
     pub(super) fn of(container: &'a Container) -> Option<Self> {
         let main = container.main()?;
-        let kill = effective_kill(main);
+        let kill = effective_kill(container, main);
         let choice = choose(container, main, kill);
         Some(Self {
             container,
@@ -86,7 +86,7 @@ const fn is_from_somebody_outside(fact: &SignalFact) -> bool {
 
 /// The first SIGKILL that can have killed the main process: not thrown away, and not sent to one that was ending by
 /// itself. SIGKILLs that a dying namespace's init makes the kernel send are for others than the main process.
-fn effective_kill(main: &Process) -> Option<&SignalFact> {
+fn effective_kill<'a>(container: &Container, main: &'a Process) -> Option<&'a SignalFact> {
     let ended_otherwise = main.exit.is_some() && main.died_of() != Some(Signal::KILL);
     // reboot(2) in its namespace makes the kernel send it; that is how an init powers off.
     let rebooted = main
@@ -94,7 +94,7 @@ fn effective_kill(main: &Process) -> Option<&SignalFact> {
         .as_ref()
         .is_some_and(|exit| exit.rebooted.is_some());
     main.kills.iter().find(|fact| {
-        let is_of_reboot = rebooted && fact.sender.kernel;
+        let is_of_reboot = rebooted && fact.sender.kernel && !container.is_from_visitor(main, fact);
         !ended_otherwise
             && !is_of_reboot
             && fact.result != Delivery::Ignored

@@ -30,7 +30,8 @@ fn by_itself(termination: &Termination<'_>, success: bool) -> Outcome {
 }
 
 fn by_kill(termination: &Termination<'_>) -> Outcome {
-    if termination.exit.is_some_and(|exit| exit.rebooted.is_some()) {
+    let rebooted = termination.exit.is_some_and(|exit| exit.rebooted.is_some());
+    if rebooted && termination.kill.is_none() {
         // An init that powers its namespace off has shut down in order; the kernel's SIGKILL is how that ends.
         return by_itself(termination, true);
     }

@@ -62,7 +62,7 @@ impl Termination<'_> {
             id: surroundings.id,
             subject: container.subject.clone(),
             pod: pod_ref(container),
-            main: Some(self.main.as_main(self.started_at())),
+            main: Some(self.main.as_main(self.started_at(), self.name_at_start())),
             outcome,
             trigger: trigger(self, outcome),
             started_at: self.started_at(),
@@ -88,6 +88,12 @@ impl Termination<'_> {
             findings,
             doubts: self.doubts(stage, surroundings),
         }
+    }
+
+    /// The name of the main process when it was signalled first.
+    fn name_at_start(&self) -> Option<&str> {
+        let first = self.stop.or(self.kill.map(|(kill, _cause)| kill));
+        first.map(|fact| fact.target_comm.as_str())
     }
 
     fn as_stop_signal(&self, fact: &SignalFact) -> StopSignal {

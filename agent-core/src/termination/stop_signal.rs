@@ -62,6 +62,9 @@ impl<'a> Candidates<'a, '_> {
     /// The first of an unbroken row of the same signal from the same sender began the stop: a runtime that is restarted sends
     /// it again.
     fn conclude(self, stop: Option<&'a SignalFact>, is_uncertain: bool) -> Choice<'a> {
+        let is_uncertain = is_uncertain
+            || self.may_have_raised_again()
+            || stop.is_some_and(|stop| self.is_too_early(stop));
         let Some(newest) = stop else {
             return Choice {
                 is_uncertain,

@@ -188,7 +188,7 @@ impl Open {
             Duration::ZERO
         };
         let closes_at = since.after(wait.max(limits.tail));
-        if self.rest == Rest::Left {
+        if self.rest == Rest::Left && !termination.container.has_newcomer() {
             let exit_noticed = self.exit_noticed?;
             return Some(closes_at.max(exit_noticed.after(REMAINING_AFTER)));
         }
@@ -241,7 +241,9 @@ impl Open {
         termination: &Termination<'_>,
         remaining: &Remaining,
     ) -> bool {
-        let outlives = termination.was_stopped() && termination.released_at.is_none();
+        let outlives = termination.was_stopped()
+            && termination.released_at.is_none()
+            && !termination.container.has_newcomer();
         let is_left = remaining.main.is_some() || (outlives && !remaining.others.is_empty());
         self.rest = match self.rest {
             Rest::Asked(_) if is_left => Rest::Left,

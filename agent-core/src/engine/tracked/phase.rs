@@ -131,7 +131,7 @@ impl Connections {
             && context.reasons.is_some()
             && self.given.main == Some(sent.target.tgid)
             && sent.sender.container != Some(container.id())
-            && (sent.signal == self.given.stop_signal || stop_signals::may_stop(sent.signal))
+            && stop_signals::is_candidate(sent.signal, self.given.stop_signal)
         {
             self.signalled_at = self.signalled_at.max(Some(event.at));
         }

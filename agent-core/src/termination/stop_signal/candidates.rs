@@ -48,17 +48,29 @@ impl<'a, 'c> Candidates<'a, 'c> {
         ];
         let end = end.into_iter().flatten().min();
         let (usual, _configured) = container.stop_signal();
-        let counts = |fact: &&SignalFact| {
+        let in_time = |fact: &&SignalFact| {
             // Fatal by its default action, and yet the process ended with a status: it was ending before.
             let came_while_ending = fact.exiting && main.exit.is_some() && main.died_of().is_none();
-            let may_stop = fact.signal == usual || stop_signals::may_stop(fact.signal);
-            may_stop && !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
+            !fact.too_late && !came_while_ending && end.is_none_or(|end| fact.at <= end)
         };
+        let counts = |fact: &&SignalFact| {
+            let may_stop = fact.signal == usual || stop_signals::may_stop(fact.signal);
+            may_stop && in_time(fact)
+        };
+        let mut outside: Vec<&SignalFact> = main.stops.iter().filter(counts).collect();
+        if outside.is_empty() {
+            let died_of = main.died_of();
+            let may_stop = |fact: &&SignalFact| {
+                // What dies of a signal for faults was not stopped by it: whoever sent that ended it.
+                stop_signals::may_stop_alone(fact.signal) && died_of != Some(fact.signal)
+            };
+            outside.extend(main.stops.iter().filter(in_time).filter(may_stop));
+        }
         let grace = container.spec.grace;
         Self {
             container,
             main,
-            outside: main.stops.iter().filter(counts).collect(),
+            outside,
             // What the hook sends is what the hook does; the stop signal comes after it.
             inside: main
                 .from_inside
@@ -143,7 +155,9 @@ impl<'a, 'c> Candidates<'a, 'c> {
                     all.max_by_key(|fact| (fact.result != Delivery::Ignored, fact.at))
                 });
                 let is_last = chosen == near.last().copied();
-                (chosen, numbers(near).len() > 1 && !is_last)
+                // One that the runtime sent to reload the program is followed by no SIGKILL after a grace period.
+                let is_reload = usual.is_none() && self.container.spec.grace.is_some();
+                (chosen, is_reload || (numbers(near).len() > 1 && !is_last))
             }
             _ => {
                 let chosen = newest(&fitting, |fact| self.is_usual(fact))
@@ -170,9 +184,9 @@ impl<'a, 'c> Candidates<'a, 'c> {
     /// A signal that somebody sent and that ended it was the stop signal, unless a stop had begun before.
     pub(super) fn before_death_by(&self, signal: Signal) -> Chosen<'a> {
         let may_have_ended =
-            |fact: &SignalFact| fact.signal == signal && !self.was_thrown_away(fact);
+            |fact: &SignalFact| fact.signal == signal && !self.main.threw_away(fact);
         let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
-        let usual = self.of_runtime(|fact| self.is_usual(fact) && !self.was_thrown_away(fact));
+        let usual = self.of_runtime(|fact| self.is_usual(fact) && !self.main.threw_away(fact));
         if usual.is_some() {
             return (usual, false);
         }
@@ -211,8 +225,13 @@ impl<'a, 'c> Candidates<'a, 'c> {
             (Some(_usual), Some(other)) if is_of_runtime(&other.sender) => (Some(other), true),
             // What came later may have ended it as well.
             (Some(usual), other) => (Some(usual), other.is_some_and(|other| other.at > usual.at)),
+            (None, Some(other)) if stop_signals::is_fault(other.signal) => {
+                // It stands for no message: systemd's watchdog, at which Go prints its stacks and exits with 2.
+                let in_order = code == 0 && is_of_runtime(&other.sender);
+                (Some(other), !in_order && !is_number_of(code, other))
+            }
             (None, Some(other)) => {
-                let by_number = u32::from(code) == 128 + other.signal.number();
+                let by_number = is_number_of(code, other);
                 let by_runtime = is_of_runtime(&other.sender);
                 let is_stop =
                     other.signal == Signal::TERM || by_number || (code == 0 && by_runtime);
@@ -232,7 +251,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
             return (Some(usual), false);
         }
         let waits = self
-            .of_runtime(|fact| !self.was_thrown_away(fact))
+            .of_runtime(|fact| !self.main.threw_away(fact))
             .is_some();
         let inside = newest(&self.inside, |fact| {
             let asks = stop_signals::asks_to_end(fact.signal);
@@ -242,7 +261,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
             return (None, waits);
         };
         // A process of the container that sends another one than SIGTERM may only have a message for the program.
-        let by_number = u32::from(code) == 128 + inside.signal.number();
+        let by_number = is_number_of(code, inside);
         let is_stop = inside.signal == Signal::TERM || by_number || code == 0;
         (is_stop.then_some(inside), !is_stop || waits)
     }
@@ -258,13 +277,30 @@ impl<'a, 'c> Candidates<'a, 'c> {
         fact.signal == self.usual
     }
 
-    fn is_near(&self, fact: &SignalFact) -> bool {
-        self.end.is_none_or(|end| end.since(fact.at) <= self.reach)
+    /// Whether so much time lies between this stop signal and the end that nobody can tell whether it led there: a program that
+    /// survives a person's signal, or a reload, may end much later for a reason of its own.
+    pub(super) fn is_too_early(&self, stop: &SignalFact) -> bool {
+        let by_runtime = self.is_usual(stop) && is_of_runtime(&stop.sender);
+        !by_runtime && !self.is_near(stop)
     }
 
-    fn was_thrown_away(&self, fact: &SignalFact) -> bool {
-        let fate = self.main.fate_of(fact);
-        fate.is_some_and(SignalFate::is_thrown_away)
+    /// Whether the main process died of a signal that somebody had sent to it before, and that it had handled then. A handler
+    /// that prints the stack raises its signal again; the program may as well have done so by itself, much later.
+    pub(super) fn may_have_raised_again(&self) -> bool {
+        let Some(signal) = self.main.died_of() else {
+            return false;
+        };
+        let all = self.main.stops.iter().chain(self.main.from_inside.iter());
+        let was_handled = |fact: &SignalFact| {
+            fact.signal == signal && self.main.fate_of(fact) == Some(SignalFate::Handled)
+        };
+        let mut by_kernel = self.main.by_kernel.iter();
+        let by_nobody = by_kernel.any(|fact| fact.signal == signal);
+        !stop_signals::asks_to_end(signal) && !by_nobody && all.into_iter().any(was_handled)
+    }
+
+    fn is_near(&self, fact: &SignalFact) -> bool {
+        self.end.is_none_or(|end| end.since(fact.at) <= self.reach)
     }
 
     /// Whether the program noticed it, as far as is known.
@@ -292,6 +328,11 @@ fn newest<'a>(
         .copied()
         .filter(|fact| such(fact))
         .min_by_key(|fact| Reverse(fact.at))
+}
+
+/// Whether a program exits with this status by custom after this signal.
+fn is_number_of(code: u8, fact: &SignalFact) -> bool {
+    u32::from(code) == 128 + fact.signal.number()
 }
 
 fn numbers(facts: &[&SignalFact]) -> BTreeSet<Signal> {

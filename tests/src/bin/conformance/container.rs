@@ -124,8 +124,10 @@ impl<'a> Container<'a> {
             Act::Send(send) => {
                 let sender = self.sender(send)?;
                 self.wait_turn(step);
+                // A runtime starts its timer when the signal is sent.
+                let sent = sender.fire();
                 self.before = Instant::now();
-                sender.fire().map(drop)
+                sent.map(drop)
             }
             Act::Ready
             | Act::Watched
@@ -240,8 +242,8 @@ impl<'a> Container<'a> {
         let pid = self.main.pid();
         let runtime = |signal| Sender::named(&self.rig.toolbox, "runc", pid, signal, 1);
         let stop = runtime(signal)?;
-        let begun = Instant::now();
         stop.fire()?;
+        let begun = Instant::now();
         let kill = runtime(agent_core::signal::Signal::KILL)?;
         if self
             .main

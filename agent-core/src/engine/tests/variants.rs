@@ -1,0 +1,415 @@
+//! Variants of kinds of faults, found by stops of real programs: unusual numbers, long times in between, and processes that have
+//! nothing to do with the stop.
+
+use std::time::Duration;
+
+use super::scene::{
+    BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, SERVICE, Scene, Who, config, doubts, exec,
+    kinds, made,
+};
+use crate::config::Selector;
+use crate::event::{EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
+use crate::remaining::{Remaining, Task, TaskState};
+use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report, Trigger};
+use crate::signal::Signal;
+use crate::time::Timestamp;
+
+const HUP: u32 = 1;
+const ABRT: u32 = 6;
+const CONT: u32 = 18;
+const TSTP: u32 = 20;
+const SYS: u32 = 31;
+
+fn stop_number(report: &Report) -> u32 {
+    let stop = report.stop_signal.as_ref();
+    stop.map_or(0, |stop| stop.signal.number())
+}
+
+fn is_unsure(report: &Report) -> bool {
+    doubts(report).contains(&Doubt::StopSignalUncertain)
+}
+
+/// An image may name any number, also those of job control and of faults.
+#[test]
+fn a_signal_of_job_control_or_for_faults_can_be_the_stop_signal() {
+    for number in [ABRT, CONT, TSTP, SYS] {
+        let graceful = Scene::with(3, None)
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, number, HANDLED)
+            .at(11.0)
+            .exits(Who::Main, 0)
+            .removed()
+            .report();
+        assert_eq!(graceful.outcome, Outcome::Graceful, "{number}");
+        assert_eq!(stop_number(&graceful), number);
+        let ignored = Scene::with(3, None)
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, number, IGNORED)
+            .at(13.01)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert_eq!(ignored.outcome, Outcome::SignalIgnored, "{number}");
+        assert_eq!(
+            kinds(&ignored),
+            [FindingKind::SignalIgnored, FindingKind::WrongStopSignal]
+        );
+    }
+}
+
+/// systemd sends SIGCONT after each SIGTERM.
+#[test]
+fn beside_another_signal_they_stop_nothing() {
+    let report = Scene::with(3, None)
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .sends(Who::Runc, Who::Main, CONT, HANDLED)
+        .at(13.01)
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(stop_number(&report), 15);
+    assert!(!is_unsure(&report));
+}
+
+/// A program that prints its stack at SIGABRT raises it again, or exits with a status of its own.
+#[test]
+fn an_end_after_a_handled_signal_for_faults_is_no_certain_crash() {
+    let aborted = || {
+        Scene::container()
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, ABRT, HANDLED)
+            .delivers(ABRT, Handler::Custom)
+            .at(10.1)
+    };
+    let raised = aborted().dies(Who::Main, ABRT).removed().report();
+    assert_eq!(raised.outcome, Outcome::KilledByOther);
+    assert!(is_unsure(&raised));
+    let later = aborted().at(40.0).dies(Who::Main, ABRT).removed().report();
+    assert_eq!(later.outcome, Outcome::Crashed);
+    assert!(is_unsure(&later));
+    let dumped = aborted().exits(Who::Main, 2).removed().report();
+    assert_eq!(dumped.outcome, Outcome::Graceful);
+    assert!(is_unsure(&dumped));
+    let by_status = aborted().exits(Who::Main, 134).removed().report();
+    assert_eq!(by_status.outcome, Outcome::Graceful);
+}
+
+#[test]
+fn a_reload_long_before_sigkill_is_no_certain_stop_signal() {
+    for seconds in [3.0, 90.0] {
+        let report = Scene::with(10, None)
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, HUP, HANDLED)
+            .at(10.0 + seconds)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert!(is_unsure(&report), "{report:#?}");
+    }
+}
+
+#[test]
+fn what_a_person_sent_long_before_the_end_may_have_nothing_to_do_with_it() {
+    let survived = || {
+        Scene::with(2, None)
+            .running()
+            .at(10.0)
+            .sends(Who::Stranger, Who::Main, 15, HANDLED)
+            .at(20.0)
+    };
+    assert!(is_unsure(
+        &survived().exits(Who::Main, 1).removed().report()
+    ));
+    assert!(is_unsure(
+        &survived().kill().dies(Who::Main, 9).removed().report()
+    ));
+}
+
+/// A runtime that waits for its turn on a busy node sends SIGKILL late.
+#[test]
+fn sigkill_after_the_grace_period_is_late_and_not_another_ones() {
+    let selector = Selector {
+        cgroup: SERVICE.to_owned(),
+        grace: Some(Duration::from_secs(3)),
+        stop_signal: None,
+        pre_stop: None,
+    };
+    let scene = || {
+        Scene::of(config(vec![selector.clone()]))
+            .tells(made(CONTAINER, SERVICE))
+            .at(1.0)
+            .execs(Who::Plain, "/app")
+            .at(10.0)
+            .sends(Who::Runc, Who::Plain, 15, HANDLED)
+            .at(14.6)
+    };
+    let cause = |who: Who| {
+        let killed = scene().sends(who, Who::Plain, 9, FATAL);
+        let report = killed.dies(Who::Plain, 9).removed().report();
+        let is_doubtful = doubts(&report).contains(&Doubt::GraceUnknown);
+        (report.outcome, report.kill.unwrap().cause, is_doubtful)
+    };
+    let late = (Outcome::GraceExceeded, KillCause::GraceExpired, true);
+    assert_eq!(cause(Who::Runc), late);
+    let (outcome, cause, _) = cause(Who::Stranger);
+    assert_eq!((outcome, cause), (Outcome::KilledByOther, KillCause::Other));
+}
+
+fn exited(process: Process, status: ExitStatus, ns_reboot: Option<Signal>) -> EventKind {
+    EventKind::Exit(Exit {
+        process,
+        status,
+        executed: true,
+        pending: None,
+        ns_reboot,
+    })
+}
+
+fn victim(pid: u32) -> EventKind {
+    EventKind::OomVictim { pid, comm: None }
+}
+
+#[test]
+fn a_child_that_the_oom_killer_chose_before_is_not_why_the_main_process_went() {
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .happens(victim(300))
+        .at(12.0)
+        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .dies(Who::Main, 9)
+        .happens(victim(100))
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::OomKilled);
+    assert_eq!(kinds(&report), [FindingKind::OomKilled]);
+    assert!(
+        report.findings[0]
+            .evidence
+            .contains("chose the main process")
+    );
+}
+
+#[test]
+fn of_many_victims_the_first_of_the_last_run_was_chosen() {
+    let mut scene = Scene::container().running().at(10.0).happens(victim(400));
+    scene = scene.at(12.0).happens(victim(300));
+    for pid in 500..540 {
+        scene = scene.happens(victim(pid));
+    }
+    let report = scene
+        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .happens(victim(100))
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert!(report.findings[1].evidence.contains("chose process 300"));
+}
+
+#[test]
+fn a_hook_that_did_not_run_is_no_news_where_nobody_stopped_it() {
+    let report = Scene::with(30, Some("flush"))
+        .running()
+        .at(200.0)
+        .happens(victim(100))
+        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(kinds(&report), [FindingKind::OomKilled]);
+}
+
+/// A probe's `timeout -s KILL`, or a worker that ends itself.
+#[test]
+fn only_a_kill_of_the_programs_own_is_a_supervisors() {
+    let drains = || Scene::with(30, None).running().at(10.0).stop(HANDLED);
+    let by_probe = drains()
+        .at(11.0)
+        .execs(Who::Probe, "timeout -s KILL 1 check")
+        .at(12.0)
+        .signals_child_of(Who::Probe, Who::Probe, 9, FATAL)
+        .exits(Who::Probe, 137);
+    let by_itself = drains()
+        .at(12.0)
+        .signals_child(Who::Child, 9, FATAL, Handler::Custom);
+    for scene in [by_probe, by_itself] {
+        let report = scene.at(13.0).exits(Who::Main, 0).removed().report();
+        assert_eq!(kinds(&report), []);
+    }
+}
+
+/// The next main process of a service, with another command line.
+fn next() -> Process {
+    Process {
+        tgid: Tgid(500),
+        ns_tgid: 500,
+        start: Timestamp(10_200_000_000),
+        ..Who::Plain.process()
+    }
+}
+
+#[test]
+fn a_service_that_is_stopped_and_begun_anew_leaves_nothing_behind() {
+    let task = Task {
+        tgid: next().tgid,
+        tid: 500,
+        comm: "app".to_owned(),
+        state: TaskState::Alive,
+        parent_tgid: Tgid(1),
+        parent_comm: "systemd".to_owned(),
+        exiting: false,
+        frozen: false,
+        waits_in: String::new(),
+    };
+    let (_, reports) = Scene::service()
+        .at(1.0)
+        .execs(Who::Plain, "/app")
+        .leaves(Remaining {
+            others: vec![task],
+            ..Remaining::default()
+        })
+        .at(10.0)
+        .sends(Who::Runc, Who::Plain, 15, HANDLED)
+        .at(10.1)
+        .exits(Who::Plain, 0)
+        .at(10.2)
+        .happens(exec(next(), "/app --new"))
+        .at(13.0)
+        .happens(exited(next(), ExitStatus::Code(3), None))
+        .empty()
+        .all();
+    let told: Vec<_> = reports
+        .iter()
+        .map(|report| (report.outcome, report.trigger, kinds(report)))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Outcome::Graceful, Trigger::Stopped, vec![]),
+            (Outcome::Crashed, Trigger::Crashed, vec![]),
+        ]
+    );
+}
+
+/// The program installs its handler between the two, as after a restart of the runtime.
+#[test]
+fn a_stop_signal_that_is_received_when_it_comes_again_was_not_ignored() {
+    let again = || {
+        Scene::with(5, None)
+            .running()
+            .at(10.0)
+            .stop(IGNORED)
+            .at(14.0)
+            .stop(HANDLED)
+    };
+    let graceful = again().at(15.0).exits(Who::Main, 0).removed().report();
+    assert_eq!(graceful.outcome, Outcome::Graceful);
+    assert_eq!(kinds(&graceful), []);
+    let slow = again()
+        .at(19.01)
+        .kill()
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(slow.outcome, Outcome::GraceExceeded);
+    assert_eq!(kinds(&slow), [FindingKind::TooSlow]);
+    assert!(
+        slow.findings[0]
+            .evidence
+            .contains("SIGKILL came 5.010 s later")
+    );
+}
+
+/// perl's `$0` sets the name that the kernel has.
+#[test]
+fn a_name_that_the_program_gives_itself_during_the_stop_names_nothing() {
+    let renamed = Process {
+        comm: "draining".to_owned(),
+        ..Who::Main.process()
+    };
+    let report = Scene::with(5, None)
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .at(11.0)
+        .happens(exited(renamed, ExitStatus::Code(0), None))
+        .removed()
+        .report();
+    assert_eq!(report.main.unwrap().comm, "app");
+}
+
+/// `kubectl exec … poweroff -f`.
+#[test]
+fn a_command_that_powers_the_namespace_off_is_named() {
+    let killed = ExitStatus::Signal {
+        signal: Signal::KILL,
+        core_dumped: false,
+    };
+    let report = Scene::container()
+        .running()
+        .at(10.0)
+        .execs(Who::Visitor, "poweroff -f")
+        .sends(Who::Visitor, Who::Main, 9, BY_KERNEL)
+        .happens(exited(
+            Who::Main.process(),
+            killed,
+            Signal::try_from(2).ok(),
+        ))
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::KilledByOther);
+    assert_eq!(report.kill.unwrap().cause, KillCause::Inside);
+    assert!(report.findings[0].evidence.contains("`bash`"));
+}
+
+#[test]
+fn a_command_that_only_begins_like_the_hook_is_no_certain_hook() {
+    let EventKind::Exec(exec) = exec(Who::Hook.process(), "flush --all") else {
+        panic!("an exec");
+    };
+    let report = Scene::with(30, Some("flush --all --now"))
+        .running()
+        .at(100.0)
+        .happens(EventKind::Exec(Exec {
+            argv_cut: true,
+            ..exec
+        }))
+        .exits(Who::Hook, 0)
+        .at(100.1)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert!(doubts(&report).contains(&Doubt::HookUncertain));
+}
+
+/// `supervisorctl stop` is the hook.
+#[test]
+fn a_supervisor_that_kills_too_early_while_the_hook_runs_is_named() {
+    let report = Scene::with(30, Some("flush"))
+        .running()
+        .at(100.0)
+        .execs(Who::Hook, "flush")
+        .at(102.0)
+        .signals_child(Who::Main, 9, FATAL, Handler::Custom)
+        .exits(Who::Hook, 0)
+        .at(102.1)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(kinds(&report), [FindingKind::KilledByParent]);
+    let evidence = &report.findings[0].evidence;
+    let expected =
+        "2.000 s after the start of the preStop hook, when 28.000 s of the grace period were left";
+    assert!(evidence.contains(expected), "{evidence}");
+}
