@@ -164,6 +164,8 @@ struct Enter {
 pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
     die_with_parent()?;
     let enter = Enter::parse_from(args);
+    // As runc does: a container that signals its process group must not reach the rig.
+    rustix::process::setsid().context("cannot begin a session")?;
     for cgroup in &enter.cgroups {
         std::fs::write(cgroup.join("cgroup.procs"), "0")
             .with_context(|| format!("cannot enter cgroup {}", cgroup.display()))?;
