@@ -38,7 +38,7 @@ struct Args {
     #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "check_page"])]
     programs: Option<PathBuf>,
     /// Rows at a time: most of them only wait.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 16)]
     at_once: usize,
     /// Write the page to this file.
     #[arg(long, value_name = "FILE")]
