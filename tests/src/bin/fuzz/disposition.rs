@@ -175,12 +175,20 @@ impl<'a> Life<'a> {
     pub(crate) fn age(&self, sent: &Sent) -> (Duration, Duration) {
         let mut begun = self.programs.iter().rev();
         let program = begun.find(|program| program.begun.0 <= sent.span.before);
-        program.map_or((Duration::ZERO, Duration::MAX), |program| {
-            (
-                sent.span.before.since(program.begun.1),
-                sent.span.after.since(program.begun.0),
-            )
-        })
+        // One that it became and that did not get to its first word was begun at a time that nobody knows.
+        let is_over = |program: &&Program<'_>| {
+            let over = program.over;
+            over.is_some_and(|over| over <= sent.span.after)
+        };
+        program.filter(|program| !is_over(program)).map_or(
+            (Duration::ZERO, Duration::MAX),
+            |program| {
+                (
+                    sent.span.before.since(program.begun.1),
+                    sent.span.after.since(program.begun.0),
+                )
+            },
+        )
     }
 
     /// When it began to end by itself.

@@ -383,7 +383,7 @@ impl<'a> Stage<'a> {
         argv.extend([signal.to_string(), "1".to_owned()]);
         self.visit(argv)?;
         if let Some(visitor) = self.visitors.last_mut() {
-            visitor.wait(Duration::from_secs(2))?;
+            visitor.wait(SOON)?;
         }
         let span = Span {
             before,
