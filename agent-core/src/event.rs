@@ -224,6 +224,7 @@ impl Delivered {
     pub const fn is_thrown_away(&self) -> bool {
         match self.handler {
             Handler::Ignore => true,
+            Handler::Default if self.signal.does_nothing_by_default() => true,
             Handler::Default => self.unkillable && !self.signal.is_for_the_kernel_only(),
             Handler::Custom => false,
         }

@@ -66,6 +66,12 @@ impl Signal {
         matches!(self.0, 9 | 19)
     }
 
+    /// Whether its default action is none: SIGCHLD, SIGCONT (which has let the process go on when it was sent), SIGURG and SIGWINCH
+    /// (<https://man7.org/linux/man-pages/man7/signal.7.html>).
+    pub const fn does_nothing_by_default(self) -> bool {
+        matches!(self.0, 17 | 18 | 23 | 28)
+    }
+
     /// Its bit in a kernel signal mask: bit n-1 for signal n.
     pub const fn bit(self) -> u64 {
         1 << (self.0 - 1)

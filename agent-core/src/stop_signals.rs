@@ -64,8 +64,13 @@ pub(crate) const fn may_stop(signal: Signal) -> bool {
 /// Whether a signal with this number stops nothing as a rule, and may have been the stop signal all the same where no other came:
 /// an image may name any number. Those for faults of the program, and those of job control but for SIGSTOP, which no program can
 /// handle.
-pub(crate) const fn may_stop_alone(signal: Signal) -> bool {
-    is_fault(signal) || matches!(signal.number(), 18 | 20..=22)
+const fn may_stop_alone(signal: Signal) -> bool {
+    is_fault(signal) || is_of_job_control(signal)
+}
+
+/// Whether a signal with this number is one of job control that a program can handle.
+pub(crate) const fn is_of_job_control(signal: Signal) -> bool {
+    matches!(signal.number(), 18 | 20..=22)
 }
 
 /// Whether a signal with this number stands for a fault of the program.

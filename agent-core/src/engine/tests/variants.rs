@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use super::scene::{
-    BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, SERVICE, Scene, Who, config, doubts, exec,
-    kinds, made,
+    BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Who, config, doubts,
+    exec, kinds, made,
 };
 use crate::config::Selector;
-use crate::event::{EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
+use crate::event::{Delivered, EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
 use crate::remaining::{Remaining, Task, TaskState};
 use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report, Trigger};
 use crate::signal::Signal;
@@ -18,6 +18,7 @@ const HUP: u32 = 1;
 const ABRT: u32 = 6;
 const CONT: u32 = 18;
 const TSTP: u32 = 20;
+const WINCH: u32 = 28;
 const SYS: u32 = 31;
 
 fn stop_number(report: &Report) -> u32 {
@@ -412,4 +413,49 @@ fn a_supervisor_that_kills_too_early_while_the_hook_runs_is_named() {
     let expected =
         "2.000 s after the start of the preStop hook, when 28.000 s of the grace period were left";
     assert!(evidence.contains(expected), "{evidence}");
+}
+
+/// Who stops a process and lets it go on has not asked it to end.
+#[test]
+fn a_person_who_pauses_a_process_stops_nothing() {
+    for sent in [IGNORED, HANDLED] {
+        let report = Scene::with(2, None)
+            .running()
+            .at(10.0)
+            .sends(Who::Stranger, Who::Main, CONT, sent)
+            .at(12.01)
+            .sends(Who::Stranger, Who::Main, 9, FATAL)
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert_eq!(report.outcome, Outcome::ForceKilled);
+        assert_eq!(kinds(&report), [FindingKind::KilledWithoutStopSignal]);
+        assert_eq!(doubts(&report), []);
+    }
+}
+
+/// A signal whose default action is none is thrown away when it is unblocked, by any process.
+#[test]
+fn a_signal_that_does_nothing_by_default_is_ignored_when_it_is_unblocked() {
+    for (number, unkillable) in [(WINCH, false), (WINCH, true), (CONT, false)] {
+        let report = Scene::with(2, None)
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, number, QUEUED)
+            .at(10.01)
+            .happens(EventKind::Delivered(Delivered {
+                process: Who::Main.process(),
+                signal: Signal::try_from(number).unwrap(),
+                handler: Handler::Default,
+                unkillable,
+                traced: false,
+            }))
+            .at(12.01)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert_eq!(report.outcome, Outcome::SignalIgnored, "{number}");
+        assert!(kinds(&report).contains(&FindingKind::SignalIgnored));
+    }
 }

@@ -61,8 +61,10 @@ impl<'a, 'c> Candidates<'a, 'c> {
         if outside.is_empty() {
             let died_of = main.died_of();
             let may_stop = |fact: &&SignalFact| {
-                // What dies of a signal for faults was not stopped by it: whoever sent that ended it.
-                stop_signals::may_stop_alone(fact.signal) && died_of != Some(fact.signal)
+                // What dies of a signal for faults was not stopped by it: whoever sent that ended it. A person who stops a process
+                // and lets it go on (SIGSTOP, SIGCONT) ends nothing.
+                (stop_signals::is_fault(fact.signal) && died_of != Some(fact.signal))
+                    || (stop_signals::is_of_job_control(fact.signal) && is_of_runtime(&fact.sender))
             };
             outside.extend(main.stops.iter().filter(in_time).filter(may_stop));
         }
