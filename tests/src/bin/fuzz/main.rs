@@ -18,6 +18,7 @@ mod random;
 mod runner;
 mod shrink;
 mod stage;
+mod stalls;
 mod summary;
 mod tell;
 

@@ -21,6 +21,8 @@ const NEAR_GRACE: Duration = Duration::from_millis(150);
 const LATE: Duration = Duration::from_millis(1200);
 /// How late a runtime's SIGKILL may be without anybody taking it for another one.
 const RUNTIME_LATE: Duration = Duration::from_millis(800);
+/// How much later than after two grace periods a runtime that was started again may begin its stop again.
+const AGAIN_LATE: Duration = Duration::from_secs(2);
 /// Up to this age of a program a signal may have come before its handlers: the finding says so.
 const YOUNG: Duration = Duration::from_secs(1);
 /// How far two clocks and two hooks may be apart.
@@ -143,7 +145,10 @@ impl<'a> Truth<'a> {
             sent.signal == 9 && reaches && sent.span.before <= self.played.told_at
         };
         let killer = self.sent().find(|(_, sent)| can_kill(sent));
-        let ate = self.played.first("eats").is_some() && self.life.eats_itself();
+        // The OOM killer may choose the main process before its child is the larger one.
+        let may_be_chosen =
+            self.life.eats_itself() || (self.life.eats_by_child() && killer.is_none());
+        let ate = self.played.first("eats").is_some() && may_be_chosen;
         let mut expected = match killer {
             Some((_, killer)) if killer.from == From::Inside => killed_from_inside(),
             Some((_, killer)) => self.killed_from_outside(killer),
@@ -182,7 +187,7 @@ impl<'a> Truth<'a> {
                 sent.from == From::Runtime
                     && sent.signal == stop.signal
                     && sent.span.before <= stop.span.before
-                    && stop.span.before.since(sent.span.before) <= grace * 2 + NEAR_GRACE
+                    && stop.span.before.since(sent.span.before) <= grace * 2 + AGAIN_LATE
             })
         });
         same.map(|(index, _)| Some(index))
@@ -309,8 +314,9 @@ impl<'a> Truth<'a> {
             return expected;
         }
         let stands_for_fault = matches!(signal, 4..=8 | 11 | 31);
-        match self.stop {
-            Some(_) if !self.stop_is_late => {
+        match self.stop() {
+            // One that came when it was dying already ended nothing.
+            Some(stop) if !self.stop_is_late && last.span.before > stop.span.after => {
                 expected.stops.extend(self.stops_begun());
                 expected.triggers.insert("stopped");
             }
@@ -418,7 +424,7 @@ impl<'a> Truth<'a> {
     /// The stop signal where the program ended by itself.
     fn stops_of_own_end(&self, expected: &mut Expected) {
         let heard_usual = self.noise().any(|(_, sent)| {
-            let is_usual = sent.signal == self.usual()
+            let is_usual = [self.usual(), 15].contains(&sent.signal)
                 || (sent.from == From::Inside && matches!(sent.signal, 2 | 3 | 15));
             is_usual && self.life.fate(sent) != Fate::ThrownAway
         });

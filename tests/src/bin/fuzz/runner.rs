@@ -20,6 +20,7 @@ use crate::generate;
 use crate::judge::{Judgement, judge};
 use crate::shrink;
 use crate::stage::{AHEAD, AHEAD_SLOW, Played, Rig, play};
+use crate::stalls::{LATE, LATE_SLOW, Stalled, Stalls};
 use crate::summary::summary;
 use crate::tell::{as_json, tell};
 
@@ -31,6 +32,8 @@ const REPORT_LIMIT: Duration = Duration::from_secs(20);
 const SECOND_REPORT: Duration = Duration::from_secs(3);
 /// How often a smaller case is tried before it is taken for one that does not fail.
 const TRIES: usize = 2;
+/// How often a case is played whose time the machine spent standing still.
+const STALLED_MAX: usize = 4;
 /// Rounds of shrinking of one case.
 const ROUNDS: usize = 14;
 /// Failures that are shrunk, each of another class.
@@ -65,8 +68,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     toolbox.link(crate::program::NAME)?;
     let folder = Folder::new("fuzz")?;
     let agents = Agents::start(folder.path(), toolbox.folder(), args.journals.as_deref())?;
+    let late = if args.guest { LATE_SLOW } else { LATE };
     let rig = Rig {
         agents,
+        stalls: Stalls::watch(toolbox.folder(), late)?,
         folder,
         toolbox,
         ahead: if args.guest { AHEAD_SLOW } else { AHEAD },
@@ -153,24 +158,31 @@ fn look_for_second_reports(rig: &Rig, tried: &mut [Tried]) {
     }
 }
 
-/// Plays one, a second time if its stage failed.
+/// Plays one, a second time if its stage failed, and a few times if the machine stood still.
 fn try_one(rig: &Rig, number: u64, case: &Case, prefix: &str) -> Tried {
     let mut ending = Ending::StageFailed(String::new());
-    for attempt in 0..2 {
+    let (mut failed, mut stalled) = (0, 0);
+    while failed < 2 && stalled < STALLED_MAX {
         let kind = if case.starved { STARVED } else { CALM };
-        let name = format!("{kind}{prefix}-{number}-{attempt}");
-        ending = match judged(rig, case, &name) {
-            Ok(ending) => ending,
+        let name = format!("{kind}{prefix}-{number}-{}", failed + stalled);
+        match judged(rig, case, &name) {
+            Ok(judged) => {
+                ending = judged;
+                break;
+            }
             Err(error) => {
                 let text = format!("{error:#}");
-                if attempt == 0 {
-                    println!("{STAGE_FAILED}stop {number}: {}", text.replace('\n', " "));
+                if error.is::<Stalled>() {
+                    println!("stop {number} is played again: {text}");
+                    stalled += 1;
+                } else {
+                    if failed == 0 {
+                        println!("{STAGE_FAILED}stop {number}: {}", text.replace('\n', " "));
+                    }
+                    failed += 1;
                 }
-                Ending::StageFailed(text)
+                ending = Ending::StageFailed(text);
             }
-        };
-        if matches!(ending, Ending::Judged { .. }) {
-            break;
         }
     }
     Tried {
@@ -182,6 +194,13 @@ fn try_one(rig: &Rig, number: u64, case: &Case, prefix: &str) -> Tried {
 
 fn judged(rig: &Rig, case: &Case, name: &str) -> Result<Ending> {
     let played = play(rig, case, name)?;
+    let course = Span {
+        before: played.started_after,
+        after: played.told_at,
+    };
+    if let Some(stalled) = rig.stalls.in_time(course) {
+        return Err(stalled.into());
+    }
     let limit = REPORT_LIMIT;
     let reports = rig.agents.reports(case.starved, &played.path, limit)?;
     let life = Span {

@@ -20,6 +20,7 @@ use gracewatch_tests::rig::toolbox::{RUNTIME, Toolbox};
 use crate::agent::Agents;
 use crate::case::{Behaviour, Case, From, What};
 use crate::program;
+use crate::stalls::Stalls;
 
 /// Bytes that a container with an eater may have.
 const MEMORY: u64 = 48 << 20;
@@ -37,6 +38,7 @@ pub(crate) struct Rig {
     pub(crate) toolbox: Toolbox,
     pub(crate) folder: Folder,
     pub(crate) agents: Agents,
+    pub(crate) stalls: Stalls,
     /// How long before a signal is due its sender is started.
     pub(crate) ahead: Duration,
 }
