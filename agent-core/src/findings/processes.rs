@@ -11,9 +11,10 @@ use crate::signal::Signal;
 use crate::termination::Termination;
 use crate::time::Timestamp;
 
-/// How long before its exit is seen a dying init may begin to kill what is left in its pid namespace: both are done by the same
-/// thread, one after the other.
-const EXIT_SKEW: Duration = Duration::from_millis(1);
+/// How long before its exit is seen a dying init may begin to kill what is left in its pid namespace. A thread of it does so once all
+/// others have begun to exit, and its exit is seen when the last one has come to that point.
+/// <https://github.com/torvalds/linux/blob/v6.12/kernel/exit.c>
+const EXIT_SKEW: Duration = Duration::from_secs(1);
 
 /// Kills of other processes, one for each process.
 fn kills<'a>(
@@ -38,7 +39,10 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
     }
     let killed = kills(termination, |kill| {
         let at_exit = kill.fact.at.after(EXIT_SKEW) >= exit.at;
-        kill.fact.sender.kernel && at_exit && !is_visitors(termination, kill)
+        let by_exit = kill.fact.sender.kernel && kill.fact.sender.tgid == main.tgid;
+        let mut oom = termination.container.oom.iter();
+        let was_chosen = oom.any(|victim| victim.pid == kill.target.0);
+        by_exit && at_exit && !was_chosen && !is_visitors(termination, kill)
     });
     if killed.is_empty() {
         return None;

@@ -252,6 +252,26 @@ fn child_killed_with_main() -> Report {
         .report()
 }
 
+/// One thread of PID 1 kills the rest, before the last one is at the point where the exit is seen.
+#[test]
+fn whom_the_kernel_killed_before_the_last_thread_of_pid_1_exited_is_named() {
+    let killed = |by: Who| {
+        Scene::with(30, None)
+            .running()
+            .at(10.0)
+            .stop(HANDLED)
+            .at(10.5)
+            .signals_child(by, 9, BY_KERNEL, Handler::Custom)
+            .at(10.55)
+            .exits(Who::Main, 1)
+            .removed()
+            .report()
+    };
+    assert_eq!(kinds(&killed(Who::Main)), [FindingKind::KilledWithMain]);
+    // The OOM killer runs in whoever needs the memory.
+    assert_eq!(kinds(&killed(Who::Stranger)), []);
+}
+
 #[test]
 fn whom_the_kernel_killed_with_pid_1_is_named() {
     let report = child_killed_with_main();

@@ -168,7 +168,7 @@ impl<'a> Truth<'a> {
             }
         }
         match self.stop {
-            Some(_) if self.stop_is_late => expected.stops = self.any_stop(),
+            Some(_) if self.stop_is_late || ate => expected.stops = self.any_stop(),
             Some(_) if expected.stops.is_empty() => {
                 expected.stops.extend(self.stops_begun());
             }
