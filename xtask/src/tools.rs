@@ -119,6 +119,24 @@ pub(crate) fn critest() -> Result<PathBuf> {
     Ok(folder.join("critest"))
 }
 
+/// Kubernetes' own end-to-end tests.
+#[derive(Debug)]
+pub(crate) struct KubernetesTests {
+    /// The folder of `e2e.test`, `ginkgo` and `agnhost`.
+    pub(crate) programs: PathBuf,
+    /// The folder of Kubernetes' source.
+    pub(crate) source: PathBuf,
+}
+
+/// Builds them.
+pub(crate) fn kubernetes_tests() -> Result<KubernetesTests> {
+    let module = &modules::KUBERNETES_TESTS;
+    Ok(KubernetesTests {
+        programs: Part::Go(module).ensure()?,
+        source: golang::source(module.name, module.of)?,
+    })
+}
+
 /// What renders manifests: `helm` and `kustomize`.
 pub(crate) fn renderers() -> Result<PathBuf> {
     Part::Go(&modules::HELM).ensure()
