@@ -84,7 +84,10 @@ fn build(args: &Args) -> Result<Command> {
             "a kubelet needs root: run this as root, `sudo -E env PATH=\"$PATH\" cargo xtask e2e`, or give a cluster by \
              --kubeconfig"
         );
-        tools = tools::ensure()?;
+        tools = match args.suite {
+            Some(_) => tools::cluster()?,
+            None => tools::ensure()?,
+        };
         image::agent(image::NAME, &images.join("gracewatch.tar"))?;
         image::rig(&tools, &images)?;
         forget(&folder.join("logs"))?;
@@ -113,7 +116,7 @@ fn suite(focus: Option<&str>, tests: &mut Command) -> Result<()> {
     let built = tools::kubernetes_tests()?;
     // Others of the rig do not import what is in a folder of its own.
     let images = cache::workspace().join("target/image/suite");
-    image::suite::write(&tools::ensure()?, &built, &images)?;
+    image::suite::write(&tools::cluster()?, &built, &images)?;
     tests.arg("--suite").arg(built.programs);
     tests.arg("--suite-images").arg(images);
     if let Some(focus) = focus {

@@ -78,18 +78,19 @@ enum Part {
     Axe,
 }
 
-/// Everything that a cluster of one machine needs, in one folder.
+/// Everything that a cluster of one machine and the scenarios on it need, in one folder.
 pub(crate) fn ensure() -> Result<PathBuf> {
-    let mut parts = RUNTIME.to_vec();
-    parts.extend([
-        Part::Go(&modules::ETCD),
-        Part::Go(&modules::KUBERNETES),
+    let more = [
         Part::Go(&modules::PROMETHEUS),
         Part::Go(&modules::HELM),
         Part::Monitors,
-        Part::Nft,
-    ]);
-    together(&parts)
+    ];
+    together(&[&RUNTIME[..], &CLUSTER, &more].concat())
+}
+
+/// Only the cluster.
+pub(crate) fn cluster() -> Result<PathBuf> {
+    together(&[&RUNTIME[..], &CLUSTER].concat())
 }
 
 /// What makes, serves, loads and observes connections: `ip`, `tcpdump`, `nginx`, `gunicorn`, `wrk`.
@@ -153,6 +154,12 @@ const RUNTIME: [Part; 5] = [
     Part::Go(&modules::CNI),
     Part::Busybox,
     Part::Pause,
+];
+
+const CLUSTER: [Part; 3] = [
+    Part::Go(&modules::ETCD),
+    Part::Go(&modules::KUBERNETES),
+    Part::Nft,
 ];
 
 impl Part {
