@@ -14,6 +14,9 @@ use crate::tools::KubernetesTests;
 /// Alpine's image, on which agnhost is built upstream, has curl; the tests give it an address and nothing else.
 const CURL: &str = "#!/bin/sh\nexec wget -q -O - \"$1\"\n";
 
+/// And bash, which the tests use for nothing that this shell does not know.
+const BASH: &str = "#!/bin/sh\nexec sh \"$@\"\n";
+
 /// Writes an archive for each of these images into the folder `out`, by the names that the tests have for them. `tools` holds
 /// the static programs `busybox` and `pause`.
 pub(crate) fn write(tools: &Path, tests: &KubernetesTests, out: &Path) -> Result<()> {
@@ -64,6 +67,7 @@ fn agnhost(shell: &Image, tests: &KubernetesTests) -> Result<Image> {
             ("agnhost-2", File::Link("agnhost".to_owned())),
             ("uploads", File::Folder(0o755)),
             ("bin/curl", File::Regular(0o755, CURL.into())),
+            ("bin/bash", File::Regular(0o755, BASH.into())),
         ]
         .map(|(path, file)| (path.to_owned(), file)),
     );

@@ -36,11 +36,12 @@ const AT_ONCE: usize = 5;
 const FOCUS: &str = "Lifecycle Hook|Lifecycle Sleep Hook|Lifecycle sleep action|PreStop|InitContainer|Delete Grace Period|\
     Pod Container lifecycle|Pod TerminationGracePeriodSeconds|Container Restart Rules|RestartAllContainers|\
     Probing .* be restarted|Probing .* terminating|Probing .* override|blackbox test|\
-    Pods should (be submitted|delete a collection|allow activeDeadlineSeconds|run through)|Job should|Job with|\
+    Pods should (be submitted|delete a collection|allow activeDeadlineSeconds|run through)|\\] Job (should|with)|\
     NoExecuteTaintManager|block an eviction|SchedulerPreemption|Ephemeral Containers";
-/// What asks for what is not here: registries, and gates that are off by default. And those that watch for minutes that a
-/// container is *not* restarted.
-const SKIPPED: &str = "\\*not\\* be restarted|with a new image|CronJob|Feature:OffByDefault";
+/// What asks for what is not here: registries, nginx, and gates that are off by default. And those that watch for minutes that
+/// a container is *not* restarted.
+const SKIPPED: &str =
+    "\\*not\\* be restarted|with a new image|wait until preStop hook|Feature:OffByDefault";
 /// How long all of it may take.
 const LIMIT: &str = "3h";
 /// How long the pods that the suite has left may take to be gone.
@@ -116,7 +117,8 @@ impl Suite<'_> {
         command
             .arg(format!("--procs={AT_ONCE}"))
             .arg(format!("--timeout={LIMIT}"))
-            .args(["--no-color", "--keep-going", "--seed=1", "--focus"])
+            .args(["--no-color", "--keep-going", "--silence-skips", "--seed=1"])
+            .arg("--focus")
             .arg(self.args.focus.as_deref().unwrap_or(FOCUS))
             .args(["--skip", SKIPPED])
             .arg(self.programs.join("e2e.test"))
