@@ -106,7 +106,7 @@ impl Suite<'_> {
         println!("  {}", compared.words());
         check.staged("a container ended", compared.ended > 0, true);
         for wrong in compared.wrong {
-            check.agrees(wrong, false, true);
+            check.agrees("difference from the logs", wrong, "none".to_owned());
         }
         Ok(())
     }
