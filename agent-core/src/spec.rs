@@ -69,6 +69,14 @@ impl Spec {
             PreStop::HttpGet { .. } | PreStop::Sleep { .. } | PreStop::TcpSocket => None,
         }
     }
+
+    /// How long the hook pauses, if it is a pause.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        match self.hook.as_ref()? {
+            PreStop::Sleep { duration } => Some(*duration),
+            PreStop::HttpGet { .. } | PreStop::Exec { .. } | PreStop::TcpSocket => None,
+        }
+    }
 }
 
 /// The port that a hook's request goes to in the pod, if no probe goes there too.

@@ -290,6 +290,7 @@ impl<'a> Termination<'a> {
             request: self.request,
             stop: self.stop.map(|stop| stop.at),
             role: self.container.spec.role,
+            pause: self.container.spec.pause(),
         };
         Some(grace::grace(self.grace?, &spent))
     }

@@ -4,6 +4,7 @@
 use std::io::BufRead;
 
 use agent_core::output::Output;
+use agent_core::report::Report;
 use anyhow::Result;
 use gracewatch::metrics::exposition::Format;
 use gracewatch::metrics::{Metrics, Retention};
@@ -30,6 +31,18 @@ pub fn texts(journal: impl BufRead) -> Result<[(&'static str, String); 3]> {
         ("metrics.txt", in_order(&metrics)),
         ("timeline.txt", timelines),
     ])
+}
+
+/// All reports of a journal. Of those that are finished an agent itself remembers the last ones only.
+pub fn reports(journal: impl BufRead) -> Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    gracewatch::replay::replay(journal, |output, _now| {
+        if let Output::Finished(report) = output {
+            reports.push(report.as_ref().clone());
+        }
+        Ok(())
+    })?;
+    Ok(reports)
 }
 
 /// The series of each family in the order of their labels; the registry hands them out in any. Buckets stay as they are.

@@ -34,6 +34,15 @@ pub(crate) struct Args {
     /// Leave the cluster running in the end, until Ctrl-C, and say how to reach it.
     #[arg(long, conflicts_with = "kubeconfig")]
     keep: bool,
+    /// Run Kubernetes' own end-to-end tests of the pod's life in the place of our scenarios, or those whose name matches FOCUS, a
+    /// regular expression, and compare each container that ended with what kubelet and containerd logged. Takes some forty
+    /// minutes, and is no part of `cargo xtask test`.
+    #[arg(long, value_name = "FOCUS", num_args = 0..=1, conflicts_with_all = ["kubeconfig", "only", "list", "record_dir"])]
+    #[expect(
+        clippy::option_option,
+        reason = "without it, with it, and with a value"
+    )]
+    suite: Option<Option<String>>,
     /// Write everything that was expected and what came to this file, fact by fact.
     #[arg(long, value_name = "FILE")]
     table_out: Option<PathBuf>,
@@ -75,7 +84,10 @@ fn build(args: &Args) -> Result<Command> {
             "a kubelet needs root: run this as root, `sudo -E env PATH=\"$PATH\" cargo xtask e2e`, or give a cluster by \
              --kubeconfig"
         );
-        tools = tools::ensure()?;
+        tools = match args.suite {
+            Some(_) => tools::cluster()?,
+            None => tools::ensure()?,
+        };
         image::agent(image::NAME, &images.join("gracewatch.tar"))?;
         image::rig(&tools, &images)?;
         forget(&folder.join("logs"))?;
@@ -93,7 +105,24 @@ fn build(args: &Args) -> Result<Command> {
         tests.arg(flag).arg(place);
     }
     pass_on(args, &mut tests);
+    if let Some(focus) = &args.suite {
+        suite(focus.as_deref(), &mut tests)?;
+    }
     Ok(tests)
+}
+
+/// Builds Kubernetes' own tests and their images.
+fn suite(focus: Option<&str>, tests: &mut Command) -> Result<()> {
+    let built = tools::kubernetes_tests()?;
+    // Others of the rig do not import what is in a folder of its own.
+    let images = cache::workspace().join("target/image/suite");
+    image::suite::write(&tools::cluster()?, &built, &images)?;
+    tests.arg("--suite").arg(built.programs);
+    tests.arg("--suite-images").arg(images);
+    if let Some(focus) = focus {
+        tests.arg("--focus").arg(focus);
+    }
+    Ok(())
 }
 
 fn pass_on(args: &Args, tests: &mut Command) {

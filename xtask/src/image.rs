@@ -1,10 +1,11 @@
 //! `cargo xtask image`: the agent as a container image, one file, without a container runtime on this machine.
 //!
 //! The image is the static agent with its probes, and the licences; nothing else. `oci` writes the file format, `rig` the
-//! images of the tests' own pods.
+//! images of the tests' own pods, `suite` those of Kubernetes' tests.
 
 mod oci;
 mod rig;
+pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -78,18 +78,19 @@ enum Part {
     Axe,
 }
 
-/// Everything that a cluster of one machine needs, in one folder.
+/// Everything that a cluster of one machine and the scenarios on it need, in one folder.
 pub(crate) fn ensure() -> Result<PathBuf> {
-    let mut parts = RUNTIME.to_vec();
-    parts.extend([
-        Part::Go(&modules::ETCD),
-        Part::Go(&modules::KUBERNETES),
+    let more = [
         Part::Go(&modules::PROMETHEUS),
         Part::Go(&modules::HELM),
         Part::Monitors,
-        Part::Nft,
-    ]);
-    together(&parts)
+    ];
+    together(&[&RUNTIME[..], &CLUSTER, &more].concat())
+}
+
+/// Only the cluster.
+pub(crate) fn cluster() -> Result<PathBuf> {
+    together(&[&RUNTIME[..], &CLUSTER].concat())
 }
 
 /// What makes, serves, loads and observes connections: `ip`, `tcpdump`, `nginx`, `gunicorn`, `wrk`.
@@ -119,6 +120,24 @@ pub(crate) fn critest() -> Result<PathBuf> {
     Ok(folder.join("critest"))
 }
 
+/// Kubernetes' own end-to-end tests.
+#[derive(Debug)]
+pub(crate) struct KubernetesTests {
+    /// The folder of `e2e.test`, `ginkgo` and `agnhost`.
+    pub(crate) programs: PathBuf,
+    /// The folder of Kubernetes' source.
+    pub(crate) source: PathBuf,
+}
+
+/// Builds them.
+pub(crate) fn kubernetes_tests() -> Result<KubernetesTests> {
+    let module = &modules::KUBERNETES_TESTS;
+    Ok(KubernetesTests {
+        programs: Part::Go(module).ensure()?,
+        source: golang::source(module.name, module.of)?,
+    })
+}
+
 /// What renders manifests: `helm` and `kustomize`.
 pub(crate) fn renderers() -> Result<PathBuf> {
     Part::Go(&modules::HELM).ensure()
@@ -135,6 +154,12 @@ const RUNTIME: [Part; 5] = [
     Part::Go(&modules::CNI),
     Part::Busybox,
     Part::Pause,
+];
+
+const CLUSTER: [Part; 3] = [
+    Part::Go(&modules::ETCD),
+    Part::Go(&modules::KUBERNETES),
+    Part::Nft,
 ];
 
 impl Part {

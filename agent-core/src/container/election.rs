@@ -2,11 +2,13 @@
 //!
 //! The main process is the first one that entered from outside and runs a program, or is PID 1 of a pid namespace and will. One
 //! that exits without ever having called exec does not count if another is there: a runtime's helper that makes the real one
-//! and goes.
+//! and goes. Of several that did, it is the last to go: the container was stopped before its program was executed.
 //!
 //! A sandbox (Kubernetes' and CRI-O's `pause`, podman's `catatonit -P`) holds namespaces for other containers and is
 //! killed as a matter of course. No path tells it from a container, its main process does: such a one is no subject,
 //! unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
+
+use std::cmp::Reverse;
 
 use super::Container;
 use crate::event::{Event, EventKind};
@@ -24,7 +26,9 @@ impl Container {
                 (false, false) => 1,
                 (_, true) => 2,
             };
-            (rank, process.start, process.tgid)
+            let left = process.exit.as_ref().filter(|_| left_without_exec);
+            let left = left.map(|exit| Reverse(exit.at));
+            (rank, left, process.start, process.tgid)
         })
     }
 

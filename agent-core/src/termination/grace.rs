@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::inferred_hook::AHEAD;
 use super::observed::Observed;
 use super::request::StopRequest;
 use super::stop_signal;
@@ -151,6 +152,8 @@ pub(crate) struct Spent<'a> {
     pub(crate) stop: Option<Timestamp>,
     /// What it is in its pod: only sidecars wait for others.
     pub(crate) role: Option<Role>,
+    /// How long its hook pauses, if it is a pause.
+    pub(crate) pause: Option<Duration>,
 }
 
 /// SIGKILL, as far as it tells whether the grace was over.
@@ -197,6 +200,7 @@ impl<'a> Spent<'a> {
             request,
             stop: observed.stop.map(|stop| stop.at),
             role: observed.container.spec.role,
+            pause: observed.container.spec.pause(),
         }
     }
 }
@@ -208,13 +212,20 @@ impl Spent<'_> {
             return Duration::ZERO;
         };
         match (hook.duration(), hook.method, hook.started_at) {
-            (Some(took), _, _) if !hook.running_at_stop_signal => took,
+            (Some(took), _, _) if !hook.running_at_stop_signal => self.with_its_beginning(took),
             (_, _, None) => Duration::ZERO,
             (None, HookMethod::Inferred, Some(began)) if !hook.running_at_stop_signal => {
                 self.stop.map_or(configured, |stop| stop.since(began))
             }
             (_, _, Some(_)) => configured,
         }
+    }
+
+    /// A pause is the kubelet's own and never shorter than configured: what is missing of it, was before anybody else knew of the
+    /// stop. It counts, since whole seconds are taken off, and a pause is of whole seconds.
+    fn with_its_beginning(&self, took: Duration) -> Duration {
+        let pause = self.pause.filter(|pause| took + AHEAD >= *pause);
+        pause.map_or(took, |pause| took.max(pause))
     }
 
     /// The time for others to go first, after a hook that took so long.

@@ -11,7 +11,7 @@ use crate::report::{Hook, HookFailure, HookKind, HookMethod, Trigger};
 use crate::time::Timestamp;
 
 /// How long before T0 was seen the kubelet may have acted.
-const AHEAD: Duration = Duration::from_secs(1);
+pub(super) const AHEAD: Duration = Duration::from_secs(1);
 
 /// How soon after the last of the others a sidecar that waited for it gets its stop signal.
 const TURN: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@
 //! * [`cri`]: what a kubelet asks it for.
 //! * [`cluster`]: a Kubernetes of one node in the jail.
 //! * [`journal`]: what of all that a recorded journal does not keep.
+//! * [`suites`]: what is compared of containers that the test suites of others ended.
 #![forbid(unsafe_code)]
 
 pub mod cluster;
@@ -14,3 +15,4 @@ pub mod cri;
 pub mod daemon;
 pub mod jail;
 pub mod journal;
+pub mod suites;

@@ -36,7 +36,7 @@ pub(crate) fn write(tools: &Path, peer: &Path, out: &Path) -> Result<()> {
 }
 
 /// The sandbox's only program; the name is the one in the settings of the rig's containerd.
-fn pause(program: &Path) -> Result<Image> {
+pub(super) fn pause(program: &Path) -> Result<Image> {
     Ok(Image {
         name: "localhost/pause:3.10".to_owned(),
         files: [("pause".to_owned(), super::program(program)?)].into(),
@@ -49,7 +49,7 @@ fn pause(program: &Path) -> Result<Image> {
 }
 
 /// A root file system of busybox and a link for each of its applets.
-fn busybox(program: &Path) -> Result<Image> {
+pub(super) fn busybox(program: &Path) -> Result<Image> {
     let applets = process::output(Command::new(program).arg("--list"))?;
     let mut files: BTreeMap<String, File> = [
         ("etc/passwd", PASSWD),

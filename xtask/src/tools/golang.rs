@@ -73,34 +73,44 @@ pub(super) fn build(module: &Module, libraries: Option<&Path>, into: &Path) -> R
     let mut target = into.as_os_str().to_owned();
     // With a slash it is a folder for Go, whatever the number of programs.
     target.push("/");
-    let mut command = go(module.name)?;
-    if let Some(libraries) = libraries {
-        let place = libraries.display();
-        command
-            // Go asks it for flags, which are given below instead.
-            .env("PKG_CONFIG", "true")
-            .env("CGO_CFLAGS", format!("-I{place}"))
-            .env("CGO_LDFLAGS", format!("-L{place} -lseccomp"));
+    for (verb, what) in builds(module) {
+        let mut command = go(module.name)?;
+        if let Some(libraries) = libraries {
+            let place = libraries.display();
+            command
+                // Go asks it for flags, which are given below instead.
+                .env("PKG_CONFIG", "true")
+                .env("CGO_CFLAGS", format!("-I{place}"))
+                .env("CGO_LDFLAGS", format!("-L{place} -lseccomp"));
+        }
+        process::run(
+            command
+                .env("CGO_ENABLED", if module.cgo { "1" } else { "0" })
+                .args(verb)
+                .args(["-trimpath", "-tags", module.tags])
+                .arg(format!("-ldflags=-s -w {linker}"))
+                .arg("-o")
+                .arg(&target)
+                .arg(what),
+        )?;
     }
-    let (verb, what) = match module.tests {
-        None => (&["build"][..], "tool"),
-        Some(package) => (&["test", "-c"][..], package),
-    };
-    process::run(
-        command
-            .env("CGO_ENABLED", if module.cgo { "1" } else { "0" })
-            .args(verb)
-            .args(["-trimpath", "-tags", module.tags])
-            .arg(format!("-ldflags=-s -w {linker}"))
-            .arg("-o")
-            .arg(target)
-            .arg(what),
-    )?;
     let Some((theirs, ours)) = module.renamed else {
         return Ok(());
     };
     std::fs::rename(into.join(theirs), into.join(ours))
         .with_context(|| format!("cannot rename {theirs} to {ours} in {}", into.display()))
+}
+
+/// What Go is called for: its tools, its tests, or both.
+fn builds(module: &Module) -> Vec<(&'static [&'static str], &'static str)> {
+    let mut builds: Vec<(&[&str], _)> = Vec::new();
+    if module.programs.len() > usize::from(module.tests.is_some()) {
+        builds.push((&["build"], "tool"));
+    }
+    // Else it checks all packages that it is made of, which takes longer than to compile them.
+    let tests = &["test", "-c", "-vet=off"][..];
+    builds.extend(module.tests.map(|package| (tests, package)));
+    builds
 }
 
 /// The folder with the source of `of`, fetched where it is missing.
@@ -167,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn tools_and_tests_are_built_where_there_are_any() {
+        let of = |module| builds(module).into_iter().map(|(_, what)| what);
+        assert!(of(&modules::RUNC).eq(["tool"]));
+        assert!(of(&modules::CRITEST).eq(["sigs.k8s.io/cri-tools/cmd/critest"]));
+        assert!(of(&modules::KUBERNETES_TESTS).eq(["tool", "k8s.io/kubernetes/test/e2e"]));
+    }
+
+    #[test]
+    fn the_tests_of_kubernetes_are_those_of_the_rigs() {
+        let of = |module: &Module| version(module.name, module.of).unwrap();
+        assert_eq!(of(&modules::KUBERNETES_TESTS), of(&modules::KUBERNETES));
+    }
+
+    #[test]
     fn each_module_has_a_version_and_a_key_of_its_own() {
         let modules = [
             &modules::RUNC,
@@ -178,6 +202,7 @@ mod tests {
             &modules::PROMETHEUS,
             &modules::HELM,
             &modules::CRITEST,
+            &modules::KUBERNETES_TESTS,
         ];
         let mut keys: Vec<_> = modules.map(|module| key(module).unwrap()).to_vec();
         keys.sort();

@@ -17,7 +17,7 @@ pub(super) struct Module {
     pub(super) programs: &'static [&'static str],
     /// A program that `go build` names otherwise than everybody else does: its name, and ours.
     pub(super) renamed: Option<(&'static str, &'static str)>,
-    /// The package whose tests are the program, where it is no command.
+    /// The package whose tests are a program, too: the first of [`Self::programs`]. The others are tools.
     pub(super) tests: Option<&'static str>,
     /// What to expect of a build with an empty cache.
     pub(super) effort: &'static str,
@@ -147,4 +147,18 @@ pub(super) const CRITEST: Module = Module {
     renamed: Some(("critest.test", "critest")),
     tests: Some("sigs.k8s.io/cri-tools/cmd/critest"),
     effort: "about a minute",
+};
+
+/// Kubernetes' own end-to-end tests, what runs them beside each other, and the program in most of their images.
+pub(super) const KUBERNETES_TESTS: Module = Module {
+    name: "kubernetes-tests",
+    of: "k8s.io/kubernetes",
+    cgo: false,
+    tags: "",
+    // They leave out what is not for this version.
+    linker: KUBERNETES.linker,
+    programs: &["e2e.test", "agnhost", "ginkgo"],
+    renamed: None,
+    tests: Some("k8s.io/kubernetes/test/e2e"),
+    effort: "some minutes on two cores",
 };

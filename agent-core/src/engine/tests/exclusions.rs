@@ -5,7 +5,7 @@ use super::scene::{
     exec, found, kinds, made, signal_sent,
 };
 use crate::event::{EventKind, Exit, ExitStatus, Handler, Process};
-use crate::input::Input;
+use crate::input::{Input, ProcessFound};
 use crate::report::{Doubt, FindingKind, KillCause, Outcome};
 
 /// A dying init makes the kernel send SIGKILL to what is left in its namespace.
@@ -626,6 +626,53 @@ fn a_helper_that_went_without_exec_gives_way_at_once() {
         .report();
     assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
     assert_eq!(report.outcome, Outcome::Graceful);
+}
+
+/// From critest, with crun in a pod whose containers share their pid namespace: the stop came before the program was executed.
+#[test]
+fn of_those_that_ran_no_program_the_last_to_leave_is_the_main_process() {
+    let leaves = |who: Who, status: ExitStatus| {
+        EventKind::Exit(Exit {
+            process: who.process(),
+            status,
+            executed: false,
+            pending: None,
+            ns_reboot: None,
+        })
+    };
+    let sees = |who: &[Who]| Input::Processes {
+        container: CONTAINER,
+        processes: who
+            .iter()
+            .map(|who| ProcessFound {
+                argv: super::scene::words("/usr/bin/crun create"),
+                ..found(*who)
+            })
+            .collect(),
+    };
+    for main in [Who::Plain, Who::Main] {
+        let killed = ExitStatus::Signal {
+            signal: crate::signal::Signal::try_from(15).unwrap(),
+            core_dumped: false,
+        };
+        let report = Scene::container()
+            .at(1.0)
+            // What the helper has made is still its child.
+            .tells(sees(&[Who::Stage]))
+            .at(1.01)
+            .happens(leaves(Who::Stage, ExitStatus::Code(0)))
+            .at(1.02)
+            .tells(sees(&[main]))
+            .at(1.05)
+            .sends(Who::Runc, main, 15, HANDLED)
+            .at(1.08)
+            .happens(leaves(main, killed))
+            .removed()
+            .report();
+        assert_eq!(report.main.unwrap().tgid, main.process().tgid);
+        assert_eq!(report.outcome, Outcome::Graceful);
+        assert_eq!(report.exit.unwrap().status, killed);
+    }
 }
 
 /// Seen with real runtimes: the look at the container began before the helper's exit and was told after it.

@@ -223,6 +223,20 @@ fn a_sleep_lasts_from_the_deletion_to_the_stop_signal() {
     assert_eq!(report.grace.unwrap().after_hook, secs(25.0));
 }
 
+/// The suite of Kubernetes itself showed this: the deletion was seen 14 ms after the kubelet had begun, and 50 s were left.
+#[test]
+fn a_pause_takes_all_of_its_seconds_off_the_grace_period() {
+    let left = |stop: f64| {
+        let own = with_hook(100, sleep_hook(50));
+        let report = stopped_at(deleted_at_10(&own), stop);
+        report.grace.unwrap().after_hook
+    };
+    assert_eq!(left(59.986), secs(50.0));
+    assert_eq!(left(60.01), secs(50.0));
+    // It was no whole pause.
+    assert_eq!(left(40.5), secs(70.0));
+}
+
 /// After the deletion the kubelet waits up to a second for news of the pod before it begins.
 #[test]
 fn a_sleep_begins_with_the_kubelets_word() {

@@ -28,7 +28,8 @@ pub(super) fn said(event: &api::Event) -> Option<Said> {
 /// The messages of `Killing`:
 /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kuberuntime/kuberuntime_manager.go#L1443-L1468>,
 /// `#L805` (a resize), `#L1642` (all containers), and
-/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L885>, `#L331`.
+/// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L885>, `#L331`, and for
+/// sidecars `#L1146`, `#L1189`.
 fn killing(message: &str) -> Option<KubeletEventKind> {
     if message == "FailedPostStartHook" {
         return Some(KubeletEventKind::PostStartFailed);
@@ -40,7 +41,9 @@ fn killing(message: &str) -> Option<KubeletEventKind> {
         return Some(KubeletEventKind::Stopping);
     }
     // A container's name holds no blank.
-    let (_name, why) = message.strip_prefix("Container ")?.split_once(' ')?;
+    let of_sidecar = || message.strip_prefix("Init container ");
+    let container = message.strip_prefix("Container ").or_else(of_sidecar)?;
+    let (_name, why) = container.split_once(' ')?;
     let why = why.strip_suffix(", will be restarted").unwrap_or(why);
     match why {
         "failed liveness probe" => Some(KubeletEventKind::LivenessFailed),
@@ -69,6 +72,14 @@ mod tests {
             ),
             (
                 "Container web failed startup probe, will be restarted",
+                Some(Kind::StartupFailed),
+            ),
+            (
+                "Init container proxy failed liveness probe",
+                Some(Kind::LivenessFailed),
+            ),
+            (
+                "Init container proxy failed startup probe",
                 Some(Kind::StartupFailed),
             ),
             (

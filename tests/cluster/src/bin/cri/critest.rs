@@ -2,23 +2,24 @@
 //! containers in ways of its own, while the agent watches. Each container that ended has one report, and that says what
 //! containerd's log says of signals, SIGKILL, exit code and times.
 //!
-//! `registry` serves the suite's images, `log` reads what containerd says, `compare` compares.
+//! `registry` serves the suite's images.
 
-mod compare;
-mod log;
 mod registry;
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
+use gracewatch_cluster::suites::{compare, last_words, log};
 use gracewatch_tests::harness::{Tried, attempt};
+use gracewatch_tests::replay;
 
 use crate::Args;
-use crate::check::Check;
+use crate::check::{Check, Row};
 use crate::rig::Rig;
 use registry::Registry;
 
@@ -54,10 +55,9 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
     rig.pull_from(registry.address())?;
     // Its log may hold what other runs wrote.
     let before = std::fs::read(rig.log()).map_or(0, |text| text.len());
-    let log = rig.logs.join("critest.log");
-    println!("  critest runs; its words go to {}", log.display());
-    let words =
-        std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let said = rig.logs.join("critest.log");
+    println!("  critest runs; its words go to {}", said.display());
+    let words = File::create(&said).with_context(|| format!("cannot write {}", said.display()))?;
     let endpoint = rig.endpoint();
     let status = Command::new(program)
         .args(["-runtime-endpoint", &endpoint, "-image-endpoint", &endpoint])
@@ -74,7 +74,7 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
         .status()
         .with_context(|| format!("cannot start {}", program.display()))?;
     ensure!(!rig.interrupted.is_set(), "interrupted");
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let said = std::fs::read_to_string(&said).unwrap_or_default();
     println!("  critest {status}: {}", last_words(&said));
     sleep(SETTLED_AFTER);
     let words = agent.words();
@@ -83,33 +83,19 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
         status.success(),
         "the agent ended with {status} and said: {words}"
     );
-    let reports = replay(args, &journal)?;
-    compare::all(&log::read(&rig.log(), before)?, &reports, check);
+    let reports = replay::reports(BufReader::new(File::open(&journal)?))?;
+    let compared = compare::all(&log::read(&rig.log(), before)?, &reports, |_, _| Vec::new());
+    println!("  {}", compared.words());
+    check.staged("no container ended", compared.ended > 0);
+    let ended = format!("{} containers as containerd's log says", compared.ended);
+    check.rows.push(Row {
+        container: "app".to_owned(),
+        expected: ended.clone(),
+        got: ended,
+        errors: Vec::new(),
+    });
+    for wrong in compared.wrong {
+        check.that(wrong, false);
+    }
     Ok(())
-}
-
-/// How many specs ran, passed and failed.
-fn last_words(said: &str) -> String {
-    let wanted = |line: &&str| line.starts_with("Ran ") || line.contains(" Passed |");
-    let lines: Vec<_> = said.lines().filter(wanted).map(str::trim).collect();
-    lines.join("; ")
-}
-
-/// All reports that a journal gives: of those that are finished the agent itself remembers the last ones only.
-fn replay(args: &Args, journal: &Path) -> Result<Vec<Report>> {
-    let output = Command::new(&args.agent)
-        .args(["replay", "--json"])
-        .arg(journal)
-        .output()
-        .context("cannot start the agent")?;
-    ensure!(
-        output.status.success(),
-        "the journal cannot be replayed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect())
 }

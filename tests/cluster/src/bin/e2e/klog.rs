@@ -74,7 +74,8 @@ fn last(log: &str, words: &[&str]) -> Option<Duration> {
     time_of_day(line)
 }
 
-fn between(from: Option<Duration>, to: Option<Duration>) -> Option<Duration> {
+/// How long it took from one time of day to the other.
+pub(crate) fn between(from: Option<Duration>, to: Option<Duration>) -> Option<Duration> {
     let (from, to) = (from?, to?);
     // Over midnight it is a day later.
     to.checked_sub(from)
@@ -82,7 +83,7 @@ fn between(from: Option<Duration>, to: Option<Duration>) -> Option<Duration> {
 }
 
 /// The first `HH:MM:SS.fraction` in a line: `I1122 20:57:46.100526 …`, `time="2026-11-22T20:57:48.161839696Z" …`.
-fn time_of_day(line: &str) -> Option<Duration> {
+pub(crate) fn time_of_day(line: &str) -> Option<Duration> {
     let colon = line.find(':')?;
     let text = line.get(colon.checked_sub(2)?..)?;
     let mut parts = text.splitn(3, ':');

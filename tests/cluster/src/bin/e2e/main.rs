@@ -16,6 +16,7 @@ mod runner;
 mod scenario;
 mod scenarios;
 mod stage;
+mod suite;
 mod table;
 mod watch;
 
@@ -55,6 +56,16 @@ struct Args {
     /// Run only the scenarios whose name contains this, or one of these, with commas between them.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Instead of the scenarios, run Kubernetes' own end-to-end tests, whose programs are in this folder, and compare each
+    /// container that they end with the logs of kubelet and containerd.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["kubeconfig", "only", "record_dir"], requires = "suite_images")]
+    suite: Option<PathBuf>,
+    /// Folder of their images.
+    #[arg(long, value_name = "FOLDER")]
+    suite_images: Option<PathBuf>,
+    /// Which of them [default: those of a pod's life].
+    #[arg(long, value_name = "REGEX", requires = "suite")]
+    focus: Option<String>,
     /// List the scenarios and end.
     #[arg(long)]
     list: bool,

@@ -59,9 +59,7 @@ impl Place {
             cluster.took().as_secs_f64(),
             versions(&kubectl)?.join(", ")
         );
-        for image in archives(&args.images)? {
-            cluster.import(&image)?;
-        }
+        import(&cluster, &args.images)?;
         Ok(Self {
             kubectl,
             kubeconfig: cluster.kubeconfig(),
@@ -170,6 +168,12 @@ fn versions(kubectl: &Kubectl) -> Result<Vec<String>> {
         info.container_runtime_version.replace("://", " "),
         format!("Linux {}", info.kernel_version),
     ])
+}
+
+/// Gives the cluster the images of all archives in this folder.
+pub(crate) fn import(cluster: &Cluster, folder: &Path) -> Result<()> {
+    let archives = archives(folder)?;
+    archives.iter().try_for_each(|image| cluster.import(image))
 }
 
 fn archives(folder: &Path) -> Result<Vec<PathBuf>> {

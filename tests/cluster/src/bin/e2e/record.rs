@@ -16,6 +16,8 @@ use crate::table::Outcome;
 /// The name of the volume, and of the folder where it is mounted.
 const VOLUME: &str = "journal";
 const FILE: &str = "run.jsonl";
+/// More than an hour of everything comes to.
+const BYTES_MAX: &str = "1000000000";
 /// Where the kubelet has all pods.
 const PODS: &str = "/kubepods";
 
@@ -31,20 +33,31 @@ pub(crate) fn begin(agents: &Agents<'_>) -> Result<()> {
         {
             "op": "replace",
             "path": "/spec/template/spec/containers/0/args",
-            "value": ["run", "--journal", format!("/{VOLUME}/{FILE}")]
+            "value": ["run", "--journal", format!("/{VOLUME}/{FILE}"), "--journal-max-bytes", BYTES_MAX]
         },
     ]);
     agents.patch(&patch.to_string())
 }
 
-/// Ends the agent, so that its journal is whole; the next agent is ready then. Keeps the journal as
-/// `<folder>/k8s_<name>.jsonl` if it is of a scenario that passed.
+/// Takes the journal, and keeps it as `<folder>/k8s_<name>.jsonl` if it is of a scenario that passed.
 pub(crate) fn end(
     agents: &Agents<'_>,
     outcome: &Outcome,
     args: &Args,
     folder: &Path,
 ) -> Result<()> {
+    let text = take(agents)?;
+    if !outcome.ending.passed() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(format!("k8s_{}.jsonl", outcome.name));
+    let text = without_places(&of_pods(&text), std::slice::from_ref(&args.tools));
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Ends the agent, so that its journal is whole; the next agent is ready then. Its journal.
+pub(crate) fn take(agents: &Agents<'_>) -> Result<String> {
     let pod = agents.pod(NODE)?;
     let uid = pod.metadata.uid.context("the agent's pod has no UID")?;
     let place =
@@ -52,17 +65,11 @@ pub(crate) fn end(
     // The volume goes with the pod; what is open stays.
     let mut journal = File::open(&place).with_context(|| format!("cannot open {place}"))?;
     agents.restart(NODE)?;
-    if !outcome.ending.passed() {
-        return Ok(());
-    }
     let mut text = String::new();
     journal
         .read_to_string(&mut text)
         .with_context(|| format!("cannot read {place}"))?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let path = folder.join(format!("k8s_{}.jsonl", outcome.name));
-    let text = without_places(&of_pods(&text), std::slice::from_ref(&args.tools));
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    Ok(text)
 }
 
 /// The journal without the cgroups of the machine and of the rig's own daemons, which name this run.

@@ -19,6 +19,7 @@ use crate::place::Place;
 use crate::scenario::{Gates, Needs, Scenario};
 use crate::scenarios;
 use crate::stage::{Stage, Try};
+use crate::suite::Suite;
 use crate::table::{self, Outcome};
 use crate::watch::Watch;
 use crate::{page, record};
@@ -53,32 +54,22 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let watch = Watch::start(&place)?;
     let agents = Agents::install(&place, &watch, &args.manifests)?;
     println!("agent ready after {:.1} s", started.elapsed().as_secs_f64());
-    let monitoring = Monitoring::start(&place, args)?;
-    if args.record_dir.is_some() {
-        record::begin(&agents)?;
-    }
-    let mut played = Played::default();
-    for (gates, set) in sets(&wanted, &place) {
-        if !gates.is_empty() {
-            println!(
-                "\nfeature gates that are off by default are on from here: {}",
-                gates.join(", ")
-            );
-            agents.enable(gates)?;
+    let monitoring = match &args.suite {
+        Some(_) => None,
+        None => Monitoring::start(&place, args)?,
+    };
+    let played = match &args.suite {
+        Some(programs) => Suite {
+            args,
+            place: &place,
+            watch: &watch,
+            agents: &agents,
+            programs,
         }
-        played.add(play_set(&set, args, &place, &watch, &agents)?);
-    }
-    if let Some(monitoring) = &monitoring {
-        let all_ran = args.only.is_none() && args.record_dir.is_none();
-        let ask = |_: &Outcome| {
-            let asked = monitoring.ask(args, all_ran);
-            tell(&asked);
-            asked
-        };
-        let first = monitoring.ask(args, all_ran);
-        tell(&first);
-        played.add(harness::set_up_once_more(vec![first], ask));
-    }
+        .run(),
+        None => play_all(&wanted, args, &place, &watch, &agents)?,
+    };
+    let played = monitored(played, monitoring.as_ref(), args);
     let passed = conclude(args, &played, started.elapsed())?;
     if let Some(path) = &args.page_out {
         page::write(path, &place.versions(args)?, &played.tried)?;
@@ -91,6 +82,51 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     drop(watch);
     place.close()?;
     Ok(passed)
+}
+
+/// Plays all scenarios, and turns on the feature gates that some of them need.
+fn play_all(
+    wanted: &[Scenario],
+    args: &Args,
+    place: &Place,
+    watch: &Watch,
+    agents: &Agents<'_>,
+) -> Result<Played<Check>> {
+    if args.record_dir.is_some() {
+        record::begin(agents)?;
+    }
+    let mut played = Played::default();
+    for (gates, set) in sets(wanted, place) {
+        if !gates.is_empty() {
+            println!(
+                "\nfeature gates that are off by default are on from here: {}",
+                gates.join(", ")
+            );
+            agents.enable(gates)?;
+        }
+        played.add(play_set(&set, args, place, watch, agents)?);
+    }
+    Ok(played)
+}
+
+/// Adds what Prometheus says in the end.
+fn monitored(
+    mut played: Played<Check>,
+    monitoring: Option<&Monitoring>,
+    args: &Args,
+) -> Played<Check> {
+    if let Some(monitoring) = monitoring {
+        let all_ran = args.only.is_none() && args.record_dir.is_none();
+        let ask = |_: &Outcome| {
+            let asked = monitoring.ask(args, all_ran);
+            tell(&asked);
+            asked
+        };
+        let first = monitoring.ask(args, all_ran);
+        tell(&first);
+        played.add(harness::set_up_once_more(vec![first], ask));
+    }
+    played
 }
 
 /// The scenarios by the feature gates that they need; those that need none come first. Those that cannot run are told.
@@ -226,7 +262,7 @@ fn unless_starved(error: anyhow::Error, agents: &Agents<'_>, before: i32) -> any
 }
 
 /// Written whole, so that lines of scenarios that run beside each other do not mix.
-fn tell(outcome: &Outcome) {
+pub(crate) fn tell(outcome: &Outcome) {
     let (name, took) = (&outcome.name, outcome.took.as_secs_f64());
     let mut text = format!(
         "scenario {name} ... {} {took:.1} s\n",

@@ -7,30 +7,34 @@ use anyhow::{Context as _, Result};
 
 /// One container, by containerd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Logged {
+pub struct Logged {
     /// Whether it says that the container was started.
-    pub(super) started: bool,
+    pub started: bool,
     /// The timeouts in seconds of each call that stops it.
-    pub(super) timeouts: Vec<u64>,
+    pub timeouts: Vec<u64>,
     /// The signals by which it was asked to stop, as Go calls them.
-    pub(super) signals: Vec<String>,
+    pub signals: Vec<String>,
+    /// When it says that it will send the first of them, in nanoseconds since 1970.
+    pub signal_at_ns: Option<u64>,
     /// Whether it was sent SIGKILL.
-    pub(super) killed: bool,
-    pub(super) exit: Option<Exit>,
+    pub killed: bool,
+    /// When it says so.
+    pub kill_at_ns: Option<u64>,
+    pub exit: Option<Exit>,
 }
 
 /// The exit of its main process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exit {
-    pub(super) pid: u32,
+pub struct Exit {
+    pub pid: u32,
     /// As runtimes say it: 128 and the signal.
-    pub(super) status: i64,
+    pub status: i64,
     /// Nanoseconds since 1970.
-    pub(super) at_ns: u64,
+    pub at_ns: u64,
 }
 
 /// Reads the log from this byte on; the containers by their id.
-pub(super) fn read(path: &Path, from: usize) -> Result<BTreeMap<String, Logged>> {
+pub fn read(path: &Path, from: usize) -> Result<BTreeMap<String, Logged>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let bytes = bytes.get(from..).unwrap_or_default();
     Ok(parse(&String::from_utf8_lossy(bytes)))
@@ -73,9 +77,11 @@ const MARKS: [(&str, Take); 5] = [
         container
             .signals
             .extend(signal.map(|name| name.trim_end_matches('"').to_owned()));
+        container.signal_at_ns = container.signal_at_ns.or_else(|| time(line));
     }),
-    ("msg=\"Kill container \"", |container, _line| {
+    ("msg=\"Kill container \"", |container, line| {
         container.killed = true;
+        container.kill_at_ns = container.kill_at_ns.or_else(|| time(line));
     }),
     (
         "msg=\"received container exit event container_id:\"",
@@ -105,6 +111,12 @@ fn exit(line: &str) -> Option<Exit> {
     })
 }
 
+/// When a line was written, in nanoseconds since 1970.
+fn time(line: &str) -> Option<u64> {
+    let at: jiff::Timestamp = after(line, "time=\"")?.parse().ok()?;
+    u64::try_from(at.as_nanosecond()).ok()
+}
+
 /// What stands between this mark and the next quotation mark.
 fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once(mark)?;
@@ -123,7 +135,7 @@ time="t" level=info msg="StartContainer for \"bb\""
 time="t" level=info msg="StartContainer for \"bb\" returns successfully"
 time="t" level=info msg="received container exit event container_id:\"bb\"  id:\"exec\"  pid:7  exited_at:{seconds:1  nanos:2}"
 time="t" level=info msg="StopContainer for \"bb\" with timeout 3 (s)"
-time="t" level=info msg="Stop container \"bb\" with signal terminated"
+time="1970-01-01T00:00:04.000000007Z" level=info msg="Stop container \"bb\" with signal terminated"
 time="t" level=info msg="Kill container \"bb\""
 time="t" level=info msg="received container exit event container_id:\"bb\"  id:\"bb\"  pid:9  exit_status:137  exited_at:{seconds:5  nanos:6}"
 time="t" level=info msg="Kill container \"aa\""
@@ -134,7 +146,9 @@ time="t" level=info msg="Kill container \"aa\""
             started: true,
             timeouts: vec![3],
             signals: vec!["terminated".to_owned()],
+            signal_at_ns: Some(4_000_000_007),
             killed: true,
+            kill_at_ns: None,
             exit: Some(Exit {
                 pid: 9,
                 status: 137,
