@@ -12,12 +12,8 @@ pub(crate) const SIGKILL: u32 = 9;
 pub(crate) const NEWS: u64 = 1 << 16 | 1 << 17 | 1 << 22 | 1 << 27;
 /// Those that a terminal sends by the kernel's hand: SIGHUP, SIGINT, SIGQUIT.
 const OF_TERMINAL: u64 = 1 << 0 | 1 << 1 | 1 << 2;
-/// Those whose default action leaves a core dump (`SIG_KERNEL_COREDUMP_MASK`): SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS,
-/// SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS.
-///
-/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/signal.h>
-const WITH_CORE: u64 =
-    1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 23 | 1 << 24 | 1 << 30;
+/// Those that stop a process by default: SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU.
+const STOPS: u64 = 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21;
 /// `SIGNAL_GROUP_EXIT` of `signal_struct.flags`.
 const GROUP_EXIT: u32 = 1 << 2;
 /// `TRACE_SIGNAL_IGNORED` and `TRACE_SIGNAL_OVERFLOW_FAIL`.
@@ -167,7 +163,7 @@ fn is_of_process(info: Address) -> bool {
 /// that a program causes itself this one tells why it ended, and it comes once.
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>: `complete_signal`, before the hook, begins a group exit
-/// unless the default action is to leave a core dump as well.
+/// unless the default action is to leave a core dump as well, or no thread is free to take the signal.
 #[inline(always)]
 fn ends(target: Typed, signal: Signal) -> bool {
     if signal.result == IGNORED {
@@ -178,7 +174,7 @@ fn ends(target: Typed, signal: Signal) -> bool {
         return true;
     }
     let task = target.address();
-    filter::has_signal(WITH_CORE, signal.number)
+    !filter::has_signal(NEWS | STOPS, signal.number)
         && process::handler(task, signal.number) == 0
         && !filter::has_signal(process::blocked(task), signal.number)
 }
