@@ -505,7 +505,7 @@ impl<'a> Truth<'a> {
         let default = self.life.has_default(sent);
         let unheard = if died_of_it { Some(true) } else { thrown_away };
         let (youngest, oldest) = self.life.age(sent);
-        let is_young = if oldest + SLACK < YOUNG {
+        let is_young = if oldest.saturating_add(SLACK) < YOUNG {
             Some(true)
         } else if youngest > YOUNG + SLACK {
             Some(false)
