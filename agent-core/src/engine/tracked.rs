@@ -54,6 +54,8 @@ pub(super) struct Tracked {
     open: Option<Open>,
     /// Whether there was a report of it.
     reported: bool,
+    /// Whether the agent is about to stop.
+    shut_down: bool,
     /// Its connections.
     pub(super) connections: Connections,
     /// The stop signal for which signals are recorded.
@@ -69,6 +71,7 @@ impl Tracked {
             looked_at: false,
             open: None,
             reported: false,
+            shut_down: false,
             connections: Connections::default(),
             recorded: container.spec.stop_signal,
             awaited: None,
@@ -176,6 +179,9 @@ impl Tracked {
 
     /// Derives the termination, says what is new of it, and sets the deadline.
     pub(super) fn update(&mut self, context: &mut Context<'_>) {
+        if self.shut_down {
+            return;
+        }
         let is_sandbox = self.container.is_sandbox();
         let termination = Termination::derive(&self.container).filter(|_open| !is_sandbox);
         let main = self.container.main().filter(|_main| !is_sandbox);
@@ -335,8 +341,10 @@ impl Tracked {
         }
     }
 
-    /// The agent is about to stop.
+    /// The agent is about to stop. Nothing is begun after that: the next main process may be in a termination, too.
     pub(super) fn shut_down(&mut self, context: &mut Context<'_>) {
+        self.shut_down = true;
+        self.deadline = None;
         let termination = Termination::derive(&self.container);
         if termination.is_some_and(|termination| termination.is_stage()) {
             withdraw(self.open.take(), &self.container, context);
