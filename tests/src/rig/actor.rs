@@ -106,7 +106,6 @@ pub(crate) fn actor(args: Vec<OsString>) -> Result<ExitCode> {
 
 fn on_terminal(path: &Path, log: &Log) -> Result<ExitCode> {
     let mut signals = Signals::new([2]).context("cannot install a handler")?;
-    rustix::process::setsid().context("cannot begin a session")?;
     // The first terminal that the leader of a session opens is the session's.
     let _terminal = File::options()
         .read(true)
