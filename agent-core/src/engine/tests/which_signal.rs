@@ -104,6 +104,17 @@ fn where_two_signals_of_the_runtime_fit_the_grace_period_it_is_doubtful() {
     assert!(is_unsure(&report));
 }
 
+/// It handled SIGTERM and went on, and died of the runtime's next signal.
+#[test]
+fn of_two_signals_of_the_runtime_the_fatal_one_may_be_the_stop_signal() {
+    let signals = [
+        (10.0, Who::Runc, TERM, HANDLED),
+        (11.0, Who::Runc, 12, FATAL),
+    ];
+    let report = gets(3, &signals).dies(Who::Main, 12).removed().report();
+    assert!(is_unsure(&report));
+}
+
 /// SIGTERM is the usual one, and another one of the runtime's just before it came a grace period before SIGKILL as well.
 #[test]
 fn sigterm_just_after_another_signal_that_fits_is_doubtful() {

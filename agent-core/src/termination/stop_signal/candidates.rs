@@ -189,8 +189,10 @@ impl<'a, 'c> Candidates<'a, 'c> {
             |fact: &SignalFact| fact.signal == signal && !self.main.threw_away(fact);
         let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
         let usual = self.of_runtime(|fact| self.is_usual(fact) && !self.main.threw_away(fact));
-        if usual.is_some() {
-            return (usual, false);
+        if let Some(usual) = usual {
+            // The runtime's other signal that ended it may have been the stop signal as well.
+            let other = self.of_runtime(|fact| may_have_ended(fact) && fact.at > usual.at);
+            return (Some(usual), signal != usual.signal && other.is_some());
         }
         if let Some(stop) = self.of_runtime(may_have_ended) {
             return (Some(stop), false);
