@@ -3,17 +3,15 @@
 
 use std::time::Duration;
 
-use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, doubts, exec, kinds};
+use super::scene::{
+    BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, doubts, exec, kinds, stop_number,
+};
 use super::stage::{deleted, pod, seconds, sleep_hook, with_hook};
 use crate::config::Selector;
 use crate::event::{EventKind, Handler, Process, Tgid};
 use crate::pod::KubeletEventKind;
 use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report, SignalFate};
 use crate::signal::Signal;
-
-fn stop_number(report: &Report) -> Option<u32> {
-    report.stop_signal.as_ref().map(|stop| stop.signal.number())
-}
 
 fn quit_without_handler() -> Report {
     Scene::with(5, None)

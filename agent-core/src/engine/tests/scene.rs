@@ -494,3 +494,12 @@ pub(super) fn kinds(report: &Report) -> Vec<FindingKind> {
 pub(super) fn doubts(report: &Report) -> &[Doubt] {
     &report.doubts
 }
+
+pub(super) fn stop_number(report: &Report) -> Option<u32> {
+    report.stop_signal.as_ref().map(|stop| stop.signal.number())
+}
+
+/// Whether it is in doubt which signal was the stop signal.
+pub(super) fn is_unsure(report: &Report) -> bool {
+    report.doubts.contains(&Doubt::StopSignalUncertain)
+}

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::scene::{
     BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Who, config, doubts,
-    exec, kinds, made,
+    exec, is_unsure, kinds, made, stop_number,
 };
 use crate::config::Selector;
 use crate::event::{Delivered, EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
 use crate::remaining::{Remaining, Task, TaskState};
-use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report, Trigger};
+use crate::report::{Doubt, FindingKind, KillCause, Outcome, Trigger};
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
@@ -20,15 +20,6 @@ const CONT: u32 = 18;
 const TSTP: u32 = 20;
 const WINCH: u32 = 28;
 const SYS: u32 = 31;
-
-fn stop_number(report: &Report) -> u32 {
-    let stop = report.stop_signal.as_ref();
-    stop.map_or(0, |stop| stop.signal.number())
-}
-
-fn is_unsure(report: &Report) -> bool {
-    doubts(report).contains(&Doubt::StopSignalUncertain)
-}
 
 /// An image may name any number, also those of job control and of faults.
 #[test]
@@ -43,7 +34,7 @@ fn a_signal_of_job_control_or_for_faults_can_be_the_stop_signal() {
             .removed()
             .report();
         assert_eq!(graceful.outcome, Outcome::Graceful, "{number}");
-        assert_eq!(stop_number(&graceful), number);
+        assert_eq!(stop_number(&graceful), Some(number));
         let ignored = Scene::with(3, None)
             .running()
             .at(10.0)
@@ -74,7 +65,7 @@ fn beside_another_signal_they_stop_nothing() {
         .dies(Who::Main, 9)
         .removed()
         .report();
-    assert_eq!(stop_number(&report), 15);
+    assert_eq!(stop_number(&report), Some(15));
     assert!(!is_unsure(&report));
 }
 

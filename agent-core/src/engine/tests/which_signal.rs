@@ -1,7 +1,9 @@
 //! Several signals before the end, of which one began the stop. Each was found by a random stop on the real kernel.
 
-use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Sent, Who, doubts, kinds};
-use crate::report::{Doubt, FindingKind, KillCause, Outcome, Report};
+use super::scene::{
+    BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Sent, Who, is_unsure, kinds, stop_number,
+};
+use crate::report::{FindingKind, KillCause, Outcome, Report};
 
 const TERM: u32 = 15;
 
@@ -21,17 +23,6 @@ fn killed(scene: Scene, at: f64, who: Who) -> Report {
     scene.dies(Who::Main, 9).removed().report()
 }
 
-fn stop_number(report: &Report) -> u32 {
-    report
-        .stop_signal
-        .as_ref()
-        .map_or(0, |stop| stop.signal.number())
-}
-
-fn is_unsure(report: &Report) -> bool {
-    doubts(report).contains(&Doubt::StopSignalUncertain)
-}
-
 #[test]
 fn before_the_sigkill_of_a_person_the_signal_of_the_runtime_counts() {
     for number in [16, 3, 14] {
@@ -40,7 +31,7 @@ fn before_the_sigkill_of_a_person_the_signal_of_the_runtime_counts() {
             (10.3, Who::Stranger, number, IGNORED),
         ];
         let report = killed(gets(2, &signals), 10.8, Who::Stranger);
-        assert_eq!(stop_number(&report), TERM);
+        assert_eq!(stop_number(&report), Some(TERM));
         assert_eq!(report.outcome, Outcome::SignalIgnored);
         assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::Other);
         assert!(!kinds(&report).contains(&FindingKind::WrongStopSignal));
@@ -55,7 +46,7 @@ fn a_drain_that_a_person_cuts_short_ignored_nothing() {
     ];
     let report = killed(gets(2, &signals), 10.8, Who::Stranger);
     assert_eq!(report.outcome, Outcome::KilledByOther);
-    assert_eq!(stop_number(&report), TERM);
+    assert_eq!(stop_number(&report), Some(TERM));
     let before = [
         (9.0, Who::Stranger, 2, IGNORED),
         (10.0, Who::Runc, TERM, HANDLED),
@@ -71,7 +62,7 @@ fn an_unusual_signal_of_the_runtime_before_the_sigkill_of_a_person_is_doubtful()
         (10.5, Who::Stranger, 3, IGNORED),
     ];
     let report = killed(gets(2, &signals), 10.8, Who::Stranger);
-    assert_eq!(stop_number(&report), 10);
+    assert_eq!(stop_number(&report), Some(10));
     assert!(is_unsure(&report));
 }
 
@@ -82,7 +73,7 @@ fn of_two_signals_of_the_runtime_the_one_a_grace_period_before_sigkill_counts() 
         (10.6, Who::Runc, 28, HANDLED),
     ];
     let report = killed(gets(2, &signals), 12.01, Who::Runc);
-    assert_eq!(stop_number(&report), 12);
+    assert_eq!(stop_number(&report), Some(12));
     assert_eq!(report.outcome, Outcome::GraceExceeded);
     assert_eq!(kinds(&report), [FindingKind::TooSlow]);
     assert!(!is_unsure(&report));
@@ -124,7 +115,7 @@ fn sigterm_just_after_another_signal_that_fits_is_doubtful() {
             (10.016, Who::Runc, TERM, IGNORED),
         ];
         let report = killed(gets(2, &signals), 12.001, Who::Runc);
-        assert_eq!(stop_number(&report), TERM);
+        assert_eq!(stop_number(&report), Some(TERM));
         assert!(is_unsure(&report));
     }
 }
@@ -140,7 +131,7 @@ fn a_sigterm_that_was_thrown_away_before_is_not_the_stop_signal_of_an_exit() {
         .exits(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(stop_number(&report), 3);
+    assert_eq!(stop_number(&report), Some(3));
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(kinds(&report), []);
 }
@@ -158,7 +149,7 @@ fn a_sigterm_that_is_thrown_away_during_the_stop_is_not_the_stop_signal() {
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
     assert!(is_unsure(&report));
-    assert_ne!(stop_number(&report), TERM);
+    assert_ne!(stop_number(&report), Some(TERM));
 }
 
 #[test]
@@ -170,7 +161,7 @@ fn sigkill_from_inside_or_for_memory_does_not_hide_an_unusual_stop() {
             .dies(Who::Main, 9)
             .removed()
             .report();
-        assert_eq!(stop_number(&report), 12);
+        assert_eq!(stop_number(&report), Some(12));
         assert!(is_unsure(&report));
     }
 }
@@ -212,7 +203,7 @@ fn a_person_who_ends_a_drain_after_an_unusual_signal_is_told_apart() {
         (10.4, Who::Stranger, 3, FATAL),
     ];
     let report = gets(3, &signals).dies(Who::Main, 3).removed().report();
-    assert_eq!(stop_number(&report), 2);
+    assert_eq!(stop_number(&report), Some(2));
     assert!(is_unsure(&report));
 }
 
@@ -231,7 +222,7 @@ fn a_fatal_signal_that_the_main_thread_blocks_is_not_too_late() {
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(stop_number(&report), TERM);
+    assert_eq!(stop_number(&report), Some(TERM));
 }
 
 #[test]
@@ -250,7 +241,7 @@ fn a_sigterm_that_still_waits_began_the_stop_that_a_person_ends() {
         .dies(Who::Main, 2)
         .removed()
         .report();
-    assert_eq!(stop_number(&report), TERM);
+    assert_eq!(stop_number(&report), Some(TERM));
     assert_eq!(report.outcome, Outcome::KilledByOther);
 }
 
@@ -316,7 +307,7 @@ fn a_configured_signal_beside_another_one_that_fits_is_doubtful() {
         .at(12.95)
         .sends(Who::Runc, Who::Main, 10, IGNORED);
     let report = killed(late, 13.01, Who::Runc);
-    assert_eq!(stop_number(&report), TERM);
+    assert_eq!(stop_number(&report), Some(TERM));
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
 }
 
@@ -338,7 +329,7 @@ fn a_message_from_inside_before_an_abort_stopped_nothing() {
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
-    assert_eq!(stop_number(&report), 0);
+    assert_eq!(stop_number(&report), None);
 }
 
 #[test]
