@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::cgroup::Cgroup;
+use crate::rig::limit::V1Cgroup;
 use crate::rig::root::Root;
 use crate::rig::toolbox::Toolbox;
 
@@ -95,10 +96,11 @@ impl Launch {
         self
     }
 
-    /// Puts it into the cgroup with this directory as well.
+    /// Puts it into these cgroups of v1 trees as well.
     #[must_use]
-    pub fn and_cgroup(mut self, directory: PathBuf) -> Self {
-        self.cgroups.push(directory);
+    pub fn and_v1<'a>(mut self, cgroups: impl IntoIterator<Item = &'a V1Cgroup>) -> Self {
+        let directories = cgroups.into_iter().map(V1Cgroup::directory);
+        self.cgroups.extend(directories.map(Path::to_owned));
         self
     }
 

@@ -99,10 +99,7 @@ impl<'a> Container<'a> {
         if row.pids == Pids::Machine {
             launch = launch.sharing_pids();
         }
-        for own in &limits {
-            launch = launch.and_cgroup(own.directory().to_owned());
-        }
-        let main = launch.start(&rig.toolbox)?;
+        let main = launch.and_v1(&limits).start(&rig.toolbox)?;
         Ok(Self {
             rig,
             row,
@@ -267,10 +264,7 @@ impl<'a> Container<'a> {
             Pids::Own => launch.joining(main),
             Pids::Machine => launch.sharing_pids(),
         };
-        for own in &self.limits {
-            launch = launch.and_cgroup(own.directory().to_owned());
-        }
-        launch.start(&self.rig.toolbox)
+        launch.and_v1(&self.limits).start(&self.rig.toolbox)
     }
 
     /// A process enters for the hook and ends without running a program. It was forked and has called no exec itself, as

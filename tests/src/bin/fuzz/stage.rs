@@ -162,10 +162,7 @@ impl<'a> Stage<'a> {
         } else {
             None
         };
-        if let Some(memory) = &memory {
-            launch = launch.and_cgroup(memory.directory().to_owned());
-        }
-        let main = launch.start(&rig.toolbox)?;
+        let main = launch.and_v1(&memory).start(&rig.toolbox)?;
         log.wait_for(program::READY, SOON)?;
         Ok(Self {
             rig,

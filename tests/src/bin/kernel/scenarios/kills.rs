@@ -161,11 +161,8 @@ fn cgroup_kill(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// kept until it has ended.
 pub(super) fn too_large(stage: &Stage<'_>) -> Result<(Cgroup, Launch, Option<V1Cgroup>)> {
     let cgroup = stage.cgroup("")?;
-    let mut launch = Launch::new(&cgroup, stage.rig.command("hog", "256"));
     let memory = Limit::memory(32 << 20).put(&stage.rig.folder, &cgroup, stage.name)?;
-    if let Some(memory) = &memory {
-        launch = launch.and_cgroup(memory.directory().to_owned());
-    }
+    let launch = Launch::new(&cgroup, stage.rig.command("hog", "256")).and_v1(&memory);
     Ok((cgroup, launch, memory))
 }
 
