@@ -158,7 +158,8 @@ pub(super) fn child_oom_killed(termination: &Termination<'_>) -> Option<Finding>
     );
     let with_main = termination.main_was_oom_killed();
     let and = if with_main {
-        ", and killed the main process with it (`memory.oom.group`)"
+        // Nothing tells which: one choice for the whole group, or two choices one right after the other.
+        ", and killed the main process with it (`memory.oom.group`), or right after it, since that was not enough"
     } else {
         ", which is not the main process"
     };

@@ -23,7 +23,7 @@ const MOUNTS: [(&str, &str, &str); 7] = [
 ];
 
 /// Random stops at a time: one emulated processor is slow, and most of them wait.
-const JOBS: &str = "6";
+const JOBS: &str = "16";
 
 /// Everything that a guest does, up to its end.
 pub(crate) fn init() -> ExitCode {
