@@ -132,7 +132,8 @@ impl Selectors {
         }
     }
 
-    fn is_container(&self, path: &str) -> bool {
+    /// Whether a runtime made the cgroup for a container, by its name.
+    pub(crate) fn is_container(&self, path: &str) -> bool {
         self.containers
             && Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
     }
