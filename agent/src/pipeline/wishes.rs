@@ -26,7 +26,7 @@ use crate::vital::{Update, Vital};
 /// How often the tree is scanned for what has time.
 const SCAN_INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is said of one container that it uses up its share.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A container for which the kernel side had no room.
 #[derive(Debug)]

@@ -5,6 +5,12 @@
 //! * [`neighbours`]: who is stopped meanwhile, and what their reports must say.
 //! * [`runner`]: one case after the other, each with an agent of its own.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test program reports on its terminal"
+)]
+
 mod attack;
 mod neighbours;
 mod runner;

@@ -16,7 +16,7 @@ use crate::attack::{self, Attack, UNDER_WAY};
 use crate::neighbours::{GRACE, Neighbour, WAYS};
 
 /// How long an attack may take to be under way.
-const UNDER_WAY_LIMIT: Duration = Duration::from_secs(120);
+const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
 /// How much memory the agent may take more than without an attack, in bytes.
 const MEMORY_MORE: u64 = 64 << 20;
 /// How long a health check may take.
