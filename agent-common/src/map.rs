@@ -9,8 +9,8 @@ pub const SUBJECTS: &str = "SUBJECTS";
 /// Hash: cgroup id → [`Parent`]. Cgroups that hold containers: what is made in one of these is tracked from its birth, before
 /// user space knows of it. User space adds them, the kernel side removes them with the cgroup.
 pub const PARENTS: &str = "PARENTS";
-/// Queue of cgroup ids that user space took out of [`SUBJECTS`] and that the kernel side had put in: it takes them out of
-/// [`CHILD_SLOTS`], where only it writes.
+/// Queue of [`Uncounted`]: cgroups that user space took out of [`SUBJECTS`] and that the kernel side had put in. It takes them
+/// out of [`CHILD_SLOTS`] and [`SHARES`], where only it counts them.
 pub const UNCOUNTED: &str = "UNCOUNTED";
 /// Per-CPU array of one `u64`: cgroups that were tracked from their birth and are gone, and of which user space never knew,
 /// since the record of their birth found no room.
@@ -32,6 +32,11 @@ pub const ENDPOINTS: &str = "ENDPOINTS";
 /// One `u64`: how many entries [`ENDPOINTS`] has. Written by user space only; the kernel side looks here
 /// first, since most of the time there are none.
 pub const ENDPOINT_COUNT: &str = ".bss.endpoints";
+/// Hash: id of an outermost container → [`Share`]; 0 → what the kernel side took for all of them together. User space adds
+/// and removes them, and the kernel side adds those of containers that it tracks from their birth.
+pub const SHARES: &str = "SHARES";
+/// Per-CPU array of one `u64`: records that were lost and are in no [`Share::lost`].
+pub const UNATTRIBUTED: &str = "UNATTRIBUTED";
 /// Hash: container id → [`SignalCounts`].
 pub const SIGNAL_COUNTS: &str = "SIGNAL_COUNTS";
 /// Per-CPU array of `u64` by record kind id: records given to the ring buffer.
@@ -49,8 +54,12 @@ pub const SUBJECTS_MAX: u32 = 16_384;
 pub const PARENTS_MAX: u32 = 4096;
 /// Cgroups in [`UNCOUNTED`] at the most. One that finds no room costs a look-up now and then.
 pub const UNCOUNTED_MAX: u32 = 4096;
+/// Of these, the kernel side puts in so many at the most, so that there is room for those of user space.
+pub const CGROUPS_OF_KERNEL: i64 = SUBJECTS_MAX as i64 / 4 * 3;
 /// Processes in [`WATCHED`] at the most.
 pub const WATCHED_MAX: u32 = 32_768;
+/// Outermost containers in [`SHARES`] at the most.
+pub const SHARES_MAX: u32 = 8192;
 /// Endpoints in [`ENDPOINTS`] at the most.
 pub const ENDPOINTS_MAX: u32 = 1024;
 /// Size of the ring buffer in bytes unless the user asks for another. A power of two and of whole pages.
@@ -58,9 +67,11 @@ pub const EVENTS_BYTES: u32 = 1 << 20;
 
 const _: () = {
     assert!(SLOTS.is_power_of_two());
-    assert!(size_of::<Subject>() == 4 * 8);
-    assert!(size_of::<Parent>() == 3 * 8);
-    assert!(size_of::<Watched>() == 2 * 8);
+    assert!(size_of::<Subject>() == 5 * 8);
+    assert!(size_of::<Parent>() == 4 * 8);
+    assert!(size_of::<Watched>() == 3 * 8);
+    assert!(size_of::<Share>() == 4 * 8);
+    assert!(size_of::<Uncounted>() == 2 * 8);
     assert!(size_of::<SignalCounts>() == 8 * 8 + 2 * 4);
 };
 
@@ -70,6 +81,8 @@ const _: () = {
 pub struct Subject {
     /// Id of the container's topmost cgroup.
     pub container: u64,
+    /// Id of the outermost container that this one is in; its own if it is in none.
+    pub outermost: u64,
     /// Signals worth a record, bit n-1 for signal n: whatever may be meant to stop it, and SIGKILL.
     pub signals: u64,
     /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
@@ -95,6 +108,8 @@ pub struct Parent {
     pub signals: u64,
     /// [`Subject::begins`] of the containers in it.
     pub begins: u64,
+    /// Id of the outermost container that it lies in; 0 if it lies in none, and each container in it is an outermost one.
+    pub outermost: u64,
     /// How the containers in it are called: [`NAMES_CONTAINERS`], [`NAMES_UNITS`], [`NAMES_ANY`].
     pub names: u64,
 }
@@ -112,10 +127,51 @@ pub const NAMES_ANY: u64 = 4;
 pub struct Watched {
     /// The container that it is watched in.
     pub container: u64,
+    /// The outermost container in whose [`Share::watched`] it is counted; 0 if user space put it in, and it is in none.
+    pub outermost: u64,
     /// Signals, bit n-1 for signal n, that got a record and were queued, and that it has not been seen to take out of its
     /// queue. Kernel side only, which changes it while the kernel holds the process's `siglock`.
     pub queued: u64,
 }
+
+/// A cgroup that the kernel side has to take out of its counts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uncounted {
+    /// The cgroup.
+    pub cgroup: u64,
+    /// The outermost container in whose [`Share::cgroups`] it is counted.
+    pub outermost: u64,
+}
+
+/// What an outermost container took, with all that is in it, of what there is for all of them: records in the ring buffer,
+/// cgroups that are tracked, processes that are watched. Each may take no more than its share.
+///
+/// The kernel side alone writes it. Where it is counted twice at once, one may be missing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// When all of its records may be made again: as the budgets of [`SignalCounts::whole_at`], of [`RECORDS_BURST`] at once
+    /// and one more each [`RECORDS_INTERVAL_NS`].
+    pub whole_at: u64,
+    /// What is not told of it: records that were not made, cgroups that are not tracked, processes that are not watched.
+    pub lost: u64,
+    /// Cgroups in [`SUBJECTS`] that the kernel side put in for it. Not [`CGROUPS_OF_SHARE`] or more.
+    pub cgroups: i64,
+    /// Processes in [`WATCHED`] that the kernel side put in for it. Not [`WATCHED_OF_SHARE`] or more.
+    pub watched: i64,
+}
+
+/// Records of one outermost container at once, in an empty ring buffer. The fuller the ring buffer, the fewer.
+pub const RECORDS_BURST: u64 = 1024;
+/// Of these so many at once whatever the ring buffer holds.
+pub const RECORDS_AT_LEAST: u64 = RECORDS_BURST / 8;
+/// After so many nanoseconds there may be one more.
+pub const RECORDS_INTERVAL_NS: u64 = 5_000_000;
+/// Cgroups that the kernel side tracks for one outermost container at the most.
+pub const CGROUPS_OF_SHARE: i64 = SUBJECTS_MAX as i64 / 8;
+/// Processes that the kernel side watches for one outermost container at the most.
+pub const WATCHED_OF_SHARE: i64 = WATCHED_MAX as i64 / 8;
 
 /// The signals of a container: how many there were beside those that are always recorded, and how many of them may be
 /// recorded.
@@ -174,31 +230,37 @@ pub enum Full {
     Watched = 1,
     /// [`RESETS`](crate::socket::RESETS) had no room for one more reason or phase.
     Resets = 2,
+    /// An outermost container had used up its share of [`SUBJECTS`] or [`WATCHED`].
+    Share = 3,
 }
 
 impl Full {
     /// Every slot.
-    pub const ALL: [Self; 3] = [Self::Subjects, Self::Watched, Self::Resets];
+    pub const ALL: [Self; 4] = [Self::Subjects, Self::Watched, Self::Resets, Self::Share];
 
-    /// Whether what found no room is not measured at all.
+    /// Whether what found no room is not measured at all, whosever it is.
     pub const fn is_of_tracking(self) -> bool {
         match self {
             Self::Subjects | Self::Watched => true,
-            Self::Resets => false,
+            Self::Resets | Self::Share => false,
         }
     }
 }
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Parent, SignalCounts, Subject, Watched};
+    use super::{Parent, Share, SignalCounts, Subject, Uncounted, Watched};
     use crate::record::Endpoint;
 
-    // SAFETY: `repr(C)`, four `u64`, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, five `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Subject {}
-    // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, four `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Parent {}
     // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
+    unsafe impl aya::Pod for Uncounted {}
+    // SAFETY: `repr(C)`, two `u64` and two `i64`, no padding: every bit pattern is a value.
+    unsafe impl aya::Pod for Share {}
+    // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Watched {}
     // SAFETY: `repr(C)`, eight `u64` and two `u32`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for SignalCounts {}

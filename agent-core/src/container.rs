@@ -10,7 +10,7 @@ use crate::event::{
     CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
 };
 use crate::input::{ProcessFound, ProcessLimit};
-use crate::losses::Losses;
+use crate::losses::LossesOf;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
@@ -331,7 +331,7 @@ impl Container {
         &mut self,
         found: &[ProcessFound],
         now: Timestamp,
-        losses: &Losses,
+        losses: LossesOf<'_>,
         limits: &Limits,
     ) -> Wishes {
         let mut wishes = Wishes::default();
@@ -353,7 +353,7 @@ impl Container {
     }
 
     /// After a loss, a main process that is not there any more is gone, although no exit was seen.
-    fn notice_vanished(&mut self, found: &[ProcessFound], now: Timestamp, losses: &Losses) {
+    fn notice_vanished(&mut self, found: &[ProcessFound], now: Timestamp, losses: LossesOf<'_>) {
         let Some((main, known_at)) = self.main().map(|main| (main.tgid, main.known_at)) else {
             return;
         };

@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError, Limits};
 use crate::container::{Container, Sight, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
-use crate::losses::Losses;
+use crate::losses::AllLosses;
 use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
 use crate::sockets::Reasons;
@@ -19,11 +19,13 @@ use crate::time::Timestamp;
 
 mod kubernetes;
 mod pods;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
 use pods::Pods;
+use shares::Shares;
 use tracked::{Context, Tracked};
 
 /// How often the counter of lost records was looked at where a journal does not tell.
@@ -37,6 +39,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Engine {
     selectors: Selectors,
     containers: BTreeMap<CgroupId, Tracked>,
+    shares: Shares,
     deadlines: BTreeSet<(Timestamp, CgroupId)>,
     pods: Pods,
     pods_are_told: bool,
@@ -50,7 +53,7 @@ pub struct Engine {
 struct Shared {
     limits: Limits,
     /// When records were lost.
-    losses: Losses,
+    losses: AllLosses,
     /// Number of the next report.
     next_id: u64,
     /// The kernel's reasons for a reset, where connections are counted.
@@ -78,13 +81,14 @@ impl Engine {
         Ok(Self {
             selectors: Selectors::compile(&config)?,
             containers: BTreeMap::new(),
+            shares: Shares::default(),
             deadlines: BTreeSet::new(),
             pods: Pods::default(),
             pods_are_told: config.pods,
             scan: Scan::default(),
             shared: Shared {
                 limits: config.limits,
-                losses: Losses::default(),
+                losses: AllLosses::default(),
                 next_id: 1,
                 reasons: config.reset_reasons.map(Reasons),
                 remaining: config.remaining,
@@ -155,8 +159,9 @@ impl Engine {
             } => self.take_endpoint(uid, state, seen_at, now),
             Input::Lost {
                 records: _,
+                outermost,
                 between,
-            } => self.take_lost(between, now),
+            } => self.take_lost(outermost, between, now),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -270,6 +275,7 @@ impl Engine {
                 names,
                 signals: stop_signals::recorded(stop_signal),
                 begins: stop_signals::beginning(stop_signal),
+                outermost: self.shares.shared(&self.selectors, path),
             }));
         }
     }
@@ -308,12 +314,23 @@ impl Engine {
         });
     }
 
-    /// Whatever is open may lack facts, and so may what opens soon. Exits may be among the lost.
-    fn take_lost(&mut self, between: Option<(Timestamp, Timestamp)>, now: Timestamp) {
+    /// Whatever they may be about and is open may lack facts, and so may what opens soon. Exits may be among the lost.
+    fn take_lost(
+        &mut self,
+        outermost: Option<CgroupId>,
+        between: Option<(Timestamp, Timestamp)>,
+        now: Timestamp,
+    ) {
         let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
-        self.shared.losses.add(since, until);
-        self.say(Output::Wish(Wish::Rescan));
-        let ids: Vec<CgroupId> = self.containers.keys().copied().collect();
+        match outermost {
+            Some(outermost) => self.shared.losses.add_of(outermost, since, until),
+            None => self.shared.losses.add(since, until),
+        }
+        let at_once = outermost.is_none();
+        self.say(Output::Wish(Wish::Rescan { at_once }));
+        let concerned = |tracked: &&Tracked| outermost.is_none_or(|id| tracked.outermost == id);
+        let concerned = self.containers.values().filter(concerned);
+        let ids: Vec<CgroupId> = concerned.map(|tracked| tracked.container.id()).collect();
         for id in ids {
             self.with(id, now, |_tracked, _context| Wishes {
                 inspect: true,
@@ -339,11 +356,11 @@ impl Engine {
         let Some(subject) = self.selectors.subject(cgroup, path) else {
             return false;
         };
-        if self.containers.len() >= self.shared.limits.containers_max {
-            self.say(Output::Dropped {
-                reason: DropReason::ContainersFull,
-                at: now,
-            });
+        let outermost = self.shares.outermost(&self.selectors, path);
+        let outermost = outermost.unwrap_or(cgroup);
+        if let Some(reason) = self.lacks_room(outermost) {
+            self.shares.note_missed();
+            self.say(Output::Dropped { reason, at: now });
             return false;
         }
         self.say(Output::Tracked {
@@ -353,9 +370,10 @@ impl Engine {
         let selector = self.selectors.selector(path).cloned();
         let pod = subject.pod_uid.clone();
         let container = Container::new(subject, selector, self.pods_are_told, now, seen);
-        let tracked = Tracked::new(container);
+        let tracked = Tracked::new(container, outermost);
         self.say(tracked.track_wish());
         self.containers.insert(cgroup, tracked);
+        self.shares.add(path, cgroup, outermost);
         self.track_inner_again(path);
         if let Some(key) = pod.filter(|_| self.pods_are_told) {
             self.tell_pod(cgroup, &key, now);
@@ -363,15 +381,32 @@ impl Engine {
         true
     }
 
+    /// Why there is no room for one more container in this outermost one.
+    fn lacks_room(&self, outermost: CgroupId) -> Option<DropReason> {
+        if self.containers.len() >= self.shared.limits.containers_max {
+            Some(DropReason::ContainersFull)
+        } else if !self.shares.has_room(outermost, &self.shared.limits) {
+            Some(DropReason::ContainersShare)
+        } else {
+            None
+        }
+    }
+
     /// Whoever tracks a container takes all below it; containers inside that are tracked already get their own again.
     fn track_inner_again(&mut self, path: &str) {
-        let is_inside = |tracked: &&Tracked| {
-            let rest = tracked.container.subject.path.strip_prefix(path);
-            !tracked.container.removed && rest.is_some_and(|rest| rest.starts_with('/'))
-        };
-        let inner = self.containers.values().filter(is_inside);
-        self.outputs
-            .extend(inner.map(Tracked::track_wish).collect::<Vec<_>>());
+        for tracked in self.containers.values_mut() {
+            let inner = &tracked.container.subject.path;
+            let rest = inner.strip_prefix(path);
+            if tracked.container.removed || !rest.is_some_and(|rest| rest.starts_with('/')) {
+                continue;
+            }
+            let outermost = self.shares.outermost(&self.selectors, inner);
+            if let Some(outermost) = outermost.filter(|id| *id != tracked.outermost) {
+                self.shares.move_to(tracked.outermost, outermost);
+                tracked.outermost = outermost;
+            }
+            self.outputs.push_back(tracked.track_wish());
+        }
     }
 
     /// Lets a container do something, and then carries out what follows from it.
@@ -388,7 +423,7 @@ impl Engine {
         let mut context = Context {
             now,
             limits: &self.shared.limits,
-            losses: &self.shared.losses,
+            losses: self.shared.losses.of(tracked.outermost),
             next_id: &mut self.shared.next_id,
             reasons: self.shared.reasons.as_ref(),
             remaining: self.shared.remaining,
@@ -425,10 +460,18 @@ impl Engine {
     fn forget(&mut self, id: CgroupId) {
         if let Some(tracked) = self.containers.remove(&id) {
             let pod = tracked.container.subject.pod_uid.clone();
+            let (path, outermost) = (&tracked.container.subject.path, tracked.outermost);
+            if self.shares.remove(path, id, outermost) {
+                self.shared.losses.forget(outermost);
+            }
             self.say(Output::Tracked {
                 subject: tracked.container.subject,
                 added: false,
             });
+            let limits = &self.shared.limits;
+            if self.shares.take_missed(self.containers.len(), limits) {
+                self.say(Output::Wish(Wish::Rescan { at_once: false }));
+            }
             if let Some(key) = pod {
                 self.release_pod(&key);
             }

@@ -91,8 +91,11 @@ pub enum Input {
         /// When this agent saw it.
         seen_at: Timestamp,
     },
-    /// Records were lost since the last such input: whatever is open now may lack facts.
+    /// Records were lost since the last such input: whatever they may be about and is open now may lack facts.
     Lost {
+        /// The outermost container that they are about, or a container in it; anything, if it is not told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outermost: Option<CgroupId>,
         /// How many, of all kinds.
         records: u64,
         /// When it was known last that none were lost, and when it was known that these are. Journals from before this was

@@ -1,7 +1,8 @@
 //! When records were lost: not at a moment, but somewhere between two looks at the counter of lost records.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use crate::event::CgroupId;
 use crate::time::Timestamp;
 
 /// Times that are remembered. Beyond that, two neighbours become one that covers both: more is doubted than must be.
@@ -16,11 +17,11 @@ struct Loss {
 
 /// All losses so far, by time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Losses(VecDeque<Loss>);
+struct Losses(VecDeque<Loss>);
 
 impl Losses {
     /// Records were lost between these times.
-    pub(crate) fn add(&mut self, since: Timestamp, until: Timestamp) {
+    fn add(&mut self, since: Timestamp, until: Timestamp) {
         let since = since.min(until);
         if let Some(last) = self.0.back_mut()
             && since <= last.until
@@ -39,15 +40,68 @@ impl Losses {
     }
 
     /// Whether records may have been lost between these times.
-    pub(crate) fn may_be_between(&self, from: Timestamp, to: Timestamp) -> bool {
+    fn may_be_between(&self, from: Timestamp, to: Timestamp) -> bool {
         self.0
             .iter()
             .any(|loss| loss.since <= to && from <= loss.until)
     }
 
     /// Whether records may have been lost from then on.
-    pub(crate) fn may_be_since(&self, from: Timestamp) -> bool {
+    fn may_be_since(&self, from: Timestamp) -> bool {
         self.0.back().is_some_and(|last| from <= last.until)
+    }
+}
+
+/// All losses: those that may concern any container, and those that concern one outermost container with all that is in it.
+#[derive(Debug, Default)]
+pub(crate) struct AllLosses {
+    of_any: Losses,
+    by_outermost: BTreeMap<CgroupId, Losses>,
+}
+
+impl AllLosses {
+    /// Records that may be of any container were lost between these times.
+    pub(crate) fn add(&mut self, since: Timestamp, until: Timestamp) {
+        self.of_any.add(since, until);
+    }
+
+    /// Records of an outermost container, or of one in it, were lost between these times.
+    pub(crate) fn add_of(&mut self, outermost: CgroupId, since: Timestamp, until: Timestamp) {
+        let losses = self.by_outermost.entry(outermost).or_default();
+        losses.add(since, until);
+    }
+
+    /// An outermost container is gone, and all in it.
+    pub(crate) fn forget(&mut self, outermost: CgroupId) {
+        self.by_outermost.remove(&outermost);
+    }
+
+    /// Those that concern a container in this outermost one.
+    pub(crate) fn of(&self, outermost: CgroupId) -> LossesOf<'_> {
+        LossesOf {
+            of_any: &self.of_any,
+            own: self.by_outermost.get(&outermost),
+        }
+    }
+}
+
+/// The losses that concern one container.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LossesOf<'a> {
+    of_any: &'a Losses,
+    own: Option<&'a Losses>,
+}
+
+impl LossesOf<'_> {
+    /// Whether records of the container may have been lost between these times.
+    pub(crate) fn may_be_between(&self, from: Timestamp, to: Timestamp) -> bool {
+        self.of_any.may_be_between(from, to)
+            || self.own.is_some_and(|own| own.may_be_between(from, to))
+    }
+
+    /// Whether records of the container may have been lost from then on.
+    pub(crate) fn may_be_since(&self, from: Timestamp) -> bool {
+        self.of_any.may_be_since(from) || self.own.is_some_and(|own| own.may_be_since(from))
     }
 }
 
@@ -69,6 +123,21 @@ mod tests {
         assert!(!losses.may_be_between(at(1), at(9)));
         assert!(!losses.may_be_between(at(13), at(20)));
         assert!(losses.may_be_since(at(12)) && !losses.may_be_since(at(13)));
+    }
+
+    #[test]
+    fn a_loss_of_one_container_concerns_no_other() {
+        let (one, other) = (CgroupId(1), CgroupId(2));
+        let mut losses = AllLosses::default();
+        losses.add_of(one, at(10), at(11));
+        assert!(losses.of(one).may_be_between(at(1), at(20)));
+        assert!(losses.of(one).may_be_since(at(11)));
+        assert!(!losses.of(other).may_be_between(at(1), at(20)));
+        assert!(!losses.of(other).may_be_since(at(1)));
+        losses.add(at(30), at(31));
+        assert!(losses.of(one).may_be_since(at(31)) && losses.of(other).may_be_since(at(31)));
+        losses.forget(one);
+        assert!(!losses.of(one).may_be_between(at(1), at(20)));
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub enum Wish {
         /// Of these, the ones that are likely to be the stop signal: each is remembered as the last one from outside, even where it
         /// only tells of something (SIGWINCH).
         begins: Vec<Signal>,
+        /// The outermost container that it is in; its own if it is in none. What it causes is taken from the share of that.
+        outermost: CgroupId,
     },
     /// Containers are likely to be made in this cgroup: have the kernel side track each from its birth, as
     /// [`crate::event::EventKind::CgroupMade`] of itself.
@@ -93,6 +95,8 @@ pub enum Wish {
         signals: Vec<Signal>,
         /// Of these, the ones that are likely to be the stop signal.
         begins: Vec<Signal>,
+        /// The outermost container that the cgroup lies in, if any.
+        outermost: Option<CgroupId>,
     },
     /// Have the kernel side watch this process: its signals and its exit are to be recorded.
     Watch {
@@ -164,8 +168,11 @@ pub enum Wish {
         /// The container.
         container: CgroupId,
     },
-    /// Records were lost, or the engine dropped something that it must not miss: scan the cgroup tree again.
-    Rescan,
+    /// Records were lost, or there is room again for containers that there was none for: scan the cgroup tree again.
+    Rescan {
+        /// Whether at once. Otherwise what one container does is behind it, which may go on: now and then will do.
+        at_once: bool,
+    },
 }
 
 /// How the cgroups of containers are called.
@@ -217,6 +224,8 @@ impl UnreportedReason {
 pub enum DropReason {
     /// More containers than the limit: this one is not tracked.
     ContainersFull,
+    /// More containers in one outermost container than its share of the limit: this one is not tracked.
+    ContainersShare,
     /// An event of a container that is not tracked any more, or not yet.
     ContainerUnknown,
     /// More processes from outside in one container than the limit: this one is not remembered.
@@ -227,8 +236,9 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::ContainersFull,
+        Self::ContainersShare,
         Self::ContainerUnknown,
         Self::ProcessesFull,
         Self::PodsFull,

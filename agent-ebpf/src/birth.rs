@@ -5,8 +5,8 @@
 //! user space finds that it is none of its subjects, it says so, and no entry remains.
 
 use agent_common::map::{
-    BY_KERNEL, NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS_MAX, Parent, Subject,
-    UNCOUNTED_MAX, UNTOLD,
+    BY_KERNEL, Full, NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS_MAX, Parent, Subject,
+    UNCOUNTED_MAX, UNTOLD, Uncounted,
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::map;
@@ -14,12 +14,12 @@ use aya_ebpf::maps::{HashMap, PerCpuArray, Queue};
 
 use crate::globals::{CGROUP_KN, KERNFS_NAME};
 use crate::kernel::{Address, Typed};
-use crate::{counter, filter, signal};
+use crate::{counter, filter, share, signal};
 
 #[map]
 static PARENTS: HashMap<u64, Parent> = HashMap::with_max_entries(PARENTS_MAX, 0);
 #[map]
-static UNCOUNTED: Queue<u64> = Queue::with_max_entries(UNCOUNTED_MAX, 0);
+static UNCOUNTED: Queue<Uncounted> = Queue::with_max_entries(UNCOUNTED_MAX, 0);
 #[map]
 static UNTOLD_ENDS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
@@ -48,8 +48,18 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
         return false;
     }
     put_slots_right();
+    let outermost = if parent.outermost == 0 {
+        id
+    } else {
+        parent.outermost
+    };
+    if !share::has_room_for_cgroup(outermost) {
+        filter::count_full(Full::Share);
+        return false;
+    }
     let subject = Subject {
         container: id,
+        outermost,
         signals: parent.signals,
         begins: parent.begins,
         by_kernel: UNTOLD,
@@ -60,6 +70,10 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
 /// The record that tells of the new cgroup has its place: from now on it is tracked.
 #[inline(always)]
 pub(crate) fn is_told(id: u64) {
+    let is_outermost = filter::entry(id).is_some_and(|subject| subject.outermost == id);
+    if is_outermost && !share::begin(id) {
+        return;
+    }
     if signal::begin_counts(id) {
         filter::set_owner(id, BY_KERNEL);
     }
@@ -86,10 +100,10 @@ pub(crate) fn forget_parent(id: u64) {
 #[inline(always)]
 fn put_slots_right() {
     for _slot in 0..UNCOUNTED_AT_ONCE {
-        let Ok(Some(cgroup)) = UNCOUNTED.pop() else {
+        let Ok(Some(Uncounted { cgroup, outermost })) = UNCOUNTED.pop() else {
             return;
         };
-        filter::uncount(cgroup);
+        filter::uncount(cgroup, outermost);
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         .cgroup_id();
     let subject = filter::subject(parent);
     let is_born = birth::begin(cgroup, id, parent, subject.is_some());
+    let outermost = subject.map_or(0, |subject| subject.outermost);
     let container = match subject {
         _ if is_born => id,
         Some(subject) => {
@@ -52,6 +53,8 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         kind: Kind::CgroupMade,
         container,
         cgroup: id,
+        outermost,
+        charged: outermost,
     };
     let path = Address(ctx.arg(1));
     record(&ctx, about, |to: *mut CgroupRecord| {
@@ -107,6 +110,8 @@ pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
         kind: Kind::CgroupRemoved,
         container: subject.container,
         cgroup: id,
+        outermost: subject.outermost,
+        charged: charged_for_cgroup(id, subject),
     };
     record_state(&ctx, about, 0);
 }
@@ -121,8 +126,21 @@ pub(crate) fn cgroup_notify_populated(ctx: BtfTracePointContext) {
         kind: Kind::CgroupPopulated,
         container: subject.container,
         cgroup: id,
+        outermost: subject.outermost,
+        charged: charged_for_cgroup(id, subject),
     };
     record_state(&ctx, about, u32::from(ctx.arg::<i32>(2) != 0));
+}
+
+/// Whose share a change of a cgroup is taken from: an outermost container's own cgroup fills, empties and goes as often as the
+/// runtime wishes.
+#[inline(always)]
+fn charged_for_cgroup(id: u64, subject: Subject) -> u64 {
+    if id == subject.outermost {
+        0
+    } else {
+        subject.outermost
+    }
 }
 
 /// Id of the cgroup that the hook is about, and what is said of it, if it is tracked.
@@ -164,13 +182,15 @@ pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) {
         filter::unwatch(task.load(&TASK_TGID), 0);
         return;
     };
-    if !filter::watch_if_from_outside(task, subject.container) {
+    if !filter::watch_if_from_outside(task, subject) {
         return;
     }
     let about = About {
         kind: Kind::Attach,
         container: subject.container,
         cgroup: id,
+        outermost: subject.outermost,
+        charged: subject.outermost,
     };
     record(&ctx, about, |to: *mut AttachRecord| {
         // SAFETY: `record` hands out memory for a whole record; this is its only field after the header.

@@ -4,14 +4,14 @@ use core::cell::UnsafeCell;
 
 use agent_common::map::ENDPOINTS_MAX;
 use agent_common::record::{ConnectRecord, Endpoint, Kind};
-use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::{process, socket};
+use crate::{filter, process, socket};
 
 #[map]
 static ENDPOINTS: HashMap<Endpoint, u64> = HashMap::with_max_entries(ENDPOINTS_MAX, 0);
@@ -55,6 +55,10 @@ pub(crate) fn look(ctx: BtfTracePointContext) {
         kind: Kind::Connect,
         container,
         cgroup: container,
+        outermost: filter::outermost(container),
+        // Whoever connects is to harm nobody but itself.
+        // SAFETY: the helper has no precondition.
+        charged: filter::outermost(unsafe { bpf_get_current_cgroup_id() }),
     };
     record(&ctx, about, |to: *mut ConnectRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -52,6 +52,8 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         kind: Kind::Delivered,
         container: subject.container,
         cgroup,
+        outermost: subject.outermost,
+        charged: subject.outermost,
     };
     let handler: u64 = Typed::argument(&ctx, 2).load(&ACTION_HANDLER);
     record(&ctx, about, |to: *mut DeliveryRecord| {

@@ -33,15 +33,16 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
-    let container = subject.container;
     let task = Typed::argument(&ctx, 0);
-    if !filter::watch_if_from_outside(task, container) {
+    if !filter::watch_if_from_outside(task, subject) {
         return;
     }
     let about = About {
         kind: Kind::Exec,
-        container,
+        container: subject.container,
         cgroup,
+        outermost: subject.outermost,
+        charged: subject.outermost,
     };
     record(&ctx, about, |to: *mut ExecRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -62,7 +62,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
     };
     let task = Typed::argument(&ctx, 0);
     let tgid = task.load(&TASK_TGID);
-    phase::exited(subject.container, tgid);
+    let is_main = phase::exited(subject.container, tgid);
     // On old kernels several last threads that exit at once may all find the group dead; only one
     // of them finds the process watched.
     let watched = filter::unwatch(tgid, subject.container);
@@ -79,6 +79,12 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
         kind: Kind::Exit,
         container: subject.container,
         cgroup,
+        outermost: subject.outermost,
+        charged: if is_main && subject.container == subject.outermost {
+            0
+        } else {
+            subject.outermost
+        },
     };
     record(&ctx, about, |to: *mut ExitRecord| {
         let signal = task.follow(&TASK_SIGNAL);

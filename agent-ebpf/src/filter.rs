@@ -9,10 +9,9 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
 
-use crate::counter;
 use crate::globals::{TASK_REAL_PARENT, TASK_TGID};
 use crate::kernel::Typed;
-use crate::network;
+use crate::{counter, network, share};
 
 #[map]
 static SUBJECTS: HashMap<u64, Subject> = HashMap::with_max_entries(SUBJECTS_MAX, 0);
@@ -87,9 +86,27 @@ pub(crate) fn container(cgroup: u64) -> u64 {
     subject(cgroup).map_or(0, |subject| subject.container)
 }
 
+/// The container that a cgroup belongs to and the outermost one that it is in; 0 and 0 if it is not tracked. Both at once are
+/// numbers that the verifier knows, whichever of them is looked at first.
+#[inline(always)]
+pub(crate) fn place(cgroup: u64) -> (u64, u64) {
+    subject(cgroup).map_or((0, 0), |subject| (subject.container, subject.outermost))
+}
+
+/// The outermost container that a cgroup is in; 0 if it is not tracked.
+#[inline(always)]
+pub(crate) fn outermost(cgroup: u64) -> u64 {
+    place(cgroup).1
+}
+
 /// Makes a cgroup that appeared inside a container part of it, if user space has not done so.
 #[inline(always)]
 pub(crate) fn adopt(cgroup: u64, parent: Subject) {
+    if !share::has_room_for_cgroup(parent.outermost) {
+        count_full(Full::Share);
+        share::note_lost(parent.outermost);
+        return;
+    }
     let child = Subject {
         by_kernel: BY_KERNEL,
         ..parent
@@ -104,6 +121,7 @@ pub(crate) fn put(cgroup: u64, subject: Subject) -> bool {
         Ok(()) => {
             // SAFETY: a `u64` in the value of the section's map.
             unsafe { counter::add(CHILD_SLOTS.of(cgroup), 1) }
+            share::count_cgroup(subject.outermost, 1);
             true
         }
         Err(NO_ROOM) => {
@@ -127,15 +145,16 @@ pub(crate) fn set_owner(cgroup: u64, by_kernel: u64) {
 #[inline(always)]
 pub(crate) fn disown(cgroup: u64, subject: Subject) {
     if subject.by_kernel != 0 && SUBJECTS.remove(cgroup).is_ok() {
-        uncount(cgroup);
+        uncount(cgroup, subject.outermost);
     }
 }
 
 /// A cgroup that the kernel side put in is not there any more.
 #[inline(always)]
-pub(crate) fn uncount(cgroup: u64) {
+pub(crate) fn uncount(cgroup: u64, outermost: u64) {
     // SAFETY: a `u64` in the value of the section's map.
     unsafe { counter::add(CHILD_SLOTS.of(cgroup), u64::MAX) }
+    share::count_cgroup(outermost, -1);
 }
 
 /// Whether a process is watched as one of this container.
@@ -186,22 +205,41 @@ pub(crate) fn is_from_outside(task: Typed, container: u64) -> bool {
 /// Watches the process if it is one that came into the container from outside. Says whether it is
 /// watched.
 #[inline(always)]
-pub(crate) fn watch_if_from_outside(task: Typed, container: u64) -> bool {
+pub(crate) fn watch_if_from_outside(task: Typed, subject: Subject) -> bool {
+    let container = subject.container;
     let tgid = task.load(&TASK_TGID);
     if !is_watched(tgid, container) {
         if !is_from_outside(task, container) {
             return false;
         }
-        let watched = Watched {
-            container,
-            queued: 0,
-        };
-        if WATCHED.insert(tgid, watched, 0) == Err(NO_ROOM) {
-            count_full(Full::Watched);
+        if !watch(tgid, subject) {
+            share::note_lost(subject.outermost);
             return false;
         }
     }
     network::remember(task, container);
+    true
+}
+
+/// Watches a process as one of this container. Says whether there is room.
+#[inline(always)]
+fn watch(tgid: u32, subject: Subject) -> bool {
+    if !share::has_room_for_process(subject.outermost) {
+        count_full(Full::Share);
+        return false;
+    }
+    // A process of the same number, which is gone, may still be in the hash.
+    unwatch(tgid, 0);
+    let watched = Watched {
+        container: subject.container,
+        outermost: subject.outermost,
+        queued: 0,
+    };
+    if WATCHED.insert(tgid, watched, 0) == Err(NO_ROOM) {
+        count_full(Full::Watched);
+        return false;
+    }
+    share::count_process(subject.outermost, 1);
     true
 }
 
@@ -220,7 +258,13 @@ pub(crate) fn unwatch(tgid: u32, container: u64) -> bool {
     let Some(watched) = watched else {
         return false;
     };
-    WATCHED.remove(tgid).is_ok() && watched.container == container
+    if WATCHED.remove(tgid).is_err() {
+        return false;
+    }
+    if watched.outermost != 0 {
+        share::count_process(watched.outermost, -1);
+    }
+    watched.container == container
 }
 
 /// Whether a mask has the signal, a number from 1 to 64.

@@ -38,6 +38,7 @@ mod peers;
 mod phase;
 mod process;
 mod reset;
+mod share;
 mod signal;
 mod socket;
 mod treatment;

@@ -18,7 +18,7 @@ unsafe impl Record for OomRecord {}
 #[btf_tracepoint(function = "mark_victim")]
 pub(crate) fn mark_victim_pid(ctx: BtfTracePointContext) {
     // A pid alone does not say the cgroup.
-    record_victim(&ctx, (0, 0), ctx.arg(0), Address(0));
+    record_victim(&ctx, (0, 0, 0), ctx.arg(0), Address(0));
 }
 
 /// Arguments: `struct task_struct *task, uid_t uid`
@@ -28,17 +28,17 @@ pub(crate) fn mark_victim_task(ctx: BtfTracePointContext) {
     let task = Typed::argument(&ctx, 0);
     let cgroup = task.task_cgroup_id();
     if let Some(subject) = filter::subject(cgroup) {
-        let place = (subject.container, cgroup);
+        let place = (subject.container, cgroup, subject.outermost);
         let leader = task.address().follow(&TASK_GROUP_LEADER);
         record_victim(&ctx, place, task.load(&TASK_TGID), leader);
     }
 }
 
-/// `place`: container and cgroup. `leader`: the thread group leader, 0 if it is not known; its name is then zeros.
+/// `place`: container, cgroup and outermost container. `leader`: the thread group leader, 0 if it is not known; its name is then zeros.
 #[inline(always)]
 fn record_victim(
     ctx: &BtfTracePointContext,
-    (container, cgroup): (u64, u64),
+    (container, cgroup, outermost): (u64, u64, u64),
     pid: u32,
     leader: Address,
 ) {
@@ -46,6 +46,8 @@ fn record_victim(
         kind: Kind::OomVictim,
         container,
         cgroup,
+        outermost,
+        charged: outermost,
     };
     record(ctx, about, |to: *mut OomRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -10,7 +10,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_log_ebpf::debug;
 
-use crate::counter;
+use crate::{counter, share};
 
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(EVENTS_BYTES, 0);
@@ -25,6 +25,10 @@ pub(crate) struct About {
     pub(crate) kind: Kind,
     pub(crate) container: u64,
     pub(crate) cgroup: u64,
+    /// The outermost container that it is about.
+    pub(crate) outermost: u64,
+    /// The outermost container that may have caused it and has it taken from its share; 0 if somebody else did.
+    pub(crate) charged: u64,
 }
 
 /// A record of the contract: it starts with a [`Header`].
@@ -44,6 +48,10 @@ pub(crate) fn record<T: Record>(
     about: About,
     fill: impl FnOnce(*mut T),
 ) -> bool {
+    if !share::take_record(about.charged, &EVENTS) {
+        lose(about);
+        return false;
+    }
     let header = Header {
         kind: about.kind as u32,
         size: size_of::<T>() as u32,
@@ -53,7 +61,7 @@ pub(crate) fn record<T: Record>(
         cgroup: about.cgroup,
     };
     let Some(mut entry) = EVENTS.reserve::<T>(0) else {
-        counter::count(&LOST, about.kind as u32);
+        lose(about);
         return false;
     };
     // SAFETY: the header is what the reserved record starts with.
@@ -69,4 +77,11 @@ pub(crate) fn record<T: Record>(
         about.cgroup
     );
     true
+}
+
+/// First for whom it is lost: who sees that something was lost is to see that, too.
+#[inline(always)]
+fn lose(about: About) {
+    share::note_lost(about.outermost);
+    counter::count(&LOST, about.kind as u32);
 }

@@ -58,13 +58,15 @@ pub(crate) fn signalled(container: u64, tgid: u32, signal: u32) {
     }
 }
 
-/// A process exited. If it is the container's main process, its connections are closed from now on.
+/// A process exited. If it is the container's main process, its connections are closed from now on. Says whether it is.
 #[inline(always)]
-pub(crate) fn exited(container: u64, tgid: u32) {
-    if let Some((_, passage)) = of_main(container, tgid) {
-        // SAFETY: see `signalled`.
-        unsafe { (&raw mut (*passage).closing_at).write_volatile(now()) }
-    }
+pub(crate) fn exited(container: u64, tgid: u32) -> bool {
+    let Some((_, passage)) = of_main(container, tgid) else {
+        return false;
+    };
+    // SAFETY: see `signalled`.
+    unsafe { (&raw mut (*passage).closing_at).write_volatile(now()) }
+    true
 }
 
 /// What is known of the container, if this is its main process.

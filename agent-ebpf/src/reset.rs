@@ -280,10 +280,13 @@ fn count(key: ResetKey) {
 
 #[inline(always)]
 fn mark(ctx: &impl EbpfContext, reset: &Reset) {
+    let outermost = filter::outermost(reset.key.container);
     let about = About {
         kind: Kind::Reset,
         container: reset.key.container,
         cgroup: reset.cgroup,
+        outermost,
+        charged: outermost,
     };
     record(ctx, about, |to: *mut ResetRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -65,7 +65,8 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     };
     let target = Typed::argument(&ctx, 2);
     // SAFETY: the helper has no precondition.
-    let sender = filter::container(unsafe { bpf_get_current_cgroup_id() });
+    let sender = unsafe { bpf_get_current_cgroup_id() };
+    let (sender, outermost) = filter::place(sender);
     let signal = Signal {
         number,
         info: Address(ctx.arg(1)),
@@ -75,7 +76,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     let Treatment::Recorded {
         watched,
         sent_from_outside,
-    } = treatment::of(target, signal, subject.container, counts)
+    } = treatment::of(target, signal, subject, counts)
     else {
         count(counts, signal.from_inside);
         return;
@@ -91,6 +92,12 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         kind: Kind::Signal,
         container: subject.container,
         cgroup,
+        outermost: subject.outermost,
+        charged: if outermost == subject.outermost {
+            outermost
+        } else {
+            0
+        },
     };
     // SAFETY: the map handed out this pointer to its value.
     let last = unsafe { (&raw const (*counts).last_outside).read_volatile() };

@@ -1,6 +1,6 @@
 //! Which signals get a record: see [`Budget`] for those of which there may be too many.
 
-use agent_common::map::{Budget, SignalCounts};
+use agent_common::map::{Budget, SignalCounts, Subject};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 use crate::globals::{SIGINFO_CODE, SIGNAL_FLAGS, TASK_SIGNAL, TASK_TGID};
@@ -55,25 +55,25 @@ pub(crate) enum Treatment {
 pub(crate) fn of(
     target: Typed,
     signal: Signal,
-    container: u64,
+    subject: Subject,
     counts: *mut SignalCounts,
 ) -> Treatment {
     if signal.number == SIGKILL {
-        kill(target, signal, container, counts)
+        kill(target, signal, subject, counts)
     } else if signal.from_inside {
-        from_inside(target, signal, container, counts)
+        from_inside(target, signal, subject, counts)
     } else {
-        from_outside(target, signal, container, counts)
+        from_outside(target, signal, subject, counts)
     }
 }
 
 /// Every SIGKILL for a watched process is recorded, but one from inside that the kernel ignores: an init is not killed by
 /// its children. Others are recorded as long as there are few.
 #[inline(always)]
-fn kill(target: Typed, signal: Signal, container: u64, counts: *mut SignalCounts) -> Treatment {
+fn kill(target: Typed, signal: Signal, subject: Subject, counts: *mut SignalCounts) -> Treatment {
     // A process that came from outside is watched from its first signal on, even if it entered
     // before user space had learned of its container.
-    let watched = filter::watch_if_from_outside(target, container);
+    let watched = filter::watch_if_from_outside(target, subject);
     let is_void = signal.result == IGNORED && (signal.from_inside || !watched);
     if is_void || (!watched && !budget::take(counts, Budget::Kills)) {
         return Treatment::Counted;
@@ -89,7 +89,7 @@ fn kill(target: Typed, signal: Signal, container: u64, counts: *mut SignalCounts
 fn from_inside(
     target: Typed,
     signal: Signal,
-    container: u64,
+    subject: Subject,
     counts: *mut SignalCounts,
 ) -> Treatment {
     if filter::has_signal(NEWS, signal.number) {
@@ -106,7 +106,7 @@ fn from_inside(
     } else if !ends(target, signal) {
         return Treatment::Counted;
     }
-    let watched = filter::watch_if_from_outside(target, container);
+    let watched = filter::watch_if_from_outside(target, subject);
     if has_sender || watched {
         Treatment::Recorded {
             watched,
@@ -123,10 +123,10 @@ fn from_inside(
 fn from_outside(
     target: Typed,
     signal: Signal,
-    container: u64,
+    subject: Subject,
     counts: *mut SignalCounts,
 ) -> Treatment {
-    let watched = filter::watch_if_from_outside(target, container);
+    let watched = filter::watch_if_from_outside(target, subject);
     if !watched
         && (filter::has_signal(NEWS, signal.number) || !budget::has_room(counts, Budget::Outside))
     {

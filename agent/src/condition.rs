@@ -118,6 +118,7 @@ mod tests {
             recorded: BTreeMap::new(),
             lost,
             map_full: Vec::new(),
+            unattributed: 0,
             untold: 0,
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use agent_core::config::Config;
 use agent_core::decode::{DecodeError, decode};
-use agent_core::event::Event;
+use agent_core::event::{CgroupId, Event};
 use agent_core::input::Input;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
@@ -63,6 +63,7 @@ pub struct Pipeline {
     /// What was decoded of one batch; kept for its memory.
     batch: Vec<Result<Event, DecodeError>>,
     lost: u64,
+    unattributed: u64,
     /// When the kernel side's counters were looked at last.
     counted_at: Timestamp,
     ticks: u32,
@@ -119,6 +120,7 @@ impl Pipeline {
             facts: None,
             batch: Vec::new(),
             lost: 0,
+            unattributed: 0,
             counted_at: clock::now(),
             ticks: 0,
         })
@@ -248,31 +250,51 @@ impl Pipeline {
                 return;
             }
         };
-        let lost = counts.lost.values().sum::<u64>();
-        let newly = lost.saturating_sub(self.lost);
+        let refused = counts.map_full.iter().map(|(_, count)| count);
+        let lost = counts.lost.values().chain(refused).sum::<u64>();
+        let is_any_lost = lost > self.lost;
         self.lost = lost;
+        let unattributed = counts.unattributed.saturating_sub(self.unattributed);
+        self.unattributed = counts.unattributed;
         let since = std::mem::replace(&mut self.counted_at, looked_at);
         sink.vital(&Vital::Counted(&counts));
         self.hands.note_counts(&counts);
-        if newly > 0 {
+        if unattributed > 0 {
             tracing::warn!(
-                records = newly,
+                records = unattributed,
                 "the ring buffer was full and records were lost; open reports are incomplete, --ring-bytes gives more room"
             );
-            let now = clock::now();
-            let lost = Input::Lost {
-                records: newly,
-                between: Some((since, now)),
-            };
-            self.driver.tell_found(lost, now, sink);
-            self.hands.carry_out(&mut self.driver, sink);
+            self.tell_lost(None, unattributed, since, sink);
         }
+        if is_any_lost {
+            for (outermost, records) in self.hands.newly_lost() {
+                self.tell_lost(Some(outermost), records, since, sink);
+            }
+        }
+    }
+
+    fn tell_lost(
+        &mut self,
+        outermost: Option<CgroupId>,
+        records: u64,
+        since: Timestamp,
+        sink: &mut impl Sink,
+    ) {
+        let now = clock::now();
+        let lost = Input::Lost {
+            outermost,
+            records,
+            between: Some((since, now)),
+        };
+        self.driver.tell_found(lost, now, sink);
+        self.hands.carry_out(&mut self.driver, sink);
     }
 
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
         self.hands.sweep(sink);
         self.hands.look_at_tables(sink);
+        self.hands.place_again(&mut self.driver, sink);
         self.hands.tell_node_addresses(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
             self.hands.tell_sockets(&mut self.driver, sink);

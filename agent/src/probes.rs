@@ -20,6 +20,7 @@ mod memory;
 mod object;
 mod parents;
 mod ring;
+mod shares;
 mod sight;
 mod sockets;
 mod survey;

@@ -206,6 +206,7 @@ fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
     let late = due.after(Duration::from_secs(1));
     driver.tell_found(
         Input::Lost {
+            outermost: None,
             records: 3,
             between: None,
         },

@@ -18,6 +18,7 @@ mod docs;
 mod e2e;
 mod fuzz;
 mod guest_cri;
+mod hostile;
 mod image;
 mod mixin;
 mod page;
@@ -54,6 +55,8 @@ enum Command {
     Bench(bench::Args),
     /// Stop random programs in random ways, and judge what the agent says (needs root).
     Fuzz(fuzz::Args),
+    /// Attack the agent from inside of a container, and judge its reports about the others (needs root).
+    Hostile(hostile::Args),
     /// Compare what the agent says of connections with a capture and with the clients (needs root).
     Connections(connections::Args),
     /// Stop programs that we did not write, and compare each report with the conformance table (needs root).
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Mixin(args) => mixin::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Hostile(args) => hostile::run(&args),
         Command::Connections(args) => connections::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Cri(args) => cri::run(&args),

@@ -28,6 +28,8 @@ use summary::{Done, Outcome};
 ///            was done and with independent clocks. Needs root
 ///   fuzz     random programs that are stopped in random ways on this kernel, of a fixed and of a new seed; an oracle judges each
 ///            report: `cargo xtask fuzz`. Needs root
+///   hostile  containers that attack the agent; the reports about their neighbours are right all the same:
+///            `cargo xtask hostile`. Needs root
 ///   connections
 ///            servers that are stopped, and their clients; each count of connections and resets is compared with a
 ///            capture by tcpdump and with what the clients met: `cargo xtask connections`. Needs root

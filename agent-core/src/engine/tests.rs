@@ -25,6 +25,7 @@ mod pods;
 mod properties;
 mod restarts;
 mod scene;
+mod shares;
 mod stage;
 mod unseen;
 mod variants;

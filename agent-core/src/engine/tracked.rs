@@ -8,8 +8,8 @@ use crate::advice::Advisor;
 use crate::config::Limits;
 use crate::connection::{Phase, SocketCounts};
 use crate::container::{Container, Wishes};
-use crate::event::Event;
-use crate::losses::Losses;
+use crate::event::{CgroupId, Event};
+use crate::losses::LossesOf;
 use crate::output::{Output, UnreportedReason, Wish};
 use crate::pod_facts::PodFacts;
 use crate::remaining::Remaining;
@@ -32,8 +32,8 @@ use phase::{Connections, Course};
 pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     pub(super) limits: &'a Limits,
-    /// When records were lost.
-    pub(super) losses: &'a Losses,
+    /// When records were lost that may be about it.
+    pub(super) losses: LossesOf<'a>,
     pub(super) next_id: &'a mut u64,
     /// The kernel's reasons for a reset, where connections are counted.
     pub(super) reasons: Option<&'a Reasons>,
@@ -47,6 +47,8 @@ pub(super) struct Context<'a> {
 #[derive(Debug)]
 pub(super) struct Tracked {
     pub(super) container: Container,
+    /// The outermost container that it is in; its own if it is in none.
+    pub(super) outermost: CgroupId,
     /// When to call [`Self::handle_timeout`].
     pub(super) deadline: Option<Timestamp>,
     /// Whether it was looked at what the main process left behind.
@@ -65,8 +67,9 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    pub(super) fn new(container: Container) -> Self {
+    pub(super) fn new(container: Container, outermost: CgroupId) -> Self {
         Self {
+            outermost,
             deadline: None,
             looked_at: false,
             open: None,
@@ -91,6 +94,7 @@ impl Tracked {
             path: self.container.subject.path.clone(),
             signals: stop_signals::recorded(self.recorded),
             begins: stop_signals::beginning(self.recorded),
+            outermost: self.outermost,
         })
     }
 

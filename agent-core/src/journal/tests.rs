@@ -172,6 +172,7 @@ fn lines_come_back_as_they_went() {
         crash(),
         Input::ScanFinished,
         Input::Lost {
+            outermost: None,
             records: 2,
             between: None,
         },

@@ -4,7 +4,7 @@ use super::{Termination, outcome, trigger};
 use crate::config::Limits;
 use crate::container::Container;
 use crate::findings::{self, Network};
-use crate::losses::Losses;
+use crate::losses::LossesOf;
 use crate::process::SignalFact;
 use crate::report::{Outcome, PodRef, Report, StopSignal};
 use crate::sockets::{Reasons, Sockets};
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) now: Timestamp,
     pub(crate) limits: &'a Limits,
     /// When records were lost.
-    pub(crate) losses: &'a Losses,
+    pub(crate) losses: LossesOf<'a>,
     /// The container's connections.
     pub(crate) sockets: &'a Sockets,
     /// The kernel's reasons for a reset, where connections are counted.

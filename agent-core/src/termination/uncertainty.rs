@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, outcome};
 use crate::event::Delivery;
-use crate::losses::Losses;
+use crate::losses::LossesOf;
 use crate::process::{Origin, SignalFact};
 use crate::report::{Doubt, KillCause, Start, SubjectKind, Trigger};
 use crate::time::Timestamp;
@@ -76,7 +76,7 @@ impl Termination<'_> {
     }
 
     /// Whether records may have been lost when this termination may have been open.
-    fn may_lack_records(&self, losses: &Losses) -> bool {
+    fn may_lack_records(&self, losses: LossesOf<'_>) -> bool {
         let made_at = self.container.seen.made_at().unwrap_or_default();
         let begun_at = self.may_have_begun_at().max(made_at);
         let removed_at = self.released_at.filter(|_at| self.container.removed);

@@ -249,6 +249,7 @@ impl Agent {
                 Full::Subjects => "subjects",
                 Full::Watched => "watched",
                 Full::Resets => "resets",
+                Full::Share => "share",
             };
             raise(
                 &self.map_full.get_or_create(&Labels::one("map", map)),

@@ -259,17 +259,17 @@ definitions! {
         "Records that the kernel side put into the ring buffer",
         Misleads("Not the events of the machine: most are passed over in the kernel, and connections are counted there. Read about once a second");
     RECORDS_LOST = "gracewatch_records_lost", None, Kind::Counter, &["kind"],
-        "Records that found no room in the ring buffer; reports open at that time are incomplete",
-        Misleads("Whose they were is not known, so more reports are called incomplete than are wrong. Read about once a second");
+        "Records that found no room in the ring buffer, or that one container caused beyond its share; reports that are open at that time and that they may concern are incomplete",
+        Misleads("The records that one container caused beyond its share concern that container and those in it, and no other report is called incomplete for them. Where the records of a container are lost, more of its reports are called incomplete than are wrong. Read about once a second");
     MAP_FULL = "gracewatch_map_full", None, Kind::Counter, &["map"],
-        "Insertions by the kernel side that found a map full; what was not inserted is not measured",
-        Holds("the kernel side counts at the place where it gives up");
+        "Insertions by the kernel side that found a map full, or the share of one container used up; what was not inserted is not measured",
+        Misleads("map=\"share\" concerns the containers alone that used up their shares");
     DECODE_ERRORS = "gracewatch_decode_errors", None, Kind::Counter, &["reason"],
         "Records that could not be decoded",
         Holds("each is counted where it is thrown away, and each is a defect of the agent");
     DROPPED = "gracewatch_dropped", None, Kind::Counter, &["reason"],
         "What the engine threw away because a limit was reached or nothing is known of the container",
-        Misleads("reason=\"container_unknown\" is ordinary in small numbers: events of a container that has just gone, or that is not tracked yet. The others mean that a bound is too small for this node");
+        Misleads("reason=\"container_unknown\" is ordinary in small numbers: events of a container that has just gone, or that is not tracked yet. With reason=\"containers_share\" one container holds more containers than its share. The others mean that a bound is too small for this node");
     WISHES_FAILED = "gracewatch_kernel_updates_failed", None, Kind::Counter, &["update"],
         "Containers or processes that could not be told to the kernel side; they are not measured",
         Misleads("What update=\"node_address\" costs is another: probes of the kubelet then count as connections of others");

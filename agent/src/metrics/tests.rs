@@ -317,6 +317,7 @@ fn full() -> Metrics {
     }]));
     metrics.record_vital(&Vital::Counted(&crate::probes::Counts {
         untold: 4,
+        unattributed: 0,
         recorded: [(agent_common::record::Kind::Exit, 5)].into(),
         lost: [(agent_common::record::Kind::Exit, 2)].into(),
         map_full: vec![(agent_common::map::Full::Watched, 1)],

@@ -23,6 +23,11 @@ impl Tables {
         self.suspected = true;
     }
 
+    /// Whether any of them is full.
+    pub(super) const fn are_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
     /// Takes note of what the kernel side counted.
     pub(super) fn note(&mut self, counts: &Counts) {
         let refused = counts

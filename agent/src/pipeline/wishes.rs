@@ -1,6 +1,7 @@
 //! Carries out what the engine wishes: tells the kernel side whom to look at, and looks at /proc and the cgroup tree.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use agent_common::map::SignalCounts;
 use agent_core::config::Config;
@@ -22,6 +23,19 @@ use crate::remaining;
 use crate::sink::Sink;
 use crate::vital::{Update, Vital};
 
+/// How often the tree is scanned for what has time.
+const SCAN_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is said of one container that it uses up its share.
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
+
+/// A container for which the kernel side had no room.
+#[derive(Debug)]
+struct Unplaced {
+    container: CgroupId,
+    outermost: CgroupId,
+    signals: Signals,
+}
+
 /// What carries the wishes out.
 #[derive(Debug)]
 pub(super) struct Hands {
@@ -34,6 +48,14 @@ pub(super) struct Hands {
     /// Where the tracked containers are in the tree.
     paths: BTreeMap<CgroupId, String>,
     scan_asked: bool,
+    /// Whether a scan is asked for that has time.
+    scan_wanted: bool,
+    /// When a scan was made last.
+    scanned_at: Timestamp,
+    /// Containers for which the kernel side had no room.
+    unplaced: Vec<Unplaced>,
+    /// Outermost containers that had used up their shares, and when that was said.
+    warned: BTreeMap<CgroupId, Timestamp>,
     /// How many containers the engine tracks at the most.
     containers_max: usize,
     tables: Tables,
@@ -54,6 +76,10 @@ impl Hands {
             node_addresses: counts_from_node.then(NodeAddresses::default),
             paths: BTreeMap::new(),
             scan_asked: false,
+            scan_wanted: false,
+            scanned_at: Timestamp::default(),
+            unplaced: Vec::new(),
+            warned: BTreeMap::new(),
             containers_max: config.limits.containers_max,
             tables: Tables::default(),
         }
@@ -67,9 +93,16 @@ impl Hands {
         self.scan_asked = true;
     }
 
-    /// Whether a scan was asked for since the last call.
-    pub(super) const fn take_scan(&mut self) -> bool {
-        std::mem::replace(&mut self.scan_asked, false)
+    /// Whether a scan was asked for since the last call, and is made now.
+    pub(super) fn take_scan(&mut self) -> bool {
+        let takes = self.scan_asked
+            || (self.scan_wanted && clock::now().since(self.scanned_at) >= SCAN_INTERVAL);
+        if takes {
+            self.scan_asked = false;
+            self.scan_wanted = false;
+            self.scanned_at = clock::now();
+        }
+        takes
     }
 
     /// Carries out all wishes and tells the engine the answers, until it wishes nothing more. Says whether there were any.
@@ -92,7 +125,11 @@ impl Hands {
                 path,
                 signals,
                 begins,
-            } => self.track(container, path, signals_of(&signals, &begins), sink),
+                outermost,
+            } => {
+                let signals = signals_of(&signals, &begins);
+                self.track((container, outermost), path, signals, sink)
+            }
             Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
             Wish::Count { container } => self.count(container),
             Wish::ReadProcessLimit { container } => {
@@ -108,7 +145,7 @@ impl Hands {
             | Wish::AwaitConnect { .. }
             | Wish::Phase { .. }
             | Wish::Untrack { .. }
-            | Wish::Rescan => {
+            | Wish::Rescan { .. } => {
                 self.tell(wish, sink);
                 Vec::new()
             }
@@ -124,7 +161,11 @@ impl Hands {
                 names,
                 signals,
                 begins,
-            } => self.expect((cgroup, &path), &names, signals_of(&signals, &begins), sink),
+                outermost,
+            } => {
+                let signals = signals_of(&signals, &begins);
+                self.expect((cgroup, &path), outermost, (&names, signals), sink);
+            }
             Wish::Watch { container, tgid } => {
                 let watched = self.tracker.watch(tgid.0, container.0);
                 note(watched, Update::Watch, container, (&mut self.tables, sink));
@@ -156,7 +197,8 @@ impl Hands {
                 self.set_course(container, course, sink);
             }
             Wish::Untrack { container } => self.untrack(container, sink),
-            Wish::Rescan => self.scan_asked = true,
+            Wish::Rescan { at_once: true } => self.scan_asked = true,
+            Wish::Rescan { at_once: false } => self.scan_wanted = true,
             Wish::Track { .. }
             | Wish::Inspect { .. }
             | Wish::Count { .. }
@@ -167,13 +209,14 @@ impl Hands {
 
     fn track(
         &mut self,
-        container: CgroupId,
+        (container, outermost): (CgroupId, CgroupId),
         path: String,
         signals: Signals,
         sink: &mut impl Sink,
     ) -> Vec<Input> {
         self.paths.insert(container, path.clone());
-        self.expect_siblings(&path, signals, sink);
+        let lies_in = Some(outermost).filter(|outermost| *outermost != container);
+        self.expect_siblings(&path, lies_in, signals, sink);
         if let Some(sockets) = &mut self.sockets {
             // Before there can be any.
             note(
@@ -193,8 +236,14 @@ impl Hands {
                 .iter()
                 .map(|cgroup| cgroup.id.0)
                 .collect();
-            let tracked = self.tracker.track(container.0, &below, signals);
+            let ids = (container.0, outermost.0);
+            let tracked = self.tracker.track(ids, &below, signals);
             if note(tracked, Update::Track, container, (&mut self.tables, sink)).is_none() {
+                self.unplaced.push(Unplaced {
+                    container,
+                    outermost,
+                    signals,
+                });
                 break;
             }
         }
@@ -210,11 +259,18 @@ impl Hands {
     }
 
     /// Has the kernel side track from their birth what is made beside this container.
-    fn expect_siblings(&mut self, path: &str, signals: Signals, sink: &mut impl Sink) {
+    fn expect_siblings(
+        &mut self,
+        path: &str,
+        outermost: Option<CgroupId>,
+        signals: Signals,
+        sink: &mut impl Sink,
+    ) {
         if let Some((above, name)) = path.rsplit_once('/')
             && let Some(parent) = self.tree.id(above)
         {
-            self.expect((parent, above), &[Names::like(name)], signals, sink);
+            let names = [Names::like(name)];
+            self.expect((parent, above), outermost, (&names, signals), sink);
         }
     }
 
@@ -222,11 +278,12 @@ impl Hands {
     fn expect(
         &mut self,
         (parent, path): (CgroupId, &str),
-        names: &[Names],
-        signals: Signals,
+        outermost: Option<CgroupId>,
+        (names, signals): (&[Names], Signals),
         sink: &mut impl Sink,
     ) {
-        let expected = self.tracker.add_parent(parent.0, names, signals);
+        let lies_in = outermost.map(|outermost| outermost.0);
+        let expected = self.tracker.add_parent(parent.0, lies_in, names, signals);
         let expected = note(expected, Update::Parent, parent, (&mut self.tables, sink));
         if expected.is_some() && self.tree.id(path) != Some(parent) {
             // It was removed before the kernel side was told.
@@ -321,6 +378,7 @@ impl Hands {
 
     fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) {
         self.paths.remove(&container);
+        self.warned.remove(&container);
         if let Some(sockets) = &mut self.sockets {
             let removed = sockets.remove(container.0);
             note(
@@ -373,6 +431,54 @@ impl Hands {
     pub(super) fn look_at_tables(&mut self, sink: &mut impl Sink) {
         let containers = (self.paths.len(), self.containers_max);
         self.tables.look(&self.tracker, containers, sink);
+    }
+
+    /// Tracks those containers for which there was no room, if there may be room again.
+    pub(super) fn place_again(&mut self, driver: &mut Driver, sink: &mut impl Sink) {
+        if self.unplaced.is_empty() || self.tables.are_full() {
+            return;
+        }
+        for unplaced in std::mem::take(&mut self.unplaced) {
+            let Unplaced {
+                container,
+                outermost,
+                signals,
+            } = unplaced;
+            if let Some(path) = self.paths.get(&container).cloned() {
+                for answer in self.track((container, outermost), path, signals, sink) {
+                    driver.tell_found(answer, clock::now(), sink);
+                }
+            }
+        }
+        self.carry_out(driver, sink);
+    }
+
+    /// What was lost of each outermost container since the last call. Says it of each now and then.
+    pub(super) fn newly_lost(&mut self) -> Vec<(CgroupId, u64)> {
+        let newly = self.tracker.newly_lost();
+        let newly: Vec<_> = newly
+            .into_iter()
+            .map(|(outermost, records)| (CgroupId(outermost), records))
+            .collect();
+        for (outermost, records) in &newly {
+            self.warn_of_share(*outermost, *records);
+        }
+        newly
+    }
+
+    fn warn_of_share(&mut self, outermost: CgroupId, records: u64) {
+        let now = clock::now();
+        let warned_at = self.warned.get(&outermost);
+        if warned_at.is_some_and(|at| now.since(*at) < WARN_INTERVAL) {
+            return;
+        }
+        self.warned.insert(outermost, now);
+        let path = self.paths.get(&outermost).map_or("", String::as_str);
+        tracing::warn!(
+            records,
+            path,
+            "a container caused more than its share of records or cgroups, or the ring buffer was full: its own reports are incomplete, and those of the containers in it"
+        );
     }
 
     /// Has the kernel side forget what it added itself of containers that are gone.

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use agent_common::map::{
     BY_KERNEL, Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS,
-    SUBJECTS_MAX, SignalCounts, Subject, UNCOUNTED, UNTOLD_ENDS, WATCHED, WATCHED_MAX, Watched,
+    SUBJECTS_MAX, SignalCounts, Subject, UNATTRIBUTED, UNCOUNTED, UNTOLD_ENDS, Uncounted, WATCHED,
+    WATCHED_MAX, Watched,
 };
 use agent_common::record::Kind;
 use agent_core::output::Names;
@@ -17,9 +18,10 @@ use rustix::io::Errno;
 use super::endpoints::Endpoints;
 use super::failure::LoadError;
 use super::parents::Parents;
+use super::shares::Shares;
 
 /// Flag of an insertion: only if there is no such entry.
-const BPF_NOEXIST: u64 = 1;
+pub(super) const BPF_NOEXIST: u64 = 1;
 /// Flag of an insertion: only in the place of such an entry.
 const BPF_EXIST: u64 = 2;
 
@@ -86,7 +88,8 @@ pub struct Tracker {
     endpoints: Endpoints,
     parents: Parents,
     /// Where the kernel side reads what it has to take out of its own slots.
-    uncounted: Queue<MapData, u64>,
+    uncounted: Queue<MapData, Uncounted>,
+    shares: Shares,
     /// The cgroups that this side put in, by container.
     cgroups: BTreeMap<u64, BTreeSet<u64>>,
     /// How many of these are in each slot; `slots` has whether there are any.
@@ -113,6 +116,7 @@ impl Tracker {
             endpoints: Endpoints::take(ebpf)?,
             parents: Parents::take(ebpf)?,
             uncounted: take(ebpf, UNCOUNTED)?,
+            shares: Shares::take(ebpf)?,
             cgroups: BTreeMap::new(),
             per_slot: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -120,34 +124,40 @@ impl Tracker {
     }
 
     /// Tracks a container: its topmost cgroup, and those below it that exist already. `signals` says which of them are
-    /// worth a record, and which are likely to be the stop signal.
+    /// worth a record, and which are likely to be the stop signal. `outermost` is the container whose share pays for it.
     ///
     /// From the moment this returns the kernel side adds the cgroups that are made inside. One that
     /// was made between the caller's look at the tree and this call is missed; so call it, look,
     /// and call it again. Calling it again adds what is missing, and gives all of them these signals.
     pub fn track(
         &mut self,
-        container: u64,
+        (container, outermost): (u64, u64),
         descendants: &[u64],
         signals: Signals,
     ) -> Result<(), TrackError> {
+        self.shares.add(outermost)?;
         let counts = SignalCounts::default();
         let counted = self.signal_counts.insert(container, counts, BPF_NOEXIST);
         // The kernel side counts already what it tracks from its birth.
         if let Err(source) = counted
-            && !is(&source, Errno::EXIST)
+            && !is_there(&source)
         {
             return Err(refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source));
         }
         self.ended.remove(&container);
         for cgroup in [container].iter().chain(descendants) {
-            self.put(container, *cgroup, signals)?;
+            self.put((container, outermost), *cgroup, signals)?;
         }
         Ok(())
     }
 
     /// Has a cgroup tracked as one of the container.
-    fn put(&mut self, container: u64, cgroup: u64, signals: Signals) -> Result<(), TrackError> {
+    fn put(
+        &mut self,
+        (container, outermost): (u64, u64),
+        cgroup: u64,
+        signals: Signals,
+    ) -> Result<(), TrackError> {
         let known = self.subjects.get(&cgroup, 0).ok();
         // Whoever put it in counts it in its slot.
         let by_kernel = match known {
@@ -156,6 +166,7 @@ impl Tracker {
         };
         let subject = Subject {
             container,
+            outermost,
             signals: signals.recorded,
             begins: signals.beginning,
             by_kernel,
@@ -174,7 +185,7 @@ impl Tracker {
             // The cgroup is gone, and the kernel side has taken it out.
             Err(source) if is(&source, Errno::NOENT) => return Ok(()),
             // It has come just now, and the kernel side has put it in: the next look gives it its signals.
-            Err(source) if is(&source, Errno::EXIST) => return Ok(()),
+            Err(source) if is_there(&source) => return Ok(()),
             Err(source) => return Err(refused(SUBJECTS, SUBJECTS_MAX, cgroup, source)),
         }
         if by_kernel != 0 {
@@ -196,10 +207,11 @@ impl Tracker {
     pub fn add_parent(
         &mut self,
         parent: u64,
+        outermost: Option<u64>,
         names: &[Names],
         signals: Signals,
     ) -> Result<(), TrackError> {
-        self.parents.add(parent, names, signals)
+        self.parents.add(parent, outermost, names, signals)
     }
 
     /// Does not expect containers in this cgroup any more.
@@ -234,11 +246,15 @@ impl Tracker {
         if ended.is_empty() {
             return Ok(());
         }
+        let mut outermost = BTreeSet::new();
         for (cgroup, subject) in entries(&self.subjects, SUBJECTS_MAX) {
             if ended.contains(&subject.container) {
                 self.take_out(cgroup, &subject)?;
+            } else {
+                outermost.insert(subject.outermost);
             }
         }
+        self.shares.keep(&outermost)?;
         for (tgid, watched) in entries(&self.watched, WATCHED_MAX) {
             if ended.contains(&watched.container) {
                 remove(&mut self.watched, WATCHED, &tgid)?;
@@ -251,7 +267,10 @@ impl Tracker {
     fn take_out(&mut self, cgroup: u64, subject: &Subject) -> Result<(), TrackError> {
         match self.subjects.remove(&cgroup) {
             // CHILD_SLOTS is not ours to write. Where there is no room, a look-up now and then is all that it costs.
-            Ok(()) if subject.by_kernel != 0 => drop(self.uncounted.push(cgroup, 0)),
+            Ok(()) if subject.by_kernel != 0 => {
+                let outermost = subject.outermost;
+                drop(self.uncounted.push(Uncounted { cgroup, outermost }, 0));
+            }
             Ok(()) => {}
             // The kernel side was faster.
             Err(source) if is_missing(&source) => {}
@@ -270,6 +289,11 @@ impl Tracker {
         let subjects = self.subjects.keys().flatten().count();
         let watched = self.watched.keys().flatten().count();
         (subjects, watched)
+    }
+
+    /// What was lost of each outermost container since the last call, of those of which anything was: id, and how much.
+    pub fn newly_lost(&mut self) -> Vec<(u64, u64)> {
+        self.shares.newly_lost()
     }
 
     /// The maps that have no room.
@@ -307,11 +331,12 @@ impl Tracker {
     pub fn watch(&mut self, tgid: u32, container: u64) -> Result<(), TrackError> {
         let watched = Watched {
             container,
+            outermost: 0,
             queued: 0,
         };
         let refused = |source| refused(WATCHED, WATCHED_MAX, u64::from(tgid), source);
         match self.watched.insert(tgid, watched, BPF_NOEXIST) {
-            Err(source) if is(&source, Errno::EXIST) => {
+            Err(source) if is_there(&source) => {
                 let known = self.watched.get(&tgid, 0).ok();
                 if known.is_some_and(|known| known.container == container) {
                     // The kernel side watches it already, and remembers its signals.
@@ -390,6 +415,11 @@ fn is_missing(error: &MapError) -> bool {
     matches!(error, MapError::KeyNotFound | MapError::ElementNotFound) || is(error, Errno::NOENT)
 }
 
+/// Whether the kernel said that there is such an entry already.
+pub(super) fn is_there(error: &MapError) -> bool {
+    is(error, Errno::EXIST)
+}
+
 /// Whether the kernel gave this reason.
 fn is(error: &MapError, reason: Errno) -> bool {
     let MapError::SyscallError(error) = error else {
@@ -403,10 +433,12 @@ fn is(error: &MapError, reason: Errno) -> bool {
 pub struct Counts {
     /// Records given to the ring buffer.
     pub recorded: BTreeMap<Kind, u64>,
-    /// Records that found no room in the ring buffer.
+    /// Records that were not made, since the ring buffer had no room or a container had caused too many.
     pub lost: BTreeMap<Kind, u64>,
     /// Insertions that found a hash full.
     pub map_full: Vec<(Full, u64)>,
+    /// Records of these that may have been about any container.
+    pub unattributed: u64,
     /// Containers that were made and removed, and of which no record found room.
     pub untold: u64,
 }
@@ -416,6 +448,7 @@ pub struct Counters {
     recorded: PerCpuArray<MapData, u64>,
     lost: PerCpuArray<MapData, u64>,
     map_full: PerCpuArray<MapData, u64>,
+    unattributed: PerCpuArray<MapData, u64>,
     untold: PerCpuArray<MapData, u64>,
 }
 
@@ -431,6 +464,7 @@ impl Counters {
             recorded: take(ebpf, RECORDED)?,
             lost: take(ebpf, LOST)?,
             map_full: take(ebpf, MAP_FULL)?,
+            unattributed: take(ebpf, UNATTRIBUTED)?,
             untold: take(ebpf, UNTOLD_ENDS)?,
         })
     }
@@ -450,6 +484,7 @@ impl Counters {
             recorded: by_kind(&self.recorded)?,
             lost: by_kind(&self.lost)?,
             map_full: map_full.collect::<Result<_, MapError>>()?,
+            unattributed: sum(&self.unattributed, 0)?,
             untold: sum(&self.untold, 0)?,
         })
     }

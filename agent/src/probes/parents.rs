@@ -20,10 +20,12 @@ impl Parents {
         })
     }
 
-    /// Expects containers with such names in the cgroup, beside those that were expected before.
+    /// Expects containers with such names in the cgroup, beside those that were expected before. `outermost` is the container
+    /// that it lies in, if any.
     pub(super) fn add(
         &mut self,
         cgroup: u64,
+        outermost: Option<u64>,
         names: &[Names],
         signals: Signals,
     ) -> Result<(), TrackError> {
@@ -31,6 +33,7 @@ impl Parents {
         let parent = Parent {
             signals: known.signals | signals.recorded,
             begins: known.begins | signals.beginning,
+            outermost: outermost.unwrap_or_default(),
             names: known.names | bits(names),
         };
         if parent == known {

@@ -9,8 +9,8 @@ use crate::cargo::{self, USER_SIDE, cargo};
 use crate::process::FailedStages;
 use crate::test::runtimes::{self, Part};
 use crate::{
-    build_ebpf, cache, chart, conformance, connections, cri, demo, docs, e2e, fuzz, mixin, page,
-    process, vm,
+    build_ebpf, cache, chart, conformance, connections, cri, demo, docs, e2e, fuzz, hostile, mixin,
+    page, process, vm,
 };
 
 /// A step.
@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Kernel,
     /// Random stops on this machine's kernel.
     Fuzz,
+    /// Attacks from inside of a container.
+    Hostile,
     /// Connections, with a capture beside.
     Connections,
     /// The conformance table.
@@ -55,7 +57,7 @@ pub(crate) enum Step {
 impl Step {
     /// Every step, in the order in which they run: what is quick and often wrong comes first, and last the pages,
     /// some of which the steps before may write.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Format,
         Self::Lints,
         Self::Probes,
@@ -64,6 +66,7 @@ impl Step {
         Self::Chart,
         Self::Kernel,
         Self::Fuzz,
+        Self::Hostile,
         Self::Connections,
         Self::Conformance,
         Self::Demo,
@@ -85,6 +88,7 @@ impl Step {
             Self::Chart => "chart",
             Self::Kernel => "kernel",
             Self::Fuzz => "fuzz",
+            Self::Hostile => "hostile",
             Self::Connections => "connections",
             Self::Conformance => "conformance",
             Self::Demo => "demo",
@@ -116,6 +120,7 @@ pub(crate) fn run(step: Step, write_docs: bool) -> Result<FailedStages> {
         Step::Chart => done(chart::check()),
         Step::Kernel => kernel(write_docs),
         Step::Fuzz => fuzz::test(),
+        Step::Hostile => hostile::test(),
         Step::Connections => connections::test(write_docs),
         Step::Conformance => conformance::test(write_docs),
         Step::Demo => done(demo_to_its_end()),

@@ -457,6 +457,7 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
         .at(10.0)
         .stop(HANDLED)
         .tells(Input::Lost {
+            outermost: None,
             records: 3,
             between: None,
         })
@@ -469,6 +470,7 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
         .running()
         .at(10.0)
         .tells(Input::Lost {
+            outermost: None,
             records: 3,
             between: None,
         })
@@ -482,6 +484,7 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
         .running()
         .at(10.0)
         .tells(Input::Lost {
+            outermost: None,
             records: 3,
             between: None,
         })
@@ -500,6 +503,7 @@ fn an_exit_among_the_lost_records_is_noticed() {
         .execs(Who::Plain, "/app")
         .at(10.0)
         .tells(Input::Lost {
+            outermost: None,
             records: 1,
             between: None,
         })

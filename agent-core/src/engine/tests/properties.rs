@@ -209,7 +209,7 @@ fn about_all(container: u64) -> impl Strategy<Value = Told> {
     prop_oneof![
         1 => Just(scanned),
         1 => Just(Told::Input(Input::ScanFinished)),
-        1 => Just(Told::Input(Input::Lost { records: 1, between: None })),
+        1 => Just(Told::Input(Input::Lost { outermost: None, records: 1, between: None })),
         1 => Just(Told::Input(Input::Shutdown)),
     ]
 }

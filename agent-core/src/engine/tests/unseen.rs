@@ -31,6 +31,7 @@ fn tracked(since: f64) -> Input {
 
 fn lost(since: f64, until: f64) -> Input {
     Input::Lost {
+        outermost: None,
         records: 1,
         between: Some((seconds(since), seconds(until))),
     }

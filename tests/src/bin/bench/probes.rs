@@ -131,7 +131,7 @@ impl Ours {
             recorded: signals(),
             beginning: Signal::TERM.bit() | Signal::KILL.bit(),
         };
-        self.tracker.track(container, &[], signals)?;
+        self.tracker.track((container, container), &[], signals)?;
         self.sockets.add(container)?;
         Ok(self.tracker.watch(main, container)?)
     }

@@ -72,7 +72,10 @@ impl Scene {
     fn launch(stage: &Stage<'_>, cgroup: Cgroup, launch: &Launch) -> Result<Self> {
         let mut alone = Alone::that_sees(RECORDED.recorded)?;
         let container = cgroup.id()?;
-        alone.probes.tracker.track(container.0, &[], RECORDED)?;
+        alone
+            .probes
+            .tracker
+            .track((container.0, container.0), &[], RECORDED)?;
         let began = Duration::from_nanos(clock::now().0);
         Ok(Self {
             main: launch.start(stage.toolbox())?,

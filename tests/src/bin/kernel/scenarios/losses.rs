@@ -43,7 +43,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mask = Signal::TERM.bit() | Signal::KILL.bit();
     probes
         .tracker
-        .track(id, &[], Signals::that_all_begin(mask))?;
+        .track((id, id), &[], Signals::that_all_begin(mask))?;
     probes.tracker.watch(container.main.pid(), id)?;
     let before = probes.counters.read()?;
     send_times(

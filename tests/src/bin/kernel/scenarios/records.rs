@@ -67,7 +67,7 @@ impl Alone {
     pub(super) fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
         let id = cgroup.id()?;
         let signals = Signals::that_all_begin(Signal::KILL.bit());
-        self.probes.tracker.track(id.0, &[], signals)?;
+        self.probes.tracker.track((id.0, id.0), &[], signals)?;
         Ok(id)
     }
 
@@ -176,7 +176,7 @@ fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     };
     check.same("before", sent(&mut alone)?, Vec::new());
     let signals = Signals::that_all_begin(Signal::TERM.bit() | Signal::KILL.bit());
-    alone.probes.tracker.track(id.0, &[], signals)?;
+    alone.probes.tracker.track((id.0, id.0), &[], signals)?;
     check.same("after", sent(&mut alone)?, vec![Signal::TERM]);
     Ok(())
 }

@@ -43,7 +43,7 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let parent = stage.cgroup("")?;
     let signals = Signals::that_all_begin(Signal::KILL.bit() | Signal::TERM.bit());
     let tracker = &mut alone.probes.tracker;
-    tracker.add_parent(parent.id()?.0, &[Names::Any], signals)?;
+    tracker.add_parent(parent.id()?.0, None, &[Names::Any], signals)?;
     let (cgroup, other) = (parent.child("born")?, parent.child("other")?);
     let container = cgroup.id()?;
     let launch = Launch::new(&cgroup, stage.rig.command("sleep", "0.02"));
@@ -75,6 +75,7 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let named = format!("{}-{}", "x".repeat(8), "a1".repeat(32));
     tracker.add_parent(
         stage.rig.folder.top().id()?.0,
+        None,
         &[Names::Containers],
         signals,
     )?;

@@ -72,7 +72,10 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = alone.track(&cgroup)?;
     let signals = Signal::KILL.bit() | Signal::TERM.bit();
     let mask = Signals::that_all_begin(signals);
-    alone.probes.tracker.track(container.0, &[], mask)?;
+    alone
+        .probes
+        .tracker
+        .track((container.0, container.0), &[], mask)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
     let course = Course {

@@ -1,0 +1,97 @@
+//! Which containers lie in which outermost one, and whether each outermost one keeps to its share of the table.
+
+use std::collections::BTreeMap;
+
+use crate::attribution::Selectors;
+use crate::config::Limits;
+use crate::event::CgroupId;
+
+/// The share of the table of containers that one outermost container may fill.
+const PARTS: usize = 8;
+/// What an outermost container may hold however small the table is.
+const CONTAINERS_AT_LEAST: usize = 16;
+/// How much of the table must be free before it is looked for containers that there was no room for: one part of so many.
+const FREE_PARTS: usize = 16;
+
+/// The tracked containers by their outermost ones.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    by_path: BTreeMap<String, CgroupId>,
+    /// How many containers are tracked in each outermost one, itself included.
+    counts: BTreeMap<CgroupId, usize>,
+    /// Whether there was no room for a container that may be there still.
+    has_missed: bool,
+}
+
+impl Shares {
+    /// Returns the tracked outermost container or subject that this path lies in, or is of.
+    pub(super) fn outermost(&self, selectors: &Selectors, path: &str) -> Option<CgroupId> {
+        let outermost = selectors.outermost(path)?;
+        self.by_path.get(outermost).copied()
+    }
+
+    /// Returns the tracked container that all containers share that are made in this cgroup, if they share one.
+    pub(super) fn shared(&self, selectors: &Selectors, path: &str) -> Option<CgroupId> {
+        let outermost = selectors.outermost(path)?;
+        let is_container = selectors.is_container(outermost);
+        self.by_path
+            .get(outermost)
+            .copied()
+            .filter(|_| is_container)
+    }
+
+    /// Returns whether one more container may be tracked in the outermost one.
+    pub(super) fn has_room(&self, outermost: CgroupId, limits: &Limits) -> bool {
+        let count = self.counts.get(&outermost).copied().unwrap_or_default();
+        count < (limits.containers_max / PARTS).max(CONTAINERS_AT_LEAST)
+    }
+
+    /// Takes note of a container that is tracked from now on.
+    pub(super) fn add(&mut self, path: &str, container: CgroupId, outermost: CgroupId) {
+        self.by_path.insert(path.to_owned(), container);
+        *self.counts.entry(outermost).or_default() += 1;
+    }
+
+    /// Takes note of a container that is not tracked any more. Returns whether it was the last one of its outermost one.
+    pub(super) fn remove(&mut self, path: &str, container: CgroupId, outermost: CgroupId) -> bool {
+        // A younger container may have the path by now.
+        if self.by_path.get(path) == Some(&container) {
+            self.by_path.remove(path);
+        }
+        let Some(count) = self.counts.get_mut(&outermost) else {
+            return true;
+        };
+        *count -= 1;
+        let is_last = *count == 0;
+        if is_last {
+            self.counts.remove(&outermost);
+        }
+        is_last
+    }
+
+    /// Takes note that a container is in another outermost one than was known.
+    pub(super) fn move_to(&mut self, before: CgroupId, outermost: CgroupId) {
+        if let Some(count) = self.counts.get_mut(&before) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&before);
+            }
+        }
+        *self.counts.entry(outermost).or_default() += 1;
+    }
+
+    /// Takes note that there was no room for a container.
+    pub(super) const fn note_missed(&mut self) {
+        self.has_missed = true;
+    }
+
+    /// Returns whether it is time to look for containers that there was no room for, and forgets them.
+    pub(super) const fn take_missed(&mut self, tracked: usize, limits: &Limits) -> bool {
+        let enough = limits.containers_max - limits.containers_max / FREE_PARTS;
+        let takes = self.has_missed && tracked <= enough;
+        if takes {
+            self.has_missed = false;
+        }
+        takes
+    }
+}

@@ -1,0 +1,161 @@
+//! What one outermost container does concerns those inside of it, and no other.
+
+use crate::event::{CgroupId, EventKind};
+use crate::input::Input;
+use crate::output::{DropReason, Output, Wish};
+use crate::report::{Doubt, Outcome};
+use crate::time::Timestamp;
+
+use super::scene::{CONTAINER, DOCKER, HANDLED, SERVICE, Scene, Who, config, doubts, made};
+
+/// Another container, which nobody touches.
+const OTHER: CgroupId = CgroupId(8);
+
+/// The path of a container with this number in the cgroup with this path.
+fn inside(path: &str, number: u64) -> String {
+    format!("{path}/docker-{number:064x}.scope")
+}
+
+fn lost_of(outermost: CgroupId) -> Input {
+    Input::Lost {
+        outermost: Some(outermost),
+        records: 7,
+        between: Some((Timestamp(9_000_000_000), Timestamp(10_000_000_000))),
+    }
+}
+
+#[test]
+fn a_loss_of_one_container_is_in_no_report_of_another() {
+    let stopped = |lost: CgroupId| {
+        Scene::container()
+            .running()
+            .tells(made(OTHER, &inside("/system.slice", 8)))
+            .at(10.0)
+            .tells(lost_of(lost))
+            .found(&[Who::Main])
+            .stop(HANDLED)
+            .at(10.5)
+            .exits(Who::Main, 0)
+            .removed()
+            .report()
+    };
+    let others = stopped(OTHER);
+    assert_eq!(others.outcome, Outcome::Graceful);
+    assert_eq!(doubts(&others), []);
+    assert_eq!(doubts(&stopped(CONTAINER)), [Doubt::RecordsLost]);
+}
+
+#[test]
+fn a_loss_of_a_container_is_in_the_reports_of_those_inside() {
+    let (outer, path) = (CgroupId(70), inside("/system.slice", 70));
+    let report = Scene::of(config(Vec::new()))
+        .tells(made(outer, &path))
+        .tells(made(CONTAINER, &inside(&path, 1)))
+        .running()
+        .at(10.0)
+        .tells(lost_of(outer))
+        .found(&[Who::Main])
+        .stop(HANDLED)
+        .at(10.5)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(doubts(&report), [Doubt::RecordsLost]);
+}
+
+#[test]
+fn only_those_that_a_loss_may_concern_are_looked_at_again() {
+    let scene = Scene::container()
+        .tells(made(OTHER, &inside("/system.slice", 8)))
+        .at(10.0)
+        .tells(lost_of(OTHER));
+    let inspected = scene.said.iter().filter_map(|output| match output {
+        Output::Wish(Wish::Inspect { container }) => Some(*container),
+        _ => None,
+    });
+    assert_eq!(inspected.collect::<Vec<_>>(), [OTHER]);
+    let rescan = Output::Wish(Wish::Rescan { at_once: false });
+    assert!(scene.said.contains(&rescan));
+}
+
+/// A container that is found before the one around it is its own outermost one until then.
+#[test]
+fn the_kernel_side_is_told_whose_share_pays() {
+    let (outer, path) = (CgroupId(70), inside("/system.slice", 70));
+    let service = format!("{SERVICE}{DOCKER}");
+    let scene = Scene::of(config(Vec::new()))
+        .tells(made(CONTAINER, &inside(&path, 1)))
+        .tells(made(outer, &path))
+        .tells(made(CgroupId(71), &inside(&path, 2)))
+        .tells(made(CgroupId(9), SERVICE))
+        .tells(made(OTHER, &service));
+    let pays = scene.said.iter().filter_map(|output| match output {
+        Output::Wish(Wish::Track {
+            container,
+            outermost,
+            ..
+        }) => Some((container.0, outermost.0)),
+        _ => None,
+    });
+    let pays: Vec<_> = pays.collect();
+    assert_eq!(pays, [(7, 7), (70, 70), (7, 70), (71, 70), (9, 9), (8, 8)]);
+}
+
+fn flood(scene: Scene, outer: CgroupId, path: &str, count: u64) -> Scene {
+    (0..count).fold(scene.tells(made(outer, path)), |scene, number| {
+        scene.tells(made(CgroupId(1000 + number), &inside(path, number)))
+    })
+}
+
+fn dropped(scene: &Scene, reason: DropReason) -> usize {
+    let is_it = |output: &&Output| matches!(output, Output::Dropped { reason: found, .. } if *found == reason);
+    scene.said.iter().filter(is_it).count()
+}
+
+#[test]
+fn a_container_full_of_containers_leaves_room_for_others() {
+    let mut config = config(Vec::new());
+    config.limits.containers_max = 200;
+    let scene = flood(Scene::of(config), OTHER, &inside("/system.slice", 8), 300);
+    // An eighth of the table, with the container itself.
+    assert_eq!(dropped(&scene, DropReason::ContainersShare), 300 - 24);
+    assert_eq!(dropped(&scene, DropReason::ContainersFull), 0);
+    let report = scene
+        .tells(made(CONTAINER, DOCKER))
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(doubts(&report), []);
+}
+
+#[test]
+fn containers_without_a_place_are_looked_for_when_there_is_room() {
+    let mut config = config(Vec::new());
+    config.limits.containers_max = 2;
+    let removed = |cgroup: CgroupId| {
+        Input::Event(crate::event::Event {
+            at: Timestamp(0),
+            container: Some(cgroup),
+            cgroup,
+            kind: EventKind::CgroupRemoved,
+        })
+    };
+    let rescans = |scene: &Scene| {
+        let is_it = |output: &&Output| matches!(output, Output::Wish(Wish::Rescan { .. }));
+        scene.said.iter().filter(is_it).count()
+    };
+    let scene = Scene::of(config)
+        .tells(made(CgroupId(1), &inside("/system.slice", 1)))
+        .tells(made(CgroupId(2), &inside("/system.slice", 2)))
+        .tells(made(CgroupId(3), &inside("/system.slice", 3)));
+    assert_eq!(rescans(&scene), 0);
+    let scene = scene.tells(removed(CgroupId(1)));
+    assert_eq!(rescans(&scene), 1);
+    // Nobody waits for a place any more.
+    let scene = scene.tells(removed(CgroupId(2)));
+    assert_eq!(rescans(&scene), 1);
+}

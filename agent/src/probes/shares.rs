@@ -1,0 +1,69 @@
+//! The shares of the outermost containers: which there are, and what was lost of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent_common::map::{SHARES, SHARES_MAX, Share};
+use aya::Ebpf;
+use aya::maps::{HashMap, MapData};
+
+use super::failure::LoadError;
+use super::maps::{BPF_NOEXIST, TrackError, entries, is_there, refused, remove, take};
+
+/// The key of what the kernel side counts for all outermost containers together.
+const ALL: u64 = 0;
+
+/// What each outermost container has taken of what there is for all.
+pub(super) struct Shares {
+    shares: HashMap<MapData, u64, Share>,
+    /// What was lost of each when that was read last.
+    lost: BTreeMap<u64, u64>,
+}
+
+impl Shares {
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        let mut shares = Self {
+            shares: take(ebpf, SHARES)?,
+            lost: BTreeMap::new(),
+        };
+        let all = shares.add(ALL);
+        all.map_err(|error| LoadError::Object(Box::new(error)))?;
+        Ok(shares)
+    }
+
+    /// Gives an outermost container its share, if it has none yet.
+    pub(super) fn add(&mut self, outermost: u64) -> Result<(), TrackError> {
+        let share = Share::default();
+        match self.shares.insert(outermost, share, BPF_NOEXIST) {
+            Err(source) if is_there(&source) => Ok(()),
+            inserted => inserted.map_err(|source| refused(SHARES, SHARES_MAX, outermost, source)),
+        }
+    }
+
+    /// Forgets the shares of all outermost containers but these.
+    pub(super) fn keep(&mut self, outermost: &BTreeSet<u64>) -> Result<(), TrackError> {
+        for (known, _share) in entries(&self.shares, SHARES_MAX) {
+            if known != ALL && !outermost.contains(&known) {
+                self.lost.remove(&known);
+                remove(&mut self.shares, SHARES, &known)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was lost of each outermost container since the last call, of those of which anything was. Walks over all of them.
+    pub(super) fn newly_lost(&mut self) -> Vec<(u64, u64)> {
+        let mut newly = Vec::new();
+        for (outermost, share) in entries(&self.shares, SHARES_MAX) {
+            if share.lost == 0 {
+                continue;
+            }
+            let before = self.lost.insert(outermost, share.lost).unwrap_or_default();
+            // A share that was made anew begins to count again.
+            let more = share.lost.checked_sub(before).unwrap_or(share.lost);
+            if more > 0 {
+                newly.push((outermost, more));
+            }
+        }
+        newly
+    }
+}

@@ -1,0 +1,254 @@
+//! The attacks. The program runs in the attacker's container and goes on until it is killed; every so often it writes down how
+//! far it is, so that an attack that does nothing is noticed.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, ValueEnum};
+use gracewatch_tests::rig::toolbox::Log;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The name under which this program is the attacker.
+pub(crate) const NAME: &str = "attacker";
+/// What the attacker writes once it is under way.
+pub(crate) const UNDER_WAY: &str = "under way";
+/// After how many steps an attack is under way.
+const STEPS: u64 = 200;
+/// How long after a shorter attack its end is waited for.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What the attacker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Attack {
+    /// It does nothing: the check of the checks.
+    Nothing,
+    /// Its processes send SIGKILL to their own PID 1, which the kernel throws away.
+    VoidKills,
+    /// The same with SIGTERM, which has no handler.
+    VoidTerms,
+    /// It makes and removes a cgroup in its own.
+    CgroupChurn,
+    /// The same with the name of a container.
+    ContainerChurn,
+    /// It moves a process from one cgroup that looks like a container's to another and back.
+    Moves,
+    /// It sends signals to a process in a cgroup that looks like a container's.
+    InnerSignals,
+    /// It starts processes in a cgroup that looks like a container's.
+    InnerExecs,
+    /// It makes as many cgroups as it can.
+    ManyCgroups,
+    /// The same with names of containers.
+    ManyContainers,
+    /// It forks, executes and exits.
+    Execs,
+    /// It connects to itself and resets the connections.
+    Resets,
+    /// It listens on one port after the other.
+    Listeners,
+}
+
+/// Cgroups that are made by the attacks that make many, and those with the name of a container.
+const CGROUPS: u64 = 18_000;
+const CONTAINERS: u64 = 4500;
+
+/// What the attacker is told.
+#[derive(Debug, Parser)]
+struct Args {
+    #[arg(value_enum)]
+    attack: Attack,
+    /// The directory of its own cgroup.
+    cgroup: PathBuf,
+    log: PathBuf,
+}
+
+/// The attacker's command line.
+pub(crate) fn argv(program: PathBuf, attack: Attack, cgroup: &Path, log: &Path) -> Vec<PathBuf> {
+    let attack = attack.to_possible_value();
+    let name = attack.map_or_else(PathBuf::new, |name| PathBuf::from(name.get_name()));
+    vec![program, name, cgroup.to_owned(), log.to_owned()]
+}
+
+/// Counts the steps of an attack.
+struct Steps {
+    log: Log,
+    count: u64,
+}
+
+impl Steps {
+    fn step(&mut self) -> Result<()> {
+        self.count += 1;
+        if self.count == STEPS {
+            self.log.write(UNDER_WAY)?;
+        }
+        Ok(())
+    }
+
+    fn forever(&mut self, mut act: impl FnMut(u64) -> Result<()>) -> Result<()> {
+        loop {
+            act(self.count)?;
+            self.step()?;
+        }
+    }
+}
+
+/// The attacker: goes on until it is killed.
+pub(crate) fn attacker() -> Result<()> {
+    let Args {
+        attack,
+        cgroup,
+        log,
+    } = Args::parse();
+    let mut steps = Steps {
+        log: Log::at(log),
+        count: 0,
+    };
+    match attack {
+        Attack::Nothing => steps.forever(|_| {
+            sleep(PAUSE / 10);
+            Ok(())
+        }),
+        Attack::VoidKills => signals_itself(&mut steps, Signal::KILL),
+        Attack::VoidTerms => signals_itself(&mut steps, Signal::TERM),
+        Attack::CgroupChurn => churn(&mut steps, &cgroup, |step| format!("worker-{step}")),
+        Attack::ContainerChurn => churn(&mut steps, &cgroup, container),
+        Attack::Moves => moves(&mut steps, &cgroup),
+        Attack::InnerSignals => inner_signals(&mut steps, &cgroup),
+        Attack::InnerExecs => inner_execs(&mut steps, &cgroup),
+        Attack::ManyCgroups => many(&mut steps, &cgroup, CGROUPS, |step| {
+            format!("worker-{step}")
+        }),
+        Attack::ManyContainers => many(&mut steps, &cgroup, CONTAINERS, container),
+        Attack::Execs => steps.forever(|_| run("true", &[])),
+        Attack::Resets => resets(&mut steps),
+        Attack::Listeners => listens(&mut steps),
+    }
+}
+
+/// A name as a runtime gives to the cgroup of a container.
+fn container(number: u64) -> String {
+    format!("docker-{number:064x}.scope")
+}
+
+/// A child of PID 1 sends it signals that the kernel throws away. PID 1 has to have children that do, so this process starts
+/// itself again.
+fn signals_itself(steps: &mut Steps, signal: Signal) -> Result<()> {
+    const AGAIN: &str = "GRACEWATCH_ATTACKS_ITS_PARENT";
+    if std::env::var_os(AGAIN).is_none() {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(std::env::args_os().skip(1))
+            .env(AGAIN, "1")
+            .arg0_as(NAME)
+            .spawn()?;
+        let status = child.wait()?;
+        bail!("the child ended: {status}");
+    }
+    let init = Pid::INIT;
+    steps.forever(|_| kill_process(init, signal).context("cannot signal PID 1"))
+}
+
+trait Arg0 {
+    fn arg0_as(&mut self, name: impl AsRef<OsStr>) -> &mut Self;
+}
+
+impl Arg0 for Command {
+    fn arg0_as(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        std::os::unix::process::CommandExt::arg0(self, name)
+    }
+}
+
+fn churn(steps: &mut Steps, cgroup: &Path, name: impl Fn(u64) -> String) -> Result<()> {
+    steps.forever(|step| {
+        let inner = cgroup.join(name(step));
+        fs::create_dir(&inner)?;
+        fs::remove_dir(&inner)?;
+        Ok(())
+    })
+}
+
+fn moves(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    let cgroups = [cgroup.join(container(1)), cgroup.join(container(2))];
+    for inner in &cgroups {
+        fs::create_dir(inner)?;
+    }
+    let child = sleeper()?;
+    steps.forever(|step| {
+        let [one, other] = &cgroups;
+        let inner = if step % 2 == 0 { one } else { other };
+        fs::write(inner.join("cgroup.procs"), child.to_string())?;
+        Ok(())
+    })
+}
+
+fn inner_signals(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    let inner = cgroup.join(container(1));
+    fs::create_dir(&inner)?;
+    let child = sleeper()?;
+    fs::write(inner.join("cgroup.procs"), child.to_string())?;
+    let child = Pid::from_raw(child.cast_signed()).context("no child")?;
+    steps.forever(|_| kill_process(child, Signal::WINCH).context("cannot signal the child"))
+}
+
+fn inner_execs(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    let inner = cgroup.join(container(1));
+    fs::create_dir(&inner)?;
+    let procs = inner.join("cgroup.procs");
+    let script = format!("echo 0 >{} && exec true", procs.display());
+    steps.forever(|_| run("sh", &["-c", &script]))
+}
+
+/// Makes them, and keeps them.
+fn many(steps: &mut Steps, cgroup: &Path, count: u64, name: impl Fn(u64) -> String) -> Result<()> {
+    for number in 0..count {
+        fs::create_dir(cgroup.join(name(number)))?;
+        if number + STEPS + 1 >= count {
+            steps.step()?;
+        }
+    }
+    steps.forever(|_| {
+        sleep(PAUSE);
+        Ok(())
+    })
+}
+
+fn resets(steps: &mut Steps) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    steps.forever(|_| {
+        let client = TcpStream::connect(address)?;
+        let (server, _) = listener.accept()?;
+        rustix::net::sockopt::set_socket_linger(&server, Some(Duration::ZERO))?;
+        drop(server);
+        drop(client);
+        Ok(())
+    })
+}
+
+fn listens(steps: &mut Steps) -> Result<()> {
+    steps.forever(|_| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        drop(listener);
+        Ok(())
+    })
+}
+
+/// A child that does nothing.
+fn sleeper() -> Result<u32> {
+    let child = Command::new("sleep").arg("3600").spawn()?;
+    Ok(child.id())
+}
+
+fn run(program: &str, args: &[&str]) -> Result<()> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null());
+    command
+        .status()
+        .with_context(|| format!("cannot run {program}"))?;
+    Ok(())
+}

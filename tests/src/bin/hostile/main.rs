@@ -1,0 +1,52 @@
+//! What one container can do to others: each attack runs in a container of its own, as long as it takes to stop three ordinary
+//! neighbours in the three usual ways. Their reports must be right, and certain.
+//!
+//! * [`attack`]: the attacks, and the program that makes them, which runs in the attacker's container.
+//! * [`neighbours`]: who is stopped meanwhile, and what their reports must say.
+//! * [`runner`]: one case after the other, each with an agent of its own.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test program reports on its terminal"
+)]
+
+mod attack;
+mod neighbours;
+mod runner;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use gracewatch_tests::rig::toolbox;
+use gracewatch_tests::test_program;
+
+/// Attacks the agent from inside of a container, and judges its reports about the container's neighbours. Needs root.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Only attacks with this in their name.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How often the neighbours are stopped during each attack.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+}
+
+fn main() -> ExitCode {
+    let name = std::env::args_os().next();
+    let name = name.as_deref().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == attack::NAME) {
+        return match attack::attacker() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{}: {error:#}", attack::NAME);
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if let Some(code) = toolbox::play() {
+        return code;
+    }
+    test_program::run(|| runner::run(&Args::parse()))
+}

@@ -1,0 +1,185 @@
+//! One attack after the other, each with an agent of its own.
+
+use std::process::Command;
+use std::thread::scope;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum as _;
+use gracewatch_tests::rig::cgroup::Folder;
+use gracewatch_tests::rig::launch::Launch;
+use gracewatch_tests::rig::toolbox::Toolbox;
+use gracewatch_tests::whole::{self, Whole};
+
+use crate::Args;
+use crate::attack::{self, Attack, UNDER_WAY};
+use crate::neighbours::{GRACE, Neighbour, WAYS};
+
+/// How long an attack may take to be under way.
+const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
+/// How much memory the agent may take more than without an attack, in bytes.
+const MEMORY_MORE: u64 = 64 << 20;
+/// How long a health check may take.
+const HEALTH_LIMIT: Duration = Duration::from_millis(500);
+
+/// Runs the attacks; whether nothing was wrong.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "attacks load probes and make cgroups: run this as root"
+    );
+    let toolbox = Toolbox::new()?;
+    toolbox.link(attack::NAME)?;
+    let mut passed = true;
+    for attack in Attack::value_variants() {
+        let name = format!("{attack:?}");
+        if !name.to_lowercase().contains(&args.only.to_lowercase()) {
+            continue;
+        }
+        let started = Instant::now();
+        let result = Case::set_up(&toolbox, *attack).and_then(|case| case.play(args.rounds));
+        let took = started.elapsed().as_secs_f64();
+        match result {
+            Ok(told) if told.wrong.is_empty() => {
+                println!("attack {name} ... ok ({took:.1} s; {})", told.facts);
+            }
+            Ok(told) => {
+                passed = false;
+                println!("attack {name} ... WRONG ({took:.1} s; {})", told.facts);
+                for wrong in told.wrong {
+                    println!("    {wrong}");
+                }
+            }
+            Err(error) => {
+                passed = false;
+                println!("attack {name} ... FAILED: {error:#}");
+            }
+        }
+    }
+    Ok(passed)
+}
+
+/// What came of an attack.
+struct Told {
+    wrong: Vec<String>,
+    facts: String,
+}
+
+struct Case<'a> {
+    toolbox: &'a Toolbox,
+    folder: Folder,
+    agent: Whole,
+    attack: Attack,
+    memory_before: u64,
+}
+
+impl<'a> Case<'a> {
+    fn set_up(toolbox: &'a Toolbox, attack: Attack) -> Result<Self> {
+        let folder = Folder::new("hostile")?;
+        let subjects = toolbox.folder().join("subjects.json");
+        let glob = format!("{}/k8s.io/*", folder.path());
+        let known = format!(
+            r#"[{{"cgroup": "{glob}", "grace_seconds": {GRACE}, "stop_signal": "SIGTERM"}}]"#
+        );
+        std::fs::write(&subjects, known)?;
+        let mut command = Command::new(whole::binary()?);
+        command
+            .args(["run", "--no-systemd", "--subjects"])
+            .arg(&subjects);
+        let log = toolbox.folder().join(format!("{attack:?}.agent"));
+        let agent = Whole::start_command(command, whole::free_port(0)?, &log)?;
+        let memory_before = memory(agent.pid())?;
+        Ok(Self {
+            toolbox,
+            folder,
+            agent,
+            attack,
+            memory_before,
+        })
+    }
+
+    /// Stops the neighbours during the attack, and once more after it: containers that were started while it went on.
+    fn play(&self, rounds: usize) -> Result<Told> {
+        let cgroup = self.folder.make(&format!("k8s.io/{:064x}", 0xbad))?;
+        let log = self.toolbox.log(&format!("attack-{:?}", self.attack));
+        let program = self.toolbox.program(attack::NAME);
+        let argv = attack::argv(program, self.attack, &cgroup.directory(), log.path());
+        let before = self.start(0)?;
+        let attacker = Launch::new(&cgroup, argv).start(self.toolbox)?;
+        log.wait_for(UNDER_WAY, UNDER_WAY_LIMIT)?;
+        let mut wrong = self.stop(before)?;
+        for round in 0..rounds {
+            wrong.extend(self.stop(self.start(10 + round * 10)?)?);
+        }
+        let late = self.start(5)?;
+        wrong.extend(self.health()?);
+        let memory_after = memory(self.agent.pid())?;
+        if memory_after > self.memory_before + MEMORY_MORE {
+            wrong.push("the agent's memory grew".to_owned());
+        }
+        drop(attacker);
+        cgroup.kill_all();
+        cgroup.remove()?;
+        wrong.extend(self.stop(late)?);
+        let lost = self.agent.metric("gracewatch_records_lost_total", "")?;
+        let facts = format!(
+            "{lost} records of the attacker lost, {} to {} MiB",
+            self.memory_before >> 20,
+            memory_after >> 20
+        );
+        Ok(Told { wrong, facts })
+    }
+
+    fn start(&self, number: usize) -> Result<Vec<Neighbour>> {
+        let case = format!("{:?}", self.attack);
+        let numbered = WAYS.into_iter().zip(number..);
+        numbered
+            .map(|(way, number)| Neighbour::start(self.toolbox, (&case, &self.folder), way, number))
+            .collect()
+    }
+
+    fn stop(&self, neighbours: Vec<Neighbour>) -> Result<Vec<String>> {
+        let judged: Vec<_> = scope(|scope| {
+            let stops: Vec<_> = neighbours
+                .into_iter()
+                .map(|one| scope.spawn(|| one.stop_and_judge(self.toolbox, &self.agent)))
+                .collect();
+            stops
+                .into_iter()
+                .map(std::thread::ScopedJoinHandle::join)
+                .collect()
+        });
+        let mut wrong = Vec::new();
+        for one in judged {
+            match one {
+                Ok(Ok(found)) => wrong.extend(found),
+                Ok(Err(error)) => wrong.push(format!("{error:#}")),
+                Err(_panicked) => bail!("a thread panicked"),
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Whether the agent is alive and ready, and says so in time.
+    fn health(&self) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        for path in ["/livez", "/readyz"] {
+            let asked = Instant::now();
+            let (status, body) = self.agent.get(path)?;
+            let took = asked.elapsed();
+            if status != 200 || took > HEALTH_LIMIT {
+                wrong.push(format!("{path}: {status} after {took:?}: {}", body.trim()));
+            }
+        }
+        Ok(wrong)
+    }
+}
+
+/// Resident memory of a process, in bytes.
+fn memory(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB"));
+    let kib: u64 = kib.context("no VmRSS")?.trim().parse()?;
+    Ok(kib << 10)
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask hostile`: builds the probes, the agent and the attacks, and becomes that program.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::process::FailedStages;
+use crate::{build_ebpf, cargo, process};
+
+/// Attack the agent from inside of a container, and judge its reports about the container's neighbours. Needs root.
+///
+/// Each attack runs in a container of its own: floods of signals that the kernel throws away, of cgroups, of moves and execs in
+/// cgroups that look like containers, of connections; tables that are filled. Meanwhile three ordinary containers are stopped in
+/// the three usual ways, and once more when it is over. Their reports must be right and certain, the agent must be ready, and its
+/// memory must not grow. Takes some minutes.
+///
+///   cargo xtask hostile
+///   cargo xtask hostile --only churn --rounds 20
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Only attacks with this in their name.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How often the neighbours are stopped during each attack.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut hostile = build()?;
+    hostile.args(["--only", &args.only, "--rounds", &args.rounds.to_string()]);
+    // Becoming it leaves Ctrl-C to the one that cleans up.
+    let error = hostile.exec();
+    Err(error).context("cannot start the attacks")
+}
+
+/// All attacks, once.
+pub(crate) fn test() -> Result<FailedStages> {
+    process::run_tests(&mut build()?)
+}
+
+/// Builds everything, and gives the command that attacks.
+fn build() -> Result<Command> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "attacks load probes and make cgroups: run this as root, \
+         `sudo -E env PATH=\"$PATH\" cargo xtask hostile`"
+    );
+    build_ebpf::build()?;
+    eprintln!("building the agent and the attacks");
+    Ok(Command::new(cargo::build_with_agent("hostile")?))
+}
