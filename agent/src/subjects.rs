@@ -8,6 +8,7 @@ use agent_core::signal::Signal;
 use serde::Deserialize;
 
 use crate::failure::UsageError;
+use crate::named_file::{SETTINGS_MIB_MAX, read};
 
 const FILE_HELP: &str = "\
 Read globs, and the grace, stop signal and preStop hook of what they name, from this file
@@ -112,7 +113,7 @@ struct Entry {
 
 fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = read(path, SETTINGS_MIB_MAX).map_err(|error| {
         UsageError::new(format!("cannot read the subjects file {name}: {error}"))
     })?;
     let wrong = |error: String| UsageError::new(format!("the subjects file {name} is not {error}"));
