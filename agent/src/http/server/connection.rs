@@ -68,7 +68,7 @@ impl Clients {
             tracing::debug!(%error, "an HTTP connection has no time limit");
         }
         let (id, ended) = lock(&self.places).enter(from);
-        lock(&self.places).make_do(Some(id), self.files_too_many(&stream));
+        lock(&self.places).make_do(id, self.files_too_many(&stream));
         let seat = Seat {
             id,
             places: Arc::clone(&self.places),
@@ -95,7 +95,7 @@ impl Clients {
 
     /// Closes the connection that is needed least, if there is one.
     pub(super) fn close_one(&self) -> bool {
-        lock(&self.places).make_do(None, 1)
+        lock(&self.places).give_one()
     }
 
     /// Waits until what is being answered is answered; everything else is closed.

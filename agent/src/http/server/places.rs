@@ -9,6 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::http::answers::Held;
 
+/// Connections that are kept however few files there are.
+const FEW: usize = 4;
+
 /// What clients can hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -102,18 +105,20 @@ impl Places {
         while self.held_bytes() > self.limits.answer_bytes && self.close_one(others) {}
     }
 
-    /// Files have become few: closes so many connections other than this one, as far as there are any. So few there will be from
-    /// now on; each that its client closes lets one more try.
-    pub(super) fn make_do(&mut self, newest: Option<Id>, fewer: u64) -> bool {
-        let mut is_closed = false;
+    /// Files have become few: closes so many connections other than this one, but for a few, without which a new client could lose
+    /// its place before it is heard. So few there will be from now on; each that its client closes lets one more try.
+    pub(super) fn make_do(&mut self, newest: Id, fewer: u64) {
         for _file in 0..fewer {
-            if !self.close_one(|id, _connection| Some(id) != newest) {
+            if self.connections.len() <= FEW || !self.close_one(|id, _connection| id != newest) {
                 break;
             }
-            is_closed = true;
-            self.room = self.connections.len().max(1);
+            self.room = self.connections.len();
         }
-        is_closed
+    }
+
+    /// There is no file at all: closes a connection, if there is one.
+    pub(super) fn give_one(&mut self) -> bool {
+        self.close_one(|_id, _connection| true)
     }
 
     /// The bytes of all answers, each counted once.
@@ -221,19 +226,18 @@ mod tests {
     #[test]
     fn few_files_close_others_until_clients_close_some_themselves() {
         let mut places = Places::new(LIMITS);
-        assert!(!places.make_do(None, 1));
-        let mut ends: Vec<_> = (0..4).map(|last| places.enter(address(last))).collect();
-        let newest = ends[3].0;
-        assert!(places.make_do(Some(newest), 2));
+        assert!(!places.give_one());
+        let mut ends: Vec<_> = (0..6).map(|last| places.enter(address(last))).collect();
+        let newest = ends[5].0;
+        places.make_do(newest, 9);
         let closed: Vec<_> = ends.iter_mut().map(|(_, end)| is_closed(end)).collect();
-        assert_eq!(closed, [true, true, false, false]);
+        assert_eq!(closed, [true, true, false, false, false, false]);
         let (next, _end) = places.enter(address(9));
-        assert!(is_closed(&mut ends[2].1), "there are files for two");
+        assert!(is_closed(&mut ends[2].1), "there are files for four");
         places.leave(next);
         let _more = (places.enter(address(7)), places.enter(address(8)));
         assert!(!is_closed(&mut ends[3].1));
-        assert!(places.make_do(Some(newest), 9) && !places.make_do(Some(newest), 1));
-        assert!(!is_closed(&mut ends[3].1));
+        assert!(places.give_one() && is_closed(&mut ends[3].1));
     }
 
     #[test]
