@@ -101,7 +101,24 @@ impl Default for Limits {
     }
 }
 
+/// The longest time that a journal can have something wait for. This version waits for seconds.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+
 impl Limits {
+    /// The same, but for what goes beyond the limits of this version: a journal is somebody else's file.
+    pub(crate) fn clamped(self) -> Self {
+        let most = Self::default();
+        Self {
+            containers_max: self.containers_max.min(most.containers_max),
+            processes_max: self.processes_max.min(most.processes_max),
+            tail: self.tail.min(WAIT_MAX),
+            stuck_after: self.stuck_after.min(WAIT_MAX),
+            pods_max: self.pods_max.min(most.pods_max),
+            pod_wait: self.pod_wait.min(WAIT_MAX),
+            reason_wait: self.reason_wait.min(WAIT_MAX),
+        }
+    }
+
     /// # Errors
     /// [`ConfigError::ZeroLimit`] names the bound that is 0.
     pub(crate) const fn check(&self) -> Result<(), ConfigError> {

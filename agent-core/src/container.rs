@@ -1,7 +1,6 @@
 //! What is known of one container: takes in facts. Facts are kept, not conclusions, so that their order does not
 //! matter; [`crate::termination`] concludes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +23,13 @@ mod election;
 mod forgetting;
 mod inner;
 mod oom;
+mod processes;
 
 pub(crate) use inner::InnerSignal;
 use inner::InnerSignals;
 pub(crate) use oom::OomVictim;
 use oom::OomVictims;
+use processes::Processes;
 
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
@@ -69,7 +70,7 @@ pub(crate) struct Container {
     pub(crate) was_gone: bool,
     /// Whether any process is known to have been in it.
     pub(crate) was_populated: bool,
-    pub(crate) processes: BTreeMap<Tgid, Process>,
+    pub(crate) processes: Processes,
     /// Exited processes that may have been the hook, and whose pid another process has since.
     pub(crate) replaced: Vec<Process>,
     /// Whether one was forgotten that may matter, as there were so many.
@@ -186,7 +187,7 @@ impl Container {
             unseen_until: None,
             was_gone: false,
             was_populated: false,
-            processes: BTreeMap::new(),
+            processes: Processes::default(),
             replaced: Vec::new(),
             has_forgotten: false,
             exited: Vec::new(),

@@ -154,13 +154,17 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Before the first entry.
+    /// Before the first entry. The limits are the header's, but none goes beyond those of this version.
     ///
     /// # Errors
     /// If the header's configuration cannot be used.
     pub fn new(header: Header) -> Result<Self, ConfigError> {
+        let config = Config {
+            limits: header.config.limits.clamped(),
+            ..header.config
+        };
         Ok(Self {
-            engine: Engine::new(header.config)?,
+            engine: Engine::new(config)?,
         })
     }
 

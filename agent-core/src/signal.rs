@@ -44,6 +44,9 @@ const NAMES: [&str; 31] = [
     "SIGSYS",
 ];
 
+/// Other names of some, which `kill -l` of shells, procps and util-linux knows.
+const OTHER_NAMES: [(&str, u8); 4] = [("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31)];
+
 /// First and last real-time signal as libc counts them (the two below are its own).
 const RTMIN: u8 = 34;
 const RTMAX: u8 = 64;
@@ -127,7 +130,7 @@ impl fmt::Display for Signal {
 impl FromStr for Signal {
     type Err = UnknownSignal;
 
-    /// Accepts `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`, `RTMIN+3`, in any case.
+    /// Accepts `SIGTERM`, `TERM`, `15`, `SIGRTMIN`, `RTMIN+3`, `RTMAX-2`, `RT3`, and other names such as `SIGPOLL`, in any case.
     fn from_str(text: &str) -> Result<Self, UnknownSignal> {
         let unknown = || UnknownSignal(text.to_owned());
         if let Ok(number) = text.parse::<u32>() {
@@ -135,18 +138,40 @@ impl FromStr for Signal {
         }
         let upper = text.to_ascii_uppercase();
         let short = upper.strip_prefix("SIG").unwrap_or(&upper);
-        if let Some(offset) = short.strip_prefix("RTMIN+") {
-            let offset: u32 = offset.parse().map_err(|_error| unknown())?;
-            let number = offset.checked_add(u32::from(RTMIN)).ok_or_else(unknown)?;
-            return Self::try_from(number).map_err(|_number| unknown());
-        }
-        NAMES
-            .iter()
+        let names = NAMES.iter().map(|name| name.trim_start_matches("SIG"));
+        names
             .zip(1..)
-            .find(|(name, _)| name.strip_prefix("SIG") == Some(short))
-            .map(|(_, number)| Self(number))
+            .chain(OTHER_NAMES)
+            .find(|(name, _)| *name == short)
+            .map(|(_, number)| number)
+            .or_else(|| real_time(short))
+            .map(Self)
             .ok_or_else(unknown)
     }
+}
+
+/// The number of a real-time signal, named without `SIG`.
+fn real_time(name: &str) -> Option<u8> {
+    let offset = |text: &str, sign: char| {
+        let digits = if text.is_empty() {
+            "0"
+        } else {
+            text.strip_prefix(sign)?
+        };
+        // It can have no sign of its own.
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<u8>().ok().filter(|_| is_number)
+    };
+    let number = if let Some(above) = name.strip_prefix("RTMIN") {
+        RTMIN.checked_add(offset(above, '+')?)?
+    } else if let Some(below) = name.strip_prefix("RTMAX") {
+        RTMAX.checked_sub(offset(below, '-')?)?
+    } else {
+        // As util-linux counts them.
+        let above = name.strip_prefix("RT").filter(|above| !above.is_empty())?;
+        RTMIN.checked_add(offset(&format!("+{above}"), '+')?)?
+    };
+    (RTMIN..=RTMAX).contains(&number).then_some(number)
 }
 
 #[cfg(test)]
@@ -180,9 +205,72 @@ mod tests {
         assert_eq!("term".parse(), Ok(Signal::TERM));
     }
 
+    /// What `kill -l` prints: bash, and the further names of procps and util-linux.
+    #[test]
+    fn every_name_of_kill_is_read() {
+        let real_time = (34..=64).flat_map(|number| {
+            let (above, below) = (number - 34, 64 - number);
+            [
+                (format!("RTMIN+{above}"), number),
+                (format!("RTMAX-{below}"), number),
+                (format!("RT{above}"), number),
+            ]
+        });
+        let others = [
+            ("IOT", 6),
+            ("CLD", 17),
+            ("POLL", 29),
+            ("IO", 29),
+            ("UNUSED", 31),
+        ];
+        let bare = [
+            ("RTMIN", 34),
+            ("RTMAX", 64),
+            ("TERM", 15),
+            ("STKFLT", 16),
+            ("SYS", 31),
+        ];
+        let named = others.into_iter().chain(bare);
+        let named = named.map(|(name, number)| (name.to_owned(), number));
+        for (name, number) in named.chain(real_time) {
+            for name in [
+                name.clone(),
+                format!("SIG{name}"),
+                format!("sig{name}").to_lowercase(),
+            ] {
+                let read = name.parse::<Signal>().map(Signal::number);
+                assert_eq!(read, Ok(number), "{name}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_signal_is_named() {
-        for text in ["0", "65", "SIGTEA", "RTMIN+31", "RTMIN+99999999999", ""] {
+        for text in [
+            "0",
+            "65",
+            "-1",
+            "SIGTEA",
+            "SIG",
+            "SIGSIGTERM",
+            "RTMIN+31",
+            "RTMIN+99999999999",
+            "RTMIN-1",
+            "RTMAX+1",
+            "RTMAX-31",
+            "RTMIN+",
+            "RTMIN++1",
+            "RTMIN+-1",
+            "RTMAX--1",
+            "RT",
+            "RT31",
+            "RT-1",
+            "RT+1",
+            "SIGRT1x",
+            "SIG15",
+            "TERM ",
+            "",
+        ] {
             let error = text.parse::<Signal>().unwrap_err();
             assert!(error.to_string().starts_with(&format!("`{text}` is not")));
         }

@@ -1,7 +1,10 @@
 //! The HTTP server, on a thread and a runtime of its own: a slow or large scrape never keeps the event loop from reading
-//! the ring buffer. They share only what is recorded, behind locks that are held for a copy or one family's text.
+//! the ring buffer. They share only what is recorded, behind locks that are held for a copy or one family's text. What takes
+//! work is made on further threads (`answers`), so that health checks are answered at once whatever else is asked for.
 
+mod answers;
 mod api;
+mod host;
 mod origin;
 mod page;
 mod server;
@@ -11,8 +14,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::get;
+
+use self::answers::Site;
 
 use crate::condition::Condition;
 use crate::metrics::exposition::Format;
@@ -23,6 +28,9 @@ use crate::recent::Recent;
 pub use self::api::API_VERSION;
 pub use self::origin::Origin;
 pub use self::server::Server;
+
+/// The pages that tell whether the agent is well. They say nothing of the node, and are never waited for.
+const HEALTH: [&str; 2] = ["/livez", "/readyz"];
 
 /// What the server shows.
 #[derive(Debug)]
@@ -53,36 +61,33 @@ impl Shown {
 }
 
 /// Every page there is.
-pub fn router(shown: Arc<Shown>) -> Router {
+fn router(shown: Arc<Shown>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
+        .route(HEALTH[0], get(livez))
+        .route(HEALTH[1], get(readyz))
         .merge(api::routes())
         .merge(page::routes())
-        .with_state(shown)
+        .with_state(Arc::new(Site::new(shown)))
 }
 
-async fn metrics(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response {
+async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     let accept = headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .collect::<Vec<_>>()
         .join(",");
-    let format = Format::negotiate(&accept);
-    match shown.metrics.encode(format) {
-        Ok(page) => ([(header::CONTENT_TYPE, format.content_type())], page).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-    }
+    site.metrics(Format::negotiate(&accept)).await
 }
 
-async fn livez(State(shown): State<Arc<Shown>>) -> (StatusCode, String) {
+async fn livez(State(site): State<Arc<Site>>) -> (StatusCode, String) {
+    let shown = &site.shown;
     answer(shown.readiness.stalled(shown.origin.now()), "alive")
 }
 
-async fn readyz(State(shown): State<Arc<Shown>>) -> (StatusCode, String) {
-    answer(shown.readiness.awaited(), "ready")
+async fn readyz(State(site): State<Arc<Site>>) -> (StatusCode, String) {
+    answer(site.shown.readiness.awaited(), "ready")
 }
 
 fn answer(missing: Option<String>, well: &str) -> (StatusCode, String) {

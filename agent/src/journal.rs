@@ -3,13 +3,15 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use agent_core::config::Config;
 use agent_core::input::Input;
 use agent_core::journal::{header_line, input_line};
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
+
+use crate::named_file::create_private;
 
 /// Where to record, and how much.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ impl Journal {
     pub fn create(options: &Options, config: &Config) -> anyhow::Result<Self> {
         let name = options.path.display();
         let context = || format!("cannot write the journal {name}; name another file by --journal");
+        // Command lines can hold secrets.
         let mut file = BufWriter::new(create_private(&options.path).with_context(context)?);
         let header = header_line(config)?;
         file.write_all(header.as_bytes())
@@ -99,17 +102,6 @@ impl Journal {
             tracing::warn!(journal = %name, %error, "the end of the journal could not be written");
         }
     }
-}
-
-/// Command lines can hold secrets: nobody else may read the file.
-fn create_private(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
 }
 
 fn length(line: &str) -> u64 {

@@ -37,7 +37,7 @@ pub use self::post::Poster;
 pub use self::survey::{Answer, Survey, survey};
 
 /// How long Events that wait may take when the agent stops.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The thread that talks to the API.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Kubernetes {
         Ok((Self { stop, thread }, ends))
     }
 
-    /// Stops it, after Events that wait were written; waits a second at the most. Drop the [`Poster`] before.
+    /// Stops it, after Events that wait were written; waits half a second at the most. Drop the [`Poster`] before.
     pub fn stop(self) {
         drop(self.stop);
         if self.thread.join().is_err() {

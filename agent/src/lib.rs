@@ -11,6 +11,7 @@
 //!   [`sink`]: who listens to it.
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
 //! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`], [`condition`]: what is made of all that is said.
+//! * `stop`: the signals that end it. `named_file`: the files that its options name.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
 //! * [`timeline`]: a report as a person reads it. [`watch`]: shows them live. [`terminal`]: what they are drawn on.
 //! * [`client`]: asks a running agent. [`explain`]: one termination, fact by fact.
@@ -30,6 +31,7 @@ pub mod http;
 pub mod journal;
 pub mod kubernetes;
 pub mod metrics;
+mod named_file;
 pub mod node_addresses;
 pub mod pipeline;
 pub mod probes;
@@ -41,6 +43,7 @@ pub mod remaining;
 pub mod replay;
 pub mod run;
 pub mod sink;
+mod stop;
 pub mod subjects;
 pub mod telemetry;
 pub mod terminal;

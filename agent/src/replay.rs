@@ -15,6 +15,7 @@ use anyhow::Context as _;
 use crate::failure::UsageError;
 use crate::metrics::exposition::Format;
 use crate::metrics::{Metrics, Retention};
+use crate::named_file;
 use crate::terminal::{self, style_of_stdout};
 use crate::timeline;
 
@@ -84,8 +85,9 @@ fn print(args: &Args) -> anyhow::Result<()> {
     read
 }
 
-fn open(file: &Path) -> anyhow::Result<BufReader<File>> {
-    let opened = File::open(file).map_err(|error| {
+/// Opens a journal.
+pub(crate) fn open(file: &Path) -> anyhow::Result<BufReader<File>> {
+    let opened = named_file::open(file).map_err(|error| {
         UsageError::new(format!(
             "cannot read the journal {}: {error}",
             file.display()

@@ -9,15 +9,14 @@ use agent_core::output::Output;
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::Receiver;
 
 use crate::http::{Server, Shown};
 use crate::journal;
-use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs, Poster};
+use crate::kubernetes::{Kubernetes, KubernetesArgs, Poster};
 use crate::metrics::{Retention, word};
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::sink::Sink;
+use crate::stop;
 use crate::subjects::SubjectArgs;
 use crate::vital::{EventFate, Vital};
 
@@ -67,11 +66,12 @@ pub struct Args {
     probe_log: bool,
 }
 
-/// Runs the agent until SIGTERM or SIGINT.
+/// Runs the agent until SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
 /// One sentence, if it cannot start or not go on.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let stopped = stop::caught()?;
     let access = args.kubernetes.access()?;
     let options = PipelineOptions {
         config: args.subjects.config(access.is_some())?,
@@ -101,7 +101,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => (None, None, None),
     };
     let mut sink = AgentSink { shown, poster };
-    let ended = runtime.block_on(measure(options, facts, &mut sink, server.address()));
+    let ended = runtime.block_on(async {
+        let mut pipeline = Pipeline::start(options)?;
+        if let Some(facts) = facts {
+            pipeline.listen_to(facts);
+        }
+        tracing::info!(url = %format_args!("http://{}/", server.address()), "measuring");
+        pipeline.run(&mut sink, stopped).await?;
+        tracing::info!("stopped");
+        Ok(())
+    });
     // What waits for the API is written once nobody adds to it.
     drop(sink);
     if let Some(kubernetes) = kubernetes {
@@ -109,36 +118,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     server.stop();
     ended
-}
-
-async fn measure(
-    options: PipelineOptions,
-    facts: Option<Receiver<Fact>>,
-    sink: &mut AgentSink,
-    address: SocketAddr,
-) -> anyhow::Result<()> {
-    let shutdown = shutdown()?;
-    let mut pipeline = Pipeline::start(options)?;
-    if let Some(facts) = facts {
-        pipeline.listen_to(facts);
-    }
-    tracing::info!(url = %format_args!("http://{address}/"), "measuring");
-    pipeline.run(sink, shutdown).await?;
-    tracing::info!("stopped");
-    Ok(())
-}
-
-/// Ends when SIGTERM or SIGINT arrives. Both are caught from now on.
-pub(crate) fn shutdown() -> anyhow::Result<impl Future<Output = ()>> {
-    let context = "cannot catch SIGTERM and SIGINT";
-    let mut terminate = signal(SignalKind::terminate()).context(context)?;
-    let mut interrupt = signal(SignalKind::interrupt()).context(context)?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 /// Metrics, recent reports, readiness, and a line of the log for each finished termination.

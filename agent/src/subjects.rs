@@ -8,6 +8,16 @@ use agent_core::signal::Signal;
 use serde::Deserialize;
 
 use crate::failure::UsageError;
+use crate::named_file::{SETTINGS_MIB_MAX, read};
+
+/// Globs that can be given.
+const GLOBS_MAX: usize = 1000;
+
+/// The longest path that the kernel takes.
+const GLOB_BYTES_MAX: usize = 4096;
+
+/// A hundred years.
+const GRACE_SECONDS_MAX: f64 = 3_155_760_000.0;
 
 const FILE_HELP: &str = "\
 Read globs, and the grace, stop signal and preStop hook of what they name, from this file
@@ -20,7 +30,9 @@ TOML (name it *.toml), one table for each:
   stop_signal = \"SIGQUIT\"
   pre_stop = [\"sh\", \"-c\", \"sleep 5\"]
 
-or the same as JSON (*.json): [{\"cgroup\": \"/demo/*\", \"grace_seconds\": 30}]";
+or the same as JSON (*.json): [{\"cgroup\": \"/demo/*\", \"grace_seconds\": 30}]
+
+At most 1 MiB, and 1000 globs with those of --cgroup. A signal has any name that `kill -l` knows, or a number.";
 
 /// What is to be watched, and where.
 #[derive(Clone, Debug, clap::Args)]
@@ -71,6 +83,7 @@ impl SubjectArgs {
             stop_signal: None,
             pre_stop: None,
         }));
+        refuse_too_much(&selectors)?;
         if self.no_systemd && self.no_containers && selectors.is_empty() {
             return Err(UsageError::new(
                 "nothing is left to watch: name cgroups by --cgroup GLOB, or drop --no-systemd or --no-containers",
@@ -86,6 +99,26 @@ impl SubjectArgs {
             remaining: false,
             limits: Limits::default(),
         })
+    }
+}
+
+/// Every new cgroup is compared with every glob.
+fn refuse_too_much(selectors: &[Selector]) -> Result<(), UsageError> {
+    if selectors.len() > GLOBS_MAX {
+        return Err(UsageError::new(format!(
+            "{} globs are given by --cgroup and --subjects, and {GLOBS_MAX} are the most; let one stand for several, as `/demo/*` does",
+            selectors.len()
+        )));
+    }
+    match selectors
+        .iter()
+        .find(|one| one.cgroup.len() > GLOB_BYTES_MAX)
+    {
+        Some(long) => Err(UsageError::new(format!(
+            "the glob that begins with `{}` is longer than any path of a cgroup, {GLOB_BYTES_MAX} bytes; shorten it",
+            long.cgroup.chars().take(40).collect::<String>()
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -112,12 +145,13 @@ struct Entry {
 
 fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
     let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = read(path, SETTINGS_MIB_MAX).map_err(|error| {
         UsageError::new(format!("cannot read the subjects file {name}: {error}"))
     })?;
     let wrong = |error: String| UsageError::new(format!("the subjects file {name} is not {error}"));
     let document: serde_json::Value = match path.extension().and_then(|end| end.to_str()) {
         Some("toml") => toml::from_str(&text)
+            .map(json)
             .map_err(|error| wrong(format!("TOML: {}", one_line(&error.to_string()))))?,
         Some("json") => {
             serde_json::from_str(&text).map_err(|error| wrong(format!("JSON: {error}")))?
@@ -137,6 +171,24 @@ fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
                 .map_err(|error| UsageError::new(format!("subject {number} of {name}: {error}")))
         })
         .collect()
+}
+
+/// The same as JSON, which has no `nan` and `inf`: they are words there, and no numbers to any reader.
+fn json(value: toml::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(number)
+            .map_or_else(|| number.to_string().into(), Value::Number),
+        toml::Value::Boolean(on) => on.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Table(table) => {
+            let entries = table.into_iter().map(|(key, value)| (key, json(value)));
+            Value::Object(entries.collect())
+        }
+    }
 }
 
 /// The list itself, or what stands under `subject` and nothing else.
@@ -162,13 +214,7 @@ fn selector(entry: serde_json::Value) -> Result<Selector, String> {
             format!("field `{path}`: {cause}")
         }
     })?;
-    let grace = entry
-        .grace_seconds
-        .map(|seconds| {
-            Duration::try_from_secs_f64(seconds)
-                .map_err(|error| format!("field `grace_seconds`: {error}"))
-        })
-        .transpose()?;
+    let grace = entry.grace_seconds.map(grace).transpose()?;
     let stop_signal = entry
         .stop_signal
         .map(|signal| {
@@ -188,6 +234,19 @@ fn selector(entry: serde_json::Value) -> Result<Selector, String> {
         stop_signal,
         pre_stop: entry.pre_stop,
     })
+}
+
+fn grace(seconds: f64) -> Result<Duration, String> {
+    if seconds <= GRACE_SECONDS_MAX {
+        // What is left to refuse is negative.
+        Duration::try_from_secs_f64(seconds).map_err(|error| {
+            format!("field `grace_seconds`: {error}; give the seconds as a number")
+        })
+    } else {
+        Err(format!(
+            "field `grace_seconds`: {seconds} is longer than any grace period; give at most {GRACE_SECONDS_MAX}"
+        ))
+    }
 }
 
 /// A parser's message that spans lines, as one sentence.

@@ -24,7 +24,7 @@ use crate::client::{Address, Client};
 use crate::clock;
 use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs};
 use crate::pipeline::{Pipeline, PipelineOptions};
-use crate::run::shutdown;
+use crate::stop;
 use crate::subjects::SubjectArgs;
 use crate::terminal::{NoEcho, rows_of_stdout, style_of_stdout};
 
@@ -57,24 +57,30 @@ pub struct Args {
     progress: bool,
 }
 
-/// Shows terminations until SIGINT or SIGTERM, or until nobody reads standard output any more.
+/// Shows terminations until SIGINT, SIGTERM or SIGHUP, or until nobody reads standard output any more.
 ///
 /// # Errors
 /// One sentence, if it cannot start or not go on.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let stopped = stop::caught()?;
     let view = view(&args);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot make the event loop's runtime")?;
     match args.agent {
-        Some(address) => runtime.block_on(remote::watch(Client::new(address), view)),
-        None => here(args, &runtime, view),
+        Some(address) => runtime.block_on(remote::watch(Client::new(address), view, stopped)),
+        None => here(args, &runtime, view, stopped),
     }
 }
 
 /// Measures on this machine.
-fn here(args: Args, runtime: &Runtime, view: Box<dyn View>) -> anyhow::Result<()> {
+fn here(
+    args: Args,
+    runtime: &Runtime,
+    view: Box<dyn View>,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let access = args.kubernetes.access()?;
     let options = PipelineOptions {
         config: args.subjects.config(access.is_some())?,
@@ -91,7 +97,7 @@ fn here(args: Args, runtime: &Runtime, view: Box<dyn View>) -> anyhow::Result<()
         }
         None => (None, None),
     };
-    let ended = runtime.block_on(watch(options, facts, view));
+    let ended = runtime.block_on(watch(options, facts, view, stopped));
     if let Some(kubernetes) = kubernetes {
         kubernetes.stop();
     }
@@ -117,8 +123,8 @@ async fn watch(
     options: PipelineOptions,
     facts: Option<Receiver<Fact>>,
     view: Box<dyn View>,
+    stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let shutdown = shutdown()?;
     let mut pipeline = Pipeline::start(options)?;
     if let Some(facts) = facts {
         pipeline.listen_to(facts);
@@ -127,7 +133,7 @@ async fn watch(
     let state = RefCell::new(State::new(view));
     let mut sink = WatchSink { state: &state };
     tokio::select! {
-        ended = pipeline.run(&mut sink, shutdown) => {
+        ended = pipeline.run(&mut sink, stopped) => {
             ended?;
             state.borrow_mut().end(clock::now());
         }

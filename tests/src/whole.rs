@@ -214,17 +214,21 @@ impl Whole {
     }
 
     /// Sends SIGTERM and waits; says how it ended and how long that took.
-    pub fn stop(mut self) -> Result<(ExitStatus, Duration)> {
+    pub fn stop(self) -> Result<(ExitStatus, Duration)> {
+        self.stop_by(Signal::TERM)
+    }
+
+    /// The same by another signal.
+    pub fn stop_by(mut self, signal: Signal) -> Result<(ExitStatus, Duration)> {
         let started = Instant::now();
-        kill_process(Pid::from_child(&self.process), Signal::TERM)
-            .context("cannot stop the agent")?;
+        kill_process(Pid::from_child(&self.process), signal).context("cannot stop the agent")?;
         loop {
             if let Some(status) = self.process.try_wait()? {
                 return Ok((status, started.elapsed()));
             }
             claim!(
                 started.elapsed() < LIMIT,
-                "the agent runs on {LIMIT:?} after SIGTERM"
+                "the agent runs on {LIMIT:?} after {signal:?}"
             );
             sleep(Duration::from_millis(1));
         }

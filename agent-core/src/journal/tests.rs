@@ -253,3 +253,43 @@ fn a_replay_runs_the_timeouts_between_and_after_the_inputs() {
     let later = replay.feed(entry(2_000_000_000, Input::ScanFinished));
     assert_eq!(finished(&later), 1);
 }
+
+#[test]
+fn a_header_cannot_set_limits_beyond_those_of_this_version() {
+    let mut config = config();
+    config.limits = Limits {
+        containers_max: usize::MAX,
+        processes_max: usize::MAX,
+        tail: Duration::MAX,
+        stuck_after: Duration::MAX,
+        pods_max: usize::MAX,
+        pod_wait: Duration::MAX,
+        reason_wait: Duration::MAX,
+    };
+    let mut replay = Replay::new(Header { format: 1, config }).unwrap();
+    let mut outputs = Vec::new();
+    for number in 0..5000 {
+        let input = Input::CgroupFound {
+            cgroup: CgroupId(100 + number),
+            parent: CgroupId(1),
+            path: format!("/demo/{number}"),
+        };
+        let entry = Entry {
+            at: Timestamp(5),
+            input,
+        };
+        outputs.extend(replay.feed(entry));
+    }
+    let tracked = outputs
+        .iter()
+        .filter(|output| matches!(output, Output::Tracked { added: true, .. }));
+    assert_eq!(tracked.count(), Limits::default().containers_max);
+    replay.finish();
+    // Less is as the header says.
+    let few = Limits {
+        containers_max: 3,
+        tail: Duration::from_millis(7),
+        ..Limits::default()
+    };
+    assert_eq!(few.clone().clamped(), few);
+}

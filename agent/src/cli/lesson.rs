@@ -140,10 +140,10 @@ a terminal: NO_COLOR turns colours off, CLICOLOR_FORCE=1 keeps them in pipes and
         output: "HTTP on --listen: /metrics for Prometheus, /api/v1/terminations as JSON, a page at /, /livez and /readyz. A line of \
 the log on standard error for each termination. With Kubernetes, Events on the pods of which something went wrong.",
         exits: &[
-            (0, "SIGTERM or SIGINT ended it"),
+            (0, "SIGTERM, SIGINT or SIGHUP ended it"),
             (
                 1,
-                "it cannot start or go on: a right is missing, the kernel refused the probes, the address is in use; `gracewatch check` says more",
+                "it cannot start, go on, or stop within a second: a right is missing, the kernel refused the probes, the address is in use; `gracewatch check` says more",
             ),
             WRONG,
         ],
@@ -180,7 +180,7 @@ pipe no colours, and remarks on standard error. A running agent is not disturbed
         exits: &[
             (
                 0,
-                "SIGINT (Ctrl-C) or SIGTERM ended it, or nobody reads its output any more",
+                "SIGINT (Ctrl-C), SIGTERM or SIGHUP ended it, or nobody reads its output any more",
             ),
             (
                 1,

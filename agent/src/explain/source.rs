@@ -1,7 +1,6 @@
 //! Who knows terminations: a running agent, or a journal.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::VecDeque;
 use std::path::Path;
 
 use agent_core::output::Output;
@@ -9,9 +8,12 @@ use agent_core::report::Report;
 use anyhow::Context as _;
 
 use crate::client::{Address, Client};
-use crate::failure::UsageError;
-use crate::replay::replay;
+use crate::replay::{open, replay};
 use crate::terminal;
+
+/// Terminations of a journal that are remembered, the last ones: some kilobytes each, and more than a journal has that stopped at
+/// the size that `run` gives it.
+const REPORTS_MAX: usize = 50_000;
 
 /// Terminations that somebody remembers, the newest first; open ones come after the finished ones.
 #[derive(Debug)]
@@ -42,12 +44,13 @@ pub(super) fn agent(address: Address) -> anyhow::Result<Remembered> {
 
 pub(super) fn journal(path: &Path) -> anyhow::Result<Remembered> {
     let name = path.display();
-    let file = File::open(path)
-        .map_err(|error| UsageError::new(format!("cannot read the journal {name}: {error}")))?;
-    let mut reports = Vec::new();
-    let read = replay(BufReader::new(file), |output, _now| {
+    let mut reports = VecDeque::new();
+    let read = replay(open(path)?, |output, _now| {
         if let Output::Finished(report) = output {
-            reports.push(Report::clone(report));
+            if reports.len() == REPORTS_MAX {
+                reports.pop_back();
+            }
+            reports.push_front(Report::clone(report));
         }
         Ok(())
     });
@@ -58,10 +61,9 @@ pub(super) fn journal(path: &Path) -> anyhow::Result<Remembered> {
         }
         terminal::remark(&format!("{error:#}."));
     }
-    reports.reverse();
     Ok(Remembered {
         whose: format!("The journal {name}"),
-        reports,
+        reports: reports.into(),
         wall_at_boot: None,
     })
 }

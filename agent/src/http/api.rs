@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
+use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Shown};
+use super::{Origin, Shown, answers::Site};
 use crate::recent::Filter;
 
 /// Reports of each kind that one answer holds, unless asked for fewer.
@@ -21,7 +21,7 @@ pub(super) const LIMIT: usize = 100;
 /// for what is only added.
 pub const API_VERSION: u32 = 1;
 
-pub(super) fn routes() -> Router<Arc<Shown>> {
+pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/api/v1/terminations", get(terminations))
         .route("/api/v1/terminations/{key}", get(termination))
@@ -80,11 +80,15 @@ impl Clock {
     }
 }
 
-async fn terminations(State(shown): State<Arc<Shown>>, Query(wanted): Query<Wanted>) -> Response {
+async fn terminations(State(site): State<Arc<Site>>, Query(wanted): Query<Wanted>) -> Response {
+    site.page(move |shown| list(shown, &wanted)).await
+}
+
+fn list(shown: &Shown, wanted: &Wanted) -> Response<Vec<u8>> {
     let limit = wanted.limit.unwrap_or(LIMIT);
     let since = wanted.since.unwrap_or(0);
     let snapshot = shown.recent.snapshot_since(&wanted.filter, limit, since);
-    Json(Terminations {
+    json(&Terminations {
         version: API_VERSION,
         agent: Agent {
             version: env!("CARGO_PKG_VERSION"),
@@ -95,23 +99,48 @@ async fn terminations(State(shown): State<Arc<Shown>>, Query(wanted): Query<Want
         open: snapshot.open.iter().map(AsRef::as_ref).collect(),
         finished: snapshot.finished.iter().map(AsRef::as_ref).collect(),
     })
-    .into_response()
 }
 
-async fn termination(State(shown): State<Arc<Shown>>, Path(key): Path<String>) -> Response {
-    let found = shown.origin.id(&key).and_then(|id| shown.recent.find(id));
-    match found {
-        Some(report) => Json(Termination {
-            clock: Clock::of(&shown.origin),
-            report: &report,
-        })
-        .into_response(),
-        None => (
+async fn termination(State(site): State<Arc<Site>>, Path(key): Path<String>) -> Response {
+    site.page(move |shown| one(shown, &key)).await
+}
+
+fn one(shown: &Shown, key: &str) -> Response<Vec<u8>> {
+    let Some(report) = shown.origin.id(key).and_then(|id| shown.recent.find(id)) else {
+        let sentence = format!("{}\n", not_kept(&shown.origin));
+        return text(
             StatusCode::NOT_FOUND,
-            format!("{}\n", not_kept(&shown.origin)),
-        )
-            .into_response(),
+            "text/plain; charset=utf-8",
+            sentence.into_bytes(),
+        );
+    };
+    json(&Termination {
+        clock: Clock::of(&shown.origin),
+        report: &report,
+    })
+}
+
+fn json(value: &impl Serialize) -> Response<Vec<u8>> {
+    match serde_json::to_vec(value) {
+        Ok(written) => text(StatusCode::OK, "application/json", written),
+        Err(error) => {
+            let sentence = format!("{error}\n").into_bytes();
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "text/plain; charset=utf-8",
+                sentence,
+            )
+        }
     }
+}
+
+/// An answer of this media type.
+fn text(status: StatusCode, kind: &'static str, text: Vec<u8>) -> Response<Vec<u8>> {
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// Why there is no termination under an address, in one sentence.

@@ -35,13 +35,14 @@ use axum::routing::get;
 use maud::Markup;
 
 use super::Shown;
+use super::answers::Site;
 use super::api::Wanted;
 
 /// Only what is served here may be loaded, run or sent to; nobody may put the page into a frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-pub(super) fn routes() -> Router<Arc<Shown>> {
+pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new()
         .route("/", get(overview))
         .route("/terminations/{key}", get(termination))
@@ -50,19 +51,20 @@ pub(super) fn routes() -> Router<Arc<Shown>> {
 }
 
 async fn overview(
-    State(shown): State<Arc<Shown>>,
+    State(site): State<Arc<Site>>,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Response {
-    let page = overview::render(&shown, &wanted);
-    answer(StatusCode::OK, page, &headers)
+    site.page(move |shown| answer(StatusCode::OK, overview::render(shown, &wanted), &headers))
+        .await
 }
 
 async fn termination(
-    State(shown): State<Arc<Shown>>,
+    State(site): State<Arc<Site>>,
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Response {
+    let shown = &site.shown;
     // A number alone is what a person types. The address in full is what can be kept.
     if let Some(id) = key
         .parse()
@@ -71,32 +73,46 @@ async fn termination(
     {
         return Redirect::temporary(&shown.origin.key(id)).into_response();
     }
-    match shown.origin.id(&key).and_then(|id| shown.recent.find(id)) {
-        Some(report) => answer(
-            StatusCode::OK,
-            termination::render(&shown, &report),
-            &headers,
-        ),
-        None => answer(StatusCode::NOT_FOUND, frame::not_kept(&shown), &headers),
+    site.page(move |shown| one(shown, &key, &headers)).await
+}
+
+fn one(shown: &Shown, key: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+    match shown.origin.id(key).and_then(|id| shown.recent.find(id)) {
+        Some(report) => answer(StatusCode::OK, termination::render(shown, &report), headers),
+        None => answer(StatusCode::NOT_FOUND, frame::not_kept(shown), headers),
     }
 }
 
 /// The page, or the word that it is still what the client has.
-fn answer(status: StatusCode, page: Markup, headers: &HeaderMap) -> Response {
+fn answer(status: StatusCode, page: Markup, headers: &HeaderMap) -> Response<Vec<u8>> {
     let page = page.into_string();
     let tag = tag(&page);
     let is_known = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|known| *known == *tag);
-    let facts = [
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-    ];
-    if is_known && status == StatusCode::OK {
-        return (StatusCode::NOT_MODIFIED, facts).into_response();
+    let is_unchanged = is_known && status == StatusCode::OK;
+    let mut response = if is_unchanged {
+        Response::new(Vec::new())
+    } else {
+        Response::new(page.into_bytes())
+    };
+    *response.status_mut() = if is_unchanged {
+        StatusCode::NOT_MODIFIED
+    } else {
+        status
+    };
+    let facts = response.headers_mut();
+    // It is hexadecimal digits between quotes.
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        facts.insert(header::ETAG, tag);
     }
-    (status, facts, page).into_response()
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+    ] {
+        facts.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// What tells one text from another.

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tower::util::MapResponseLayer;
 
 use crate::failure::UsageError;
+use crate::named_file;
 
 /// Where a pod finds the token of its service account.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -94,15 +95,20 @@ impl Origin {
     }
 }
 
+/// Certificates of some thousand clusters.
+const KUBECONFIG_MIB_MAX: u64 = 16;
+
 fn read(paths: &Path) -> Result<Kubeconfig, UsageError> {
     let mut merged: Option<Kubeconfig> = None;
     for path in std::env::split_paths(paths) {
-        let wrong = |error: kube::config::KubeconfigError| {
+        let refused = |why: &dyn std::fmt::Display| {
             UsageError::new(format!(
-                "cannot read the kubeconfig {}: {error}; name another by --kubeconfig",
+                "cannot read the kubeconfig {}: {why}; name another by --kubeconfig",
                 path.display()
             ))
         };
+        let wrong = |error: kube::config::KubeconfigError| refused(&error);
+        named_file::read(&path, KUBECONFIG_MIB_MAX).map_err(|error| refused(&error))?;
         let read = Kubeconfig::read_from(&path).map_err(wrong)?;
         merged = Some(match merged {
             Some(before) => before.merge(read).map_err(wrong)?,

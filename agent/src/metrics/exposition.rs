@@ -11,7 +11,7 @@ use super::Metrics;
 use super::definition::{ALL, Kind};
 
 /// A format of the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Prometheus' text format 0.0.4, which everything reads.
     Text,

@@ -16,10 +16,11 @@ use crate::http::{Origin, Server, Shown};
 use crate::metrics::{Metrics, Retention};
 use crate::readiness::Readiness;
 use crate::recent::Recent;
-use crate::run::shutdown;
+use crate::stop;
 
-/// Reads all journals, then serves what they say until SIGTERM or SIGINT.
+/// Reads all journals, then serves what they say until SIGTERM, SIGINT or SIGHUP.
 pub(super) fn serve(files: &[PathBuf], address: SocketAddr) -> anyhow::Result<()> {
+    let stopped = stop::caught()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -33,7 +34,6 @@ pub(super) fn serve(files: &[PathBuf], address: SocketAddr) -> anyhow::Result<()
         several => format!("{several} terminations"),
     };
     runtime.block_on(async {
-        let stopped = shutdown()?;
         let server = Server::start(address, Arc::new(recording.shown(files)))?;
         let mut out = io::stdout();
         writeln!(

@@ -140,3 +140,54 @@ fn nothing_to_watch_is_refused() {
             .contains("--cgroup")
     );
 }
+
+#[test]
+fn a_grace_period_is_a_number_that_can_be() {
+    for (text, why) in [
+        ("nan", "grace_seconds"),
+        ("inf", "grace_seconds"),
+        ("-inf", "grace_seconds"),
+        ("+nan", "grace_seconds"),
+        ("-1", "negative"),
+        ("-0.5", "negative"),
+        ("1e18", "at most 3155760000"),
+        ("1e308", "at most 3155760000"),
+        ("'5'", "grace_seconds"),
+        ("1979-05-27", "grace_seconds"),
+        ("true", "grace_seconds"),
+    ] {
+        let text = format!("[[subject]]\ncgroup = \"/a\"\ngrace_seconds = {text}\n");
+        let sentence = refusal("grace", "s.toml", &text);
+        assert!(sentence.contains(why), "{text}: {sentence}");
+        assert!(sentence.contains("subject 1"), "{sentence}");
+    }
+    for text in ["1e999", "-1", "\"nan\"", "[]"] {
+        let text = format!("[{{\"cgroup\": \"/a\", \"grace_seconds\": {text}}}]");
+        refusal("grace-json", "s.json", &text);
+    }
+    for seconds in ["0", "0.0", "3155760000", "30.5"] {
+        let text = format!("[[subject]]\ncgroup = \"/a\"\ngrace_seconds = {seconds}\n");
+        let file = Scratch::new("grace-well", "s.toml", &text);
+        let config = args(Some(file.0.clone())).config(false).unwrap();
+        assert!(config.selectors[0].grace.is_some());
+    }
+}
+
+#[test]
+fn there_are_no_more_globs_and_no_longer_ones_than_can_be_compared() {
+    let entry = |cgroup: &str| format!("[[subject]]\ncgroup = \"{cgroup}\"\n");
+    // One more is given by an option.
+    let file = Scratch::new("globs", "s.toml", &entry("/a").repeat(GLOBS_MAX));
+    let sentence = args(Some(file.0.clone())).config(false).unwrap_err();
+    assert!(sentence.to_string().contains("1001 globs"), "{sentence}");
+    let file = Scratch::new("globs-well", "s.toml", &entry("/a").repeat(GLOBS_MAX - 1));
+    args(Some(file.0.clone())).config(false).unwrap();
+    let file = Scratch::new("long", "s.toml", &entry(&format!("/{}", "é".repeat(2048))));
+    let sentence = args(Some(file.0.clone())).config(false).unwrap_err();
+    assert!(sentence.to_string().contains("4096 bytes"), "{sentence}");
+    let large = format!("# {}\n{}", "x".repeat(1 << 20), entry("/a"));
+    assert!(refusal("large", "s.toml", &large).contains("more than 1 MiB"));
+    let deep = "[".repeat(100_000);
+    refusal("deep", "s.json", &deep);
+    refusal("deep-toml", "s.toml", &format!("subject = {deep}"));
+}

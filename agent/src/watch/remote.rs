@@ -15,20 +15,23 @@ use super::sink::{State, View};
 use super::{redraw, shown};
 use crate::client::{Address, Answer, Client};
 use crate::clock;
-use crate::run::shutdown;
 use crate::terminal::NoEcho;
 
 /// How often the agent is asked.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Shows what the agent measures until SIGINT or SIGTERM, or until nobody reads standard output any more.
+/// Shows what the agent measures until SIGINT, SIGTERM or SIGHUP, or until nobody reads standard output any more.
 ///
 /// # Errors
 /// If the agent cannot be asked at the start, or what answers later is none.
-pub(super) async fn watch(client: Client, view: Box<dyn View>) -> anyhow::Result<()> {
-    let mut shutdown = pin!(shutdown()?);
+pub(super) async fn watch(
+    client: Client,
+    view: Box<dyn View>,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut stopped = pin!(stopped);
     let first = tokio::select! {
-        () = &mut shutdown => return Ok(()),
+        () = &mut stopped => return Ok(()),
         first = client.terminations(u64::MAX) => first?,
     };
     let _quiet = NoEcho::new();
@@ -36,7 +39,7 @@ pub(super) async fn watch(client: Client, view: Box<dyn View>) -> anyhow::Result
     let skew = Cell::new(0);
     let now = || at_the_agent(clock::now(), skew.get());
     tokio::select! {
-        () = shutdown => state.borrow_mut().end(now()),
+        () = stopped => state.borrow_mut().end(now()),
         error = redraw(&state, now) => state.borrow_mut().fail(error),
         Err(error) = follow(&client, first, &state, &skew) => return Err(error),
     }

@@ -1,7 +1,5 @@
 //! The file: read, parsed, and its keys found among the options.
 
-use std::fs;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::key;
 use crate::failure::UsageError;
-
-/// More than any file of options has.
-const BYTES_MAX: u64 = 1 << 20;
+use crate::named_file::{SETTINGS_MIB_MAX, read};
 
 /// A configuration file.
 #[derive(Debug)]
@@ -38,13 +34,7 @@ impl File {
                 "cannot read the configuration file {name}: {why}; name another one by --config or GRACEWATCH_CONFIG, or none by an empty name"
             ))
         };
-        let mut text = String::new();
-        fs::File::open(path)
-            .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
-            .map_err(|error| wrong(error.to_string()))?;
-        if text.len() as u64 > BYTES_MAX {
-            return Err(wrong("it has more than a megabyte".to_owned()));
-        }
+        let text = read(path, SETTINGS_MIB_MAX).map_err(|error| wrong(error.to_string()))?;
         Ok(Self {
             path: path.to_owned(),
             text,

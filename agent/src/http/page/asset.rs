@@ -7,14 +7,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
-use super::{Shown, tag};
+use super::{Site, tag};
 
 /// The names, as the pages' links have them.
 pub(super) const STYLE: &str = "page.css";
 pub(super) const SCRIPT: &str = "page.js";
 pub(super) const ICON: &str = "icon.svg";
 
-pub(super) fn routes() -> Router<Arc<Shown>> {
+pub(super) fn routes() -> Router<Arc<Site>> {
     let asset = |kind, text| get(move |headers| async move { answer(kind, text, &headers) });
     Router::new()
         .route(

@@ -1,5 +1,7 @@
 //! The whole binary: its HTTP interface, its journal and replay, its clean stop, and a start in the middle of a stop.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::scenario::{Scenario, Stage, within};
 pub(crate) const ALL: &[Scenario] = &[
     Scenario::plain("whole_binary", whole_binary),
     Scenario::plain("started_mid_termination", started_mid_termination),
+    Scenario::plain("hung_up", hung_up),
 ];
 
 /// The agent as users run it sees a termination, serves it, records it, and stops cleanly.
@@ -83,6 +86,31 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .find_map(|line| serde_json::from_str(line).ok())
         .or_wrong(|| "replay printed no report".to_owned())?;
     check.same("the replayed report", again, report);
+    Ok(())
+}
+
+/// SIGHUP, as a terminal that is closed sends it, ends the agent in order: the journal is whole, and only its owner can read it.
+fn hung_up(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let folder = stage.toolbox().folder();
+    let journal = folder.join("hung_up.jsonl");
+    std::fs::write(&journal, "older\n")?;
+    std::fs::set_permissions(&journal, Permissions::from_mode(0o666))?;
+    let glob = format!("{}/{}*", stage.rig.folder.path(), stage.name);
+    let agent = Whole::start(
+        &glob,
+        &["--journal", &journal.to_string_lossy()],
+        &folder.join("hung_up.agent"),
+    )?;
+    let (status, _took) = agent.stop_by(rustix::process::Signal::HUP)?;
+    check.same("exit after SIGHUP", status.code(), Some(0));
+    let mode = std::fs::metadata(&journal)?.permissions().mode() & 0o777;
+    check.same("the journal's mode", mode, 0o600);
+    let text = std::fs::read_to_string(&journal)?;
+    let last = text.lines().last().unwrap_or_default();
+    check.that(
+        format!("the journal ends with the stop, found {last}"),
+        last.ends_with("\"input\":\"shutdown\"}"),
+    );
     Ok(())
 }
 
