@@ -70,7 +70,7 @@ const _: () = {
     assert!(size_of::<Subject>() == 5 * 8);
     assert!(size_of::<Parent>() == 4 * 8);
     assert!(size_of::<Watched>() == 3 * 8);
-    assert!(size_of::<Share>() == 4 * 8);
+    assert!(size_of::<Share>() == 6 * 8);
     assert!(size_of::<Uncounted>() == 2 * 8);
     assert!(size_of::<SignalCounts>() == 8 * 8 + 2 * 4);
 };
@@ -145,7 +145,8 @@ pub struct Uncounted {
 }
 
 /// What an outermost container took, with all that is in it, of what there is for all of them: records in the ring buffer,
-/// cgroups that are tracked, processes that are watched. Each may take no more than its share.
+/// cgroups that are tracked, processes that are watched,
+/// kinds of resets, networks. Each may take no more than its share.
 ///
 /// The kernel side alone writes it. Where it is counted twice at once, one may be missing.
 #[repr(C)]
@@ -160,6 +161,11 @@ pub struct Share {
     pub cgroups: i64,
     /// Processes in [`WATCHED`] that the kernel side put in for it. Not [`WATCHED_OF_SHARE`] or more.
     pub watched: i64,
+    /// Entries of [`RESETS`](crate::socket::RESETS) for it, until their containers are removed. Not [`RESETS_OF_SHARE`] or more.
+    pub resets: i64,
+    /// When all of its networks may be remembered again, as [`Self::whole_at`]: [`NETWORKS_BURST`] at once and one more each
+    /// [`NETWORKS_INTERVAL_NS`].
+    pub networks_whole_at: u64,
 }
 
 /// Records of one outermost container at once, in an empty ring buffer. The fuller the ring buffer, the fewer.
@@ -172,6 +178,14 @@ pub const RECORDS_INTERVAL_NS: u64 = 5_000_000;
 pub const CGROUPS_OF_SHARE: i64 = SUBJECTS_MAX as i64 / 8;
 /// Processes that the kernel side watches for one outermost container at the most.
 pub const WATCHED_OF_SHARE: i64 = WATCHED_MAX as i64 / 8;
+
+/// Kinds of resets that are counted for one outermost container at the most.
+pub const RESETS_OF_SHARE: i64 = crate::socket::RESETS_MAX as i64 / 8;
+/// Network namespaces that are remembered for one outermost container at once. Of all of them the oldest gives way to a new
+/// one, so there must not be too many from one.
+pub const NETWORKS_BURST: u64 = 256;
+/// After so many nanoseconds there may be one more.
+pub const NETWORKS_INTERVAL_NS: u64 = 1_000_000_000;
 
 /// The signals of a container: how many there were beside those that are always recorded, and how many of them may be
 /// recorded.
@@ -230,7 +244,7 @@ pub enum Full {
     Watched = 1,
     /// [`RESETS`](crate::socket::RESETS) had no room for one more reason or phase.
     Resets = 2,
-    /// An outermost container had used up its share of [`SUBJECTS`] or [`WATCHED`].
+    /// An outermost container had used up its share of [`SUBJECTS`], [`WATCHED`] or [`RESETS`](crate::socket::RESETS).
     Share = 3,
 }
 
@@ -258,7 +272,7 @@ mod user {
     unsafe impl aya::Pod for Parent {}
     // SAFETY: `repr(C)`, two `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Uncounted {}
-    // SAFETY: `repr(C)`, two `u64` and two `i64`, no padding: every bit pattern is a value.
+    // SAFETY: `repr(C)`, three `u64` and three `i64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Share {}
     // SAFETY: `repr(C)`, three `u64`, no padding: every bit pattern is a value.
     unsafe impl aya::Pod for Watched {}

@@ -179,6 +179,8 @@ pub struct Passage {
 pub struct Connections {
     /// Additions to [`RESETS`] for this container, and subtractions: whoever finds it as it was need not look there.
     pub reset_changes: u64,
+    /// Its entries in [`RESETS`].
+    pub reset_kinds: u64,
     /// When a connection was accepted last that was not from an address of the node, nanoseconds of `CLOCK_BOOTTIME`;
     /// 0: none was.
     pub accepted_at: u64,
@@ -325,7 +327,7 @@ const _: () = {
     assert!(size_of::<Passage>() == 80);
     assert!(size_of::<PhaseCounts>() == 104);
     assert!(size_of::<Peer>() == 160);
-    assert!(size_of::<Connections>() == 40 + 80 + 8 * 104 + 8 * 160);
+    assert!(size_of::<Connections>() == 48 + 80 + 8 * 104 + 8 * 160);
     assert!(size_of::<ResetKey>() == 16);
     assert!(size_of::<Listener>() == 8);
     assert!(size_of::<Closed>() == 28);

@@ -14,7 +14,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::{birth, filter, process};
+use crate::{birth, connections, filter, process};
 
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for CgroupRecord {}
@@ -104,6 +104,9 @@ pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
     };
     if birth::ends_untold(id, subject) {
         return;
+    }
+    if subject.container == id {
+        connections::gone(id, subject.outermost);
     }
     filter::disown(id, subject);
     let about = About {

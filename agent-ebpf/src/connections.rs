@@ -14,7 +14,7 @@ use crate::kernel::Typed;
 use crate::peers::Arrival;
 use crate::phase::now;
 use crate::socket::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, LISTEN, SYN_RECV, SYN_SENT};
-use crate::{connect, counter, filter, idle, network, peers, phase, reset, socket};
+use crate::{connect, counter, filter, idle, network, peers, phase, reset, share, socket};
 
 /// Only user space makes entries, so that none has to be made in a hook, and memory is taken for those that there are.
 #[map]
@@ -43,6 +43,19 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) {
         }
     } else if old == LISTEN || new == LISTEN {
         look_at_listener(ctx);
+    }
+}
+
+/// A container's cgroup is gone. User space forgets its resets as soon as it has read them.
+#[inline(always)]
+pub(crate) fn gone(container: u64, outermost: u64) {
+    let Some(connections) = of(container) else {
+        return;
+    };
+    // SAFETY: a pointer into the map's value.
+    let kinds = unsafe { (&raw const (*connections).reset_kinds).read_volatile() };
+    if kinds != 0 {
+        share::count_resets(outermost, -kinds.cast_signed());
     }
 }
 

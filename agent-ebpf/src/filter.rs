@@ -217,7 +217,7 @@ pub(crate) fn watch_if_from_outside(task: Typed, subject: Subject) -> bool {
             return false;
         }
     }
-    network::remember(task, container);
+    network::remember(task, subject);
     true
 }
 

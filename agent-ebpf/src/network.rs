@@ -1,12 +1,13 @@
 //! Whose is what has no socket: known by the port that was listened on, or by the network namespace alone.
 
+use agent_common::map::Subject;
 use agent_common::socket::{Connections, LISTENERS_MAX, Listener, NETWORKS_MAX, Scope};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 
-use crate::connections;
 use crate::globals::{COUNTS_SOCKETS, NET_INUM, NSPROXY_NET, TASK_NSPROXY, TASK_REAL_PARENT};
 use crate::kernel::Typed;
+use crate::{connections, share};
 
 #[map]
 static LISTENERS: LruHashMap<Listener, u64> = LruHashMap::with_max_entries(LISTENERS_MAX, 0);
@@ -16,15 +17,25 @@ static NETWORKS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(NETWORKS_MA
 /// Takes note of the network namespace of a process that came from outside, unless it came with the one of its
 /// parent: then it is the machine's, or another one that says nothing of the container.
 #[inline(always)]
-pub(crate) fn remember(task: Typed, container: u64) {
+pub(crate) fn remember(task: Typed, subject: Subject) {
     if COUNTS_SOCKETS.load() == 0 {
         return;
     }
     let network = of_task(task);
-    if network != 0 && network != of_task(task.follow(&TASK_REAL_PARENT)) {
-        // The oldest entry gives way, so there is always room.
-        let _inserted = NETWORKS.insert(network, container, 0);
+    if network == 0 || network == of_task(task.follow(&TASK_REAL_PARENT)) {
+        return;
     }
+    let (container, outermost) = (subject.container, subject.outermost);
+    // SAFETY: the value is copied at once.
+    if unsafe { NETWORKS.get(network) }.is_some_and(|known| *known == container) {
+        return;
+    }
+    if !share::take_network(outermost) {
+        share::note_lost(outermost);
+        return;
+    }
+    // The oldest entry gives way, so there is always room.
+    let _inserted = NETWORKS.insert(network, container, 0);
 }
 
 #[inline(always)]

@@ -20,7 +20,7 @@ use crate::output::{About, Record, record};
 use crate::packet::Segment;
 use crate::phase::Position;
 use crate::socket::{CLOSE, ESTABLISHED, SYN_RECV, SYN_SENT};
-use crate::{connections, counter, filter, idle, network, phase, socket};
+use crate::{connections, counter, filter, idle, network, phase, share, socket};
 
 #[map]
 static RESETS: HashMap<ResetKey, u64> = HashMap::with_max_entries(RESETS_MAX, 0);
@@ -245,7 +245,7 @@ pub(crate) fn is_new(sock: Typed) {
 /// Counts a reset, and records it if it is one of the first of its termination.
 #[inline(always)]
 fn happened(ctx: &impl EbpfContext, connections: *mut Connections, reset: &Reset) {
-    count(reset.key);
+    count(reset.key, connections);
     // SAFETY: a pointer into the map's value.
     unsafe { counter::add(&raw mut (*connections).reset_changes, 1) }
     let interval = reset.position.interval;
@@ -260,13 +260,23 @@ fn happened(ctx: &impl EbpfContext, connections: *mut Connections, reset: &Reset
 }
 
 #[inline(always)]
-fn count(key: ResetKey) {
+fn count(key: ResetKey, connections: *mut Connections) {
     if let Some(count) = RESETS.get_ptr_mut(key) {
         // SAFETY: the map handed out this pointer to its value.
         return unsafe { counter::add(count, 1) };
     }
+    let outermost = filter::outermost(key.container);
+    if !share::has_room_for_reset(outermost) {
+        filter::count_full(Full::Share);
+        share::note_lost(outermost);
+        return;
+    }
     match RESETS.insert(key, 1, u64::from(BPF_NOEXIST)) {
-        Ok(()) => {}
+        Ok(()) => {
+            share::count_resets(outermost, 1);
+            // SAFETY: a pointer into the map's value.
+            unsafe { counter::add(&raw mut (*connections).reset_kinds, 1) }
+        }
         Err(NO_ROOM) => filter::count_full(Full::Resets),
         // Another CPU was faster.
         Err(_) => {

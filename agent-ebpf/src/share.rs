@@ -1,12 +1,13 @@
 //! What one container may take from the others: each outermost container, with all that is in it, has a share of the
-//! records, of the cgroups that are tracked and of the processes that are watched.
+//! records, of the cgroups that are tracked, of the processes that are watched, of the kinds of resets and of the networks.
 //!
 //! What is about a container, and what it may have caused itself, is taken from its share. What is beyond the share is
 //! counted as lost for this container, and there is room for the others.
 
 use agent_common::map::{
-    CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, RECORDS_AT_LEAST, RECORDS_BURST,
-    RECORDS_INTERVAL_NS, SHARES_MAX, Share, WATCHED_MAX, WATCHED_OF_SHARE,
+    CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, NETWORKS_BURST, NETWORKS_INTERVAL_NS,
+    RECORDS_AT_LEAST, RECORDS_BURST, RECORDS_INTERVAL_NS, RESETS_OF_SHARE, SHARES_MAX, Share,
+    WATCHED_MAX, WATCHED_OF_SHARE,
 };
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE};
 use aya_ebpf::macros::map;
@@ -107,6 +108,38 @@ pub(crate) fn count_process(outermost: u64, change: i64) {
     change_by(watched(ALL), change);
 }
 
+/// Whether one more kind of resets may be counted for an outermost container.
+#[inline(always)]
+pub(crate) fn has_room_for_reset(outermost: u64) -> bool {
+    is_below(resets(outermost), RESETS_OF_SHARE)
+}
+
+/// Takes note of kinds of resets that are counted for an outermost container from now on, or are not any more.
+#[inline(always)]
+pub(crate) fn count_resets(outermost: u64, change: i64) {
+    change_by(resets(outermost), change);
+}
+
+/// Whether one more network may be remembered for an outermost container, which is taken from its share then.
+#[inline(always)]
+pub(crate) fn take_network(outermost: u64) -> bool {
+    let Some(share) = SHARES.get_ptr_mut(outermost) else {
+        return true;
+    };
+    let now = now();
+    // SAFETY: the map handed out this pointer to its value. Of several at once one may go uncounted.
+    unsafe {
+        let whole_at = &raw mut (*share).networks_whole_at;
+        let before = whole_at.read_volatile();
+        let from = if before > now { before } else { now };
+        if from - now >= NETWORKS_BURST * NETWORKS_INTERVAL_NS {
+            return false;
+        }
+        whole_at.write_volatile(from + NETWORKS_INTERVAL_NS);
+    }
+    true
+}
+
 #[inline(always)]
 fn cgroups(outermost: u64) -> Option<*mut i64> {
     let share = SHARES.get_ptr_mut(outermost)?;
@@ -119,6 +152,13 @@ fn watched(outermost: u64) -> Option<*mut i64> {
     let share = SHARES.get_ptr_mut(outermost)?;
     // SAFETY: the map handed out this pointer to its value.
     Some(unsafe { &raw mut (*share).watched })
+}
+
+#[inline(always)]
+fn resets(outermost: u64) -> Option<*mut i64> {
+    let share = SHARES.get_ptr_mut(outermost)?;
+    // SAFETY: the map handed out this pointer to its value.
+    Some(unsafe { &raw mut (*share).resets })
 }
 
 #[inline(always)]

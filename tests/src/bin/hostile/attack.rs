@@ -46,6 +46,10 @@ pub(crate) enum Attack {
     ManyCgroups,
     /// The same with names of containers.
     ManyContainers,
+    /// It keeps processes in a cgroup that looks like a container's, as many as it can.
+    ManyProcesses,
+    /// It starts processes with a network namespace of their own in a cgroup that looks like a container's.
+    Networks,
     /// It forks, executes and exits.
     Execs,
     /// It connects to itself and resets the connections.
@@ -125,6 +129,8 @@ pub(crate) fn attacker() -> Result<()> {
             format!("worker-{step}")
         }),
         Attack::ManyContainers => many(&mut steps, &cgroup, CONTAINERS, container),
+        Attack::ManyProcesses => many_processes(&mut steps, &cgroup),
+        Attack::Networks => networks(&mut steps, &cgroup),
         Attack::Execs => steps.forever(|_| run("true", &[])),
         Attack::Resets => resets(&mut steps),
         Attack::Listeners => listens(&mut steps),
@@ -201,6 +207,40 @@ fn inner_execs(steps: &mut Steps, cgroup: &Path) -> Result<()> {
     let procs = inner.join("cgroup.procs");
     let script = format!("echo 0 >{} && exec true", procs.display());
     steps.forever(|_| run("sh", &["-c", &script]))
+}
+
+/// More than an outermost container's share of the processes that are watched.
+const PROCESSES: u64 = 4300;
+
+fn many_processes(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    let inner = cgroup.join(container(1));
+    fs::create_dir(&inner)?;
+    let procs = inner.join("cgroup.procs");
+    // A shell forks faster than a program that executes another one for each.
+    let script = format!(
+        "i=0; while [ $i -lt {PROCESSES} ]; do (echo 0 >{}; exec sleep 3600) & i=$((i+1)); done; wait",
+        procs.display()
+    );
+    let _shell = Command::new("sh").args(["-c", &script]).spawn()?;
+    loop {
+        let inside = fs::read_to_string(&procs)?.lines().count();
+        if u64::try_from(inside)? + STEPS >= PROCESSES {
+            break;
+        }
+        sleep(PAUSE * 10);
+    }
+    steps.forever(|_| {
+        sleep(PAUSE / 10);
+        Ok(())
+    })
+}
+
+fn networks(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    let inner = cgroup.join(container(1));
+    fs::create_dir(&inner)?;
+    let procs = inner.join("cgroup.procs");
+    let script = format!("echo 0 >{} && exec true", procs.display());
+    steps.forever(|_| run("unshare", &["--net", "sh", "-c", &script]))
 }
 
 /// Makes them, and keeps them.
