@@ -91,19 +91,22 @@ impl Selectors {
     /// The subject that this cgroup is the topmost of, if it is one.
     pub fn subject(&self, cgroup: CgroupId, path: &str) -> Option<Subject> {
         let last = Part::of(path)?;
-        let named = self.selector(path).is_some();
         let own = Class::of(&last);
-        let is_subject = match &own {
-            Class::Container(..) if self.containers => true,
-            Class::Container(..) | Class::Unit { .. } | Class::Plain if named => {
-                !prefixes(path).any(|above| self.is_container(above) || self.is_named(above))
-            }
-            Class::Unit { .. } if self.systemd => {
-                !prefixes(path).any(|above| self.holds_units(above))
-            }
-            Class::Container(..) | Class::Unit { .. } | Class::Plain | Class::Never => false,
+        self.is_subject(path, &own)
+            .then(|| own.subject(cgroup, path, last.name))
+    }
+
+    /// The path of the outermost container that a cgroup with this path lies in, or is: the topmost that a runtime made for a
+    /// container. Whoever is in that container makes what lies below it, so all of it shares what the container may use. Where
+    /// there is none, the topmost subject; the unit that holds containers (`k3s.service`) does not make them share.
+    pub fn outermost<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let parts = || prefixes(path).chain([path]);
+        let is_subject = |path: &&str| {
+            Part::of(path).is_some_and(|part| self.is_subject(path, &Class::of(&part)))
         };
-        is_subject.then(|| own.subject(cgroup, path, last.name))
+        parts()
+            .find(|path| self.is_container(path))
+            .or_else(|| parts().find(is_subject))
     }
 
     /// What is known of a cgroup with this path: the first selector that matches.
@@ -112,6 +115,21 @@ impl Selectors {
             .iter()
             .find(|(pattern, _)| pattern.matches_with(path, OPTIONS))
             .map(|(_, selector)| selector)
+    }
+
+    /// Whether a cgroup with this path, which is `own` by its name, is the topmost of a subject.
+    fn is_subject(&self, path: &str, own: &Class<'_>) -> bool {
+        let named = self.selector(path).is_some();
+        match own {
+            Class::Container(..) if self.containers => true,
+            Class::Container(..) | Class::Unit { .. } | Class::Plain if named => {
+                !prefixes(path).any(|above| self.is_container(above) || self.is_named(above))
+            }
+            Class::Unit { .. } if self.systemd => {
+                !prefixes(path).any(|above| self.holds_units(above))
+            }
+            Class::Container(..) | Class::Unit { .. } | Class::Plain | Class::Never => false,
+        }
     }
 
     fn is_container(&self, path: &str) -> bool {

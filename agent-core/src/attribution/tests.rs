@@ -377,3 +377,77 @@ fn a_name_is_of_the_kind_of_its_siblings() {
     assert_eq!(Names::like("cron.service"), Names::Units);
     assert_eq!(Names::like("web"), Names::Any);
 }
+
+fn outermost(globs: &[&str], path: &str) -> Option<String> {
+    let selectors = Selectors::compile(&config(globs)).unwrap();
+    let path = path.replace("ID2", ID2).replace("ID", ID);
+    let found = selectors.outermost(&path);
+    found.map(|found| found.replace(ID2, "ID2").replace(ID, "ID"))
+}
+
+fn lies_in(path: &str, container: &str) {
+    assert_eq!(outermost(&[], path).as_deref(), Some(container), "{path}");
+}
+
+#[test]
+fn all_below_a_container_lies_in_it_whatever_its_name() {
+    let pod = "/kubepods.slice/kubepods-pod1.slice/cri-containerd-ID.scope";
+    for below in [
+        "",
+        "/worker",
+        "/docker-ID2.scope",
+        "/docker/ID2/docker/ID",
+        "/kubepods.slice/kubepods-pod2.slice/cri-containerd-ID2.scope",
+        "/kubepods/burstable/pod2/ID2",
+        "/system.slice/kubepods-pod2.slice:cri-containerd:ID2",
+        "/system.slice/sshd.service",
+        "/init.scope",
+        "/libpod-conmon-ID2.scope",
+    ] {
+        lies_in(&format!("{pod}{below}"), pod);
+    }
+    // A node that is a container itself, of kind: all its pods are that container's.
+    let pods = "kubelet.slice/kubelet-kubepods.slice";
+    lies_in(
+        &format!("/system.slice/docker-ID2.scope/{pods}/cri-containerd-ID.scope"),
+        "/system.slice/docker-ID2.scope",
+    );
+    lies_in("/docker/ID2/kubelet/kubepods/pod1/ID", "/docker/ID2");
+}
+
+#[test]
+fn a_unit_that_holds_containers_does_not_make_them_share() {
+    for path in [
+        "/system.slice/k3s.service/kubepods/besteffort/pod1/ID",
+        "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope",
+        "/system.slice/web.service/libpod-payload-ID",
+    ] {
+        lies_in(path, path);
+        lies_in(&format!("{path}/docker/ID2"), path);
+    }
+}
+
+#[test]
+fn without_a_container_it_is_the_topmost_subject() {
+    lies_in(
+        "/system.slice/web.service/worker",
+        "/system.slice/web.service",
+    );
+    let manager = "/user.slice/user-1000.slice/user@1000.service";
+    lies_in(&format!("{manager}/app.slice/web.service"), manager);
+    let globs = ["/demo/*"];
+    let found = |path: &str| outermost(&globs, path);
+    assert_eq!(found("/demo/web/inner").as_deref(), Some("/demo/web"));
+    assert_eq!(
+        found("/demo/web/docker/ID").as_deref(),
+        Some("/demo/web/docker/ID")
+    );
+    for none in ["", "/", "/demo", "/system.slice", "/init.scope"] {
+        assert_eq!(found(none), None, "{none}");
+    }
+    let mut units = config(&[]);
+    units.containers = false;
+    let units = Selectors::compile(&units).unwrap();
+    let inner = format!("/system.slice/web.service/docker-{ID}.scope");
+    assert_eq!(units.outermost(&inner), Some("/system.slice/web.service"));
+}
