@@ -133,8 +133,7 @@ impl Selectors {
     }
 
     fn is_container(&self, path: &str) -> bool {
-        self.containers
-            && Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
+        self.containers && is_of_runtime(path)
     }
 
     fn is_named(&self, path: &str) -> bool {
@@ -171,6 +170,11 @@ fn compile(selector: &Selector, number: usize) -> Result<(Pattern, Selector), Co
             problem: error.msg.to_owned(),
         }),
     }
+}
+
+/// Whether a runtime made this cgroup for a container, by its name.
+fn is_of_runtime(path: &str) -> bool {
+    Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
 }
 
 /// The paths above this one, the root left out.
@@ -255,7 +259,7 @@ impl<'a> Class<'a> {
                 .unwrap_or(name)
                 .to_owned(),
             container_id: id.map(str::to_owned),
-            pod_uid: id.and_then(|_id| pod_uid(path)),
+            pod_uid: id.and_then(|_id| own_pod_uid(path)),
         }
     }
 }
@@ -291,6 +295,14 @@ fn runtime_kind(runtime: &str) -> Option<SubjectKind> {
         "crio" => Some(SubjectKind::Crio),
         _ => None,
     }
+}
+
+/// The UID of the pod whose container has this path. None below another container, or below a pod's: whoever is in that one
+/// may have made this cgroup, under any name. The pods of a node that is itself a container (kind) are not those of the API
+/// that we ask.
+fn own_pod_uid(path: &str) -> Option<String> {
+    let is_held = |above| is_of_runtime(above) || pod_uid(above).is_some();
+    pod_uid(path).filter(|_uid| !prefixes(path).any(is_held))
 }
 
 /// The pod's UID by what a kubelet calls the cgroup of a pod, in which a container lies directly: `pod<uid>` with the

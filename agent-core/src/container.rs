@@ -217,18 +217,23 @@ impl Container {
         }
     }
 
-    /// Its pod has become known, or has changed.
+    /// The pod that its path names has become known, or has changed: it is its own if the status says so.
     pub(crate) fn set_pod(&mut self, pod: Arc<PodFacts>) {
         let id = self.subject.container_id.as_deref();
-        let spec = Spec::new(self.selector.as_ref(), Some(&pod), id);
+        let cgroup = self.id();
+        self.pod = id
+            .is_some_and(|id| pod.vouches_for(id, cgroup))
+            .then_some(pod);
+        let pod = self.pod.as_deref();
+        let spec = Spec::new(self.selector.as_ref(), pod, id);
         // The status tells the stop signal of the container that is there now: another image's, perhaps.
-        let replaced = id.is_some_and(|id| pod.has_replaced(id));
+        let replaced = |pod: &PodFacts| id.is_some_and(|id| pod.has_replaced(id));
+        let replaced = pod.is_some_and(replaced);
         let stop_signal = self.spec.stop_signal.filter(|_| replaced);
         self.spec = Spec {
             stop_signal: stop_signal.or(spec.stop_signal),
             ..spec
         };
-        self.pod = Some(pod);
         self.forget_needless();
     }
 
@@ -239,8 +244,8 @@ impl Container {
     }
 
     /// Whether nothing more can become known of what it is.
-    pub(crate) const fn is_settled(&self) -> bool {
-        !self.is_pods || self.spec.name.is_some()
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.is_pods || (self.spec.name.is_some() && self.is_named())
     }
 
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.

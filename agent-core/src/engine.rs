@@ -234,8 +234,8 @@ impl Engine {
     fn pass(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
         self.with(id, now, |tracked, context| tracked.take(event, context));
         let exit = self.containers.get(&id).and_then(Tracked::exit);
-        if let Some((pod, container, at)) = exit
-            && self.pods.note_exit(pod, container, at)
+        if let Some((pod, exited)) = exit
+            && self.pods.note_exit(pod, exited)
         {
             let key = pod.to_owned();
             self.refresh(&key, now);
@@ -358,7 +358,11 @@ impl Engine {
         self.containers.insert(cgroup, tracked);
         self.track_inner_again(path);
         if let Some(key) = pod.filter(|_| self.pods_are_told) {
-            self.tell_pod(cgroup, &key, now);
+            if self.claim(cgroup, &key) {
+                self.refresh(&key, now);
+            } else {
+                self.tell_pod(cgroup, &key, now);
+            }
         }
         true
     }

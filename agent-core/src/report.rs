@@ -578,7 +578,8 @@ pub enum Doubt {
     SignalMissing,
     /// More than one process looked like the hook.
     HookUncertain,
-    /// It was a pod's container, and what its pod is, or which container of it, did not become known in time.
+    /// Its path is that of a pod's container, and which container of which pod it is did not become known in time from the status
+    /// of a pod.
     PodUnknown,
     /// Its runtime class may keep the processes of the container in a virtual machine or a kernel of its own.
     RuntimeOpaque,

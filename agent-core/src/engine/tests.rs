@@ -29,3 +29,4 @@ mod stage;
 mod unseen;
 mod variants;
 mod which_signal;
+mod whose;

@@ -23,7 +23,7 @@ pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
             "Which process was its preStop hook, or whether one was, is not certain."
         }
         Doubt::PodUnknown => {
-            "What its pod is did not become known in time: its hook, grace period and names are missing."
+            "That it is a container of a pod did not become known in time from the pod's status: its hook, grace period and names may be missing."
         }
         Doubt::RuntimeOpaque => "Its runtime class may hide its processes from the node's kernel.",
         Doubt::ConnectionsMissing => {
