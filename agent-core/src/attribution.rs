@@ -71,7 +71,7 @@ impl Selectors {
         const FOLDERS: [&str; 5] = ["docker", "moby", "libpod_parent", "k8s.io", "buildkit"];
         let last = Part::of(path)?;
         let is_slice = matches!(last.name.rsplit_once('.'), Some((_, "slice")));
-        let of_pod = pod_uid(&format!("{path}/container")).is_some();
+        let of_pod = lies_in_pod(&format!("{path}/container"));
         let named = self.parents.iter();
         let mut named = named.filter(|(parent, _)| parent.matches_with(path, OPTIONS));
         let named = named.next();
@@ -297,11 +297,16 @@ fn runtime_kind(runtime: &str) -> Option<SubjectKind> {
     }
 }
 
+/// Whether this cgroup lies directly in one that is called like a pod's, be it of the kubelet that we ask about or another one.
+pub(crate) fn lies_in_pod(path: &str) -> bool {
+    pod_uid(path).is_some()
+}
+
 /// The UID of the pod whose container has this path. None below another container, or below a pod's: whoever is in that one
 /// may have made this cgroup, under any name. The pods of a node that is itself a container (kind) are not those of the API
 /// that we ask.
 fn own_pod_uid(path: &str) -> Option<String> {
-    let is_held = |above| is_of_runtime(above) || pod_uid(above).is_some();
+    let is_held = |above| is_of_runtime(above) || lies_in_pod(above);
     pod_uid(path).filter(|_uid| !prefixes(path).any(is_held))
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attribution;
 use crate::config::{Limits, Selector};
 use crate::event::{
     CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
@@ -53,6 +54,8 @@ const LIMIT_READ_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Container {
     pub(crate) subject: Subject,
     selector: Option<Selector>,
+    /// Whether it lies where a pod's containers do, be it in another container.
+    lies_in_pod: bool,
     /// Whether it is a pod's, and pods are told.
     pub(crate) is_pods: bool,
     /// Its pod, if that is known.
@@ -176,6 +179,7 @@ impl Container {
         seen: Sight,
     ) -> Self {
         Self {
+            lies_in_pod: attribution::lies_in_pod(&subject.path),
             is_pods: pods_are_told && subject.pod_uid.is_some(),
             pod: None,
             spec: Spec::new(selector.as_ref(), None, None),

@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) comm: String,
     /// Its command line when it was found, if that was its own.
     found_argv: Vec<String>,
+    /// When it was found to run that, and what it was called then.
+    found_as: Option<(Timestamp, String)>,
     pub(crate) origin: Origin,
     /// When it became known.
     pub(crate) known_at: Timestamp,
@@ -79,6 +81,7 @@ impl Process {
             start: seen.start,
             comm: seen.comm.clone(),
             found_argv: Vec::new(),
+            found_as: None,
             origin,
             known_at: at,
             execs: Vec::new(),
@@ -110,13 +113,14 @@ impl Process {
             parent_comm: String::new(),
             comm: found.comm.clone(),
         };
+        let known = Self::seen(&seen, Origin::Found, at);
+        if is_of_runtime(&found.argv) {
+            return known;
+        }
         Self {
-            found_argv: if is_of_runtime(&found.argv) {
-                Vec::new()
-            } else {
-                found.argv.clone()
-            },
-            ..Self::seen(&seen, Origin::Found, at)
+            found_argv: found.argv.clone(),
+            found_as: Some((at, found.comm.clone())),
+            ..known
         }
     }
 
@@ -147,6 +151,7 @@ impl Process {
         }
         if self.found_argv.is_empty() {
             self.found_argv = other.found_argv;
+            self.found_as = other.found_as;
         }
         self.origin = match (self.origin, other.origin) {
             (Origin::Entered, _) | (_, Origin::Entered) => Origin::Entered,
@@ -232,6 +237,24 @@ impl Process {
         self.execs.iter().any(|exec| !is_of_runtime(&exec.argv)) || !self.found_argv.is_empty()
     }
 
+    /// Returns the name of the first program that it is known to have run, and the words of that. It is the name of the file
+    /// that was executed; of a process that was there before, its name if its command line agrees; of one that only a signal or
+    /// its exit told of, the name that it had then. What a process calls itself later is not among them.
+    pub(crate) fn first_program(&self) -> Option<(&str, &[String])> {
+        let mut execs = self.execs.iter();
+        let exec = execs.find(|exec| !is_of_runtime(&exec.argv));
+        let found = self.found_as.as_ref();
+        let found = found.filter(|(at, _)| exec.is_none_or(|exec| *at < exec.at));
+        if let Some((_, comm)) = found {
+            let agrees = file_name(&self.found_argv) == Some(comm);
+            return agrees.then_some((comm, &self.found_argv));
+        }
+        if let Some(exec) = exec {
+            return Some((&exec.comm, &exec.argv));
+        }
+        (self.origin == Origin::Mentioned).then_some((&self.comm, &[]))
+    }
+
     /// Its first exec of the hook's command.
     pub(crate) fn hook_at(&self, command: &[String]) -> Option<Timestamp> {
         let mut execs = self.execs.iter().filter(|_exec| !self.is_no_hook);
@@ -284,8 +307,12 @@ impl Process {
 
 /// Whether a command line found in a container is that of the runtime, which its processes have until they exec.
 fn is_of_runtime(argv: &[String]) -> bool {
-    let program = argv.first().and_then(|path| path.rsplit('/').next());
-    program.is_some_and(|program| ["runc", "crun", "youki"].contains(&program))
+    file_name(argv).is_some_and(|program| ["runc", "crun", "youki"].contains(&program))
+}
+
+/// The last part of the first word.
+fn file_name(argv: &[String]) -> Option<&str> {
+    argv.first()?.rsplit('/').next()
 }
 
 /// One exec.

@@ -14,6 +14,7 @@ mod exclusions;
 mod exits;
 mod findings;
 mod following;
+mod hiding;
 mod hindsight;
 mod hooks;
 mod kinds_of_faults;
