@@ -126,13 +126,11 @@ impl Metrics {
             Output::Resets {
                 subject,
                 pod,
-                comm,
                 resets,
             } => {
                 let who = Who {
                     subject,
                     pod: pod.as_ref(),
-                    comm: comm.as_deref(),
                 };
                 self.reset(&who, resets);
             }

@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(found(&[("container", "app"), ("workload", "web")]), [3, 2]);
         assert_eq!(found(&[("workload", "Deployment/web")]), [3, 2]);
         assert_eq!(found(&[("container", "3f9c2a1b7d04")]), [1]);
-        assert_eq!(found(&[("workload", "docker/sleep")]), [1]);
+        assert_eq!(found(&[("workload", "docker/3f9c2a1b7d04")]), [1]);
         assert_eq!(found(&[("outcome", "crashed")]), [1]);
     }
 
@@ -313,7 +313,7 @@ mod tests {
         let of = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         let expected = Choices {
             namespaces: of(&["shop"]),
-            workloads: of(&["Deployment/web", "docker/sleep"]),
+            workloads: of(&["Deployment/web", "docker/3f9c2a1b7d04"]),
             reports: 3,
         };
         assert_eq!(recent.choices(), expected);

@@ -12,6 +12,7 @@ use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as m
 use super::definition::Definition;
 use super::label::Labels;
 use crate::clock;
+use crate::terminal::text::visible;
 
 /// Characters of all names and values together:
 /// <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md#exemplars>.
@@ -38,7 +39,7 @@ impl Pointer {
 
 fn names(report: &Report) -> Vec<(&'static str, String)> {
     let Some(pod) = &report.pod else {
-        return vec![("container", report.subject.name.clone())];
+        return vec![("container", visible(&report.subject.name))];
     };
     // What a pod has most need of comes first.
     let mut names = vec![

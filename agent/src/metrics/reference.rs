@@ -66,7 +66,7 @@ const SECTIONS: [(&str, &str, &str); 4] = [
         "workload_termination_",
         "All terminations of a workload",
         "A workload is what comes again under the same name: what owns the pod; else a systemd unit without its instance, \
-         a cgroup's name, and for containers and scopes, whose names are new each time, the `comm` of the main process.",
+         or a cgroup's name. A container has the first 12 digits of its id, and a scope its unit's name: a program's name is its own choice.",
     ),
     (
         "workload_connections_",

@@ -2,6 +2,7 @@
 
 mod connections;
 mod exemplars;
+mod names;
 mod pods;
 
 use std::time::Duration;
