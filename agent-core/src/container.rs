@@ -15,6 +15,7 @@ use crate::losses::Losses;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
+use crate::purse::Purse;
 use crate::remaining::Remaining;
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
@@ -54,6 +55,10 @@ const LIMIT_READ_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Container {
     pub(crate) subject: Subject,
     selector: Option<Selector>,
+    /// What it and all others in its outermost container may take of the memory.
+    purse: Arc<Purse>,
+    /// Whether it lies in another container.
+    is_inner: bool,
     /// Whether it lies where a pod's containers do, be it in another container.
     lies_in_pod: bool,
     /// Whether it is a pod's, and pods are told.
@@ -101,6 +106,14 @@ pub(crate) struct Container {
     pub(crate) signals_outside: u64,
     /// Signals between processes of the container that would have been told, had there not been so many.
     pub(crate) unrecorded_inside: u64,
+}
+
+/// What a container is given from outside when it becomes known.
+#[derive(Debug)]
+pub(crate) struct Means {
+    pub(crate) purse: Arc<Purse>,
+    pub(crate) is_inner: bool,
+    pub(crate) pods_are_told: bool,
 }
 
 /// What was left of a container at some moment.
@@ -174,13 +187,15 @@ impl Container {
     pub(crate) fn new(
         subject: Subject,
         selector: Option<Selector>,
-        pods_are_told: bool,
+        means: Means,
         tracked_at: Timestamp,
         seen: Sight,
     ) -> Self {
         Self {
+            purse: means.purse,
+            is_inner: means.is_inner,
             lies_in_pod: attribution::lies_in_pod(&subject.path),
-            is_pods: pods_are_told && subject.pod_uid.is_some(),
+            is_pods: means.pods_are_told && subject.pod_uid.is_some(),
             pod: None,
             spec: Spec::new(selector.as_ref(), None, None),
             subject,
@@ -211,6 +226,11 @@ impl Container {
 
     pub(crate) const fn id(&self) -> CgroupId {
         self.subject.cgroup
+    }
+
+    /// It is forgotten, and with it what it took of the memory.
+    pub(crate) fn into_subject(self) -> Subject {
+        self.subject
     }
 
     /// The stop signal, and whether it was configured rather than supposed.
@@ -346,7 +366,7 @@ impl Container {
         let mut wishes = Wishes::default();
         self.was_populated |= !found.is_empty();
         for process in found.iter().filter(|process| process.parent_outside) {
-            let process = Process::found(process, now);
+            let process = Process::found(process, now, &self.purse);
             // It was there when the container was looked at, and was told to be gone before the look was.
             let is_gone = self
                 .exited
@@ -423,10 +443,13 @@ impl Container {
         if !known {
             return;
         }
+        let purse = Arc::clone(&self.purse);
         let Some(process) = self.of_start(&exec.process) else {
             return;
         };
-        process.take_exec(exec, at);
+        if !process.take_exec(exec, at, &purse) {
+            self.has_forgotten = true;
+        }
     }
 
     fn take_exit(&mut self, exit: &Exit, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
@@ -523,7 +546,7 @@ impl Container {
     /// there is no room.
     fn remember(
         &mut self,
-        mut process: Process,
+        process: Process,
         from_outside: bool,
         limits: &Limits,
         wishes: &mut Wishes,
@@ -540,11 +563,12 @@ impl Container {
         if !from_outside {
             return false;
         }
-        if self.processes.len() >= limits.processes_max && !self.make_room() {
+        let Some(charge) = self.find_room(limits) else {
             self.has_forgotten = true;
             wishes.dropped = Some(DropReason::ProcessesFull);
             return false;
-        }
+        };
+        let mut process = process.charged(charge);
         process.spent = self.ended.is_some_and(|ended| ended.rules_out(&process));
         let released_before = |released: Timestamp| released < process.start;
         if !process.spent && !self.removed && self.released_at.is_some_and(released_before) {

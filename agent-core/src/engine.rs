@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::advice::Advisor;
 use crate::attribution::Selectors;
 use crate::config::{Config, ConfigError, Limits};
-use crate::container::{Container, Sight, Wishes};
+use crate::container::{Container, Means, Sight, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
 use crate::losses::Losses;
 use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
+use crate::purse::Purses;
 use crate::sockets::Reasons;
 use crate::stop_signals;
 use crate::time::Timestamp;
@@ -40,6 +41,7 @@ pub struct Engine {
     deadlines: BTreeSet<(Timestamp, CgroupId)>,
     pods: Pods,
     pods_are_told: bool,
+    purses: Purses,
     scan: Scan,
     shared: Shared,
     outputs: VecDeque<Output>,
@@ -81,6 +83,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             pods: Pods::default(),
             pods_are_told: config.pods,
+            purses: Purses::default(),
             scan: Scan::default(),
             shared: Shared {
                 limits: config.limits,
@@ -352,7 +355,13 @@ impl Engine {
         });
         let selector = self.selectors.selector(path).cloned();
         let pod = subject.pod_uid.clone();
-        let container = Container::new(subject, selector, self.pods_are_told, now, seen);
+        let outermost = self.selectors.outermost(path).unwrap_or(path);
+        let means = Means {
+            purse: self.purses.of(outermost),
+            is_inner: outermost != path,
+            pods_are_told: self.pods_are_told,
+        };
+        let container = Container::new(subject, selector, means, now, seen);
         let tracked = Tracked::new(container);
         self.say(tracked.track_wish());
         self.containers.insert(cgroup, tracked);
@@ -428,9 +437,13 @@ impl Engine {
 
     fn forget(&mut self, id: CgroupId) {
         if let Some(tracked) = self.containers.remove(&id) {
-            let pod = tracked.container.subject.pod_uid.clone();
+            let subject = tracked.container.into_subject();
+            let path = subject.path.as_str();
+            let outermost = self.selectors.outermost(path).unwrap_or(path);
+            self.purses.release(outermost);
+            let pod = subject.pod_uid.clone();
             self.say(Output::Tracked {
-                subject: tracked.container.subject,
+                subject,
                 added: false,
             });
             if let Some(key) = pod {

@@ -59,7 +59,7 @@ impl Container {
         !self.is_of_runtime()
             && exec.process.parent_outside
             && self.main().is_some_and(|main| {
-                main.ended_before(exec.process.start) && main.argv() == exec.argv
+                main.ended_before(exec.process.start) && main.argv().is(&exec.argv)
             })
     }
 
@@ -106,8 +106,8 @@ impl Container {
         let first = main.and_then(Process::first_program);
         !self.is_named()
             && first.is_some_and(|(name, argv)| match name {
-                "pause" => self.lies_in_pod || (is_of_podman && argv.len() == 1),
-                "catatonit" => is_of_podman && argv.iter().any(|word| word == "-P"),
+                "pause" => self.lies_in_pod || (is_of_podman && argv.words().count() == 1),
+                "catatonit" => is_of_podman && argv.words().any(|word| word == "-P"),
                 _ => false,
             })
     }
@@ -132,7 +132,7 @@ impl Container {
         let is_one = |name: &str| RUNTIMES.iter().any(|one| name.starts_with(one));
         has_class
             && self.main().is_some_and(|main| {
-                let program = main.argv().first().and_then(|path| path.rsplit('/').next());
+                let program = main.argv().file_name();
                 is_one(&main.comm) || program.is_some_and(is_one)
             })
     }

@@ -26,6 +26,7 @@ mod pods;
 mod properties;
 mod restarts;
 mod scene;
+mod sharing;
 mod stage;
 mod unseen;
 mod variants;
