@@ -153,6 +153,18 @@ impl Selectors {
     }
 }
 
+/// The path of the outermost container that a subject with this path lies in, or is, for whoever does not know the
+/// configuration: by names alone. Else the path.
+pub fn outermost_by_name(path: &str) -> &str {
+    let by_name = Selectors {
+        systemd: true,
+        containers: true,
+        globs: Vec::new(),
+        parents: Vec::new(),
+    };
+    by_name.outermost(path).unwrap_or(path)
+}
+
 fn compile(selector: &Selector, number: usize) -> Result<(Pattern, Selector), ConfigError> {
     let glob = selector.cgroup.clone();
     if !glob.starts_with('/') {

@@ -40,6 +40,7 @@ pub mod recent;
 pub mod remaining;
 pub mod replay;
 pub mod run;
+mod shares;
 pub mod sink;
 pub mod subjects;
 pub mod telemetry;

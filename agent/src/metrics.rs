@@ -50,7 +50,7 @@ pub(crate) fn workload(report: &Report) -> (String, String) {
 pub struct Retention {
     /// How long a finished termination keeps its `pod_termination_*` series.
     pub time: Duration,
-    /// How many subjects have such series at the most; the oldest go first.
+    /// How many subjects have such series at the most; the oldest of whoever has most go first.
     pub subjects_max: usize,
     /// How many workloads have series of their own; further ones are counted together, as `other`.
     pub workloads_max: usize,

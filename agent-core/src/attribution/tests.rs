@@ -487,3 +487,11 @@ fn without_a_container_it_is_the_topmost_subject() {
     let inner = format!("/system.slice/web.service/docker-{ID}.scope");
     assert_eq!(units.outermost(&inner), Some("/system.slice/web.service"));
 }
+
+#[test]
+fn without_the_configuration_the_names_tell() {
+    let inner = format!("/docker/{ID2}/docker/{ID}");
+    let outer = format!("/docker/{ID2}");
+    assert_eq!(super::outermost_by_name(&inner), outer);
+    assert_eq!(super::outermost_by_name("/demo/web"), "/demo/web");
+}

@@ -4,6 +4,7 @@ mod connections;
 mod exemplars;
 mod names;
 mod pods;
+mod shares;
 
 use std::time::Duration;
 
