@@ -225,9 +225,7 @@ impl Reports {
             self.open_shares.add(sharer, report.id);
         }
         self.open.insert(report.id, Arc::new(report.clone()));
-        if self.open.len() > OPEN_MAX
-            && let Some(id) = self.open_shares.last_to_go()
-        {
+        if let Some(id) = self.open_shares.last_to_go(OPEN_MAX) {
             self.close(id);
         }
     }
@@ -239,9 +237,7 @@ impl Reports {
         let sharer = Sharer::of(&report.subject, report.pod.as_ref());
         self.finished_shares.add(sharer, number);
         self.finished.insert(number, Arc::new(report.clone()));
-        if self.finished.len() > FINISHED_MAX
-            && let Some(number) = self.finished_shares.first_to_go()
-        {
+        if let Some(number) = self.finished_shares.first_to_go(FINISHED_MAX) {
             self.finished_shares.remove(&number);
             self.finished.remove(&number);
         }

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use agent_core::attribution::outermost_by_name;
 use agent_core::report::{PodRef, Subject};
 
+/// An outermost container has this part of the series at the most.
+const PART_OF_A_CONTAINER: usize = 10;
+
 /// Who shares with nobody else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sharer {
@@ -24,6 +27,17 @@ impl Sharer {
             || Self::Container(outermost_by_name(&subject.path).to_owned()),
             |pod| Self::Namespace(pod.namespace.clone()),
         )
+    }
+}
+
+impl Sharer {
+    /// How many of `max` series it may have though nobody else needs them. Whoever is in a container makes as many inner ones as it
+    /// likes, and a page of metrics is to stay small.
+    pub(crate) const fn part(&self, max: usize) -> usize {
+        match self {
+            Self::Namespace(_) => max,
+            Self::Container(_) => max.div_ceil(PART_OF_A_CONTAINER),
+        }
     }
 }
 
@@ -77,15 +91,35 @@ impl<T: Clone + Ord> Shares<T> {
         }
     }
 
-    /// What goes if there is too much: the oldest of whoever has most; of several that have as much, the oldest of all.
-    pub(crate) fn first_to_go(&self) -> Option<T> {
+    /// What goes if there is more than `max`: the oldest of whoever has most; of several that have as much, the oldest of all.
+    pub(crate) fn first_to_go(&self, max: usize) -> Option<T> {
+        if self.len() <= max {
+            return None;
+        }
         let oldest = self.largest().filter_map(BTreeSet::first).min()?;
         Some(oldest.1.clone())
     }
 
     /// The same where the old ones matter most: the newest of whoever has most; of several that have as much, the newest of all.
-    pub(crate) fn last_to_go(&self) -> Option<T> {
+    pub(crate) fn last_to_go(&self, max: usize) -> Option<T> {
+        if self.len() <= max {
+            return None;
+        }
         let newest = self.largest().filter_map(BTreeSet::last).max()?;
+        Some(newest.1.clone())
+    }
+
+    /// The oldest of this sharer, if it is an outermost container and has more than its part of `max` ([`Sharer::part`]).
+    pub(crate) fn first_beyond(&self, sharer: &Sharer, max: usize) -> Option<T> {
+        let its = self.of.get(sharer)?;
+        let oldest = its.first().filter(|_| its.len() > sharer.part(max))?;
+        Some(oldest.1.clone())
+    }
+
+    /// The same, the newest.
+    pub(crate) fn last_beyond(&self, sharer: &Sharer, max: usize) -> Option<T> {
+        let its = self.of.get(sharer)?;
+        let newest = its.last().filter(|_| its.len() > sharer.part(max))?;
         Some(newest.1.clone())
     }
 
@@ -106,8 +140,7 @@ mod tests {
 
     fn bounded(shares: &mut Shares<u32>, sharer: &Sharer, item: u32) {
         shares.add(sharer.clone(), item);
-        while shares.len() > 10 {
-            let first = shares.first_to_go().unwrap();
+        while let Some(first) = shares.first_to_go(10) {
             shares.remove(&first);
         }
     }

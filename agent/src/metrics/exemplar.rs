@@ -89,15 +89,11 @@ impl Exemplars {
             .iter()
             .position(|bound| value <= *bound)
             .unwrap_or(bounds.len());
-        let series = labels
-            .pairs()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
         let mut metrics = self.metrics();
         let buckets = metrics
             .entry(definition.full_name())
             .or_default()
-            .entry(series)
+            .entry(series_of(labels))
             .or_default();
         if buckets
             .get(&bucket)
@@ -105,6 +101,14 @@ impl Exemplars {
         {
             let pointer = pointer.clone();
             buckets.insert(bucket, Exemplar { pointer, value });
+        }
+    }
+
+    /// Takes away those of a series.
+    pub(super) fn remove(&self, labels: &Labels) {
+        let series = series_of(labels);
+        for all in self.metrics().values_mut() {
+            all.remove(&series);
         }
     }
 
@@ -136,6 +140,13 @@ impl Exemplars {
         // A panic elsewhere leaves whole exemplars.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn series_of(labels: &Labels) -> Series {
+    let pairs = labels.pairs();
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn encoded(exemplar: &Exemplar) -> model::Exemplar {

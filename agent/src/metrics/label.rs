@@ -99,6 +99,13 @@ impl Labels {
         self.and("scope", word(scope))
     }
 
+    /// Whether these are of what belongs to the pod as a whole.
+    pub(crate) fn is_of_pod(&self) -> bool {
+        let of_pod = word(Scope::Pod);
+        self.pairs()
+            .any(|(name, value)| name == "scope" && value == of_pod)
+    }
+
     fn container_of(self, pod: &PodRef) -> Self {
         let named = self.and("container", pod.container.as_deref().unwrap_or(UNKNOWN));
         match pod.role {

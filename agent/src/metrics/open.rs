@@ -82,14 +82,17 @@ impl Open {
             return false;
         }
         let sharer = Sharer::of(&report.subject, report.pod.as_ref());
-        shown.named.add(sharer, report.id);
-        let too_many = shown.named.len() > max;
-        let newest = shown.named.last_to_go().filter(|_| too_many);
-        if let Some(id) = newest {
-            shown.named.remove(&id);
-            self.hide(shown, id);
-        }
-        too_many
+        let named = &mut shown.named;
+        named.add(sharer.clone(), report.id);
+        let newest = named
+            .last_beyond(&sharer, max)
+            .or_else(|| named.last_to_go(max));
+        let Some(id) = newest else {
+            return false;
+        };
+        named.remove(&id);
+        self.hide(shown, id);
+        true
     }
 
     /// Takes away what was shown of a termination.

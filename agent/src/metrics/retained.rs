@@ -84,13 +84,15 @@ impl Retained {
         let until = now.after(retention.time);
         let termination = self.set(&labels, report, until);
         let sharer = Sharer::of(&report.subject, report.pod.as_ref());
-        shown.shares.add(sharer, labels.clone());
+        shown.shares.add(sharer.clone(), labels.clone());
         shown.terminations.insert(labels, termination);
+        let max = retention.subjects_max.max(1);
         let mut evicted = 0;
-        while shown.shares.len() > retention.subjects_max.max(1) {
-            let Some(first) = shown.shares.first_to_go() else {
-                break;
-            };
+        while let Some(first) = shown
+            .shares
+            .first_beyond(&sharer, max)
+            .or_else(|| shown.shares.first_to_go(max))
+        {
             self.remove(shown, &first);
             evicted += 1;
         }
