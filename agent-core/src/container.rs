@@ -35,6 +35,9 @@ use oom::OomVictims;
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
 
+/// Signals of one kind to the main process that are kept though the share of its outermost container is used up.
+const SIGNALS_WITHOUT_ROOM: usize = 32;
+
 /// Connections to the port of its hook that are remembered per container.
 const CONNECTS_MAX: usize = 64;
 
@@ -82,6 +85,8 @@ pub(crate) struct Container {
     pub(crate) replaced: Vec<Process>,
     /// Whether one was forgotten that may matter, as there were so many.
     pub(crate) has_forgotten: bool,
+    /// Whether a signal was thrown away, as its outermost container has used up its share.
+    pub(crate) has_forgotten_signals: bool,
     /// The last processes that exited, and when they had started.
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
@@ -208,6 +213,7 @@ impl Container {
             processes: BTreeMap::new(),
             replaced: Vec::new(),
             has_forgotten: false,
+            has_forgotten_signals: false,
             exited: Vec::new(),
             oom: OomVictims::default(),
             main_was_found: false,
@@ -408,17 +414,26 @@ impl Container {
         let meant_to_stop = outside || self.is_control_process(sent.sender.tgid);
         let fact = SignalFact::new(sent, at, outside);
         self.mention(&sent.target, at, limits, wishes);
+        let charge = self.purse.take(SignalFact::bytes());
+        let is_main = self.main().is_some_and(|main| main.is(&sent.target));
         let Some(target) = self.of_start(&sent.target) else {
             return;
         };
-        if sent.signal == Signal::KILL {
-            target.kills.add(fact);
+        let signals = if sent.signal == Signal::KILL {
+            &mut target.kills
         } else if meant_to_stop && !fact.sender.kernel {
-            target.stops.add(fact);
-        } else if !fact.sender.kernel && sent.sender.tgid != sent.target.tgid {
-            target.from_inside.add(fact);
+            &mut target.stops
         } else if fact.sender.kernel {
-            target.by_kernel.add(fact);
+            &mut target.by_kernel
+        } else if sent.sender.tgid != sent.target.tgid {
+            &mut target.from_inside
+        } else {
+            return;
+        };
+        if charge.is_some() || (is_main && signals.len() < SIGNALS_WITHOUT_ROOM) {
+            signals.add(fact, charge);
+        } else {
+            self.has_forgotten_signals = true;
         }
     }
 

@@ -163,6 +163,11 @@ impl Process {
         self.exit.as_ref().is_some_and(|exit| exit.at < then)
     }
 
+    /// Whether it is this process.
+    pub(crate) fn is(&self, seen: &Seen) -> bool {
+        self.tgid == seen.tgid && self.started_like(seen.start)
+    }
+
     /// Whether a process with this start and the same tgid is this one.
     pub(crate) const fn started_like(&self, start: Timestamp) -> bool {
         self.start.0.abs_diff(start.0) <= START_TOLERANCE_NS
@@ -380,6 +385,11 @@ pub(crate) struct SignalFact {
 }
 
 impl SignalFact {
+    /// What one takes of the memory, with its three names.
+    pub(crate) const fn bytes() -> usize {
+        size_of::<Self>() + 3 * 16
+    }
+
     pub(crate) fn new(sent: &SignalSent, at: Timestamp, outside: bool) -> Self {
         Self {
             at,

@@ -1,4 +1,4 @@
-//! What processes and their command lines may take of the memory, all together and those of one outermost container.
+//! What processes, their command lines and signals may take of the memory, all together and those of one outermost container.
 //!
 //! Whoever is in a container decides how many processes and inner containers there are in it, and how long their command lines
 //! are. So the bound is one on all of that, and each outermost container has a share of it: what it makes the engine forget is its

@@ -558,7 +558,7 @@ impl FindingKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Records were lost while the termination was open (`incomplete`).
+    /// Records were lost while the termination was open, or signals were thrown away for lack of room (`incomplete`).
     RecordsLost,
     /// The agent did not see the container from before its termination began (`incomplete`).
     SeenLate,

@@ -170,6 +170,7 @@ impl Container {
         }
         self.replaced.clear();
         self.has_forgotten = false;
+        self.has_forgotten_signals = false;
         self.main_was_found = false;
         self.oom.clear();
         self.inner.clear();

@@ -98,3 +98,26 @@ fn what_is_forgotten_is_free_again() {
     let report = all.iter().find(|one| one.subject.cgroup == CONTAINER);
     assert_eq!(report.unwrap().doubts, []);
 }
+
+/// Whoever is in a container may signal all processes of its inner containers, from outside of these.
+#[test]
+fn signals_to_inner_containers_are_bounded_and_a_loss_is_said() {
+    let own = pod(30);
+    let scene = flooded(Scene::running_in(&own).at(5.0), &stage::path(0), 100);
+    let mut scene = scene.at(10.0).sees(&deleted(&own, 10.0, 30));
+    for number in (1..32).filter(|number| ![9, 15, 17].contains(number)) {
+        for _again in 0..20 {
+            scene = scene.sends(Who::Child, Who::Main, number, HANDLED);
+        }
+    }
+    let (_, all) = scene
+        .at(11.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .all();
+    let report = all.iter().find(|one| one.subject.cgroup == CONTAINER);
+    let report = report.unwrap();
+    assert!(report.stop_signal.is_some());
+    assert!(report.doubts.contains(&Doubt::RecordsLost));
+}

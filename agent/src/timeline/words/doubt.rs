@@ -6,7 +6,7 @@ use agent_core::report::Doubt;
 pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
     match doubt {
         Doubt::RecordsLost => {
-            "Records were lost while it was being terminated: facts may be missing."
+            "Records were lost while it was being terminated, or there was no room for them: facts may be missing."
         }
         Doubt::SeenLate => {
             "Gracewatch did not follow it from before its termination: what came first may be missing."
