@@ -415,7 +415,7 @@ impl Container {
         let fact = SignalFact::new(sent, at, outside);
         self.mention(&sent.target, at, limits, wishes);
         let charge = self.purse.take(SignalFact::bytes());
-        let is_main = self.main().is_some_and(|main| main.is(&sent.target));
+        let is_main = charge.is_none() && self.main().is_some_and(|main| main.is(&sent.target));
         let Some(target) = self.of_start(&sent.target) else {
             return;
         };
