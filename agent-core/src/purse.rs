@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-/// What all of it may take: a node of 250 pods with four processes from outside in each needs a hundredth.
+/// What all of it may take.
 const BYTES_MAX: usize = 32 << 20;
 
 /// Shares that are held ready: one more outermost container takes nothing from the others until there are more than these.
