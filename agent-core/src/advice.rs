@@ -22,7 +22,7 @@ const TERMINATIONS_MIN: usize = 20;
 /// The last terminations of a workload that count.
 const TERMINATIONS_MAX: usize = 512;
 
-/// Workloads that are remembered; the one that had no termination for longest is forgotten first.
+/// Workloads that are remembered; of the namespace that has most the one that had no termination for longest is forgotten first.
 const WORKLOADS_MAX: usize = 1024;
 
 /// The least that is added to what would have sufficed.
@@ -86,8 +86,17 @@ impl Advisor {
         history.advice()
     }
 
+    /// Of the namespace that has most. All units and cgroups share like one.
     fn forget_oldest(&mut self) {
-        let oldest = self.workloads.iter().min_by_key(|(_, one)| one.used);
+        let mut of: BTreeMap<Option<&str>, usize> = BTreeMap::new();
+        for workload in self.workloads.keys() {
+            *of.entry(workload.namespace()).or_default() += 1;
+        }
+        let most = of.values().max();
+        let of_largest = |workload: &Workload| of.get(&workload.namespace()) == most;
+        let all = self.workloads.iter();
+        let largest = all.filter(|(workload, _)| of_largest(workload));
+        let oldest = largest.min_by_key(|(_, one)| one.used);
         if let Some(workload) = oldest.map(|(workload, _)| workload.clone()) {
             self.workloads.remove(&workload);
         }
@@ -95,6 +104,13 @@ impl Advisor {
 }
 
 impl Workload {
+    fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Container { namespace, .. } => Some(namespace),
+            Self::Subject { .. } => None,
+        }
+    }
+
     fn of(report: &Report) -> Option<Self> {
         let subject = &report.subject;
         match (&report.pod, subject.kind) {

@@ -71,7 +71,7 @@ impl Selectors {
         const FOLDERS: [&str; 5] = ["docker", "moby", "libpod_parent", "k8s.io", "buildkit"];
         let last = Part::of(path)?;
         let is_slice = matches!(last.name.rsplit_once('.'), Some((_, "slice")));
-        let of_pod = pod_uid(&format!("{path}/container")).is_some();
+        let of_pod = lies_in_pod(&format!("{path}/container"));
         let named = self.parents.iter();
         let mut named = named.filter(|(parent, _)| parent.matches_with(path, OPTIONS));
         let named = named.next();
@@ -134,8 +134,7 @@ impl Selectors {
 
     /// Whether a runtime made the cgroup for a container, by its name.
     pub(crate) fn is_container(&self, path: &str) -> bool {
-        self.containers
-            && Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
+        self.containers && is_of_runtime(path)
     }
 
     fn is_named(&self, path: &str) -> bool {
@@ -155,6 +154,18 @@ impl Selectors {
     }
 }
 
+/// The path of the outermost container that a subject with this path lies in, or is, for whoever does not know the
+/// configuration: by names alone. Else the path.
+pub fn outermost_by_name(path: &str) -> &str {
+    let by_name = Selectors {
+        systemd: true,
+        containers: true,
+        globs: Vec::new(),
+        parents: Vec::new(),
+    };
+    by_name.outermost(path).unwrap_or(path)
+}
+
 fn compile(selector: &Selector, number: usize) -> Result<(Pattern, Selector), ConfigError> {
     let glob = selector.cgroup.clone();
     if !glob.starts_with('/') {
@@ -172,6 +183,11 @@ fn compile(selector: &Selector, number: usize) -> Result<(Pattern, Selector), Co
             problem: error.msg.to_owned(),
         }),
     }
+}
+
+/// Whether a runtime made this cgroup for a container, by its name.
+fn is_of_runtime(path: &str) -> bool {
+    Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
 }
 
 /// The paths above this one, the root left out.
@@ -256,7 +272,7 @@ impl<'a> Class<'a> {
                 .unwrap_or(name)
                 .to_owned(),
             container_id: id.map(str::to_owned),
-            pod_uid: id.and_then(|_id| pod_uid(path)),
+            pod_uid: id.and_then(|_id| own_pod_uid(path)),
         }
     }
 }
@@ -292,6 +308,19 @@ fn runtime_kind(runtime: &str) -> Option<SubjectKind> {
         "crio" => Some(SubjectKind::Crio),
         _ => None,
     }
+}
+
+/// Whether this cgroup lies directly in one that is called like a pod's, be it of the kubelet that we ask about or another one.
+pub(crate) fn lies_in_pod(path: &str) -> bool {
+    pod_uid(path).is_some()
+}
+
+/// The UID of the pod whose container has this path. None below another container, or below a pod's: whoever is in that one
+/// may have made this cgroup, under any name. The pods of a node that is itself a container (kind) are not those of the API
+/// that we ask.
+fn own_pod_uid(path: &str) -> Option<String> {
+    let is_held = |above| is_of_runtime(above) || lies_in_pod(above);
+    pod_uid(path).filter(|_uid| !prefixes(path).any(is_held))
 }
 
 /// The pod's UID by what a kubelet calls the cgroup of a pod, in which a container lies directly: `pod<uid>` with the

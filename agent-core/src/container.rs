@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attribution;
 use crate::config::{Limits, Selector};
 use crate::event::{
     CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
@@ -13,6 +14,7 @@ use crate::losses::LossesOf;
 use crate::output::DropReason;
 use crate::pod_facts::PodFacts;
 use crate::process::{Origin, Process, SignalFact};
+use crate::purse::Purse;
 use crate::remaining::Remaining;
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
@@ -34,6 +36,9 @@ use processes::Processes;
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
 
+/// Signals of one kind to the main process that are kept though the share of its outermost container is used up.
+const SIGNALS_WITHOUT_ROOM: usize = 32;
+
 /// Connections to the port of its hook that are remembered per container.
 const CONNECTS_MAX: usize = 64;
 
@@ -54,6 +59,12 @@ const LIMIT_READ_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Container {
     pub(crate) subject: Subject,
     selector: Option<Selector>,
+    /// What it and all others in its outermost container may take of the memory.
+    purse: Arc<Purse>,
+    /// Whether it lies in another container.
+    is_inner: bool,
+    /// Whether it lies where a pod's containers do, be it in another container.
+    lies_in_pod: bool,
     /// Whether it is a pod's, and pods are told.
     pub(crate) is_pods: bool,
     /// Its pod, if that is known.
@@ -75,6 +86,8 @@ pub(crate) struct Container {
     pub(crate) replaced: Vec<Process>,
     /// Whether one was forgotten that may matter, as there were so many.
     pub(crate) has_forgotten: bool,
+    /// Whether a signal was thrown away, as its outermost container has used up its share.
+    pub(crate) has_forgotten_signals: bool,
     /// The last processes that exited, and when they had started.
     exited: Vec<(Tgid, Timestamp)>,
     /// Processes that the OOM killer chose, by time.
@@ -99,6 +112,14 @@ pub(crate) struct Container {
     pub(crate) signals_outside: u64,
     /// Signals between processes of the container that would have been told, had there not been so many.
     pub(crate) unrecorded_inside: u64,
+}
+
+/// What a container is given from outside when it becomes known.
+#[derive(Debug)]
+pub(crate) struct Means {
+    pub(crate) purse: Arc<Purse>,
+    pub(crate) is_inner: bool,
+    pub(crate) pods_are_told: bool,
 }
 
 /// What was left of a container at some moment.
@@ -172,12 +193,15 @@ impl Container {
     pub(crate) fn new(
         subject: Subject,
         selector: Option<Selector>,
-        pods_are_told: bool,
+        means: Means,
         tracked_at: Timestamp,
         seen: Sight,
     ) -> Self {
         Self {
-            is_pods: pods_are_told && subject.pod_uid.is_some(),
+            purse: means.purse,
+            is_inner: means.is_inner,
+            lies_in_pod: attribution::lies_in_pod(&subject.path),
+            is_pods: means.pods_are_told && subject.pod_uid.is_some(),
             pod: None,
             spec: Spec::new(selector.as_ref(), None, None),
             subject,
@@ -190,6 +214,7 @@ impl Container {
             processes: Processes::default(),
             replaced: Vec::new(),
             has_forgotten: false,
+            has_forgotten_signals: false,
             exited: Vec::new(),
             oom: OomVictims::default(),
             main_was_found: false,
@@ -210,6 +235,11 @@ impl Container {
         self.subject.cgroup
     }
 
+    /// It is forgotten, and with it what it took of the memory.
+    pub(crate) fn into_subject(self) -> Subject {
+        self.subject
+    }
+
     /// The stop signal, and whether it was configured rather than supposed.
     pub(crate) fn stop_signal(&self) -> (Signal, bool) {
         match self.spec.stop_signal {
@@ -218,18 +248,23 @@ impl Container {
         }
     }
 
-    /// Its pod has become known, or has changed.
+    /// The pod that its path names has become known, or has changed: it is its own if the status says so.
     pub(crate) fn set_pod(&mut self, pod: Arc<PodFacts>) {
         let id = self.subject.container_id.as_deref();
-        let spec = Spec::new(self.selector.as_ref(), Some(&pod), id);
+        let cgroup = self.id();
+        self.pod = id
+            .is_some_and(|id| pod.vouches_for(id, cgroup))
+            .then_some(pod);
+        let pod = self.pod.as_deref();
+        let spec = Spec::new(self.selector.as_ref(), pod, id);
         // The status tells the stop signal of the container that is there now: another image's, perhaps.
-        let replaced = id.is_some_and(|id| pod.has_replaced(id));
+        let replaced = |pod: &PodFacts| id.is_some_and(|id| pod.has_replaced(id));
+        let replaced = pod.is_some_and(replaced);
         let stop_signal = self.spec.stop_signal.filter(|_| replaced);
         self.spec = Spec {
             stop_signal: stop_signal.or(spec.stop_signal),
             ..spec
         };
-        self.pod = Some(pod);
         self.forget_needless();
     }
 
@@ -240,8 +275,8 @@ impl Container {
     }
 
     /// Whether nothing more can become known of what it is.
-    pub(crate) const fn is_settled(&self) -> bool {
-        !self.is_pods || self.spec.name.is_some()
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.is_pods || (self.spec.name.is_some() && self.is_named())
     }
 
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
@@ -338,7 +373,7 @@ impl Container {
         let mut wishes = Wishes::default();
         self.was_populated |= !found.is_empty();
         for process in found.iter().filter(|process| process.parent_outside) {
-            let process = Process::found(process, now);
+            let process = Process::found(process, now, &self.purse);
             // It was there when the container was looked at, and was told to be gone before the look was.
             let is_gone = self
                 .exited
@@ -380,17 +415,26 @@ impl Container {
         let meant_to_stop = outside || self.is_control_process(sent.sender.tgid);
         let fact = SignalFact::new(sent, at, outside);
         self.mention(&sent.target, at, limits, wishes);
+        let charge = self.purse.take(SignalFact::bytes());
+        let is_main = charge.is_none() && self.main().is_some_and(|main| main.is(&sent.target));
         let Some(target) = self.of_start(&sent.target) else {
             return;
         };
-        if sent.signal == Signal::KILL {
-            target.kills.add(fact);
+        let signals = if sent.signal == Signal::KILL {
+            &mut target.kills
         } else if meant_to_stop && !fact.sender.kernel {
-            target.stops.add(fact);
-        } else if !fact.sender.kernel && sent.sender.tgid != sent.target.tgid {
-            target.from_inside.add(fact);
+            &mut target.stops
         } else if fact.sender.kernel {
-            target.by_kernel.add(fact);
+            &mut target.by_kernel
+        } else if sent.sender.tgid != sent.target.tgid {
+            &mut target.from_inside
+        } else {
+            return;
+        };
+        if charge.is_some() || (is_main && signals.len() < SIGNALS_WITHOUT_ROOM) {
+            signals.add(fact, charge);
+        } else {
+            self.has_forgotten_signals = true;
         }
     }
 
@@ -415,10 +459,13 @@ impl Container {
         if !known {
             return;
         }
+        let purse = Arc::clone(&self.purse);
         let Some(process) = self.of_start(&exec.process) else {
             return;
         };
-        process.take_exec(exec, at);
+        if !process.take_exec(exec, at, &purse) {
+            self.has_forgotten = true;
+        }
     }
 
     fn take_exit(&mut self, exit: &Exit, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
@@ -515,7 +562,7 @@ impl Container {
     /// there is no room.
     fn remember(
         &mut self,
-        mut process: Process,
+        process: Process,
         from_outside: bool,
         limits: &Limits,
         wishes: &mut Wishes,
@@ -532,11 +579,12 @@ impl Container {
         if !from_outside {
             return false;
         }
-        if self.processes.len() >= limits.processes_max && !self.make_room() {
+        let Some(charge) = self.find_room(limits) else {
             self.has_forgotten = true;
             wishes.dropped = Some(DropReason::ProcessesFull);
             return false;
-        }
+        };
+        let mut process = process.charged(charge);
         process.spent = self.ended.is_some_and(|ended| ended.rules_out(&process));
         let released_before = |released: Timestamp| released < process.start;
         if !process.spent && !self.removed && self.released_at.is_some_and(released_before) {

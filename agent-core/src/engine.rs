@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::advice::Advisor;
 use crate::attribution::Selectors;
 use crate::config::{Config, ConfigError, Limits};
-use crate::container::{Container, Sight, Wishes};
+use crate::container::{Container, Means, Sight, Wishes};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
 use crate::losses::AllLosses;
 use crate::output::{DropReason, Output, Wish};
 use crate::pod_facts::Seen;
+use crate::purse::Purses;
 use crate::sockets::Reasons;
 use crate::stop_signals;
 use crate::time::Timestamp;
@@ -43,6 +44,7 @@ pub struct Engine {
     deadlines: BTreeSet<(Timestamp, CgroupId)>,
     pods: Pods,
     pods_are_told: bool,
+    purses: Purses,
     scan: Scan,
     shared: Shared,
     outputs: VecDeque<Output>,
@@ -85,6 +87,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             pods: Pods::default(),
             pods_are_told: config.pods,
+            purses: Purses::default(),
             scan: Scan::default(),
             shared: Shared {
                 limits: config.limits,
@@ -239,8 +242,8 @@ impl Engine {
     fn pass(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
         self.with(id, now, |tracked, context| tracked.take(event, context));
         let exit = self.containers.get(&id).and_then(Tracked::exit);
-        if let Some((pod, container, at)) = exit
-            && self.pods.note_exit(pod, container, at)
+        if let Some((pod, exited)) = exit
+            && self.pods.note_exit(pod, exited)
         {
             let key = pod.to_owned();
             self.refresh(&key, now);
@@ -369,14 +372,24 @@ impl Engine {
         });
         let selector = self.selectors.selector(path).cloned();
         let pod = subject.pod_uid.clone();
-        let container = Container::new(subject, selector, self.pods_are_told, now, seen);
+        let outer_path = self.selectors.outermost(path).unwrap_or(path);
+        let means = Means {
+            purse: self.purses.of(outer_path),
+            is_inner: outer_path != path,
+            pods_are_told: self.pods_are_told,
+        };
+        let container = Container::new(subject, selector, means, now, seen);
         let tracked = Tracked::new(container, outermost);
         self.say(tracked.track_wish());
         self.containers.insert(cgroup, tracked);
         self.shares.add(path, cgroup, outermost);
         self.track_inner_again(path);
         if let Some(key) = pod.filter(|_| self.pods_are_told) {
-            self.tell_pod(cgroup, &key, now);
+            if self.claim(cgroup, &key) {
+                self.refresh(&key, now);
+            } else {
+                self.tell_pod(cgroup, &key, now);
+            }
         }
         true
     }
@@ -459,13 +472,17 @@ impl Engine {
 
     fn forget(&mut self, id: CgroupId) {
         if let Some(tracked) = self.containers.remove(&id) {
-            let pod = tracked.container.subject.pod_uid.clone();
-            let (path, outermost) = (&tracked.container.subject.path, tracked.outermost);
+            let outermost = tracked.outermost;
+            let subject = tracked.container.into_subject();
+            let path = subject.path.as_str();
             if self.shares.remove(path, id, outermost) {
                 self.shared.losses.forget(outermost);
             }
+            let outer_path = self.selectors.outermost(path).unwrap_or(path);
+            self.purses.release(outer_path);
+            let pod = subject.pod_uid.clone();
             self.say(Output::Tracked {
-                subject: tracked.container.subject,
+                subject,
                 added: false,
             });
             let limits = &self.shared.limits;

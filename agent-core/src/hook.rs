@@ -1,5 +1,7 @@
 //! Whether a command line is the configured preStop hook's.
 
+use crate::command_line::{CommandLine, file_name, words};
+
 /// Whether a process with the command line `argv` runs `command`.
 ///
 /// The kernel puts the interpreter of a script and at most one argument of its `#!` line in front, and the path that was
@@ -7,42 +9,54 @@
 /// `load_script`: <https://github.com/torvalds/linux/blob/v6.12/fs/binfmt_script.c#L34>.
 ///
 /// `cut` says that `argv` is only the beginning of the command line: then the beginning has to agree.
-pub(crate) fn matches(command: &[String], argv: &[String], cut: bool) -> bool {
-    if agrees(command, argv, cut) {
+pub(crate) fn matches(command: &[String], argv: &CommandLine, cut: bool) -> bool {
+    if agrees(command, argv.text(), cut) {
         return true;
     }
-    (1..=2).any(|interpreter| {
-        let Some([script, rest @ ..]) = argv.get(interpreter..) else {
-            return false;
-        };
-        let Some((name, arguments)) = command.split_first() else {
-            return false;
-        };
-        is_path_of(script, name) && agrees(arguments, rest, cut)
-    })
+    let Some((name, arguments)) = command.split_first() else {
+        return false;
+    };
+    let interpreted = argv.text().split_once('\0');
+    let with_option = interpreted.and_then(|(_, rest)| rest.split_once('\0'));
+    [interpreted, with_option]
+        .into_iter()
+        .flatten()
+        .any(|(_, rest)| {
+            let script = rest.split_once('\0');
+            script.is_some_and(|(script, rest)| {
+                is_path_of(script, name) && agrees(arguments, rest, cut)
+            })
+        })
 }
 
-fn agrees(want: &[String], argv: &[String], cut: bool) -> bool {
+/// Whether these words are those of a text in which each has a NUL byte after it.
+fn agrees(want: &[String], text: &str, cut: bool) -> bool {
     if !cut {
-        return want == argv;
+        return words(text).eq(want.iter().map(String::as_str));
     }
     // A cut inside a character leaves a replacement character.
-    let beginning = argv.join("\0");
+    let beginning = text.strip_suffix('\0').unwrap_or(text);
     let beginning = beginning.trim_end_matches(char::REPLACEMENT_CHARACTER);
-    !argv.is_empty() && want.join("\0").starts_with(beginning)
+    !text.is_empty() && want.join("\0").starts_with(beginning)
 }
 
 /// A name without a slash is looked up in `PATH`.
 fn is_path_of(path: &str, name: &str) -> bool {
-    path == name || (!name.contains('/') && path.rsplit('/').next() == Some(name))
+    path == name || (!name.contains('/') && file_name(path) == Some(name))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use crate::command_line::CommandLine;
+    use crate::purse::Purses;
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn matches(command: &[String], argv: &[String], cut: bool) -> bool {
+        let argv = CommandLine::new(argv, &Purses::default().of("/")).unwrap();
+        super::matches(command, &argv, cut)
     }
 
     fn same(command: &str, argv: &str) -> bool {

@@ -37,6 +37,7 @@ pub mod signal;
 pub mod time;
 
 mod advice;
+mod command_line;
 mod container;
 mod deliveries;
 mod findings;
@@ -44,6 +45,7 @@ mod hook;
 mod losses;
 mod pod_facts;
 mod process;
+mod purse;
 mod signals;
 mod sockets;
 mod spec;

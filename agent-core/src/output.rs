@@ -48,8 +48,6 @@ pub enum Output {
         subject: Subject,
         /// Which pod's container it is, if that is known.
         pod: Option<PodRef>,
-        /// The `comm` of its main process, if that is known: what names the workload of a container without a pod.
-        comm: Option<String>,
         /// How many more, by class.
         resets: Vec<ResetCount>,
     },

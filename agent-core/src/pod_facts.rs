@@ -1,10 +1,13 @@
 //! What was told of one pod, kept as it came. It concludes nothing but whose container an id is.
 
-use std::collections::BTreeMap;
-
+use crate::event::CgroupId;
 use crate::pod::{Deletion, EndpointState, KubeletEvent, Pod, PodContainer, Role};
 use crate::report::Endpoint;
 use crate::time::Timestamp;
+
+mod named;
+
+use named::NamedContainers;
 
 /// Deletions of one pod that are kept: the first says when, later ones with which other grace.
 const DELETIONS_MAX: usize = 4;
@@ -14,9 +17,6 @@ const EVENTS_MAX: usize = 32;
 
 /// States of a pod's endpoints that are kept: the last ones. Readiness may come and go for as long as it lives.
 const ENDPOINTS_MAX: usize = 16;
-
-/// Containers of one pod whose name, and whose exit, is remembered.
-const CONTAINERS_MAX: usize = 256;
 
 /// A pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +35,8 @@ pub(crate) struct PodFacts {
     pub(crate) events: Vec<(KubeletEvent, Timestamp)>,
     /// How it stood in the EndpointSlices, and from when on it was seen so, by time.
     endpoints: Vec<(Timestamp, EndpointState)>,
-    /// Names of its containers by id; a status names the last two only.
-    names: BTreeMap<String, String>,
-    /// Exits of its containers' main processes, by id.
-    exits: BTreeMap<String, Timestamp>,
+    /// The containers that its status named; it names the last two of each name only.
+    named: NamedContainers,
 }
 
 /// A wish to delete the pod, and how it was noticed.
@@ -65,8 +63,7 @@ impl PodFacts {
             disrupted_at: None,
             events: Vec::new(),
             endpoints: Vec::new(),
-            names: BTreeMap::new(),
-            exits: BTreeMap::new(),
+            named: NamedContainers::default(),
         };
         facts.take(pod, seen);
         facts
@@ -93,13 +90,7 @@ impl PodFacts {
         if pod.disruption.is_some() {
             self.disrupted_at.get_or_insert(seen.at);
         }
-        for container in &pod.containers {
-            for id in &container.ids {
-                if self.names.len() < CONTAINERS_MAX {
-                    self.names.insert(id.clone(), container.name.clone());
-                }
-            }
-        }
+        self.named.take(&pod.containers);
         self.pod = pod;
     }
 
@@ -151,16 +142,34 @@ impl PodFacts {
         since
     }
 
-    /// The main process of one of its containers exited.
-    pub(crate) fn note_exit(&mut self, id: &str, at: Timestamp) {
-        if self.exits.len() < CONTAINERS_MAX || self.exits.contains_key(id) {
-            self.exits.insert(id.to_owned(), at);
-        }
+    /// The main process of the container with this id exited. Returns whether that is news.
+    pub(crate) fn note_exit(&mut self, id: &str, at: Timestamp) -> bool {
+        self.named.note_exit(id, at)
     }
 
     /// The exit of the container with this id, if it was seen.
     pub(crate) fn exit(&self, id: &str) -> Option<Timestamp> {
-        self.exits.get(id).copied()
+        self.named.get(id)?.exit
+    }
+
+    /// Whether this cgroup may be that of the container with this id, and is not known to be.
+    pub(crate) fn may_claim(&self, id: &str, cgroup: CgroupId) -> bool {
+        let named = self.named.get(id);
+        named.is_some_and(|named| named.cgroup.is_none_or(|first| cgroup < first))
+    }
+
+    /// A container with this id lies in this cgroup. Returns whether another was taken for it so far.
+    pub(crate) fn claim(&mut self, id: &str, cgroup: CgroupId) -> bool {
+        self.named.claim(id, cgroup)
+    }
+
+    /// Whether the status of the pod shows the container with this id in this cgroup to be one of its own. A path alone is the
+    /// word of whoever made the cgroup; it counts as long as no status has named any id.
+    pub(crate) fn vouches_for(&self, id: &str, cgroup: CgroupId) -> bool {
+        match self.named.get(id) {
+            Some(named) => named.cgroup.is_none_or(|first| first == cgroup),
+            None => self.named.is_empty(),
+        }
     }
 
     /// Returns since when this container of it was asked to stop at the latest, for one that started at `started_at`: by the
@@ -206,14 +215,14 @@ impl PodFacts {
 
     /// Whether a status named this id.
     pub(crate) fn names(&self, id: &str) -> bool {
-        self.names.contains_key(id)
+        self.named.get(id).is_some()
     }
 
-    /// The container with this id: the one whose status named it, or the only one there is.
+    /// The container with this id: the one whose status named it, or the only one there is while no status has named any.
     pub(crate) fn container(&self, id: &str) -> Option<&PodContainer> {
-        match (self.names.get(id), self.pod.containers.as_slice()) {
-            (Some(name), all) => all.iter().find(|one| one.name == *name),
-            (None, [only]) => Some(only),
+        match (self.named.get(id), self.pod.containers.as_slice()) {
+            (Some(named), all) => all.iter().find(|one| one.name == named.name),
+            (None, [only]) if self.named.is_empty() => Some(only),
             (None, _) => None,
         }
     }
@@ -243,8 +252,10 @@ impl PodFacts {
     }
 
     fn last_exit(&self, name: &str, end: Timestamp) -> Option<Timestamp> {
-        let of_it = |id: &str| self.container(id).is_some_and(|one| one.name == name);
-        let exits = self.exits.iter().filter(|(id, _)| of_it(id));
-        exits.map(|(_, at)| *at).filter(|at| *at <= end).max()
+        let of_it = self.named.iter().filter(|named| named.name == name);
+        of_it
+            .filter_map(|named| named.exit)
+            .filter(|at| *at <= end)
+            .max()
     }
 }

@@ -1,9 +1,13 @@
 //! What is known of one process of a container: who it is, what signals it got, how it ended. It concludes nothing.
 
+use std::sync::Arc;
+
+use crate::command_line::{CommandLine, file_name};
 use crate::deliveries::Deliveries;
 use crate::event::{Delivery, Exec, ExitStatus, Handler, Process as Seen, SignalSent, Tgid};
 use crate::hook;
 use crate::input::ProcessFound;
+use crate::purse::{Charge, Purse};
 use crate::report::{MainExit, MainProcess, Sender, SignalFate};
 use crate::signal::{Signal, SignalSet};
 use crate::signals::Signals;
@@ -33,13 +37,19 @@ pub(crate) enum Origin {
 )]
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
+    /// What it takes of the share of its outermost container, once it is remembered.
+    _charge: Option<Arc<Charge>>,
     pub(crate) tgid: Tgid,
     pub(crate) ns_tgid: u32,
     pub(crate) ns_level: u32,
     pub(crate) start: Timestamp,
     pub(crate) comm: String,
     /// Its command line when it was found, if that was its own.
-    found_argv: Vec<String>,
+    found_argv: CommandLine,
+    /// Whether it had one of its own then, be it remembered or not.
+    has_run_found: bool,
+    /// When it was found to run that, and what it was called then.
+    found_as: Option<(Timestamp, String)>,
     pub(crate) origin: Origin,
     /// When it became known.
     pub(crate) known_at: Timestamp,
@@ -73,12 +83,15 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn seen(seen: &Seen, origin: Origin, at: Timestamp) -> Self {
         Self {
+            _charge: None,
             tgid: seen.tgid,
             ns_tgid: seen.ns_tgid,
             ns_level: seen.ns_level,
             start: seen.start,
             comm: seen.comm.clone(),
-            found_argv: Vec::new(),
+            found_argv: CommandLine::default(),
+            has_run_found: false,
+            found_as: None,
             origin,
             known_at: at,
             execs: Vec::new(),
@@ -97,7 +110,8 @@ impl Process {
         }
     }
 
-    pub(crate) fn found(found: &ProcessFound, at: Timestamp) -> Self {
+    /// One that was found; its command line only if there is room for it.
+    pub(crate) fn found(found: &ProcessFound, at: Timestamp, purse: &Arc<Purse>) -> Self {
         let seen = Seen {
             tgid: found.tgid,
             ns_tgid: found.ns_tgid,
@@ -110,13 +124,28 @@ impl Process {
             parent_comm: String::new(),
             comm: found.comm.clone(),
         };
+        let known = Self::seen(&seen, Origin::Found, at);
+        if is_of_runtime(&found.argv) {
+            return known;
+        }
         Self {
-            found_argv: if is_of_runtime(&found.argv) {
-                Vec::new()
-            } else {
-                found.argv.clone()
-            },
-            ..Self::seen(&seen, Origin::Found, at)
+            found_argv: CommandLine::new(&found.argv, purse).unwrap_or_default(),
+            found_as: Some((at, found.comm.clone())),
+            has_run_found: !found.argv.is_empty(),
+            ..known
+        }
+    }
+
+    /// What one takes of the memory, without its command lines.
+    pub(crate) const fn bytes() -> usize {
+        size_of::<Self>()
+    }
+
+    /// It is remembered at this charge.
+    pub(crate) fn charged(self, charge: Charge) -> Self {
+        Self {
+            _charge: Some(Arc::new(charge)),
+            ..self
         }
     }
 
@@ -134,6 +163,11 @@ impl Process {
         self.exit.as_ref().is_some_and(|exit| exit.at < then)
     }
 
+    /// Whether it is this process.
+    pub(crate) fn is(&self, seen: &Seen) -> bool {
+        self.tgid == seen.tgid && self.started_like(seen.start)
+    }
+
     /// Whether a process with this start and the same tgid is this one.
     pub(crate) const fn started_like(&self, start: Timestamp) -> bool {
         self.start.0.abs_diff(start.0) <= START_TOLERANCE_NS
@@ -145,8 +179,10 @@ impl Process {
             self.start = other.start;
             self.comm = other.comm;
         }
-        if self.found_argv.is_empty() {
+        if !self.has_run_found {
             self.found_argv = other.found_argv;
+            self.found_as = other.found_as;
+            self.has_run_found = other.has_run_found;
         }
         self.origin = match (self.origin, other.origin) {
             (Origin::Entered, _) | (_, Origin::Entered) => Origin::Entered,
@@ -190,22 +226,26 @@ impl Process {
             .or_else(|| kill.and_then(|kill| kill.pending))
     }
 
-    /// It called exec.
-    pub(crate) fn take_exec(&mut self, exec: &Exec, at: Timestamp) {
+    /// It called exec. Returns whether there was room for the command line.
+    pub(crate) fn take_exec(&mut self, exec: &Exec, at: Timestamp, purse: &Arc<Purse>) -> bool {
         let place = self.execs.partition_point(|known| known.at <= at);
         if place == self.execs.len() {
             self.comm.clone_from(&exec.process.comm);
         }
+        let argv = CommandLine::new(&exec.argv, purse);
+        let has_room = argv.is_some();
         let fact = ExecFact {
             at,
             comm: exec.process.comm.clone(),
-            argv: exec.argv.clone(),
-            cut: exec.argv_cut,
+            is_of_runtime: is_of_runtime(&exec.argv),
+            argv: argv.unwrap_or_default(),
+            cut: exec.argv_cut || !has_room,
         };
         self.execs.insert(place, fact);
         if self.execs.len() > EXECS_MAX {
             self.execs.remove(EXECS_MAX - 1);
         }
+        has_room
     }
 
     /// Returns when the program that it ran at `at` was begun: its last exec before, else its start.
@@ -221,7 +261,7 @@ impl Process {
     }
 
     /// Its command line, the last one seen.
-    pub(crate) fn argv(&self) -> &[String] {
+    pub(crate) fn argv(&self) -> &CommandLine {
         let last = self.execs.last();
         last.map_or(&self.found_argv, |exec| &exec.argv)
     }
@@ -229,7 +269,25 @@ impl Process {
     /// Whether it was seen to run a program of its own.
     pub(crate) fn has_run(&self) -> bool {
         // A stage of the runtime calls exec on its way to the program.
-        self.execs.iter().any(|exec| !is_of_runtime(&exec.argv)) || !self.found_argv.is_empty()
+        self.execs.iter().any(|exec| !exec.is_of_runtime) || self.has_run_found
+    }
+
+    /// Returns the name of the first program that it is known to have run, and the words of that. It is the name of the file
+    /// that was executed; of a process that was there before, its name if its command line agrees; of one that only a signal or
+    /// its exit told of, the name that it had then. What a process calls itself later is not among them.
+    pub(crate) fn first_program(&self) -> Option<(&str, &CommandLine)> {
+        let mut execs = self.execs.iter();
+        let exec = execs.find(|exec| !exec.is_of_runtime);
+        let found = self.found_as.as_ref();
+        let found = found.filter(|(at, _)| exec.is_none_or(|exec| *at < exec.at));
+        if let Some((_, comm)) = found {
+            let agrees = self.found_argv.file_name() == Some(comm);
+            return agrees.then_some((comm, &self.found_argv));
+        }
+        if let Some(exec) = exec {
+            return Some((&exec.comm, &exec.argv));
+        }
+        (self.origin == Origin::Mentioned).then_some((&self.comm, &self.found_argv))
     }
 
     /// Its first exec of the hook's command.
@@ -268,7 +326,7 @@ impl Process {
             ns_tgid: self.ns_tgid,
             ns_level: self.ns_level,
             comm: ran.map_or(named, |exec| &exec.comm).to_owned(),
-            argv: ran.map_or_else(|| self.argv().to_vec(), |exec| exec.argv.clone()),
+            argv: ran.map_or_else(|| self.argv(), |exec| &exec.argv).to_vec(),
             start: self.start,
         }
     }
@@ -284,7 +342,7 @@ impl Process {
 
 /// Whether a command line found in a container is that of the runtime, which its processes have until they exec.
 fn is_of_runtime(argv: &[String]) -> bool {
-    let program = argv.first().and_then(|path| path.rsplit('/').next());
+    let program = argv.first().and_then(|path| file_name(path));
     program.is_some_and(|program| ["runc", "crun", "youki"].contains(&program))
 }
 
@@ -293,7 +351,8 @@ fn is_of_runtime(argv: &[String]) -> bool {
 struct ExecFact {
     at: Timestamp,
     comm: String,
-    argv: Vec<String>,
+    is_of_runtime: bool,
+    argv: CommandLine,
     cut: bool,
 }
 
@@ -326,6 +385,11 @@ pub(crate) struct SignalFact {
 }
 
 impl SignalFact {
+    /// What one takes of the memory, with its three names.
+    pub(crate) const fn bytes() -> usize {
+        size_of::<Self>() + 3 * 16
+    }
+
     pub(crate) fn new(sent: &SignalSent, at: Timestamp, outside: bool) -> Self {
         Self {
             at,

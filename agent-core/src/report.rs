@@ -558,7 +558,7 @@ impl FindingKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Records were lost while the termination was open (`incomplete`).
+    /// Records were lost while the termination was open, or signals were thrown away for lack of room (`incomplete`).
     RecordsLost,
     /// The agent did not see the container from before its termination began (`incomplete`).
     SeenLate,
@@ -578,7 +578,8 @@ pub enum Doubt {
     SignalMissing,
     /// More than one process looked like the hook.
     HookUncertain,
-    /// It was a pod's container, and what its pod is, or which container of it, did not become known in time.
+    /// Its path is that of a pod's container, and which container of which pod it is did not become known in time from the status
+    /// of a pod.
     PodUnknown,
     /// Its runtime class may keep the processes of the container in a virtual machine or a kernel of its own.
     RuntimeOpaque,

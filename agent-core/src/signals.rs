@@ -2,8 +2,10 @@
 //! comes often takes the place of another one. The rest is counted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::process::SignalFact;
+use crate::purse::Charge;
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
@@ -17,8 +19,15 @@ const NEWEST_MAX: usize = 12;
 /// Signals by time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signals {
-    facts: Vec<SignalFact>,
+    facts: Vec<Kept>,
     uncounted: BTreeMap<Signal, Uncounted>,
+}
+
+/// One signal, and what it takes of the share of its outermost container.
+#[derive(Clone, Debug)]
+struct Kept {
+    fact: SignalFact,
+    _charge: Option<Arc<Charge>>,
 }
 
 /// Signals of one number that are not kept.
@@ -30,12 +39,16 @@ struct Uncounted {
 
 impl Signals {
     /// Adds a signal, at its place in time.
-    pub(crate) fn add(&mut self, fact: SignalFact) {
+    pub(crate) fn add(&mut self, fact: SignalFact, charge: Option<Charge>) {
         let signal = fact.signal;
-        let place = self.facts.partition_point(|known| known.at <= fact.at);
-        self.facts.insert(place, fact);
+        let place = self.facts.partition_point(|known| known.fact.at <= fact.at);
+        let kept = Kept {
+            fact,
+            _charge: charge.map(Arc::new),
+        };
+        self.facts.insert(place, kept);
         let same = self.facts.iter().enumerate();
-        let mut same = same.filter(|(_, other)| other.signal == signal);
+        let mut same = same.filter(|(_, other)| other.fact.signal == signal);
         let (Some((oldest, _)), true) = (same.by_ref().nth(FIRST_MAX), same.count() >= NEWEST_MAX)
         else {
             return;
@@ -43,18 +56,22 @@ impl Signals {
         let dropped = self.facts.remove(oldest);
         let uncounted = self.uncounted.entry(signal).or_default();
         uncounted.count = uncounted.count.saturating_add(1);
-        uncounted.last_at = uncounted.last_at.max(dropped.at);
+        uncounted.last_at = uncounted.last_at.max(dropped.fact.at);
     }
 
     /// Returns those that are kept, by time.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &SignalFact> {
-        self.facts.iter()
+        self.facts.iter().map(|kept| &kept.fact)
+    }
+
+    /// How many are kept.
+    pub(crate) const fn len(&self) -> usize {
+        self.facts.len()
     }
 
     /// Returns how many signals of the same number followed this one, of those that are kept only such ones.
     pub(crate) fn after(&self, first: &SignalFact, such: impl Fn(&SignalFact) -> bool) -> u32 {
         let kept = self
-            .facts
             .iter()
             .skip_while(|fact| *fact != first)
             .skip(1)

@@ -42,6 +42,7 @@ pub mod recent;
 pub mod remaining;
 pub mod replay;
 pub mod run;
+mod shares;
 pub mod sink;
 mod stop;
 pub mod subjects;

@@ -50,9 +50,10 @@ pub(crate) fn workload(report: &Report) -> (String, String) {
 pub struct Retention {
     /// How long a finished termination keeps its `pod_termination_*` series.
     pub time: Duration,
-    /// How many subjects have such series at the most; the oldest go first.
+    /// How many subjects have such series at the most; the oldest of whoever has most go first.
     pub subjects_max: usize,
-    /// How many workloads have series of their own; further ones are counted together, as `other`.
+    /// How many workloads have series of their own. Further ones are counted together, as `other`, unless another namespace or
+    /// outermost container has more.
     pub workloads_max: usize,
 }
 
@@ -126,15 +127,13 @@ impl Metrics {
             Output::Resets {
                 subject,
                 pod,
-                comm,
                 resets,
             } => {
                 let who = Who {
                     subject,
                     pod: pod.as_ref(),
-                    comm: comm.as_deref(),
                 };
-                self.reset(&who, resets);
+                self.reset(&who, resets, now);
             }
             Output::Wish(_) => {}
         }
@@ -150,6 +149,7 @@ impl Metrics {
     pub fn turn(&self, now: Timestamp) {
         let mut books = self.books();
         self.retained.expire(&mut books.shown, now);
+        self.workload.expire(&mut books.known, now);
         self.open.set_durations(&books.open, now);
     }
 
@@ -176,21 +176,21 @@ impl Metrics {
             .retained
             .show(&mut books.shown, report, now, self.retention);
         self.agent.evicted("pod_termination", evicted);
-        let is_other = self
+        let who = Who::is(report);
+        let place = self
             .workload
-            .count(&mut books.known, report, self.retention.workloads_max);
+            .admit(&mut books.known, &who, now, self.retention);
+        self.workload.count(&mut books.known, &place, report);
         self.agent
-            .evicted("workload_termination", u64::from(is_other));
+            .evicted("workload_termination", u64::from(place.is_at_a_cost()));
     }
 
-    fn reset(&self, who: &Who<'_>, resets: &[ResetCount]) {
+    fn reset(&self, who: &Who<'_>, resets: &[ResetCount], now: Timestamp) {
         let known = &mut self.books().known;
-        let workloads_max = self.retention.workloads_max;
-        let is_other = self
-            .workload
-            .count_resets(known, who, resets, workloads_max);
+        let place = self.workload.admit(known, who, now, self.retention);
+        self.workload.count_resets(known, &place, resets);
         self.agent
-            .evicted("workload_connections", u64::from(is_other));
+            .evicted("workload_connections", u64::from(place.is_at_a_cost()));
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

@@ -4,6 +4,8 @@
 //! /proc/PID/cgroup would give paths that depend on the reader's cgroup namespace, this does not.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
 
 use agent_core::event::Tgid;
 use agent_core::input::ProcessFound;
@@ -16,6 +18,9 @@ use crate::cgroups::Tree;
 /// Inode number of the initial pid namespace
 /// (<https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Bytes of a command line that are read; a program may make its own as long as its stack allows.
+const COMMAND_LINE_MAX: u64 = 4096;
 
 /// Processes read of one container at the most.
 const PROCESSES_MAX: usize = 4096;
@@ -68,6 +73,17 @@ pub(crate) fn is_ending(stat: &Stat) -> bool {
     matches!(stat.state, 'Z' | 'X') || (stat.flags & EXITING != 0 && stat.num_threads <= 1)
 }
 
+/// The beginning of a command line.
+fn command_line(tgid: Tgid) -> std::io::Result<Vec<String>> {
+    let file = File::open(format!("/proc/{}/cmdline", tgid.0))?;
+    let mut bytes = Vec::new();
+    file.take(COMMAND_LINE_MAX).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    // Who writes a title of its own over its words fills the rest with NUL.
+    let words = text.split('\0').filter(|word| !word.is_empty());
+    Ok(words.map(str::to_owned).collect())
+}
+
 /// `None` if the process has vanished, which is normal, or is about to: of its exit the kernel side tells, or has told.
 fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
     let process = Process::new(i32::try_from(tgid.0).ok()?).ok()?;
@@ -85,7 +101,7 @@ fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
         parent_outside: !members.contains(&parent_tgid),
         start: start(stat.starttime),
         comm: stat.comm,
-        argv: process.cmdline().unwrap_or_default(),
+        argv: command_line(tgid).unwrap_or_default(),
     })
 }
 

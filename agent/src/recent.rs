@@ -1,6 +1,8 @@
-//! The terminations that `/api/v1/terminations` shows: the open ones, and the last finished ones up to a number.
+//! The terminations that `/api/v1/terminations` shows: the open ones, and the last finished ones up to a number, of which
+//! nobody can push out those of others.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_core::output::Output;
@@ -8,6 +10,7 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::shares::{Sharer, Shares};
 use crate::{clock, metrics};
 
 /// Finished reports that are kept: some hundred bytes to some kilobytes each.
@@ -22,7 +25,10 @@ pub struct Recent(Mutex<Reports>);
 #[derive(Debug)]
 struct Reports {
     open: BTreeMap<u64, Arc<Report>>,
-    finished: VecDeque<Arc<Report>>,
+    open_shares: Shares<u64>,
+    /// By how many had finished with it.
+    finished: BTreeMap<u64, Arc<Report>>,
+    finished_shares: Shares<u64>,
     /// Those that are not kept any more, too.
     finished_in_all: u64,
     began_at: Timestamp,
@@ -32,7 +38,9 @@ impl Default for Reports {
     fn default() -> Self {
         Self {
             open: BTreeMap::new(),
-            finished: VecDeque::new(),
+            open_shares: Shares::default(),
+            finished: BTreeMap::new(),
+            finished_shares: Shares::default(),
             finished_in_all: 0,
             began_at: clock::now(),
         }
@@ -138,26 +146,9 @@ impl Recent {
     /// Takes note of what the engine said.
     pub fn record(&self, output: &Output) {
         match output {
-            Output::Progress(report) => {
-                let mut reports = self.reports();
-                if reports.open.len() < OPEN_MAX || reports.open.contains_key(&report.id) {
-                    reports
-                        .open
-                        .insert(report.id, Arc::new(Report::clone(report)));
-                }
-            }
-            Output::Finished(report) => {
-                let mut reports = self.reports();
-                reports.open.remove(&report.id);
-                if reports.finished.len() == FINISHED_MAX {
-                    reports.finished.pop_back();
-                }
-                reports.finished.push_front(Arc::new(Report::clone(report)));
-                reports.finished_in_all += 1;
-            }
-            Output::Withdrawn { id, .. } => {
-                self.reports().open.remove(id);
-            }
+            Output::Progress(report) => self.reports().progress(report),
+            Output::Finished(report) => self.reports().finish(report),
+            Output::Withdrawn { id, .. } => self.reports().close(*id),
             Output::Wish(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
@@ -174,8 +165,7 @@ impl Recent {
     /// The same without the first `since` that finished: what an earlier snapshot has told of, or was too late for.
     pub fn snapshot_since(&self, filter: &Filter, limit: usize, since: u64) -> Snapshot {
         let reports = self.reports();
-        let later = reports.finished_in_all.saturating_sub(since);
-        let later = usize::try_from(later).unwrap_or(usize::MAX);
+        let later = (Bound::Excluded(since), Bound::Unbounded);
         let wanted = |report: &&Arc<Report>| filter.lets_pass(report);
         Snapshot {
             open: reports
@@ -188,13 +178,14 @@ impl Recent {
                 .collect(),
             finished: reports
                 .finished
-                .iter()
-                .take(later)
+                .range(later)
+                .rev()
+                .map(|(_, report)| report)
                 .filter(wanted)
                 .take(limit)
                 .map(Arc::clone)
                 .collect(),
-            found: reports.finished.iter().filter(wanted).count(),
+            found: reports.finished.values().filter(wanted).count(),
             finished_in_all: reports.finished_in_all,
             began_at: reports.began_at,
         }
@@ -203,7 +194,7 @@ impl Recent {
     /// The termination with this number, open or finished, if it is kept.
     pub fn find(&self, id: u64) -> Option<Arc<Report>> {
         let reports = self.reports();
-        let finished = || reports.finished.iter().find(|report| report.id == id);
+        let finished = || reports.finished.values().find(|report| report.id == id);
         reports.open.get(&id).or_else(finished).map(Arc::clone)
     }
 
@@ -211,7 +202,7 @@ impl Recent {
     pub fn choices(&self) -> Choices {
         let reports = self.reports();
         let mut choices = Choices::default();
-        for report in reports.open.values().chain(&reports.finished) {
+        for report in reports.open.values().chain(reports.finished.values()) {
             choices.reports += 1;
             let namespace = report.pod.as_ref().map(|pod| pod.namespace.clone());
             choices.namespaces.extend(namespace);
@@ -224,6 +215,37 @@ impl Recent {
     fn reports(&self) -> MutexGuard<'_, Reports> {
         // A panic elsewhere leaves whole reports.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reports {
+    fn progress(&mut self, report: &Report) {
+        if !self.open.contains_key(&report.id) {
+            let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+            self.open_shares.add(sharer, report.id);
+        }
+        self.open.insert(report.id, Arc::new(report.clone()));
+        if let Some(id) = self.open_shares.last_to_go(OPEN_MAX) {
+            self.close(id);
+        }
+    }
+
+    fn finish(&mut self, report: &Report) {
+        self.close(report.id);
+        self.finished_in_all += 1;
+        let number = self.finished_in_all;
+        let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+        self.finished_shares.add(sharer, number);
+        self.finished.insert(number, Arc::new(report.clone()));
+        if let Some(number) = self.finished_shares.first_to_go(FINISHED_MAX) {
+            self.finished_shares.remove(&number);
+            self.finished.remove(&number);
+        }
+    }
+
+    fn close(&mut self, id: u64) {
+        self.open.remove(&id);
+        self.open_shares.remove(&id);
     }
 }
 
@@ -270,7 +292,7 @@ mod tests {
         assert_eq!(found(&[("container", "app"), ("workload", "web")]), [3, 2]);
         assert_eq!(found(&[("workload", "Deployment/web")]), [3, 2]);
         assert_eq!(found(&[("container", "3f9c2a1b7d04")]), [1]);
-        assert_eq!(found(&[("workload", "docker/sleep")]), [1]);
+        assert_eq!(found(&[("workload", "docker/3f9c2a1b7d04")]), [1]);
         assert_eq!(found(&[("outcome", "crashed")]), [1]);
     }
 
@@ -299,6 +321,43 @@ mod tests {
         assert_eq!((ids.len(), in_all), (FINISHED_MAX, 304));
     }
 
+    /// Three thousand inner containers of one container are stopped.
+    #[test]
+    fn a_flood_pushes_out_no_report_of_others() {
+        let recent = three();
+        let id = "ab".repeat(32);
+        for number in 0..3000_u64 {
+            let mut report = sample::report(Outcome::Graceful);
+            report.id = 1000 + number;
+            report.subject.path = format!("/kubepods/pod1/{id}/docker/{number:064x}");
+            recent.record(&Output::Progress(Box::new(report.clone())));
+            recent.record(&Output::Finished(Box::new(report)));
+        }
+        let snapshot = recent.snapshot(&Filter::default(), 1000);
+        assert_eq!(snapshot.finished.len(), FINISHED_MAX);
+        assert!([1, 2, 3].iter().all(|id| recent.find(*id).is_some()));
+        // Whoever follows gets each once, in spite of what was pushed out from between.
+        let told = recent.snapshot_since(&Filter::default(), 1000, 2999);
+        assert_eq!(told.finished.len(), 4);
+    }
+
+    #[test]
+    fn an_open_flood_pushes_out_no_open_report_of_others() {
+        let recent = Recent::default();
+        let mut own = sample::report(Outcome::InProgress);
+        own.id = 1;
+        recent.record(&Output::Progress(Box::new(own.clone())));
+        let id = "ab".repeat(32);
+        for number in 0..5000_u64 {
+            own.id = 10 + number;
+            own.subject.path = format!("/docker/{id}/docker/{number:064x}");
+            recent.record(&Output::Progress(Box::new(own.clone())));
+        }
+        let snapshot = recent.snapshot(&Filter::default(), 10_000);
+        assert_eq!(snapshot.open.len(), OPEN_MAX);
+        assert!(recent.find(1).is_some() && recent.find(10).is_some());
+    }
+
     #[test]
     fn what_is_not_there_is_nothing() {
         assert!(found(&[("namespace", "other"), ("pod", "web-7d4b9c6f5-x2x9k")]).is_empty());
@@ -313,7 +372,7 @@ mod tests {
         let of = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         let expected = Choices {
             namespaces: of(&["shop"]),
-            workloads: of(&["Deployment/web", "docker/sleep"]),
+            workloads: of(&["Deployment/web", "docker/3f9c2a1b7d04"]),
             reports: 3,
         };
         assert_eq!(recent.choices(), expected);

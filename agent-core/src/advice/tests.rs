@@ -274,6 +274,27 @@ fn workloads_do_not_advise_each_other() {
 }
 
 #[test]
+fn a_namespace_with_many_workloads_forgets_its_own() {
+    let mut advisor = Advisor::default();
+    for _ in 0..19 {
+        advisor.learn(&named("web", report(None, ms(100))));
+    }
+    for number in 0..2 * WORKLOADS_MAX {
+        let mut flood = named(&number.to_string(), report(None, ms(100)));
+        if let Some(pod) = &mut flood.pod {
+            "flood".clone_into(&mut pod.namespace);
+        }
+        advisor.learn(&flood);
+    }
+    assert_eq!(advisor.workloads.len(), WORKLOADS_MAX);
+    assert!(
+        advisor
+            .learn(&named("web", report(None, ms(100))))
+            .is_some()
+    );
+}
+
+#[test]
 fn old_terminations_and_old_workloads_are_forgotten() {
     let long = (0..20).map(|_| report(Some(ms(60_000)), ms(100)));
     let usual = (0..TERMINATIONS_MAX).map(|_| report(None, ms(100)));

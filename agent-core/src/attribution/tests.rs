@@ -128,15 +128,15 @@ fn the_pod_is_read_from_the_path_for_every_driver_runtime_and_class() {
                 };
                 let systemd = format!("/kubepods.slice/{slices}/{scope}");
                 let cgroupfs = format!("/kubepods{folders}/pod{uid}/{folder}");
-                // On the node itself; as a service of its own (k3s); in a container (kind, minikube, k3d).
-                for above in [
-                    "",
-                    "/system.slice/k3s.service",
-                    "/system.slice/docker-ID2.scope",
-                    "/docker/ID2",
-                ] {
+                // On the node itself; as a service of its own (k3s).
+                for above in ["", "/system.slice/k3s.service"] {
                     assert_eq!(of_pod(&format!("{above}{systemd}")), found(by_scope));
                     assert_eq!(of_pod(&format!("{above}{cgroupfs}")), found(kind));
+                }
+                // In a container that is a node itself (kind, minikube, k3d), or that only says so.
+                for above in ["/system.slice/docker-ID2.scope", "/docker/ID2"] {
+                    assert_eq!(of_pod(&format!("{above}{systemd}")), (by_scope, None));
+                    assert_eq!(of_pod(&format!("{above}{cgroupfs}")), (kind, None));
                 }
             }
         }
@@ -146,16 +146,16 @@ fn the_pod_is_read_from_the_path_for_every_driver_runtime_and_class() {
 #[test]
 fn the_pod_is_read_from_the_forms_of_single_installations() {
     let uid = Some(UID.to_owned());
-    let kind = "/system.slice/docker-ID2.scope/kubelet.slice/kubelet-kubepods.slice";
+    let kubelet = "/kubelet.slice/kubelet-kubepods.slice";
     for (path, runtime) in [
         (
             format!(
-                "{kind}/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{UNDERSCORED}.slice/cri-containerd-ID.scope"
+                "{kubelet}/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{UNDERSCORED}.slice/cri-containerd-ID.scope"
             ),
             Containerd,
         ),
         (
-            format!("/docker/ID2/kubelet/kubepods/burstable/pod{UID}/ID"),
+            format!("/kubelet/kubepods/burstable/pod{UID}/ID"),
             Containerd,
         ),
         (
@@ -194,6 +194,42 @@ fn what_is_no_pod_of_a_kubelet_has_none() {
         "/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/crio-conmon-ID.scope"
     ));
     is_none(&format!("/kubepods.slice/kubepods-pod{UNDERSCORED}.slice"));
+}
+
+/// Whoever may make cgroups below its own may give them any name.
+#[test]
+fn all_below_a_container_of_a_pod_is_no_pod_of_its_own() {
+    let victims = [
+        format!("/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/cri-containerd-ID.scope"),
+        format!("/kubepods.slice/kubepods-pod{UNDERSCORED}.slice/crio-ID.scope"),
+        format!("/kubepods/burstable/pod{UID}/ID"),
+        format!("/kubepods/pod{HASH}/crio-ID"),
+        format!("/system.slice/kubepods-besteffort-pod{UNDERSCORED}.slice:cri-containerd:ID"),
+    ];
+    let attackers = [
+        "/kubepods.slice/kubepods-pod1.slice/cri-containerd-ID2.scope",
+        "/kubepods/besteffort/pod1/ID2",
+        "/kubepods/besteffort/pod1/crio-ID2",
+        "/system.slice/kubepods-pod1.slice:cri-containerd:ID2",
+        "/machine.slice/libpod-ID2.scope",
+        "/system.slice/web.service/libpod-payload-ID2",
+        // Of a runtime that we do not know.
+        "/kubepods/besteffort/pod1/sandboxed",
+    ];
+    for attacker in attackers {
+        for below in ["", "/a", "/a/b.service"] {
+            for victim in &victims {
+                let path = format!("{attacker}{below}{victim}");
+                assert_eq!(of_pod(&path).1, None, "{path}");
+            }
+        }
+    }
+    let mut units = config(&["/docker/*/kubepods/*/*"]);
+    units.containers = false;
+    let selectors = Selectors::compile(&units).unwrap();
+    let path = format!("/docker/{ID2}/kubepods/pod{UID}/{ID}");
+    let subject = selectors.subject(CgroupId(1), &path);
+    assert_eq!(subject.unwrap().pod_uid, None);
 }
 
 #[test]
@@ -450,4 +486,12 @@ fn without_a_container_it_is_the_topmost_subject() {
     let units = Selectors::compile(&units).unwrap();
     let inner = format!("/system.slice/web.service/docker-{ID}.scope");
     assert_eq!(units.outermost(&inner), Some("/system.slice/web.service"));
+}
+
+#[test]
+fn without_the_configuration_the_names_tell() {
+    let inner = format!("/docker/{ID2}/docker/{ID}");
+    let outer = format!("/docker/{ID2}");
+    assert_eq!(super::outermost_by_name(&inner), outer);
+    assert_eq!(super::outermost_by_name("/demo/web"), "/demo/web");
 }

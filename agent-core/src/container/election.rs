@@ -5,8 +5,8 @@
 //! and goes. Of several that did, it is the last to go: the container was stopped before its program was executed.
 //!
 //! A sandbox (Kubernetes' and CRI-O's `pause`, podman's `catatonit -P`) holds namespaces for other containers and is
-//! killed as a matter of course. No path tells it from a container, its main process does: such a one is no subject,
-//! unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
+//! killed as a matter of course. No path tells it from a container, the first program of its main process does: such a one is no
+//! subject, unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ impl Container {
         !self.is_of_runtime()
             && exec.process.parent_outside
             && self.main().is_some_and(|main| {
-                main.ended_before(exec.process.start) && main.argv() == exec.argv
+                main.ended_before(exec.process.start) && main.argv().is(&exec.argv)
             })
     }
 
@@ -110,16 +110,16 @@ impl Container {
     }
 
     /// Whether it is a sandbox, which is no subject. Only a pod has one with `pause`; a container of Docker may run a program of
-    /// that name. podman's pods have an infra container, whose only word is the program's path.
+    /// that name. podman's pods have an infra container, whose only word is the program's path. What the main process executed
+    /// first tells, not what it calls itself.
     pub(crate) fn is_sandbox(&self) -> bool {
         let is_of_podman = self.subject.kind == SubjectKind::Podman;
-        self.is_of_runtime()
-            && !self.is_named()
-            && self.main().is_some_and(|main| match main.comm.as_str() {
-                "pause" => {
-                    self.subject.pod_uid.is_some() || (is_of_podman && main.argv().len() == 1)
-                }
-                "catatonit" => main.argv().iter().any(|word| word == "-P"),
+        let main = self.main().filter(|_| self.is_of_runtime());
+        let first = main.and_then(Process::first_program);
+        !self.is_named()
+            && first.is_some_and(|(name, argv)| match name {
+                "pause" => self.lies_in_pod || (is_of_podman && argv.words().count() == 1),
+                "catatonit" => is_of_podman && argv.words().any(|word| word == "-P"),
                 _ => false,
             })
     }
@@ -144,7 +144,7 @@ impl Container {
         let is_one = |name: &str| RUNTIMES.iter().any(|one| name.starts_with(one));
         has_class
             && self.main().is_some_and(|main| {
-                let program = main.argv().first().and_then(|path| path.rsplit('/').next());
+                let program = main.argv().file_name();
                 is_one(&main.comm) || program.is_some_and(is_one)
             })
     }

@@ -3,12 +3,18 @@
 use std::cmp::Reverse;
 
 use super::{Container, Ended};
+use crate::config::Limits;
 use crate::event::Tgid;
 use crate::process::{Origin, Process};
+use crate::purse::Charge;
 
 /// Exited processes that are kept of one container because they may have been its hook: in pods, probes are often written
 /// like the hook, and run on while it is stopped.
 const LIKELY_HOOKS_MAX: usize = 32;
+
+/// A container that no status of a pod has named yet, or that another one made in itself, remembers this part of the processes
+/// that others do: nobody but whoever makes it says that it needs them.
+const UNKNOWN_PART: usize = 4;
 
 impl Container {
     /// A process that exited is of no further use, unless it is the main one or may have been the hook.
@@ -70,6 +76,26 @@ impl Container {
         let mut replaced = std::mem::take(&mut self.replaced);
         replaced.retain(|process| self.may_be_hook(process));
         self.replaced = replaced;
+    }
+
+    /// Finds room for one more process, if need be by forgetting another. There is always room for the first.
+    pub(super) fn find_room(&mut self, limits: &Limits) -> Option<Charge> {
+        let bytes = Process::bytes();
+        let is_known = self.is_settled() && !self.is_inner;
+        let max = if is_known {
+            limits.processes_max
+        } else {
+            limits.processes_max.div_ceil(UNKNOWN_PART)
+        };
+        let is_full = self.processes.len() >= max;
+        if is_full && !self.make_room() {
+            return None;
+        }
+        let charge = self.purse.take(bytes);
+        if charge.is_none() && !self.processes.is_empty() && !is_full && !self.make_room() {
+            return None;
+        }
+        Some(charge.unwrap_or_else(|| self.purse.take_anyway(bytes)))
     }
 
     /// Forgets one process that is not the main one: the oldest of those that exited, else one that is known to be a visitor of
@@ -144,6 +170,7 @@ impl Container {
         }
         self.replaced.clear();
         self.has_forgotten = false;
+        self.has_forgotten_signals = false;
         self.main_was_found = false;
         self.oom.clear();
         self.inner.clear();

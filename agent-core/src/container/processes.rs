@@ -44,6 +44,7 @@ impl DerefMut for Processes {
 mod tests {
     use super::*;
     use crate::input::ProcessFound;
+    use crate::purse::Purses;
     use crate::time::Timestamp;
 
     fn found(tgid: u32, start: u64) -> Process {
@@ -57,7 +58,8 @@ mod tests {
             comm: "app".to_owned(),
             argv: vec!["app".to_owned()],
         };
-        Process::found(&found, Timestamp(start))
+        let purse = Purses::default().of("/app");
+        Process::found(&found, Timestamp(start), &purse)
     }
 
     #[test]

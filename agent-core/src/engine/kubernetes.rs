@@ -60,13 +60,25 @@ impl Engine {
             .map(|tracked| tracked.container.id())
             .collect();
         for id in &ids {
-            if let Some((pod, container, at)) = self.containers.get(id).and_then(Tracked::exit) {
-                self.pods.note_exit(pod, container, at);
+            self.claim(*id, key);
+            if let Some((pod, exited)) = self.containers.get(id).and_then(Tracked::exit) {
+                self.pods.note_exit(pod, exited);
             }
         }
         for id in ids {
             self.tell_pod(id, key, now);
         }
+    }
+
+    /// Takes this container for the one of the pod that has its id, unless one that was made before has it. Returns whether
+    /// a later one was taken for it so far.
+    pub(super) fn claim(&mut self, id: CgroupId, key: &str) -> bool {
+        let tracked = self.containers.get(&id);
+        let container_id = tracked.and_then(|tracked| {
+            let subject = &tracked.container.subject;
+            subject.container_id.as_deref()
+        });
+        container_id.is_some_and(|container_id| self.pods.claim(key, container_id, id))
     }
 
     pub(super) fn tell_pod(&mut self, id: CgroupId, key: &str, now: Timestamp) {

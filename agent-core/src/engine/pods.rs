@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::event::CgroupId;
 use crate::pod::{EndpointState, KubeletEvent, Pod};
 use crate::pod_facts::{PodFacts, Seen};
 use crate::time::Timestamp;
@@ -13,6 +14,15 @@ const EARLY_MAX: usize = 64;
 
 /// Endpoints of pods that are not known yet: at the start those of all may come before the pods.
 const EARLY_ENDPOINTS_MAX: usize = 1024;
+
+/// The exit of a container's main process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exited<'a> {
+    pub(super) cgroup: CgroupId,
+    /// The container's id.
+    pub(super) id: &'a str,
+    pub(super) at: Timestamp,
+}
 
 /// The pods.
 #[derive(Debug, Default)]
@@ -154,15 +164,22 @@ impl Pods {
     }
 
     /// The main process of a pod's container exited. Returns whether that may concern another container of the pod.
-    pub(super) fn note_exit(&mut self, key: &str, id: &str, at: Timestamp) -> bool {
+    pub(super) fn note_exit(&mut self, key: &str, exited: Exited<'_>) -> bool {
+        let Exited { cgroup, id, at } = exited;
         let Some(facts) = self.known.get_mut(key) else {
             return false;
         };
-        if facts.exit(id) == Some(at) {
+        if facts.exit(id) == Some(at) || !facts.vouches_for(id, cgroup) {
             return false;
         }
-        Arc::make_mut(facts).note_exit(id, at);
-        facts.has_sidecars()
+        Arc::make_mut(facts).note_exit(id, at) && facts.has_sidecars()
+    }
+
+    /// A cgroup is that of a container with this id, by its path. Returns whether another was taken for it so far.
+    pub(super) fn claim(&mut self, key: &str, id: &str, cgroup: CgroupId) -> bool {
+        let known = self.known.get_mut(key);
+        let known = known.filter(|facts| facts.may_claim(id, cgroup));
+        known.is_some_and(|facts| Arc::make_mut(facts).claim(id, cgroup))
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Arc<PodFacts>> {

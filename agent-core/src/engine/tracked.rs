@@ -24,6 +24,7 @@ use crate::traffic;
 mod open;
 mod phase;
 
+use super::pods::Exited;
 use open::{LastCounts, Open, Steps, gives_up_at, hook_expires_at};
 use phase::{Connections, Course};
 
@@ -129,14 +130,17 @@ impl Tracked {
         Some((*address, spec::awaited_port(own, pod)?))
     }
 
-    /// The exit of its main process, for the other containers of its pod: pod, container, when.
-    pub(super) fn exit(&self) -> Option<(&str, &str, Timestamp)> {
+    /// The exit of its main process, for the other containers of the pod that its path names.
+    pub(super) fn exit(&self) -> Option<(&str, Exited<'_>)> {
         let subject = &self.container.subject;
         let exit = self.container.main()?.exit.as_ref()?;
         let pod = subject.pod_uid.as_deref()?;
-        self.container
-            .is_pods
-            .then_some((pod, subject.container_id.as_deref()?, exit.at))
+        let exited = Exited {
+            cgroup: subject.cgroup,
+            id: subject.container_id.as_deref()?,
+            at: exit.at,
+        };
+        self.container.is_pods.then_some((pod, exited))
     }
 
     /// Takes in what the kernel side told of it.

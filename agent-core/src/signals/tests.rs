@@ -33,9 +33,9 @@ fn fact(number: u32, at: u64) -> SignalFact {
 fn a_signal_that_comes_often_takes_no_place_of_another() {
     let mut signals = Signals::default();
     for at in 0..200 {
-        signals.add(fact(28, at));
+        signals.add(fact(28, at), None);
     }
-    signals.add(fact(15, 50));
+    signals.add(fact(15, 50), None);
     assert!(signals.iter().any(|fact| fact.signal == Signal::TERM));
     assert_eq!(signals.iter().count(), 17);
     let first = signals.iter().next().unwrap().clone();

@@ -20,7 +20,7 @@ impl Termination<'_> {
         let all = [
             (
                 Doubt::RecordsLost,
-                self.may_lack_records(surroundings.losses),
+                self.container.has_forgotten_signals || self.may_lack_records(surroundings.losses),
             ),
             (
                 Doubt::SeenLate,

@@ -274,7 +274,7 @@ definitions! {
         "Containers or processes that could not be told to the kernel side; they are not measured",
         Misleads("What update=\"node_address\" costs is another: probes of the kubelet then count as connections of others");
     UNATTRIBUTED = "gracewatch_unattributed", None, Kind::Counter, &["reason"],
-        "Reports of pods' containers whose pod (pod_unknown) or whose name in it (container_unknown) was not known in time",
+        "Reports of pods' containers whose pod was not known or did not name them in its status in time (pod_unknown), or whose name in it was not (container_unknown)",
         Misleads("Without the API it rises with every stop of a pod's container. A pod that lived for less than its way through the API is such a one, too");
     PODS_KNOWN = "gracewatch_pods_known", None, Kind::Gauge, &[],
         "Pods of this node that the agent knows from the API; 0 without Kubernetes",

@@ -12,6 +12,7 @@ use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as m
 use super::definition::Definition;
 use super::label::Labels;
 use crate::clock;
+use crate::terminal::text::visible;
 
 /// Characters of all names and values together:
 /// <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md#exemplars>.
@@ -38,7 +39,7 @@ impl Pointer {
 
 fn names(report: &Report) -> Vec<(&'static str, String)> {
     let Some(pod) = &report.pod else {
-        return vec![("container", report.subject.name.clone())];
+        return vec![("container", visible(&report.subject.name))];
     };
     // What a pod has most need of comes first.
     let mut names = vec![
@@ -88,15 +89,11 @@ impl Exemplars {
             .iter()
             .position(|bound| value <= *bound)
             .unwrap_or(bounds.len());
-        let series = labels
-            .pairs()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
         let mut metrics = self.metrics();
         let buckets = metrics
             .entry(definition.full_name())
             .or_default()
-            .entry(series)
+            .entry(series_of(labels))
             .or_default();
         if buckets
             .get(&bucket)
@@ -104,6 +101,14 @@ impl Exemplars {
         {
             let pointer = pointer.clone();
             buckets.insert(bucket, Exemplar { pointer, value });
+        }
+    }
+
+    /// Takes away those of a series.
+    pub(super) fn remove(&self, labels: &Labels) {
+        let series = series_of(labels);
+        for all in self.metrics().values_mut() {
+            all.remove(&series);
         }
     }
 
@@ -135,6 +140,13 @@ impl Exemplars {
         // A panic elsewhere leaves whole exemplars.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn series_of(labels: &Labels) -> Series {
+    let pairs = labels.pairs();
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn encoded(exemplar: &Exemplar) -> model::Exemplar {

@@ -1,7 +1,7 @@
 //! Label sets. Free text only where a subject or a workload is named; everything else is one of a fixed set.
 //!
-//! Which labels name what: docs/decisions/0001-metric-labels-in-local-mode.md, 0011-metric-labels-of-pods.md and
-//! 0018-metric-labels-of-connections.md.
+//! Which labels name what: docs/decisions/0001-metric-labels-in-local-mode.md, 0011-metric-labels-of-pods.md,
+//! 0018-metric-labels-of-connections.md and 0034-names-that-nobody-chooses-for-himself.md.
 
 use std::fmt;
 
@@ -10,6 +10,8 @@ use agent_core::connection::Scope;
 use agent_core::report::{PodRef, Report, Subject, SubjectKind};
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use serde::Serialize;
+
+use crate::terminal::text::visible;
 
 /// Columns of a container id that tell containers of one node apart, as runtimes' own tools show it.
 const SHORT_ID: usize = 12;
@@ -30,13 +32,14 @@ impl EncodeLabelSet for Labels {
 
 impl Labels {
     /// A set of one.
-    pub(crate) fn one(name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn one(name: &'static str, value: impl AsRef<str>) -> Self {
         Self::default().and(name, value)
     }
 
-    /// With one more.
-    pub(crate) fn and(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.push((name, value.into()));
+    /// With one more. Control characters are escaped: a name may be anybody's choice, and what reads the page need not expect
+    /// them.
+    pub(crate) fn and(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
+        self.0.push((name, visible(value.as_ref())));
         self
     }
 
@@ -62,8 +65,9 @@ impl Labels {
         }
     }
 
-    /// What comes again under the same name. Without Kubernetes: a unit without its instance, the name of a cgroup
-    /// that a glob named; for what has a new name each time (containers, transient scopes) the name of the program.
+    /// What comes again under the same name. Without Kubernetes a unit without its instance, or the name of a cgroup that a
+    /// glob named; a container or a scope, which has a new name each time, is a workload of its own. Never the name of a program:
+    /// that is the program's choice, and could be another one's.
     pub(crate) fn of_workload(who: &Who<'_>) -> Self {
         match who.owner() {
             Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
@@ -95,6 +99,13 @@ impl Labels {
         self.and("scope", word(scope))
     }
 
+    /// Whether these are of what belongs to the pod as a whole.
+    pub(crate) fn is_of_pod(&self) -> bool {
+        let of_pod = word(Scope::Pod);
+        self.pairs()
+            .any(|(name, value)| name == "scope" && value == of_pod)
+    }
+
     fn container_of(self, pod: &PodRef) -> Self {
         let named = self.and("container", pod.container.as_deref().unwrap_or(UNKNOWN));
         match pod.role {
@@ -109,8 +120,6 @@ impl Labels {
 pub(crate) struct Who<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) pod: Option<&'a PodRef>,
-    /// The `comm` of the main process, if that is known.
-    pub(crate) comm: Option<&'a str>,
 }
 
 /// Whose container a subject is.
@@ -127,7 +136,6 @@ impl<'a> Who<'a> {
         Self {
             subject: &report.subject,
             pod: report.pod.as_ref(),
-            comm: report.main.as_ref().map(|main| main.comm.as_str()),
         }
     }
 
@@ -142,12 +150,12 @@ impl<'a> Who<'a> {
     fn local_workload(&self) -> String {
         match self.subject.kind {
             SubjectKind::SystemdService => without_instance(&self.subject.name),
-            SubjectKind::Cgroup => self.subject.name.clone(),
-            SubjectKind::SystemdScope
+            SubjectKind::Cgroup
+            | SubjectKind::SystemdScope
             | SubjectKind::Docker
             | SubjectKind::Podman
             | SubjectKind::Containerd
-            | SubjectKind::Crio => self.comm.unwrap_or_default().to_owned(),
+            | SubjectKind::Crio => self.subject.name.clone(),
         }
     }
 }

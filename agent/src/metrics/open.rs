@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use super::definition as def;
 use super::label::{Labels, word};
+use crate::shares::{Sharer, Shares};
 
 /// The families. Clones share the series.
 #[derive(Debug, Default)]
@@ -24,8 +25,8 @@ pub(super) struct Open {
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     terminations: BTreeMap<u64, Termination>,
-    /// How many of them have series.
-    named: usize,
+    /// Those that have series.
+    named: Shares<u64>,
 }
 
 /// One open termination and its series. Beyond the bound on their number it has none.
@@ -43,7 +44,7 @@ impl Open {
     }
 
     /// Shows a termination as it stands, in the place of what was shown of it before. Returns whether there was no room for
-    /// it.
+    /// it, or for another in its place.
     pub(super) fn show(
         &self,
         shown: &mut Shown,
@@ -51,14 +52,13 @@ impl Open {
         now: Timestamp,
         max: usize,
     ) -> bool {
-        self.remove(shown, report.id);
+        self.hide(shown, report.id);
         let mut termination = Termination {
             began_at: report.started_at,
             ..Termination::default()
         };
-        let is_full = shown.named >= max;
-        if !is_full {
-            shown.named += 1;
+        let is_full = self.make_room(shown, report, max);
+        if shown.named.contains(&report.id) {
             let subject = Labels::of_subject(report);
             let of_finding = |finding| subject.clone().and("finding", word(finding));
             termination.findings = report
@@ -76,17 +76,42 @@ impl Open {
         is_full
     }
 
+    /// Names this termination if it was not named before. Returns whether one has to go without a name for that, be it this one.
+    fn make_room(&self, shown: &mut Shown, report: &Report, max: usize) -> bool {
+        if shown.named.contains(&report.id) {
+            return false;
+        }
+        let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+        let named = &mut shown.named;
+        named.add(sharer.clone(), report.id);
+        let newest = named
+            .last_beyond(&sharer, max)
+            .or_else(|| named.last_to_go(max));
+        let Some(id) = newest else {
+            return false;
+        };
+        named.remove(&id);
+        self.hide(shown, id);
+        true
+    }
+
     /// Takes away what was shown of a termination.
     pub(super) fn remove(&self, shown: &mut Shown, id: u64) {
-        let Some(termination) = shown.terminations.remove(&id) else {
+        self.hide(shown, id);
+        shown.named.remove(&id);
+        shown.terminations.remove(&id);
+    }
+
+    /// Takes away the series of a termination.
+    fn hide(&self, shown: &mut Shown, id: u64) {
+        let Some(termination) = shown.terminations.get_mut(&id) else {
             return;
         };
-        if let Some(labels) = &termination.duration {
-            self.duration.remove(labels);
-            shown.named -= 1;
+        if let Some(labels) = termination.duration.take() {
+            self.duration.remove(&labels);
         }
-        for labels in &termination.findings {
-            self.findings.remove(labels);
+        for labels in std::mem::take(&mut termination.findings) {
+            self.findings.remove(&labels);
         }
     }
 

@@ -66,7 +66,7 @@ const SECTIONS: [(&str, &str, &str); 4] = [
         "workload_termination_",
         "All terminations of a workload",
         "A workload is what comes again under the same name: what owns the pod; else a systemd unit without its instance, \
-         a cgroup's name, and for containers and scopes, whose names are new each time, the `comm` of the main process.",
+         or a cgroup's name. A container has the first 12 digits of its id, and a scope its unit's name: a program's name is its own choice.",
     ),
     (
         "workload_connections_",
@@ -88,14 +88,19 @@ pub fn reference() -> Result<String, fmt::Error> {
     let retention = Retention::default();
     let lifetimes = [
         format!(
-            "Kept for {} minutes after the end (`--retention`), at the most for {} subjects, the oldest going first.",
+            "Kept for {} minutes after the end (`--retention`), at the most for {} subjects; of the namespace, or outermost \
+             container, that has most the oldest goes first. An outermost container and what lies in it have a tenth at the most.",
             retention.time.as_secs() / 60,
             retention.subjects_max
         ),
         format!(
-            "Kept as long as the agent runs, for {} containers of workloads, of which Jobs and pods without an owner have at \
-             the most half; further ones are counted under `workload=\"other\"`.",
-            retention.workloads_max
+            "Kept as long as the agent runs, for {} containers of workloads, of which those that come once (Jobs, pods without an \
+             owner, containers without a pod, scopes) have at the most half, and an outermost container with what lies in it a \
+             tenth. One more takes the place of the one that was not used for longest in the namespace, or outermost container, \
+             that has most; if nobody has more, it is counted under `workload=\"other\"`. Containers without a pod, and scopes, \
+             whose names do not come again, go {} minutes after they were counted last.",
+            retention.workloads_max,
+            retention.time.as_secs() / 60
         ),
         "Kept and bounded as the ones before.".to_owned(),
         "Kept as long as the agent runs.".to_owned(),

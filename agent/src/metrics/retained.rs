@@ -18,6 +18,7 @@ use super::definition as def;
 use super::label::{Labels, word};
 use super::measured::{duration, grace_after_hook, grace_used, is_completed_init, is_incomplete};
 use super::workload::with_hook;
+use crate::shares::{Sharer, Shares};
 
 type Number = Family<Labels, Gauge<f64, AtomicU64>>;
 type State = Family<Labels, Gauge>;
@@ -39,7 +40,10 @@ pub(super) struct Retained {
 
 /// What is shown now.
 #[derive(Debug, Default)]
-pub(super) struct Shown(BTreeMap<Labels, Termination>);
+pub(super) struct Shown {
+    terminations: BTreeMap<Labels, Termination>,
+    shares: Shares<Labels>,
+}
 
 /// One termination's series that have more labels than the subject's, and until when all are shown.
 #[derive(Debug)]
@@ -77,17 +81,21 @@ impl Retained {
         }
         let labels = Labels::of_subject(report);
         self.remove(shown, &labels);
+        let until = now.after(retention.time);
+        let termination = self.set(&labels, report, until);
+        let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+        shown.shares.add(sharer.clone(), labels.clone());
+        shown.terminations.insert(labels, termination);
+        let max = retention.subjects_max.max(1);
         let mut evicted = 0;
-        while shown.0.len() >= retention.subjects_max.max(1) {
-            let Some(first) = shown.first_to_go() else {
-                break;
-            };
+        while let Some(first) = shown
+            .shares
+            .first_beyond(&sharer, max)
+            .or_else(|| shown.shares.first_to_go(max))
+        {
             self.remove(shown, &first);
             evicted += 1;
         }
-        let until = now.after(retention.time);
-        let termination = self.set(&labels, report, until);
-        shown.0.insert(labels, termination);
         evicted
     }
 
@@ -149,7 +157,7 @@ impl Retained {
     /// Takes away what was shown long enough.
     pub(super) fn expire(&self, shown: &mut Shown, now: Timestamp) {
         let over: Vec<Labels> = shown
-            .0
+            .terminations
             .iter()
             .filter(|(_, termination)| termination.until <= now)
             .map(|(labels, _)| labels.clone())
@@ -160,9 +168,10 @@ impl Retained {
     }
 
     fn remove(&self, shown: &mut Shown, labels: &Labels) {
-        let Some(termination) = shown.0.remove(labels) else {
+        let Some(termination) = shown.terminations.remove(labels) else {
             return;
         };
+        shown.shares.remove(labels);
         for family in [
             &self.signal_to_exit,
             &self.duration,
@@ -182,14 +191,5 @@ impl Retained {
             self.hook_failed.remove(labels);
         }
         self.connections.remove(labels);
-    }
-}
-
-impl Shown {
-    fn first_to_go(&self) -> Option<Labels> {
-        self.0
-            .iter()
-            .min_by_key(|(_, termination)| termination.until)
-            .map(|(labels, _)| labels.clone())
     }
 }

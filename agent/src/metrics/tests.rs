@@ -2,7 +2,9 @@
 
 mod connections;
 mod exemplars;
+mod names;
 mod pods;
+mod shares;
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
 //! `workload_termination_*`: counters and histograms that outlive the subjects, bounded in the number of workloads.
 
 mod connections;
-
-use std::collections::BTreeMap;
+mod known;
 
 use agent_core::connection::ResetCount;
 use agent_core::report::{Hook, Report};
+use agent_core::time::Timestamp;
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as model;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -13,6 +13,8 @@ use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 use prometheus_client::registry::Registry;
 
 use self::connections::Connections;
+pub(super) use self::known::{Known, Place};
+use super::Retention;
 use super::definition::{self as def, Definition};
 use super::exemplar::{Exemplars, Pointer};
 use super::label::{Labels, Who, word};
@@ -38,10 +40,6 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-/// Workloads of these kinds have a new name each time as a rule, so they take at the most half of the room: the others
-/// must not end up under `other` because a node ran many jobs.
-const SHORT_LIVED: [&str; 2] = ["Job", "Pod"];
-
 type Count = Family<Labels, Counter>;
 type Distribution = Family<Labels, Histogram, Buckets>;
 
@@ -65,10 +63,6 @@ pub(super) struct Workload {
     connections: Connections,
     exemplars: Exemplars,
 }
-
-/// The workloads that have series, and whether each is short-lived.
-#[derive(Debug, Default)]
-pub(super) struct Known(BTreeMap<Labels, bool>);
 
 impl Workload {
     pub(super) fn new() -> Self {
@@ -125,60 +119,115 @@ impl Workload {
         self.exemplars.attach(families);
     }
 
-    /// Counts a finished termination. Gives whether its workload was one too many.
-    pub(super) fn count(&self, known: &mut Known, report: &Report, workloads_max: usize) -> bool {
-        let who = Who::is(report);
-        let (workload, is_other) = known.admit(&who, workloads_max);
-        let one_more = |family: &Count, labels| {
-            family.get_or_create(&labels).inc();
-        };
-        let outcome = workload.clone().and("outcome", word(report.outcome));
-        one_more(&self.outcomes, outcome.and("trigger", word(report.trigger)));
-        for finding in &report.findings {
-            let labels = workload.clone().and("finding", word(finding.kind));
-            one_more(&self.findings, labels);
-        }
-        for doubt in &report.doubts {
-            one_more(&self.doubts, workload.clone().and("doubt", word(doubt)));
-        }
-        if let Some(kill) = &report.kill {
-            let labels = workload.clone().and("cause", word(kill.cause));
-            one_more(&self.sigkills, labels);
-        }
-        if let Some((hook, failure)) = failed_hook(report) {
-            let labels = workload.clone().and("hook", word(hook.kind));
-            one_more(&self.hook_failures, labels.and("failure", word(failure)));
-        }
-        if report.grace.as_ref().is_some_and(|grace| grace.floor_used) {
-            one_more(&self.floor_used, workload.clone());
-        }
-        if is_completed_init(report) {
-            return is_other;
-        }
-        self.connections.count(&workload, report);
-        if let Some(advice) = report.advice.as_ref().filter(|_| !is_other) {
-            self.connections.advise(&workload, advice);
-        }
-        if !is_incomplete(report) {
-            self.measure(workload, report);
-        }
-        is_other
-    }
-
-    /// Counts resets of a container. Gives whether its workload was one too many.
-    pub(super) fn count_resets(
+    /// Finds the place where something of this container is counted.
+    pub(super) fn admit(
         &self,
         known: &mut Known,
         who: &Who<'_>,
-        resets: &[ResetCount],
-        workloads_max: usize,
-    ) -> bool {
-        let (workload, is_other) = known.admit(who, workloads_max);
-        self.connections.count_resets(&workload, resets);
-        is_other
+        now: Timestamp,
+        retention: Retention,
+    ) -> Place {
+        let place = known.admit(who, retention, now);
+        self.remove(&place.gone);
+        place
     }
 
-    fn measure(&self, workload: Labels, report: &Report) {
+    /// Counts a finished termination.
+    pub(super) fn count(&self, known: &mut Known, place: &Place, report: &Report) {
+        let mut own = Own::new(known, place.workload.clone());
+        let one_more = |family: &Count, labels: Labels| {
+            family.get_or_create(&labels).inc();
+        };
+        let trigger = word(report.trigger);
+        let outcome = |own: Labels| own.and("outcome", word(report.outcome));
+        one_more(
+            &self.outcomes,
+            own.series(|own| outcome(own).and("trigger", trigger)),
+        );
+        for finding in &report.findings {
+            let labels = own.series(|own| own.and("finding", word(finding.kind)));
+            one_more(&self.findings, labels);
+        }
+        for doubt in &report.doubts {
+            one_more(
+                &self.doubts,
+                own.series(|own| own.and("doubt", word(doubt))),
+            );
+        }
+        if let Some(kill) = &report.kill {
+            let labels = own.series(|own| own.and("cause", word(kill.cause)));
+            one_more(&self.sigkills, labels);
+        }
+        if let Some((hook, failure)) = failed_hook(report) {
+            let failed = |own: Labels| own.and("hook", word(hook.kind));
+            let labels = own.series(|own| failed(own).and("failure", word(failure)));
+            one_more(&self.hook_failures, labels);
+        }
+        if report.grace.as_ref().is_some_and(|grace| grace.floor_used) {
+            one_more(&self.floor_used, own.series(|own| own));
+        }
+        if is_completed_init(report) {
+            return;
+        }
+        self.connections.count(&mut own, report);
+        if let Some(advice) = report.advice.as_ref().filter(|_| !place.is_other) {
+            self.connections.advise(&own.series(|own| own), advice);
+        }
+        if !is_incomplete(report) {
+            self.measure(&mut own, report);
+        }
+    }
+
+    /// Counts resets of a container.
+    pub(super) fn count_resets(&self, known: &mut Known, place: &Place, resets: &[ResetCount]) {
+        let mut own = Own::new(known, place.workload.clone());
+        self.connections.count_resets(&mut own, resets);
+    }
+
+    /// Takes away what was counted for workloads whose names do not come again, and that were shown long enough.
+    pub(super) fn expire(&self, known: &mut Known, now: Timestamp) {
+        self.remove(&known.expire(now));
+    }
+
+    fn remove(&self, series: &[Labels]) {
+        for labels in series {
+            for family in self.counts() {
+                family.remove(labels);
+            }
+            for family in self.distributions() {
+                family.remove(labels);
+            }
+            self.connections.remove(labels);
+            self.exemplars.remove(labels);
+        }
+    }
+
+    const fn counts(&self) -> [&Count; 6] {
+        [
+            &self.outcomes,
+            &self.findings,
+            &self.sigkills,
+            &self.doubts,
+            &self.hook_failures,
+            &self.floor_used,
+        ]
+    }
+
+    const fn distributions(&self) -> [&Distribution; 8] {
+        [
+            &self.hook,
+            &self.signal_to_exit,
+            &self.duration,
+            &self.grace_used,
+            &self.grace_after_hook,
+            &self.at_stop_signal,
+            &self.last_arrival,
+            &self.endpoint_lag,
+        ]
+    }
+
+    fn measure(&self, own: &mut Own<'_>, report: &Report) {
+        let workload = own.series(|own| own);
         let pointer = Pointer::to(report);
         let seconds = |time: std::time::Duration| time.as_secs_f64();
         let observe = |definition, family: &Distribution, labels: &Labels, value| {
@@ -230,10 +279,29 @@ impl Workload {
             observe(definition, family, &workload, value);
         }
         if let Some(hook) = &report.hook {
-            let labels = with_hook(workload, hook);
+            let labels = own.series(|own| with_hook(own, hook));
             let value = hook.duration().map(seconds);
             observe(&def::WORKLOAD_HOOK, &self.hook, &labels, value);
         }
+    }
+}
+
+/// The labels of a workload, and the books in which its series are noted.
+pub(super) struct Own<'a> {
+    known: &'a mut Known,
+    workload: Labels,
+}
+
+impl<'a> Own<'a> {
+    const fn new(known: &'a mut Known, workload: Labels) -> Self {
+        Self { known, workload }
+    }
+
+    /// The labels of one of its series, which is noted.
+    fn series(&mut self, of: impl FnOnce(Labels) -> Labels) -> Labels {
+        let series = of(self.workload.clone());
+        self.known.note(&self.workload, &series);
+        series
     }
 }
 
@@ -247,28 +315,4 @@ pub(super) fn with_hook(labels: Labels, hook: &Hook) -> Labels {
 fn failed_hook(report: &Report) -> Option<(&Hook, agent_core::report::HookFailure)> {
     let hook = report.hook.as_ref()?;
     Some((hook, hook.failure?))
-}
-
-impl Known {
-    /// The labels to count under: the workload's own, or those of the rest when there is no room for another.
-    fn admit(&mut self, who: &Who<'_>, workloads_max: usize) -> (Labels, bool) {
-        let workload = Labels::of_workload(who);
-        if self.0.contains_key(&workload) {
-            return (workload, false);
-        }
-        let short_lived = who
-            .pod
-            .is_some_and(|pod| SHORT_LIVED.contains(&pod.workload.kind.as_str()));
-        let has_room = self.0.len() < workloads_max
-            && (!short_lived || self.short_lived() < workloads_max.div_ceil(2));
-        if !has_room {
-            return (Labels::of_other_workloads(who), true);
-        }
-        self.0.insert(workload.clone(), short_lived);
-        (workload, false)
-    }
-
-    fn short_lived(&self) -> usize {
-        self.0.values().filter(|short_lived| **short_lived).count()
-    }
 }

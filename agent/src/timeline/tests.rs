@@ -215,18 +215,18 @@ fn oom_killed() {
     check(
         &report,
         expect![[r#"
-        #3  3f9c2a1b7d04  Docker container            ✘ OOM KILLED (incomplete)  2.00 ms
-               0 s  SIGKILL           ████████████▊                     2.00 ms dying
-           2.00 ms  ended by SIGKILL              ████████████████████  3.00 ms closing
-           5.00 ms  released
-          Killed by the kernel because memory ran out.
-          doubt     Records were lost while it was being terminated: facts may be
-                    missing.
-          doubt     Which process is its main process is not certain.
-          main      sleep 10m · pid 4711, PID 1 of its namespace
-          SIGKILL   from the kernel · out of memory
-          cgroup    /system.slice/docker-3f9c.scope
-    "#]],
+            #3  3f9c2a1b7d04  Docker container            ✘ OOM KILLED (incomplete)  2.00 ms
+                   0 s  SIGKILL           ████████████▊                     2.00 ms dying
+               2.00 ms  ended by SIGKILL              ████████████████████  3.00 ms closing
+               5.00 ms  released
+              Killed by the kernel because memory ran out.
+              doubt     Records were lost while it was being terminated, or there was no
+                        room for them: facts may be missing.
+              doubt     Which process is its main process is not certain.
+              main      sleep 10m · pid 4711, PID 1 of its namespace
+              SIGKILL   from the kernel · out of memory
+              cgroup    /system.slice/docker-3f9c.scope
+        "#]],
     );
 }
 

@@ -187,7 +187,7 @@ fn a_container_is_named_by_its_status_alone_if_it_can_be_another() {
     two.containers.push(container("other", Role::Main, 1));
     two.containers[0].ids.clear();
     let unsure = stopped(Scene::running_in(&two).at(10.0));
-    assert_eq!(unsure.pod.as_ref().unwrap().container, None);
+    assert_eq!(unsure.pod, None);
     assert_eq!(doubts(&unsure), [Doubt::PodUnknown]);
     two.containers[0].ids.push(id(0));
     let sure = stopped(Scene::of_pod().running().at(9.0).sees(&two).at(10.0));

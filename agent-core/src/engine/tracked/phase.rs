@@ -184,7 +184,6 @@ impl Connections {
             context.outputs.push_back(Output::Resets {
                 subject: container.subject.clone(),
                 pod: pod_ref(container),
-                comm: container.main().map(|main| main.comm.clone()),
                 resets,
             });
         }

@@ -74,7 +74,6 @@ pub(super) fn resets_of(report: &Report) -> Output {
     Output::Resets {
         subject: report.subject.clone(),
         pod: report.pod.clone(),
-        comm: None,
         resets: vec![reset(Phase::Running, Direction::Sent, Scope::Container, 1)],
     }
 }
@@ -257,16 +256,8 @@ fn resets_and_terminations_are_of_the_same_workload() {
     });
     let mut report = killed(1, "3f9c2a1b7d04");
     report.subject.kind = agent_core::report::SubjectKind::Docker;
-    report.main = serde_json::from_value(serde_json::json!({
-        "tgid": 7, "ns_tgid": 1, "ns_level": 1, "comm": "nginx", "argv": [], "start": 1
-    }))
-    .unwrap();
     finish(&metrics, report.clone(), at(131));
-    let mut output = resets_of(&report);
-    if let Output::Resets { comm, .. } = &mut output {
-        *comm = Some("nginx".to_owned());
-    }
-    metrics.record(&output, at(140));
+    metrics.record(&resets_of(&report), at(140));
     metrics.record(&resets_of(&pods(2)), at(140));
     let page = page(&metrics, Format::Text);
     let counted = |kind: &str, workload: &str| {
@@ -277,7 +268,7 @@ fn resets_and_terminations_are_of_the_same_workload() {
                 ))
         })
     };
-    assert!(counted("docker", "nginx"), "{page}");
+    assert!(counted("docker", "3f9c2a1b7d04"), "{page}");
     assert!(counted("other", "other"), "{page}");
     assert!(page.contains("gracewatch_series_evicted_total{family=\"workload_connections\"} 1"));
 }

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use super::super::definition as def;
 use super::super::label::{Labels, UNKNOWN, word};
 use super::super::measured::{at_exit, number, signalled};
-use super::Count;
+use super::{Count, Own};
 
 type Number = Family<Labels, Gauge<f64, AtomicU64>>;
 
@@ -42,36 +42,36 @@ impl Connections {
 
     /// Counts those of a finished termination. What was measured is there at once, be it 0, so that the next one is seen as
     /// a step.
-    pub(super) fn count(&self, workload: &Labels, report: &Report) {
+    pub(super) fn count(&self, own: &mut Own<'_>, report: &Report) {
         let signalled = signalled(report);
         let all = report.connections.as_ref();
-        let scoped = |scope| workload.clone().scoped(scope);
-        for (family, labels, count) in [
-            (&self.at_exit, workload.clone(), at_exit(report)),
-            (
-                &self.finished,
-                workload.clone(),
-                signalled.map(|all| all.finished),
-            ),
+        for (family, scope, count) in [
+            (&self.at_exit, None, at_exit(report)),
+            (&self.finished, None, signalled.map(|all| all.finished)),
             (
                 &self.accepted_after,
-                workload.clone(),
+                None,
                 signalled.map(|all| all.accepted_after),
             ),
             (
                 &self.refused,
-                scoped(Scope::Container),
+                Some(Scope::Container),
                 all.map(|all| all.refused),
             ),
             (
                 &self.refused,
-                scoped(Scope::Pod),
+                Some(Scope::Pod),
                 all.map(|all| all.refused_in_pod),
             ),
         ] {
-            if let Some(count) = count {
-                family.get_or_create(&labels).inc_by(count);
-            }
+            let Some(count) = count else {
+                continue;
+            };
+            let labels = own.series(|own| match scope {
+                Some(scope) => own.scoped(scope),
+                None => own,
+            });
+            family.get_or_create(&labels).inc_by(count);
         }
     }
 
@@ -97,11 +97,26 @@ impl Connections {
     }
 
     /// Counts further resets.
-    pub(super) fn count_resets(&self, workload: &Labels, resets: &[ResetCount]) {
+    pub(super) fn count_resets(&self, own: &mut Own<'_>, resets: &[ResetCount]) {
         for ResetCount { class, count } in resets {
-            self.reset
-                .get_or_create(&with_class(workload.clone(), class))
-                .inc_by(*count);
+            let labels = own.series(|own| with_class(own, class));
+            self.reset.get_or_create(&labels).inc_by(*count);
+        }
+    }
+
+    /// Takes away what has these labels.
+    pub(super) fn remove(&self, labels: &Labels) {
+        for family in [
+            &self.reset,
+            &self.at_exit,
+            &self.finished,
+            &self.accepted_after,
+            &self.refused,
+        ] {
+            family.remove(labels);
+        }
+        for family in [&self.advised_sleep, &self.advised_grace, &self.advice_from] {
+            family.remove(labels);
         }
     }
 }

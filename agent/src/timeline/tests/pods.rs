@@ -265,26 +265,26 @@ fn a_pod_that_nobody_knows() {
     check(
         &report,
         expect![[r#"
-        #3  3f9c2a1b7d04  containerd container  ✘ SIGNAL IGNORED (not certain)  30.005 s
-               0 s  SIGTERM ignored   ███████████████████████████████▉ 30.004 s stopping
-          30.004 s  SIGKILL                                          ▏   900 µs dying
-          30.005 s  ended by SIGKILL                                 ▏  1.00 ms closing
-          30.006 s  released
-          Ignored SIGTERM: the kernel threw it away, the process never saw it. SIGKILL
-          came 30.004 s later, when its 30 s grace was over.
-          finding   The kernel discarded SIGTERM: the main process is PID 1 of its
-                    namespace and has no handler for it.
-          advice    Install a handler for SIGTERM, or start the program through tini or
-                    `docker run --init`.
-          doubt     What its pod is did not become known in time: its hook, grace period
-                    and names are missing.
-          pod       not known, with the UID 0a1b2c3d-0000-4000-8000-000000000001
-          main      sleep 10m · pid 4711, PID 1 of its namespace
-          SIGTERM   from runc (pid 4790, child of containerd-shim) · thrown away by the
-                    kernel
-          SIGKILL   from runc (pid 4790, child of containerd-shim) · the grace period
-                    was over
-          cgroup    /system.slice/docker-3f9c.scope
-    "#]],
+            #3  3f9c2a1b7d04  containerd container  ✘ SIGNAL IGNORED (not certain)  30.005 s
+                   0 s  SIGTERM ignored   ███████████████████████████████▉ 30.004 s stopping
+              30.004 s  SIGKILL                                          ▏   900 µs dying
+              30.005 s  ended by SIGKILL                                 ▏  1.00 ms closing
+              30.006 s  released
+              Ignored SIGTERM: the kernel threw it away, the process never saw it. SIGKILL
+              came 30.004 s later, when its 30 s grace was over.
+              finding   The kernel discarded SIGTERM: the main process is PID 1 of its
+                        namespace and has no handler for it.
+              advice    Install a handler for SIGTERM, or start the program through tini or
+                        `docker run --init`.
+              doubt     That it is a container of a pod did not become known in time from
+                        the pod's status: its hook, grace period and names may be missing.
+              pod       not known, with the UID 0a1b2c3d-0000-4000-8000-000000000001
+              main      sleep 10m · pid 4711, PID 1 of its namespace
+              SIGTERM   from runc (pid 4790, child of containerd-shim) · thrown away by the
+                        kernel
+              SIGKILL   from runc (pid 4790, child of containerd-shim) · the grace period
+                        was over
+              cgroup    /system.slice/docker-3f9c.scope
+        "#]],
     );
 }

@@ -6,7 +6,7 @@ use agent_core::report::Doubt;
 pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
     match doubt {
         Doubt::RecordsLost => {
-            "Records were lost while it was being terminated: facts may be missing."
+            "Records were lost while it was being terminated, or there was no room for them: facts may be missing."
         }
         Doubt::SeenLate => {
             "Gracewatch did not follow it from before its termination: what came first may be missing."
@@ -23,7 +23,7 @@ pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
             "Which process was its preStop hook, or whether one was, is not certain."
         }
         Doubt::PodUnknown => {
-            "What its pod is did not become known in time: its hook, grace period and names are missing."
+            "That it is a container of a pod did not become known in time from the pod's status: its hook, grace period and names may be missing."
         }
         Doubt::RuntimeOpaque => "Its runtime class may hide its processes from the node's kernel.",
         Doubt::ConnectionsMissing => {

@@ -1,0 +1,102 @@
+//! A command line as it is remembered: one string, since a string for each word takes twenty times the memory of short words.
+
+use std::sync::Arc;
+
+use crate::purse::{Charge, Purse};
+
+/// Bytes of one that are remembered. The kernel side tells fewer; those that are read from `/proc` have no bound of their own.
+const BYTES_MAX: usize = 4096;
+
+/// A command line. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CommandLine(Option<Arc<Stored>>);
+
+#[derive(Debug)]
+struct Stored {
+    /// The words, each with a NUL byte after it, as the kernel has them.
+    text: Box<str>,
+    _charge: Charge,
+}
+
+impl CommandLine {
+    /// Remembers these words. None if there is no room for them.
+    pub(crate) fn new(words: &[String], purse: &Arc<Purse>) -> Option<Self> {
+        if words.is_empty() {
+            return Some(Self::default());
+        }
+        let mut text = String::new();
+        for word in words {
+            text.push_str(word);
+            text.push('\0');
+            if text.len() > BYTES_MAX {
+                text.truncate(text.floor_char_boundary(BYTES_MAX - 1));
+                text.push('\0');
+                break;
+            }
+        }
+        let charge = purse.take(text.len() + size_of::<Stored>())?;
+        Some(Self(Some(Arc::new(Stored {
+            text: text.into_boxed_str(),
+            _charge: charge,
+        }))))
+    }
+
+    /// The words, each with a NUL byte after it.
+    pub(crate) fn text(&self) -> &str {
+        self.0.as_ref().map_or("", |stored| &stored.text)
+    }
+
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        words(self.text())
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<String> {
+        self.words().map(str::to_owned).collect()
+    }
+
+    /// The last part of the first word.
+    pub(crate) fn file_name(&self) -> Option<&str> {
+        self.words().next().and_then(file_name)
+    }
+
+    /// Whether these are its words.
+    pub(crate) fn is(&self, other: &[String]) -> bool {
+        self.words().eq(other.iter().map(String::as_str))
+    }
+}
+
+/// The words of a text in which each has a NUL byte after it.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_terminator('\0')
+}
+
+/// The last part of a path.
+pub(crate) fn file_name(path: &str) -> Option<&str> {
+    path.rsplit('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommandLine;
+    use crate::purse::Purses;
+
+    #[test]
+    fn words_come_back_as_they_were() {
+        let purse = Purses::default().of("/");
+        for words in [&[][..], &[""], &["a"], &["a", "", "b c"], &["", ""]] {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            let line = CommandLine::new(&words, &purse).unwrap();
+            assert_eq!(line.to_vec(), words);
+            assert!(line.is(&words));
+        }
+    }
+
+    #[test]
+    fn a_long_one_is_cut_at_a_character() {
+        let purse = Purses::default().of("/");
+        let line = CommandLine::new(&["ä".repeat(5000), "b".to_owned()], &purse).unwrap();
+        assert!(line.text().len() <= super::BYTES_MAX);
+        assert_eq!(line.words().count(), 1);
+        assert!(line.words().all(|word| word.chars().all(|one| one == 'ä')));
+    }
+}

@@ -1,0 +1,96 @@
+//! What one container can make the engine remember. A test of its own process, since it looks at the memory of that.
+
+use agent_core::config::{Config, ConfigError, Limits};
+use agent_core::engine::Engine;
+use agent_core::event::{CgroupId, Event, EventKind, Exec, Process, Tgid};
+use agent_core::input::Input;
+use agent_core::time::Timestamp;
+use anyhow::Context as _;
+
+const CONTAINERS: u32 = 64;
+const PROCESSES: u32 = 256;
+const EXECS: u64 = 4;
+
+/// Kilobytes that 64 inner containers may take, each with 256 processes that execute programs with many words.
+const KILOBYTES_MAX: u64 = 8 * 1024;
+
+fn engine() -> Result<Engine, ConfigError> {
+    let config = Config {
+        systemd: true,
+        containers: true,
+        selectors: Vec::new(),
+        pods: true,
+        reset_reasons: None,
+        remaining: true,
+        limits: Limits::default(),
+    };
+    Engine::new(config)
+}
+
+fn path(number: u32) -> String {
+    let id = "0123456789abcdef".repeat(4);
+    format!("/kubepods/burstable/pod1/{id}/docker/{number:064x}")
+}
+
+fn process(container: u32, number: u32) -> Process {
+    let tgid = container * 1000 + number + 1;
+    Process {
+        tgid: Tgid(tgid),
+        ns_tgid: number + 1,
+        ns_level: 2,
+        ns_inum: 2,
+        start: Timestamp(u64::from(tgid) * 1_000_000),
+        container: Some(CgroupId(container.into())),
+        parent_tgid: Tgid(1),
+        parent_outside: true,
+        parent_comm: "runc".to_owned(),
+        comm: "sh".to_owned(),
+    }
+}
+
+fn tell(engine: &mut Engine, cgroup: u32, at: u64, kind: EventKind) {
+    let event = Event {
+        at: Timestamp(at),
+        container: Some(CgroupId(cgroup.into())),
+        cgroup: CgroupId(cgroup.into()),
+        kind,
+    };
+    engine.handle(Input::Event(event), Timestamp(at));
+    while engine.poll_output().is_some() {}
+}
+
+/// The memory of this process that nothing else has, in kilobytes.
+fn memory() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(number.context("no RssAnon in /proc/self/status")?.parse()?)
+}
+
+#[test]
+fn inner_containers_with_long_command_lines_take_little() -> anyhow::Result<()> {
+    let mut engine = engine()?;
+    let before = memory()?;
+    let mut at = 1_000_000_000_000;
+    for container in 10..10 + CONTAINERS {
+        let made = EventKind::CgroupMade {
+            parent: CgroupId(9),
+            path: path(container),
+        };
+        tell(&mut engine, container, at, made);
+        for number in 0..PROCESSES {
+            for _exec in 0..EXECS {
+                at += 1;
+                let exec = EventKind::Exec(Exec {
+                    process: process(container, number),
+                    argv: vec!["x".to_owned(); 256],
+                    argv_cut: true,
+                });
+                tell(&mut engine, container, at, exec);
+            }
+        }
+    }
+    let grown = memory()?.saturating_sub(before);
+    assert!(grown <= KILOBYTES_MAX, "{grown} kB");
+    Ok(())
+}
