@@ -32,8 +32,9 @@ pub const ENDPOINTS: &str = "ENDPOINTS";
 /// One `u64`: how many entries [`ENDPOINTS`] has. Written by user space only; the kernel side looks here
 /// first, since most of the time there are none.
 pub const ENDPOINT_COUNT: &str = ".bss.endpoints";
-/// Hash: id of an outermost container → [`Share`]; 0 → what the kernel side took for all of them together. User space adds
-/// and removes them, and the kernel side adds those of containers that it tracks from their birth.
+/// Hash: id of an outermost container → [`Share`]; [`ALL`] → what the kernel side took for all of them together; [`OUTSIDE`] →
+/// new cgroups outside of all containers. User space adds and removes them, and the kernel side adds those of containers that it
+/// tracks from their birth.
 pub const SHARES: &str = "SHARES";
 /// Per-CPU array of one `u64`: records that were lost and are in no [`Share::lost`].
 pub const UNATTRIBUTED: &str = "UNATTRIBUTED";
@@ -168,6 +169,11 @@ pub struct Share {
     pub networks_whole_at: u64,
 }
 
+/// Key of [`SHARES`]: all outermost containers together.
+pub const ALL: u64 = 0;
+/// Key of [`SHARES`]: cgroups that are made outside of all containers. What is lost of these is new to user space, and concerns no
+/// container that it knows.
+pub const OUTSIDE: u64 = u64::MAX;
 /// Records of one outermost container at once, in an empty ring buffer. The fuller the ring buffer, the fewer.
 pub const RECORDS_BURST: u64 = 1024;
 /// Of these so many at once whatever the ring buffer holds.

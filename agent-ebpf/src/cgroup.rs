@@ -5,7 +5,7 @@
 //! v1 hierarchies of a hybrid machine too, which are passed over.
 //! <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/cgroup.h>
 
-use agent_common::map::Subject;
+use agent_common::map::{OUTSIDE, Subject};
 use agent_common::record::{AttachRecord, CgroupRecord, CgroupStateRecord, Kind, PATH_SIZE};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::btf_tracepoint;
@@ -40,7 +40,13 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         .cgroup_id();
     let subject = filter::subject(parent);
     let is_born = birth::begin(cgroup, id, parent, subject.is_some());
-    let outermost = subject.map_or(0, |subject| subject.outermost);
+    // Whoever makes a container where containers are expected is to find room whatever others make beside it.
+    let outermost = subject.map_or(OUTSIDE, |subject| subject.outermost);
+    let charged = if is_born && subject.is_none() {
+        0
+    } else {
+        outermost
+    };
     let container = match subject {
         _ if is_born => id,
         Some(subject) => {
@@ -54,7 +60,7 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         container,
         cgroup: id,
         outermost,
-        charged: outermost,
+        charged,
     };
     let path = Address(ctx.arg(1));
     record(&ctx, about, |to: *mut CgroupRecord| {

@@ -5,7 +5,7 @@
 //! counted as lost for this container, and there is room for the others.
 
 use agent_common::map::{
-    CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, NETWORKS_BURST, NETWORKS_INTERVAL_NS,
+    ALL, CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, NETWORKS_BURST, NETWORKS_INTERVAL_NS,
     RECORDS_AT_LEAST, RECORDS_BURST, RECORDS_INTERVAL_NS, RESETS_OF_SHARE, SHARES_MAX, Share,
     WATCHED_MAX, WATCHED_OF_SHARE,
 };
@@ -21,8 +21,6 @@ static SHARES: HashMap<u64, Share> = HashMap::with_max_entries(SHARES_MAX, 0);
 #[map]
 static UNATTRIBUTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
-/// The key of what is counted for all outermost containers together.
-const ALL: u64 = 0;
 /// Processes that the kernel side watches for all of them together, so that there is room for those of user space.
 const WATCHED_OF_KERNEL: i64 = WATCHED_MAX as i64 / 4 * 3;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_common::map::SignalCounts;
+use agent_common::map::{OUTSIDE, SignalCounts};
 use agent_core::config::Config;
 use agent_core::event::{CgroupId, Event, EventKind, Tgid};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
@@ -24,7 +24,7 @@ use crate::sink::Sink;
 use crate::vital::{Update, Vital};
 
 /// How often the tree is scanned for what has time.
-const SCAN_INTERVAL: Duration = Duration::from_secs(10);
+const SCAN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is said of one container that it uses up its share.
 const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -453,11 +453,14 @@ impl Hands {
         self.carry_out(driver, sink);
     }
 
-    /// What was lost of each outermost container since the last call. Says it of each now and then.
+    /// What was lost of each outermost container since the last call. Says it of each now and then. New cgroups outside of all
+    /// containers are looked for.
     pub(super) fn newly_lost(&mut self) -> Vec<(CgroupId, u64)> {
         let newly = self.tracker.newly_lost();
+        self.scan_wanted |= newly.iter().any(|(id, _)| *id == OUTSIDE);
         let newly: Vec<_> = newly
             .into_iter()
+            .filter(|(id, _)| *id != OUTSIDE)
             .map(|(outermost, records)| (CgroupId(outermost), records))
             .collect();
         for (outermost, records) in &newly {

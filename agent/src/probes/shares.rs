@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_common::map::{SHARES, SHARES_MAX, Share};
+use agent_common::map::{ALL, OUTSIDE, SHARES, SHARES_MAX, Share};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::failure::LoadError;
 use super::maps::{BPF_NOEXIST, TrackError, entries, is_there, refused, remove, take};
-
-/// The key of what the kernel side counts for all outermost containers together.
-const ALL: u64 = 0;
 
 /// What each outermost container has taken of what there is for all.
 pub(super) struct Shares {
@@ -25,8 +22,8 @@ impl Shares {
             shares: take(ebpf, SHARES)?,
             lost: BTreeMap::new(),
         };
-        let all = shares.add(ALL);
-        all.map_err(|error| LoadError::Object(Box::new(error)))?;
+        let added = shares.add(ALL).and_then(|()| shares.add(OUTSIDE));
+        added.map_err(|error| LoadError::Object(Box::new(error)))?;
         Ok(shares)
     }
 
@@ -42,7 +39,7 @@ impl Shares {
     /// Forgets the shares of all outermost containers but these.
     pub(super) fn keep(&mut self, outermost: &BTreeSet<u64>) -> Result<(), TrackError> {
         for (known, _share) in entries(&self.shares, SHARES_MAX) {
-            if known != ALL && !outermost.contains(&known) {
+            if known != ALL && known != OUTSIDE && !outermost.contains(&known) {
                 self.lost.remove(&known);
                 remove(&mut self.shares, SHARES, &known)?;
             }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use agent_core::time::Timestamp;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rig::cgroup::Cgroup;
@@ -205,9 +205,20 @@ impl Launched {
         self.started_after
     }
 
-    /// Stops its parent, which does not wait for it from then on.
+    /// Stops its parent (by SIGSTOP), which does not wait for it from then on.
     pub fn stop_parent(&self) -> Result<()> {
-        self.signal_parent(Signal::STOP)
+        self.signal_parent(Signal::STOP)?;
+        // The signal wakes it, and until it runs it may still learn of an exit.
+        let path = format!("/proc/{}/stat", self.shim.id());
+        let started = Instant::now();
+        while !is_stopped(&std::fs::read_to_string(&path).context("the shim is gone")?) {
+            ensure!(
+                started.elapsed() < START_LIMIT,
+                "the shim still runs {START_LIMIT:?} after SIGSTOP"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Lets its parent go on.
@@ -239,12 +250,6 @@ impl Launched {
             }
             thread::sleep(Duration::from_millis(1));
         }
-    }
-
-    /// Stops the process that waits for it (by SIGSTOP), or lets that go on.
-    pub fn pause_parent(&self, stop: bool) -> Result<()> {
-        let signal = if stop { Signal::STOP } else { Signal::CONT };
-        kill_process(Pid::from_child(&self.shim), signal).context("cannot signal the shim")
     }
 
     /// Waits for its end, at most so long.
@@ -280,6 +285,12 @@ impl Drop for Launched {
         }
         drop(self.shim.wait());
     }
+}
+
+/// Whether the process with this `/proc/PID/stat` is stopped. Its name may hold parentheses.
+fn is_stopped(stat: &str) -> bool {
+    let rest = stat.rsplit_once(')').map(|(_name, rest)| rest);
+    rest.is_some_and(|rest| rest.trim_start().starts_with('T'))
 }
 
 /// Reads what the shim says, line by line, on a thread that ends with the shim.

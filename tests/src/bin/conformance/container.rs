@@ -195,7 +195,11 @@ impl<'a> Container<'a> {
             Act::AgentStops(stop) => self.watcher.pause(*stop)?,
             Act::ParentsStop(stop) => {
                 for entered in self.others.iter().chain(&self.hook) {
-                    entered.pause_parent(*stop)?;
+                    if *stop {
+                        entered.stop_parent()?;
+                    } else {
+                        entered.continue_parent()?;
+                    }
                 }
             }
         }

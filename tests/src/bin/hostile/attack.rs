@@ -1,9 +1,11 @@
 //! The attacks. The program runs in the attacker's container and goes on until it is killed; every so often it writes down how
 //! far it is, so that an attack that does nothing is noticed.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use gracewatch_tests::rig::toolbox::Log;
+use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The name under which this program is the attacker.
@@ -34,7 +37,9 @@ pub(crate) enum Attack {
     VoidTerms,
     /// It makes and removes a cgroup in its own.
     CgroupChurn,
-    /// The same with the name of a container.
+    /// The same in a cgroup that is no container's.
+    OutsideChurn,
+    /// It makes and removes a cgroup with the name of a container in its own.
     ContainerChurn,
     /// It moves a process from one cgroup that looks like a container's to another and back.
     Moves,
@@ -56,7 +61,15 @@ pub(crate) enum Attack {
     Resets,
     /// It listens on one port after the other.
     Listeners,
+    /// It connects to the agent and says nothing, as often as it can.
+    SilentClients,
+    /// It asks the agent for pages, as often as it can, and never reads them.
+    NeverReads,
 }
+
+/// Connections to the agent that the attacks hold, and the addresses that they come from.
+const CLIENTS: usize = 1000;
+const ADDRESSES: u64 = 40;
 
 /// Cgroups that are made by the attacks that make many, and those with the name of a container.
 const CGROUPS: u64 = 18_000;
@@ -70,13 +83,21 @@ struct Args {
     /// The directory of its own cgroup.
     cgroup: PathBuf,
     log: PathBuf,
+    /// Where the agent answers.
+    agent: String,
 }
 
-/// The attacker's command line.
-pub(crate) fn argv(program: PathBuf, attack: Attack, cgroup: &Path, log: &Path) -> Vec<PathBuf> {
+/// The attacker's command line. `places`: its cgroup's directory, and its log.
+pub(crate) fn argv(
+    program: PathBuf,
+    attack: Attack,
+    places: &(PathBuf, &Path),
+    agent: &str,
+) -> Vec<PathBuf> {
     let attack = attack.to_possible_value();
     let name = attack.map_or_else(PathBuf::new, |name| PathBuf::from(name.get_name()));
-    vec![program, name, cgroup.to_owned(), log.to_owned()]
+    let (cgroup, log) = places;
+    vec![program, name, cgroup.clone(), log.into(), agent.into()]
 }
 
 /// Counts the steps of an attack.
@@ -108,6 +129,7 @@ pub(crate) fn attacker() -> Result<()> {
         attack,
         cgroup,
         log,
+        agent,
     } = Args::parse();
     let mut steps = Steps {
         log: Log::at(log),
@@ -120,7 +142,9 @@ pub(crate) fn attacker() -> Result<()> {
         }),
         Attack::VoidKills => signals_itself(&mut steps, Signal::KILL),
         Attack::VoidTerms => signals_itself(&mut steps, Signal::TERM),
-        Attack::CgroupChurn => churn(&mut steps, &cgroup, |step| format!("worker-{step}")),
+        Attack::CgroupChurn | Attack::OutsideChurn => {
+            churn(&mut steps, &cgroup, |step| format!("worker-{step}"))
+        }
         Attack::ContainerChurn => churn(&mut steps, &cgroup, container),
         Attack::Moves => moves(&mut steps, &cgroup),
         Attack::InnerSignals => inner_signals(&mut steps, &cgroup),
@@ -134,6 +158,12 @@ pub(crate) fn attacker() -> Result<()> {
         Attack::Execs => steps.forever(|_| run("true", &[])),
         Attack::Resets => resets(&mut steps),
         Attack::Listeners => listens(&mut steps),
+        Attack::SilentClients => clients(&mut steps, &agent, b""),
+        Attack::NeverReads => clients(
+            &mut steps,
+            &agent,
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ),
     }
 }
 
@@ -276,6 +306,31 @@ fn listens(steps: &mut Steps) -> Result<()> {
         drop(listener);
         Ok(())
     })
+}
+
+/// Connects from many addresses, says this, and holds the newest connections.
+fn clients(steps: &mut Steps, agent: &str, says: &[u8]) -> Result<()> {
+    let agent: SocketAddrV4 = agent.parse().context("not an address")?;
+    let mut held = VecDeque::new();
+    steps.forever(|step| {
+        let own = Ipv4Addr::new(127, 0, 1, u8::try_from(step % ADDRESSES)? + 1);
+        // A connection that is refused or closed is what the agent may do about it.
+        if let Ok(mut client) = connect_from(own, agent) {
+            client.write_all(says).ok();
+            held.push_back(client);
+        }
+        if held.len() > CLIENTS {
+            held.pop_front();
+        }
+        Ok(())
+    })
+}
+
+fn connect_from(own: Ipv4Addr, agent: SocketAddrV4) -> Result<TcpStream> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    rustix::net::bind(&socket, &SocketAddrV4::new(own, 0))?;
+    rustix::net::connect(&socket, &agent)?;
+    Ok(TcpStream::from(socket))
 }
 
 /// A child that does nothing.

@@ -19,6 +19,8 @@ use crate::neighbours::{GRACE, Neighbour, WAYS};
 const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
 /// How much memory the agent may take more than without an attack, in bytes.
 const MEMORY_MORE: u64 = 64 << 20;
+/// How often the health is asked for.
+const HEALTH_CHECKS: usize = 40;
 /// How long a health check may take.
 const HEALTH_LIMIT: Duration = Duration::from_millis(500);
 
@@ -100,10 +102,15 @@ impl<'a> Case<'a> {
 
     /// Stops the neighbours during the attack, and once more after it: containers that were started while it went on.
     fn play(&self, rounds: usize) -> Result<Told> {
-        let cgroup = self.folder.make(&format!("k8s.io/{:064x}", 0xbad))?;
+        let container = format!("k8s.io/{:064x}", 0xbad);
+        let is_outside = self.attack == Attack::OutsideChurn;
+        let place = if is_outside { "session" } else { &container };
+        let cgroup = self.folder.make(place)?;
         let log = self.toolbox.log(&format!("attack-{:?}", self.attack));
         let program = self.toolbox.program(attack::NAME);
-        let argv = attack::argv(program, self.attack, &cgroup.directory(), log.path());
+        let address = self.agent.address();
+        let places = (cgroup.directory(), log.path());
+        let argv = attack::argv(program, self.attack, &places, address);
         let before = self.start(0)?;
         let attacker = Launch::new(&cgroup, argv).start(self.toolbox)?;
         log.wait_for(UNDER_WAY, UNDER_WAY_LIMIT)?;
@@ -160,10 +167,14 @@ impl<'a> Case<'a> {
         Ok(wrong)
     }
 
-    /// Whether the agent is alive and ready, and says so in time.
+    /// Whether the agent is alive and ready, and says so in time, again and again.
     fn health(&self) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
-        for path in ["/livez", "/readyz"] {
+        for path in ["/livez", "/readyz"]
+            .into_iter()
+            .cycle()
+            .take(HEALTH_CHECKS)
+        {
             let asked = Instant::now();
             let (status, body) = self.agent.get(path)?;
             let took = asked.elapsed();
