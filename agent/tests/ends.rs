@@ -55,8 +55,11 @@ fn start(program: &str, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
+/// Starts it with the default action for every signal that may end it: whoever runs the tests may ignore some (`nohup`).
 fn gracewatch(arguments: &[&str]) -> Child {
-    start(env!("CARGO_BIN_EXE_gracewatch"), arguments)
+    let program = env!("CARGO_BIN_EXE_gracewatch");
+    let defaults = ["--default-signal=HUP,INT,TERM,QUIT", program];
+    start("env", &[&defaults, arguments].concat())
 }
 
 /// How a process ended, if it did in time; it is killed otherwise.
