@@ -70,9 +70,10 @@ pub enum Attack {
     NeverReads,
 }
 
-/// Connections to the agent that the attacks hold, and the addresses that they come from.
+/// Connections to the agent that the attacks hold, and the addresses that they come from: fewer than there are places, since
+/// more addresses than places take the places of everybody who has several.
 const CLIENTS: usize = 1000;
-const ADDRESSES: u64 = 40;
+const ADDRESSES: u64 = 8;
 
 /// Cgroups that are made by the attacks that make many, and those with the name of a container.
 const CGROUPS: u64 = 18_000;

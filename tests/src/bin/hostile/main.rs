@@ -4,6 +4,7 @@
 //! * [`neighbours`]: who is stopped meanwhile, and what their reports must say.
 //! * [`runner`]: one case after the other, each with an agent of its own.
 
+#![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
     reason = "a test program reports on its terminal"
