@@ -8,6 +8,7 @@
 //! * [`stage`]: what those names do on the way into a container: `shim`, `enter`, `send`.
 //! * [`app`]: what runs inside: programs that handle, ignore, fetch or outlive their stop signal.
 //! * [`actor`]: the same that do one thing with signals, or to other processes of the container.
+//! * [`attacker`]: one that attacks the agent.
 //! * [`puppet`]: a server that is told every step.
 //! * [`network`]: network namespaces, and the pair of devices between two of them.
 //! * [`launch`]: a process put into a container: its main process or a hook.
@@ -19,6 +20,7 @@
 
 pub mod actor;
 pub mod app;
+pub mod attacker;
 pub mod cgroup;
 pub mod clock;
 pub mod kubelet;

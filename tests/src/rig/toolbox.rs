@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, bail};
 
-use crate::rig::{actor, app, clock, puppet, stage};
+use crate::rig::{actor, app, attacker, clock, puppet, stage};
 
 /// What a name of this program does.
 type Program = fn(Vec<std::ffi::OsString>) -> Result<ExitCode>;
@@ -23,7 +23,7 @@ type Program = fn(Vec<std::ffi::OsString>) -> Result<ExitCode>;
 pub const RUNTIME: &str = "runc";
 
 /// Every other name of this program.
-const PROGRAMS: [(&str, Program); 11] = [
+const PROGRAMS: [(&str, Program); 12] = [
     ("shim", stage::shim),
     ("enter", stage::enter),
     ("send", stage::send),
@@ -35,6 +35,7 @@ const PROGRAMS: [(&str, Program); 11] = [
     ("stray", app::stray),
     ("puppet", puppet::puppet),
     ("actor", actor::actor),
+    (attacker::NAME, attacker::attacker),
 ];
 
 /// Plays the part that this program was started for, if it was started under one of its other names.

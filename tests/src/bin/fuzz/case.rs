@@ -1,6 +1,7 @@
 //! One random stop as it is written down: what the program in the container does, and what is done to it from outside. As JSON
 //! it is what `--case` takes.
 
+use gracewatch_tests::rig::attacker::Attack;
 use serde::{Deserialize, Serialize};
 
 /// One stop.
@@ -26,6 +27,9 @@ pub(crate) struct Case {
     /// What is done from outside.
     #[serde(default)]
     pub(crate) acts: Vec<Act>,
+    /// How another container attacks the agent meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attack: Option<Attack>,
 }
 
 impl Case {

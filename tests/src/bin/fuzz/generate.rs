@@ -1,5 +1,7 @@
 //! Makes cases from a seed. Every case ends: by the runtime's SIGKILL, if not before.
 
+use gracewatch_tests::rig::attacker::Attack;
+
 use crate::case::{
     Act, Behaviour, Case, Child, Eat, End, Exec, From, How, Mask, Reaction, Then, Treatment, What,
 };
@@ -26,6 +28,9 @@ const ANY: [u32; 12] = [1, 2, 3, 10, 12, 14, 15, 16, 18, 28, 29, 30];
 /// Signals that stand for a fault.
 const FAULTS: [u32; 3] = [6, 8, 11];
 
+/// Every so many cases, another container attacks the agent.
+const ATTACKED: u64 = 10;
+
 /// What a case is about.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -47,11 +52,15 @@ enum Kind {
 pub(crate) fn case(seed: u64, number: u64) -> Case {
     let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ number);
     random.next();
-    Maker {
+    let mut maker = Maker {
         random,
         has_shell: std::path::Path::new("/bin/sh").exists(),
+    };
+    let mut case = maker.case();
+    if number.is_multiple_of(ATTACKED) {
+        case.attack = Some(maker.random.one(&Attack::LIGHT, Attack::VoidKills));
     }
-    .case()
+    case
 }
 
 struct Maker {
@@ -84,6 +93,7 @@ impl Maker {
             starved: self.random.percent(6),
             program: self.behaviour(stop, grace * 1000, shares_pids),
             acts: Vec::new(),
+            attack: None,
         };
         self.acts(&mut case, kind, stop);
         if case.starved {

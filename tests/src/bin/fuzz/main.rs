@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod attack;
 mod case;
 mod disposition;
 mod generate;

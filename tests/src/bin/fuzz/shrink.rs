@@ -20,6 +20,7 @@ pub(crate) fn smaller(case: &Case) -> Vec<Case> {
     of_behaviour(&case.program, &mut |program| {
         add(&|other| other.program.clone_from(&program));
     });
+    add(&|other| other.attack = None);
     add(&|other| other.configured = None);
     add(&|other| other.grace_is_secret = false);
     add(&|other| other.shares_pids = false);

@@ -18,6 +18,7 @@ use gracewatch_tests::rig::stage::Via;
 use gracewatch_tests::rig::toolbox::{RUNTIME, Toolbox};
 
 use crate::agent::Agents;
+use crate::attack::Attacker;
 use crate::case::{Behaviour, Case, From, What};
 use crate::program;
 use crate::stalls::Stalls;
@@ -117,10 +118,12 @@ enum Deed {
 
 /// Plays the case as the one with this name.
 pub(crate) fn play(rig: &Rig, case: &Case, name: &str) -> Result<Played> {
-    let cgroup = rig
-        .folder
-        .make(&format!("{name}-{}", case.known().suffix()))?;
+    let suffix = case.known().suffix();
+    let attack = |attack| Attacker::start(rig, attack, &format!("{name}-attacker-{suffix}"));
+    let attacker = case.attack.map(attack).transpose()?;
+    let cgroup = rig.folder.make(&format!("{name}-{suffix}"))?;
     let played = Stage::set_up(rig, case, name, &cgroup)?.play();
+    drop(attacker);
     // Whatever is left, a failed stage included.
     cgroup.write("cgroup.freeze", "0").ok();
     cgroup.kill_all();

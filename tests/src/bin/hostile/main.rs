@@ -1,21 +1,18 @@
 //! What one container can do to others: each attack runs in a container of its own, as long as it takes to stop three ordinary
 //! neighbours in the three usual ways. Their reports must be right, and certain.
 //!
-//! * [`attack`]: the attacks, and the program that makes them, which runs in the attacker's container.
 //! * [`neighbours`]: who is stopped meanwhile, and what their reports must say.
 //! * [`runner`]: one case after the other, each with an agent of its own.
 
+#![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a test program reports on its terminal"
 )]
 
-mod attack;
 mod neighbours;
 mod runner;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -34,17 +31,6 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let name = std::env::args_os().next();
-    let name = name.as_deref().map(Path::new).and_then(Path::file_name);
-    if name.is_some_and(|name| name == attack::NAME) {
-        return match attack::attacker() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{}: {error:#}", attack::NAME);
-                ExitCode::FAILURE
-            }
-        };
-    }
     if let Some(code) = toolbox::play() {
         return code;
     }

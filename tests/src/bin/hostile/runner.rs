@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum as _;
+use gracewatch_tests::rig::attacker::{self, Attack, Plan, UNDER_WAY};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 
 use crate::Args;
-use crate::attack::{self, Attack, UNDER_WAY};
 use crate::neighbours::{GRACE, Neighbour, WAYS};
 
 /// How long an attack may take to be under way.
@@ -31,7 +31,6 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         "attacks load probes and make cgroups: run this as root"
     );
     let toolbox = Toolbox::new()?;
-    toolbox.link(attack::NAME)?;
     let mut passed = true;
     for attack in Attack::value_variants() {
         let name = format!("{attack:?}");
@@ -107,10 +106,12 @@ impl<'a> Case<'a> {
         let place = if is_outside { "session" } else { &container };
         let cgroup = self.folder.make(place)?;
         let log = self.toolbox.log(&format!("attack-{:?}", self.attack));
-        let program = self.toolbox.program(attack::NAME);
-        let address = self.agent.address();
-        let places = (cgroup.directory(), log.path());
-        let argv = attack::argv(program, self.attack, &places, address);
+        let plan = Plan {
+            attack: self.attack,
+            agent: self.agent.address(),
+            rest: Duration::ZERO,
+        };
+        let argv = attacker::argv(self.toolbox, plan, &cgroup.directory(), &log);
         let before = self.start(0)?;
         let attacker = Launch::new(&cgroup, argv).start(self.toolbox)?;
         log.wait_for(UNDER_WAY, UNDER_WAY_LIMIT)?;

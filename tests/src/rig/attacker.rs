@@ -1,34 +1,37 @@
-//! The attacks. The program runs in the attacker's container and goes on until it is killed; every so often it writes down how
-//! far it is, so that an attack that does nothing is noticed.
+//! `attacker`: attacks the agent from inside of a container until it is killed. Once it is under way it says so, so that an
+//! attack that does nothing is noticed.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
-use gracewatch_tests::rig::toolbox::Log;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::rig::toolbox::{Log, Toolbox};
 
 /// The name under which this program is the attacker.
-pub(crate) const NAME: &str = "attacker";
+pub const NAME: &str = "attacker";
 /// What the attacker writes once it is under way.
-pub(crate) const UNDER_WAY: &str = "under way";
+pub const UNDER_WAY: &str = "under way";
 /// After how many steps an attack is under way.
 const STEPS: u64 = 200;
 /// How long after a shorter attack its end is waited for.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the attacker does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Attack {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attack {
     /// It does nothing: the check of the checks.
     Nothing,
     /// Its processes send SIGKILL to their own PID 1, which the kernel throws away.
@@ -67,9 +70,10 @@ pub(crate) enum Attack {
     NeverReads,
 }
 
-/// Connections to the agent that the attacks hold, and the addresses that they come from.
+/// Connections to the agent that the attacks hold, and the addresses that they come from: fewer than there are places, since
+/// more addresses than places take the places of everybody who has several.
 const CLIENTS: usize = 1000;
-const ADDRESSES: u64 = 40;
+const ADDRESSES: u64 = 8;
 
 /// Cgroups that are made by the attacks that make many, and those with the name of a container.
 const CGROUPS: u64 = 18_000;
@@ -85,25 +89,55 @@ struct Args {
     log: PathBuf,
     /// Where the agent answers.
     agent: String,
+    /// Milliseconds of rest after each 100 steps.
+    rest: u64,
 }
 
-/// The attacker's command line. `places`: its cgroup's directory, and its log.
-pub(crate) fn argv(
-    program: PathBuf,
-    attack: Attack,
-    places: &(PathBuf, &Path),
-    agent: &str,
-) -> Vec<PathBuf> {
-    let attack = attack.to_possible_value();
-    let name = attack.map_or_else(PathBuf::new, |name| PathBuf::from(name.get_name()));
-    let (cgroup, log) = places;
-    vec![program, name, cgroup.clone(), log.into(), agent.into()]
+impl Attack {
+    /// Those that can run beside many other containers: they need no time to be set up, and leave little behind.
+    pub const LIGHT: [Self; 8] = [
+        Self::VoidKills,
+        Self::VoidTerms,
+        Self::CgroupChurn,
+        Self::ContainerChurn,
+        Self::Moves,
+        Self::InnerSignals,
+        Self::InnerExecs,
+        Self::Execs,
+    ];
+}
+
+/// How an attack is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// What it does.
+    pub attack: Attack,
+    /// Where the agent answers.
+    pub agent: &'a str,
+    /// After each 100 steps it rests so long.
+    pub rest: Duration,
+}
+
+/// The attacker's command line. `cgroup`: its own cgroup's directory.
+pub fn argv(toolbox: &Toolbox, plan: Plan<'_>, cgroup: &Path, log: &Log) -> Vec<OsString> {
+    let attack = plan.attack.to_possible_value();
+    let name = attack.map_or_else(OsString::new, |name| name.get_name().into());
+    let rest = plan.rest.as_millis().to_string();
+    vec![
+        toolbox.program(NAME).into(),
+        name,
+        cgroup.into(),
+        log.path().into(),
+        plan.agent.into(),
+        rest.into(),
+    ]
 }
 
 /// Counts the steps of an attack.
 struct Steps {
     log: Log,
     count: u64,
+    rest: Duration,
 }
 
 impl Steps {
@@ -111,6 +145,9 @@ impl Steps {
         self.count += 1;
         if self.count == STEPS {
             self.log.write(UNDER_WAY)?;
+        }
+        if self.count.is_multiple_of(100) {
+            sleep(self.rest);
         }
         Ok(())
     }
@@ -124,44 +161,49 @@ impl Steps {
 }
 
 /// The attacker: goes on until it is killed.
-pub(crate) fn attacker() -> Result<()> {
+pub(crate) fn attacker(args: Vec<OsString>) -> Result<ExitCode> {
     let Args {
         attack,
         cgroup,
         log,
         agent,
-    } = Args::parse();
+        rest,
+    } = Args::parse_from(args);
     let mut steps = Steps {
         log: Log::at(log),
         count: 0,
+        rest: Duration::from_millis(rest),
     };
+    make(attack, &mut steps, &cgroup, &agent)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make(attack: Attack, steps: &mut Steps, cgroup: &Path, agent: &str) -> Result<()> {
     match attack {
         Attack::Nothing => steps.forever(|_| {
             sleep(PAUSE / 10);
             Ok(())
         }),
-        Attack::VoidKills => signals_itself(&mut steps, Signal::KILL),
-        Attack::VoidTerms => signals_itself(&mut steps, Signal::TERM),
+        Attack::VoidKills => signals_itself(steps, Signal::KILL),
+        Attack::VoidTerms => signals_itself(steps, Signal::TERM),
         Attack::CgroupChurn | Attack::OutsideChurn => {
-            churn(&mut steps, &cgroup, |step| format!("worker-{step}"))
+            churn(steps, cgroup, |step| format!("worker-{step}"))
         }
-        Attack::ContainerChurn => churn(&mut steps, &cgroup, container),
-        Attack::Moves => moves(&mut steps, &cgroup),
-        Attack::InnerSignals => inner_signals(&mut steps, &cgroup),
-        Attack::InnerExecs => inner_execs(&mut steps, &cgroup),
-        Attack::ManyCgroups => many(&mut steps, &cgroup, CGROUPS, |step| {
-            format!("worker-{step}")
-        }),
-        Attack::ManyContainers => many(&mut steps, &cgroup, CONTAINERS, container),
-        Attack::ManyProcesses => many_processes(&mut steps, &cgroup),
-        Attack::Networks => networks(&mut steps, &cgroup),
+        Attack::ContainerChurn => churn(steps, cgroup, container),
+        Attack::Moves => moves(steps, cgroup),
+        Attack::InnerSignals => inner_signals(steps, cgroup),
+        Attack::InnerExecs => inner_execs(steps, cgroup),
+        Attack::ManyCgroups => many(steps, cgroup, CGROUPS, |step| format!("worker-{step}")),
+        Attack::ManyContainers => many(steps, cgroup, CONTAINERS, container),
+        Attack::ManyProcesses => many_processes(steps, cgroup),
+        Attack::Networks => networks(steps, cgroup),
         Attack::Execs => steps.forever(|_| run("true", &[])),
-        Attack::Resets => resets(&mut steps),
-        Attack::Listeners => listens(&mut steps),
-        Attack::SilentClients => clients(&mut steps, &agent, b""),
+        Attack::Resets => resets(steps),
+        Attack::Listeners => listens(steps),
+        Attack::SilentClients => clients(steps, agent, b""),
         Attack::NeverReads => clients(
-            &mut steps,
-            &agent,
+            steps,
+            agent,
             b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
         ),
     }
