@@ -90,6 +90,8 @@ pub struct Tracker {
     /// Where the kernel side reads what it has to take out of its own slots.
     uncounted: Queue<MapData, Uncounted>,
     shares: Shares,
+    /// The outermost container of each.
+    outermost: BTreeMap<u64, u64>,
     /// The cgroups that this side put in, by container.
     cgroups: BTreeMap<u64, BTreeSet<u64>>,
     /// How many of these are in each slot; `slots` has whether there are any.
@@ -117,6 +119,7 @@ impl Tracker {
             parents: Parents::take(ebpf)?,
             uncounted: take(ebpf, UNCOUNTED)?,
             shares: Shares::take(ebpf)?,
+            outermost: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             per_slot: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -136,6 +139,7 @@ impl Tracker {
         signals: Signals,
     ) -> Result<(), TrackError> {
         self.shares.add(outermost)?;
+        self.outermost.insert(container, outermost);
         let counts = SignalCounts::default();
         let counted = self.signal_counts.insert(container, counts, BPF_NOEXIST);
         // The kernel side counts already what it tracks from its birth.
@@ -226,6 +230,7 @@ impl Tracker {
     /// forgotten by the next [`Self::sweep`].
     pub fn untrack(&mut self, container: u64) -> Result<(), TrackError> {
         self.ended.insert(container);
+        self.outermost.remove(&container);
         for cgroup in self.cgroups.remove(&container).unwrap_or_default() {
             self.count_in_slot(cgroup, -1)?;
             remove(&mut self.subjects, SUBJECTS, &cgroup)?;
@@ -246,15 +251,16 @@ impl Tracker {
         if ended.is_empty() {
             return Ok(());
         }
-        let mut outermost = BTreeSet::new();
         for (cgroup, subject) in entries(&self.subjects, SUBJECTS_MAX) {
             if ended.contains(&subject.container) {
                 self.take_out(cgroup, &subject)?;
-            } else {
-                outermost.insert(subject.outermost);
             }
         }
-        self.shares.keep(&outermost)?;
+        // Not by what was found in the map: a walk over a map that changes meanwhile may miss entries.
+        let used: BTreeSet<u64> = self.outermost.values().copied().collect();
+        for container in ended.difference(&used) {
+            self.shares.remove(*container)?;
+        }
         for (tgid, watched) in entries(&self.watched, WATCHED_MAX) {
             if ended.contains(&watched.container) {
                 remove(&mut self.watched, WATCHED, &tgid)?;

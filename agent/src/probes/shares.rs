@@ -1,6 +1,6 @@
 //! The shares of the outermost containers: which there are, and what was lost of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use agent_common::map::{ALL, OUTSIDE, SHARES, SHARES_MAX, Share};
 use aya::Ebpf;
@@ -36,15 +36,10 @@ impl Shares {
         }
     }
 
-    /// Forgets the shares of all outermost containers but these.
-    pub(super) fn keep(&mut self, outermost: &BTreeSet<u64>) -> Result<(), TrackError> {
-        for (known, _share) in entries(&self.shares, SHARES_MAX) {
-            if known != ALL && known != OUTSIDE && !outermost.contains(&known) {
-                self.lost.remove(&known);
-                remove(&mut self.shares, SHARES, &known)?;
-            }
-        }
-        Ok(())
+    /// Forgets the share of an outermost container, if it has one.
+    pub(super) fn remove(&mut self, outermost: u64) -> Result<(), TrackError> {
+        self.lost.remove(&outermost);
+        remove(&mut self.shares, SHARES, &outermost)
     }
 
     /// What was lost of each outermost container since the last call, of those of which anything was. Walks over all of them.
