@@ -55,8 +55,6 @@ pub const SUBJECTS_MAX: u32 = 16_384;
 pub const PARENTS_MAX: u32 = 4096;
 /// Cgroups in [`UNCOUNTED`] at the most. One that finds no room costs a look-up now and then.
 pub const UNCOUNTED_MAX: u32 = 4096;
-/// Of these, the kernel side puts in so many at the most, so that there is room for those of user space.
-pub const CGROUPS_OF_KERNEL: i64 = SUBJECTS_MAX as i64 / 4 * 3;
 /// Processes in [`WATCHED`] at the most.
 pub const WATCHED_MAX: u32 = 32_768;
 /// Outermost containers in [`SHARES`] at the most.
@@ -146,8 +144,7 @@ pub struct Uncounted {
 }
 
 /// What an outermost container took, with all that is in it, of what there is for all of them: records in the ring buffer,
-/// cgroups that are tracked, processes that are watched,
-/// kinds of resets, networks. Each may take no more than its share.
+/// cgroups that are tracked, processes that are watched, kinds of resets, networks. Each may take no more than its share.
 ///
 /// The kernel side alone writes it. Where it is counted twice at once, one may be missing.
 #[repr(C)]
@@ -176,15 +173,18 @@ pub const ALL: u64 = 0;
 pub const OUTSIDE: u64 = u64::MAX;
 /// Records of one outermost container at once, in an empty ring buffer. The fuller the ring buffer, the fewer.
 pub const RECORDS_BURST: u64 = 1024;
-/// Of these so many at once whatever the ring buffer holds.
+/// Of its records so many at once whatever the ring buffer holds.
 pub const RECORDS_AT_LEAST: u64 = RECORDS_BURST / 8;
 /// After so many nanoseconds there may be one more.
 pub const RECORDS_INTERVAL_NS: u64 = 5_000_000;
 /// Cgroups that the kernel side tracks for one outermost container at the most.
 pub const CGROUPS_OF_SHARE: i64 = SUBJECTS_MAX as i64 / 8;
+/// The same for all of them together, so that there is room for those that user space tracks.
+pub const CGROUPS_OF_KERNEL: i64 = SUBJECTS_MAX as i64 / 4 * 3;
 /// Processes that the kernel side watches for one outermost container at the most.
 pub const WATCHED_OF_SHARE: i64 = WATCHED_MAX as i64 / 8;
-
+/// The same for all of them together, as [`CGROUPS_OF_KERNEL`].
+pub const WATCHED_OF_KERNEL: i64 = WATCHED_MAX as i64 / 4 * 3;
 /// Kinds of resets that are counted for one outermost container at the most.
 pub const RESETS_OF_SHARE: i64 = crate::socket::RESETS_MAX as i64 / 8;
 /// Network namespaces that are remembered for one outermost container at once. Of all of them the oldest gives way to a new

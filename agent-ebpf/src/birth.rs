@@ -5,7 +5,7 @@
 //! user space finds that it is none of its subjects, it says so, and no entry remains.
 
 use agent_common::map::{
-    BY_KERNEL, Full, NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS_MAX, Parent, Subject,
+    BY_KERNEL, NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS_MAX, Parent, Subject,
     UNCOUNTED_MAX, UNTOLD, Uncounted,
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
@@ -14,6 +14,7 @@ use aya_ebpf::maps::{HashMap, PerCpuArray, Queue};
 
 use crate::globals::{CGROUP_KN, KERNFS_NAME};
 use crate::kernel::{Address, Typed};
+use crate::share::Held;
 use crate::{counter, filter, share, signal};
 
 #[map]
@@ -53,8 +54,7 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
     } else {
         parent.outermost
     };
-    if !share::has_room_for_cgroup(outermost) {
-        filter::count_full(Full::Share);
+    if !share::has_room(outermost, Held::Cgroups) {
         return false;
     }
     let subject = Subject {

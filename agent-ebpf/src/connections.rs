@@ -13,6 +13,7 @@ use crate::globals::COUNTS_SOCKETS;
 use crate::kernel::Typed;
 use crate::peers::Arrival;
 use crate::phase::now;
+use crate::share::Held;
 use crate::socket::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, LISTEN, SYN_RECV, SYN_SENT};
 use crate::{connect, counter, filter, idle, network, peers, phase, reset, share, socket};
 
@@ -55,7 +56,7 @@ pub(crate) fn gone(container: u64, outermost: u64) {
     // SAFETY: a pointer into the map's value.
     let kinds = unsafe { (&raw const (*connections).reset_kinds).read_volatile() };
     if kinds != 0 {
-        share::count_resets(outermost, -kinds.cast_signed());
+        share::count(outermost, Held::Resets, -kinds.cast_signed());
     }
 }
 

@@ -11,6 +11,7 @@ use aya_ebpf::maps::{HashMap, PerCpuArray};
 
 use crate::globals::{TASK_REAL_PARENT, TASK_TGID};
 use crate::kernel::Typed;
+use crate::share::Held;
 use crate::{counter, network, share};
 
 #[map]
@@ -102,8 +103,7 @@ pub(crate) fn outermost(cgroup: u64) -> u64 {
 /// Makes a cgroup that appeared inside a container part of it, if user space has not done so.
 #[inline(always)]
 pub(crate) fn adopt(cgroup: u64, parent: Subject) {
-    if !share::has_room_for_cgroup(parent.outermost) {
-        count_full(Full::Share);
+    if !share::has_room(parent.outermost, Held::Cgroups) {
         share::note_lost(parent.outermost);
         return;
     }
@@ -121,7 +121,7 @@ pub(crate) fn put(cgroup: u64, subject: Subject) -> bool {
         Ok(()) => {
             // SAFETY: a `u64` in the value of the section's map.
             unsafe { counter::add(CHILD_SLOTS.of(cgroup), 1) }
-            share::count_cgroup(subject.outermost, 1);
+            share::count(subject.outermost, Held::Cgroups, 1);
             true
         }
         Err(NO_ROOM) => {
@@ -154,7 +154,7 @@ pub(crate) fn disown(cgroup: u64, subject: Subject) {
 pub(crate) fn uncount(cgroup: u64, outermost: u64) {
     // SAFETY: a `u64` in the value of the section's map.
     unsafe { counter::add(CHILD_SLOTS.of(cgroup), u64::MAX) }
-    share::count_cgroup(outermost, -1);
+    share::count(outermost, Held::Cgroups, -1);
 }
 
 /// Whether a process is watched as one of this container.
@@ -224,8 +224,7 @@ pub(crate) fn watch_if_from_outside(task: Typed, subject: Subject) -> bool {
 /// Watches a process as one of this container. Says whether there is room.
 #[inline(always)]
 fn watch(tgid: u32, subject: Subject) -> bool {
-    if !share::has_room_for_process(subject.outermost) {
-        count_full(Full::Share);
+    if !share::has_room(subject.outermost, Held::Processes) {
         return false;
     }
     // A process of the same number, which is gone, may still be in the hash.
@@ -239,7 +238,7 @@ fn watch(tgid: u32, subject: Subject) -> bool {
         count_full(Full::Watched);
         return false;
     }
-    share::count_process(subject.outermost, 1);
+    share::count(subject.outermost, Held::Processes, 1);
     true
 }
 
@@ -262,7 +261,7 @@ pub(crate) fn unwatch(tgid: u32, container: u64) -> bool {
         return false;
     }
     if watched.outermost != 0 {
-        share::count_process(watched.outermost, -1);
+        share::count(watched.outermost, Held::Processes, -1);
     }
     watched.container == container
 }

@@ -18,6 +18,7 @@
 )]
 
 mod birth;
+mod bucket;
 mod budget;
 mod cgroup;
 mod connect;

@@ -19,6 +19,7 @@ use crate::kernel::Typed;
 use crate::output::{About, Record, record};
 use crate::packet::Segment;
 use crate::phase::Position;
+use crate::share::Held;
 use crate::socket::{CLOSE, ESTABLISHED, SYN_RECV, SYN_SENT};
 use crate::{connections, counter, filter, idle, network, phase, share, socket};
 
@@ -266,14 +267,13 @@ fn count(key: ResetKey, connections: *mut Connections) {
         return unsafe { counter::add(count, 1) };
     }
     let outermost = filter::outermost(key.container);
-    if !share::has_room_for_reset(outermost) {
-        filter::count_full(Full::Share);
+    if !share::has_room(outermost, Held::Resets) {
         share::note_lost(outermost);
         return;
     }
     match RESETS.insert(key, 1, u64::from(BPF_NOEXIST)) {
         Ok(()) => {
-            share::count_resets(outermost, 1);
+            share::count(outermost, Held::Resets, 1);
             // SAFETY: a pointer into the map's value.
             unsafe { counter::add(&raw mut (*connections).reset_kinds, 1) }
         }
