@@ -359,8 +359,8 @@ impl Engine {
         let Some(subject) = self.selectors.subject(cgroup, path) else {
             return false;
         };
-        let outermost = self.shares.outermost(&self.selectors, path);
-        let outermost = outermost.unwrap_or(cgroup);
+        let outer_path = self.selectors.outermost(path).unwrap_or(path);
+        let outermost = self.shares.tracked(outer_path).unwrap_or(cgroup);
         if let Some(reason) = self.lacks_room(outermost) {
             self.shares.note_missed();
             self.say(Output::Dropped { reason, at: now });
@@ -372,7 +372,6 @@ impl Engine {
         });
         let selector = self.selectors.selector(path).cloned();
         let pod = subject.pod_uid.clone();
-        let outer_path = self.selectors.outermost(path).unwrap_or(path);
         let means = Means {
             purse: self.purses.of(outer_path),
             is_inner: outer_path != path,
@@ -413,7 +412,8 @@ impl Engine {
             if tracked.container.removed || !rest.is_some_and(|rest| rest.starts_with('/')) {
                 continue;
             }
-            let outermost = self.shares.outermost(&self.selectors, inner);
+            let outer_path = self.selectors.outermost(inner);
+            let outermost = outer_path.and_then(|path| self.shares.tracked(path));
             if let Some(outermost) = outermost.filter(|id| *id != tracked.outermost) {
                 self.shares.move_to(tracked.outermost, outermost);
                 tracked.outermost = outermost;

@@ -28,9 +28,7 @@ impl Sharer {
             |pod| Self::Namespace(pod.namespace.clone()),
         )
     }
-}
 
-impl Sharer {
     /// How many of `max` series it may have though nobody else needs them. Whoever is in a container makes as many inner ones as it
     /// likes, and a page of metrics is to stay small.
     pub(crate) const fn part(&self, max: usize) -> usize {

@@ -24,20 +24,16 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Returns the tracked outermost container or subject that this path lies in, or is of.
-    pub(super) fn outermost(&self, selectors: &Selectors, path: &str) -> Option<CgroupId> {
-        let outermost = selectors.outermost(path)?;
-        self.by_path.get(outermost).copied()
+    /// Returns the tracked container with this path.
+    pub(super) fn tracked(&self, path: &str) -> Option<CgroupId> {
+        self.by_path.get(path).copied()
     }
 
     /// Returns the tracked container that all containers share that are made in this cgroup, if they share one.
     pub(super) fn shared(&self, selectors: &Selectors, path: &str) -> Option<CgroupId> {
         let outermost = selectors.outermost(path)?;
         let is_container = selectors.is_container(outermost);
-        self.by_path
-            .get(outermost)
-            .copied()
-            .filter(|_| is_container)
+        self.tracked(outermost).filter(|_| is_container)
     }
 
     /// Returns whether one more container may be tracked in the outermost one.
@@ -58,6 +54,17 @@ impl Shares {
         if self.by_path.get(path) == Some(&container) {
             self.by_path.remove(path);
         }
+        self.leave(outermost)
+    }
+
+    /// Takes note that a container is in another outermost one than was known.
+    pub(super) fn move_to(&mut self, before: CgroupId, outermost: CgroupId) {
+        self.leave(before);
+        *self.counts.entry(outermost).or_default() += 1;
+    }
+
+    /// Counts one less in this outermost container. Returns whether it was the last one.
+    fn leave(&mut self, outermost: CgroupId) -> bool {
         let Some(count) = self.counts.get_mut(&outermost) else {
             return true;
         };
@@ -67,17 +74,6 @@ impl Shares {
             self.counts.remove(&outermost);
         }
         is_last
-    }
-
-    /// Takes note that a container is in another outermost one than was known.
-    pub(super) fn move_to(&mut self, before: CgroupId, outermost: CgroupId) {
-        if let Some(count) = self.counts.get_mut(&before) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&before);
-            }
-        }
-        *self.counts.entry(outermost).or_default() += 1;
     }
 
     /// Takes note that there was no room for a container.
