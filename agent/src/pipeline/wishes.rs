@@ -31,7 +31,6 @@ const WARN_INTERVAL: Duration = Duration::from_mins(1);
 /// A container for which the kernel side had no room.
 #[derive(Debug)]
 struct Unplaced {
-    container: CgroupId,
     outermost: CgroupId,
     signals: Signals,
 }
@@ -53,7 +52,7 @@ pub(super) struct Hands {
     /// When a scan was made last.
     scanned_at: Timestamp,
     /// Containers for which the kernel side had no room.
-    unplaced: Vec<Unplaced>,
+    unplaced: BTreeMap<CgroupId, Unplaced>,
     /// Outermost containers that had used up their shares, and when that was said.
     warned: BTreeMap<CgroupId, Timestamp>,
     /// How many containers the engine tracks at the most.
@@ -78,7 +77,7 @@ impl Hands {
             scan_asked: false,
             scan_wanted: false,
             scanned_at: Timestamp::default(),
-            unplaced: Vec::new(),
+            unplaced: BTreeMap::new(),
             warned: BTreeMap::new(),
             containers_max: config.limits.containers_max,
             tables: Tables::default(),
@@ -239,11 +238,8 @@ impl Hands {
             let ids = (container.0, outermost.0);
             let tracked = self.tracker.track(ids, &below, signals);
             if note(tracked, Update::Track, container, (&mut self.tables, sink)).is_none() {
-                self.unplaced.push(Unplaced {
-                    container,
-                    outermost,
-                    signals,
-                });
+                let unplaced = Unplaced { outermost, signals };
+                self.unplaced.insert(container, unplaced);
                 break;
             }
         }
@@ -378,6 +374,7 @@ impl Hands {
 
     fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) {
         self.paths.remove(&container);
+        self.unplaced.remove(&container);
         self.warned.remove(&container);
         if let Some(sockets) = &mut self.sockets {
             let removed = sockets.remove(container.0);
@@ -438,12 +435,8 @@ impl Hands {
         if self.unplaced.is_empty() || self.tables.are_full() {
             return;
         }
-        for unplaced in std::mem::take(&mut self.unplaced) {
-            let Unplaced {
-                container,
-                outermost,
-                signals,
-            } = unplaced;
+        for (container, unplaced) in std::mem::take(&mut self.unplaced) {
+            let Unplaced { outermost, signals } = unplaced;
             if let Some(path) = self.paths.get(&container).cloned() {
                 for answer in self.track((container, outermost), path, signals, sink) {
                     driver.tell_found(answer, clock::now(), sink);
