@@ -8,6 +8,7 @@ mod fuzzed;
 pub mod harness;
 mod ignored_signals;
 pub mod in_process;
+pub mod process_status;
 pub mod replay;
 pub mod rig;
 pub mod test_program;

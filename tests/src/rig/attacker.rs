@@ -2,10 +2,11 @@
 //! attack that does nothing is noticed.
 
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
@@ -222,23 +223,13 @@ fn signals_itself(steps: &mut Steps, signal: Signal) -> Result<()> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(std::env::args_os().skip(1))
             .env(AGAIN, "1")
-            .arg0_as(NAME)
+            .arg0(NAME)
             .spawn()?;
         let status = child.wait()?;
         bail!("the child ended: {status}");
     }
     let init = Pid::INIT;
     steps.forever(|_| kill_process(init, signal).context("cannot signal PID 1"))
-}
-
-trait Arg0 {
-    fn arg0_as(&mut self, name: impl AsRef<OsStr>) -> &mut Self;
-}
-
-impl Arg0 for Command {
-    fn arg0_as(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
-        std::os::unix::process::CommandExt::arg0(self, name)
-    }
 }
 
 fn churn(steps: &mut Steps, cgroup: &Path, name: impl Fn(u64) -> String) -> Result<()> {

@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use gracewatch_tests::process_status;
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{Crowd, agent_for, reported, tracked, wait_for};
@@ -109,20 +110,13 @@ fn count(containers: usize) -> f64 {
 
 impl Memory {
     fn of(pid: u32) -> Result<Self> {
-        let status = read(&format!("/proc/{pid}/status"))?;
+        let process = pid.to_string();
         Ok(Self {
-            resident: kibibytes(&status, "VmRSS:")?,
-            peak: kibibytes(&status, "VmHWM:")?,
+            resident: process_status::bytes(&process, "VmRSS")?,
+            peak: process_status::bytes(&process, "VmHWM")?,
             kernel: kernel_memory(pid)?,
         })
     }
-}
-
-fn kibibytes(status: &str, field: &str) -> Result<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let number = line.and_then(|line| line.trim().strip_suffix("kB"));
-    let number = number.with_context(|| format!("no {field} in /proc/PID/status"))?;
-    Ok(number.trim().parse::<u64>()? * 1024)
 }
 
 /// CPU time of all threads of a process, to the nanosecond.

@@ -4,8 +4,9 @@ use std::process::Command;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::ValueEnum as _;
+use gracewatch_tests::process_status;
 use gracewatch_tests::rig::attacker::{self, Attack, Plan, UNDER_WAY};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::launch::Launch;
@@ -189,9 +190,5 @@ impl<'a> Case<'a> {
 
 /// Resident memory of a process, in bytes.
 fn memory(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB"));
-    let kib: u64 = kib.context("no VmRSS")?.trim().parse()?;
-    Ok(kib << 10)
+    process_status::bytes(&pid.to_string(), "VmRSS")
 }

@@ -1,0 +1,18 @@
+//! What the kernel says of a process in `/proc/PID/status`.
+
+use anyhow::{Context as _, Result};
+
+/// A size that the status of a process tells, in bytes. `process`: its pid, or `self`. `field`: as it stands there, without the colon.
+///
+/// # Errors
+/// If there is no such process, or no such field.
+pub fn bytes(process: &str, field: &str) -> Result<u64> {
+    let path = format!("/proc/{process}/status");
+    let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.trim().strip_suffix("kB"));
+    let number = number.with_context(|| format!("no {field} in {path}"))?;
+    Ok(number.trim().parse::<u64>()? * 1024)
+}
