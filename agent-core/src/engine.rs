@@ -360,7 +360,12 @@ impl Engine {
             return false;
         };
         let outer_path = self.selectors.outermost(path).unwrap_or(path);
-        let outermost = self.shares.tracked(outer_path).unwrap_or(cgroup);
+        // An older container may have had the very path.
+        let outer = self
+            .shares
+            .tracked(outer_path)
+            .filter(|_| outer_path != path);
+        let outermost = outer.unwrap_or(cgroup);
         if let Some(reason) = self.lacks_room(outermost) {
             self.shares.note_missed();
             self.say(Output::Dropped { reason, at: now });

@@ -16,6 +16,19 @@ fn inside(path: &str, number: u64) -> String {
     format!("{path}/docker-{number:064x}.scope")
 }
 
+/// Each container that is to be tracked, and whose share pays for it.
+fn pays(scene: &Scene) -> Vec<(u64, u64)> {
+    let pays = scene.said.iter().filter_map(|output| match output {
+        Output::Wish(Wish::Track {
+            container,
+            outermost,
+            ..
+        }) => Some((container.0, outermost.0)),
+        _ => None,
+    });
+    pays.collect()
+}
+
 fn lost_of(outermost: CgroupId) -> Input {
     Input::Lost {
         outermost: Some(outermost),
@@ -89,16 +102,10 @@ fn the_kernel_side_is_told_whose_share_pays() {
         .tells(made(CgroupId(71), &inside(&path, 2)))
         .tells(made(CgroupId(9), SERVICE))
         .tells(made(OTHER, &service));
-    let pays = scene.said.iter().filter_map(|output| match output {
-        Output::Wish(Wish::Track {
-            container,
-            outermost,
-            ..
-        }) => Some((container.0, outermost.0)),
-        _ => None,
-    });
-    let pays: Vec<_> = pays.collect();
-    assert_eq!(pays, [(7, 7), (70, 70), (7, 70), (71, 70), (9, 9), (8, 8)]);
+    assert_eq!(
+        pays(&scene),
+        [(7, 7), (70, 70), (7, 70), (71, 70), (9, 9), (8, 8)]
+    );
 }
 
 fn flood(scene: Scene, outer: CgroupId, path: &str, count: u64) -> Scene {
@@ -158,4 +165,12 @@ fn containers_without_a_place_are_looked_for_when_there_is_room() {
     // Nobody waits for a place any more.
     let scene = scene.tells(removed(CgroupId(2)));
     assert_eq!(rescans(&scene), 1);
+}
+
+/// A service that is started again has the path of the one before, of which something may still be open.
+#[test]
+fn a_container_with_the_path_of_an_older_one_has_a_share_of_its_own() {
+    let again = CgroupId(70);
+    let scene = Scene::service().tells(made(again, SERVICE));
+    assert_eq!(pays(&scene), [(7, 7), (70, 70)]);
 }
