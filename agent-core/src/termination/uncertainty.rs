@@ -1,7 +1,5 @@
 //! What keeps a verdict from being certain.
 
-use std::time::Duration;
-
 use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, outcome};
 use crate::event::Delivery;
 use crate::losses::LossesOf;
@@ -16,7 +14,7 @@ impl Termination<'_> {
         let ended = stage != ReportStage::Progress;
         let counts = surroundings.sockets.of_termination(&traffic::edges(self));
         let counts_missing = surroundings.counts_missing || counts.is_none();
-        let cause = self.kill.map(|(_, cause)| cause);
+        let cause = self.kill_cause();
         let all = [
             (
                 Doubt::RecordsLost,
@@ -78,7 +76,7 @@ impl Termination<'_> {
     /// Whether records may have been lost when this termination may have been open.
     fn may_lack_records(&self, losses: LossesOf<'_>) -> bool {
         let made_at = self.container.seen.made_at().unwrap_or_default();
-        let begun_at = self.may_have_begun_at().max(made_at);
+        let begun_at = self.may_have_begun_unseen_at().max(made_at);
         let removed_at = self.released_at.filter(|_at| self.container.removed);
         losses.may_be_between(begun_at, removed_at.unwrap_or(Timestamp(u64::MAX)))
     }
@@ -169,11 +167,38 @@ impl Termination<'_> {
     fn may_have_begun_at(&self) -> Timestamp {
         let hook_missing = self.hook.is_none() && self.container.spec.hook.is_some();
         let begun_in_sight = self.request.is_some_and(|request| request.exact);
-        let reach = if !begun_in_sight && (self.stop.is_none() || hook_missing) {
-            self.graces.likely().unwrap_or(STOP_MAX_DEFAULT)
+        // SIGKILL came when no grace period was over, counted from this stop signal: it may have been over for an earlier one.
+        let stop_missing =
+            self.stop.is_none() || self.kill_cause() == Some(KillCause::Other) && self.is_unasked();
+        if !begun_in_sight && (stop_missing || hook_missing) {
+            self.before_one_stop()
         } else {
-            Duration::ZERO
-        };
+            self.started_at()
+        }
+    }
+
+    /// When it may have begun at the earliest, if records are missing: the stop signal that was seen need not be the first
+    /// one, unless SIGKILL came when the grace period was over that began with it.
+    fn may_have_begun_unseen_at(&self) -> Timestamp {
+        if self.is_unasked() && self.kill_cause() != Some(KillCause::GraceExpired) {
+            self.before_one_stop()
+        } else {
+            self.may_have_begun_at()
+        }
+    }
+
+    /// Whether nobody but the stop signal tells when it began.
+    const fn is_unasked(&self) -> bool {
+        self.request.is_none()
+    }
+
+    /// When a stop at the latest began of which what was seen is the end.
+    fn before_one_stop(&self) -> Timestamp {
+        let reach = self.graces.likely().unwrap_or(STOP_MAX_DEFAULT);
         self.started_at().before(reach)
+    }
+
+    fn kill_cause(&self) -> Option<KillCause> {
+        self.kill.map(|(_, cause)| cause)
     }
 }

@@ -159,11 +159,12 @@ fn a_cgroup_beside_a_container_that_is_none_is_not_tracked() {
     assert!(!untracked("/system.slice/cron.service"));
 }
 
-/// The loss may lie anywhere between two looks at the counter.
+/// The loss may lie anywhere between two looks at the counter. A stop of 10 s at the most that ended after 1 s may have begun
+/// 9 s before, with a stop signal that was lost.
 #[test]
 fn a_loss_is_doubted_wherever_it_may_lie() {
     let lossy = |since: f64, until: f64| {
-        Scene::container()
+        Scene::with(10, None)
             .running()
             .at(20.0)
             .stop(HANDLED)
@@ -175,8 +176,54 @@ fn a_loss_is_doubted_wherever_it_may_lie() {
     };
     assert_eq!(doubts(&lossy(10.0, 20.5)), [Doubt::RecordsLost]);
     assert_eq!(doubts(&lossy(20.5, 40.0)), [Doubt::RecordsLost]);
-    assert_eq!(doubts(&lossy(2.0, 10.0)), []);
+    assert_eq!(doubts(&lossy(12.0, 13.0)), [Doubt::RecordsLost]);
+    assert_eq!(doubts(&lossy(2.0, 9.0)), []);
     assert_eq!(doubts(&lossy(21.5, 40.0)), []);
+}
+
+/// The first of two stop signals was lost, and SIGKILL came when the grace period was over that began with it.
+#[test]
+fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_after_a_loss() {
+    let killed = |lost_at: f64, killed_at: f64| {
+        Scene::with(10, None)
+            .running()
+            .at(20.0)
+            .tells(lost(lost_at - 0.5, lost_at))
+            .found(&[Who::Main])
+            .stop(HANDLED)
+            .at(killed_at)
+            .kill_by_another()
+            .dies(Who::Main, 9)
+            .removed()
+            .report()
+    };
+    let early = killed(16.0, 26.0);
+    assert_eq!(early.outcome, Outcome::KilledByOther);
+    assert_eq!(doubts(&early), [Doubt::RecordsLost]);
+    assert_eq!(doubts(&killed(9.0, 26.0)), []);
+    let in_time = killed(16.0, 30.0);
+    assert_eq!(in_time.outcome, Outcome::GraceExceeded);
+    assert_eq!(doubts(&in_time), []);
+}
+
+/// The agent started when a stop was under way, and saw its second stop signal only.
+#[test]
+fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_soon_after_the_start() {
+    let killed = |watched_at: f64| {
+        Scene::with(10, None)
+            .at(watched_at)
+            .tells(tracked(watched_at))
+            .found(&[Who::Main])
+            .at(20.0)
+            .stop(HANDLED)
+            .at(26.0)
+            .kill_by_another()
+            .dies(Who::Main, 9)
+            .removed()
+            .report()
+    };
+    assert_eq!(doubts(&killed(18.0)), [Doubt::SeenLate]);
+    assert_eq!(doubts(&killed(8.0)), []);
 }
 
 /// A container that was made after the loss lacks nothing, however little is known of its stop.
