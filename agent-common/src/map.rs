@@ -67,9 +67,9 @@ pub const EVENTS_BYTES: u32 = 1 << 20;
 const _: () = {
     assert!(SLOTS.is_power_of_two());
     assert!(size_of::<Subject>() == 5 * 8);
-    assert!(size_of::<Parent>() == 4 * 8);
+    assert!(size_of::<Parent>() == 5 * 8);
     assert!(size_of::<Watched>() == 3 * 8);
-    assert!(size_of::<Share>() == 6 * 8);
+    assert!(size_of::<Share>() == 7 * 8);
     assert!(size_of::<Uncounted>() == 2 * 8);
     assert!(size_of::<SignalCounts>() == 8 * 8 + 2 * 4);
 };
@@ -111,6 +111,9 @@ pub struct Parent {
     pub outermost: u64,
     /// How the containers in it are called: [`NAMES_CONTAINERS`], [`NAMES_UNITS`], [`NAMES_ANY`].
     pub names: u64,
+    /// When all containers that may be made in it at once may be made again: as [`Share::whole_at`]. The kernel side alone changes
+    /// it.
+    pub whole_at: u64,
 }
 
 /// [`Parent::names`]: with a container's id of 64 digits.
@@ -153,6 +156,9 @@ pub struct Share {
     /// When all of its records may be made again: as the budgets of [`SignalCounts::whole_at`], of [`RECORDS_BURST`] at once
     /// and one more each [`RECORDS_INTERVAL_NS`].
     pub whole_at: u64,
+    /// The same for records of what somebody outside of it causes: signals, the filling, emptying and removal of its own cgroup,
+    /// the exit of its main process. It cannot use these up itself.
+    pub from_outside_whole_at: u64,
     /// What is not told of it: records that were not made, cgroups that are not tracked, processes that are not watched.
     pub lost: u64,
     /// Cgroups in [`SUBJECTS`] that the kernel side put in for it. Not [`CGROUPS_OF_SHARE`] or more.

@@ -26,7 +26,7 @@ mod tests;
 mod tracked;
 
 use pods::Pods;
-use shares::Shares;
+use shares::{Outermost, Shares};
 use tracked::{Context, Tracked};
 
 /// How often the counter of lost records was looked at where a journal does not tell.
@@ -365,7 +365,10 @@ impl Engine {
             .shares
             .tracked(outer_path)
             .filter(|_| outer_path != path);
-        let outermost = outer.unwrap_or(cgroup);
+        let outermost = Outermost {
+            id: outer.unwrap_or(cgroup),
+            path: outer_path,
+        };
         if let Some(reason) = self.lacks_room(outermost) {
             self.shares.note_missed();
             self.say(Output::Dropped { reason, at: now });
@@ -383,7 +386,7 @@ impl Engine {
             pods_are_told: self.pods_are_told,
         };
         let container = Container::new(subject, selector, means, now, seen);
-        let tracked = Tracked::new(container, outermost);
+        let tracked = Tracked::new(container, outermost.id);
         self.say(tracked.track_wish());
         self.containers.insert(cgroup, tracked);
         self.shares.add(path, cgroup, outermost);
@@ -399,10 +402,11 @@ impl Engine {
     }
 
     /// Why there is no room for one more container in this outermost one.
-    fn lacks_room(&self, outermost: CgroupId) -> Option<DropReason> {
-        if self.containers.len() >= self.shared.limits.containers_max {
+    fn lacks_room(&self, outermost: Outermost<'_>) -> Option<DropReason> {
+        let (tracked, max) = (self.containers.len(), self.shared.limits.containers_max);
+        if tracked >= max {
             Some(DropReason::ContainersFull)
-        } else if !self.shares.has_room(outermost, &self.shared.limits) {
+        } else if !self.shares.has_room(outermost, tracked, max) {
             Some(DropReason::ContainersShare)
         } else {
             None
@@ -477,13 +481,16 @@ impl Engine {
 
     fn forget(&mut self, id: CgroupId) {
         if let Some(tracked) = self.containers.remove(&id) {
-            let outermost = tracked.outermost;
             let subject = tracked.container.into_subject();
             let path = subject.path.as_str();
-            if self.shares.remove(path, id, outermost) {
-                self.shared.losses.forget(outermost);
-            }
             let outer_path = self.selectors.outermost(path).unwrap_or(path);
+            let outermost = Outermost {
+                id: tracked.outermost,
+                path: outer_path,
+            };
+            if self.shares.remove(path, id, outermost) {
+                self.shared.losses.forget(outermost.id);
+            }
             self.purses.release(outer_path);
             let pod = subject.pod_uid.clone();
             self.say(Output::Tracked {

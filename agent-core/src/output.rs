@@ -222,7 +222,7 @@ impl UnreportedReason {
 pub enum DropReason {
     /// More containers than the limit: this one is not tracked.
     ContainersFull,
-    /// More containers in one outermost container than its share of the limit: this one is not tracked.
+    /// More containers in one outermost container, or in one place, than its share of the limit: this one is not tracked.
     ContainersShare,
     /// An event of a container that is not tracked any more, or not yet.
     ContainerUnknown,

@@ -14,6 +14,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 use crate::{birth, connections, filter, process};
 
 // SAFETY: see the assertions on its layout in `agent-common`.
@@ -38,29 +39,28 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         .follow(&CGROUP_PARENT)
         .follow(&CSS_CGROUP)
         .cgroup_id();
-    let subject = filter::subject(parent);
-    let is_born = birth::begin(cgroup, id, parent, subject.is_some());
-    // Whoever makes a container where containers are expected is to find room whatever others make beside it.
-    let outermost = subject.map_or(OUTSIDE, |subject| subject.outermost);
-    let charged = if is_born && subject.is_none() {
-        0
+    let (around, outermost) = filter::place(parent);
+    let is_born = birth::begin(cgroup, id, parent, around != 0);
+    let container = if is_born {
+        id
     } else {
-        outermost
+        filter::adopt(id, parent);
+        around
     };
-    let container = match subject {
-        _ if is_born => id,
-        Some(subject) => {
-            filter::adopt(id, subject);
-            subject.container
-        }
-        None => 0,
+    // What is made where containers are expected is taken from the share of that place alone, so that a runtime finds room
+    // whatever others make elsewhere.
+    let charged = match (around, is_born) {
+        (0, true) => 0,
+        (0, false) => OUTSIDE,
+        _ => outermost,
     };
     let about = About {
         kind: Kind::CgroupMade,
         container,
         cgroup: id,
-        outermost,
+        outermost: if around == 0 { OUTSIDE } else { outermost },
         charged,
+        cause: Cause::Inside,
     };
     let path = Address(ctx.arg(1));
     record(&ctx, about, |to: *mut CgroupRecord| {
@@ -120,7 +120,8 @@ pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
         container: subject.container,
         cgroup: id,
         outermost: subject.outermost,
-        charged: charged_for_cgroup(id, subject),
+        charged: subject.outermost,
+        cause: cause_of_state(id, subject),
     };
     record_state(&ctx, about, 0);
 }
@@ -136,20 +137,16 @@ pub(crate) fn cgroup_notify_populated(ctx: BtfTracePointContext) {
         container: subject.container,
         cgroup: id,
         outermost: subject.outermost,
-        charged: charged_for_cgroup(id, subject),
+        charged: subject.outermost,
+        cause: cause_of_state(id, subject),
     };
     record_state(&ctx, about, u32::from(ctx.arg::<i32>(2) != 0));
 }
 
-/// Whose share a change of a cgroup is taken from: an outermost container's own cgroup fills, empties and goes as often as the
-/// runtime wishes.
+/// Who causes a change of a cgroup: an outermost container's own cgroup fills, empties and goes when the runtime wishes.
 #[inline(always)]
-fn charged_for_cgroup(id: u64, subject: Subject) -> u64 {
-    if id == subject.outermost {
-        0
-    } else {
-        subject.outermost
-    }
+fn cause_of_state(id: u64, subject: Subject) -> Cause {
+    Cause::outside_if(id == subject.outermost)
 }
 
 /// Id of the cgroup that the hook is about, and what is said of it, if it is tracked.
@@ -200,6 +197,7 @@ pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) {
         cgroup: id,
         outermost: subject.outermost,
         charged: subject.outermost,
+        cause: Cause::Inside,
     };
     record(&ctx, about, |to: *mut AttachRecord| {
         // SAFETY: `record` hands out memory for a whole record; this is its only field after the header.

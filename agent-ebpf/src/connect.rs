@@ -11,6 +11,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 use crate::{filter, process, socket};
 
 #[map]
@@ -59,6 +60,7 @@ pub(crate) fn look(ctx: BtfTracePointContext) {
         // Whoever connects is to harm nobody but itself.
         // SAFETY: the helper has no precondition.
         charged: filter::outermost(unsafe { bpf_get_current_cgroup_id() }),
+        cause: Cause::Inside,
     };
     record(&ctx, about, |to: *mut ConnectRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

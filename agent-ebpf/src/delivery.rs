@@ -10,6 +10,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{ACTION_HANDLER, SIGNAL_FLAGS, SIGNALS, TASK_PTRACE, TASK_SIGNAL};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 use crate::treatment::SIGKILL;
 use crate::{filter, process};
 
@@ -54,6 +55,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         cgroup,
         outermost: subject.outermost,
         charged: subject.outermost,
+        cause: Cause::Inside,
     };
     let handler: u64 = Typed::argument(&ctx, 2).load(&ACTION_HANDLER);
     record(&ctx, about, |to: *mut DeliveryRecord| {

@@ -10,6 +10,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{MM_ARG_END, MM_ARG_START, TASK_MM};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 use crate::{filter, process};
 
 // SAFETY: see the assertions on its layout in `agent-common`.
@@ -43,6 +44,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
         cgroup,
         outermost: subject.outermost,
         charged: subject.outermost,
+        cause: Cause::Inside,
     };
     record(&ctx, about, |to: *mut ExecRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -13,6 +13,7 @@ use crate::globals::{
 };
 use crate::kernel::Typed;
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 use crate::{filter, phase, process};
 
 /// `SIGNAL_GROUP_EXIT` of `signal_struct.flags`.
@@ -80,11 +81,8 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
         container: subject.container,
         cgroup,
         outermost: subject.outermost,
-        charged: if is_main && subject.container == subject.outermost {
-            0
-        } else {
-            subject.outermost
-        },
+        charged: subject.outermost,
+        cause: Cause::outside_if(is_main && subject.container == subject.outermost),
     };
     record(&ctx, about, |to: *mut ExitRecord| {
         let signal = task.follow(&TASK_SIGNAL);

@@ -100,9 +100,13 @@ pub(crate) fn outermost(cgroup: u64) -> u64 {
     place(cgroup).1
 }
 
-/// Makes a cgroup that appeared inside a container part of it, if user space has not done so.
+/// Makes a cgroup that appeared in this one part of the container that this one is in, if it is in one and user space has not done
+/// so.
 #[inline(always)]
-pub(crate) fn adopt(cgroup: u64, parent: Subject) {
+pub(crate) fn adopt(cgroup: u64, parent: u64) {
+    let Some(parent) = subject(parent) else {
+        return;
+    };
     if !share::has_room(parent.outermost, Held::Cgroups) {
         share::note_lost(parent.outermost);
         return;

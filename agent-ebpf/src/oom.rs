@@ -9,6 +9,7 @@ use crate::filter;
 use crate::globals::{TASK_COMM, TASK_GROUP_LEADER, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for OomRecord {}
@@ -48,6 +49,7 @@ fn record_victim(
         cgroup,
         outermost,
         charged: outermost,
+        cause: Cause::Inside,
     };
     record(ctx, about, |to: *mut OomRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

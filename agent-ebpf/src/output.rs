@@ -10,6 +10,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_log_ebpf::debug;
 
+use crate::share::Cause;
 use crate::{counter, share};
 
 #[map]
@@ -27,8 +28,10 @@ pub(crate) struct About {
     pub(crate) cgroup: u64,
     /// The outermost container that it is about.
     pub(crate) outermost: u64,
-    /// The outermost container that may have caused it and has it taken from its share; 0 if somebody else did.
+    /// The outermost container from whose share the record is taken; 0 if from none.
     pub(crate) charged: u64,
+    /// Who caused it: see [`Share::from_outside_whole_at`](agent_common::map::Share::from_outside_whole_at).
+    pub(crate) cause: Cause,
 }
 
 /// A record of the contract: it starts with a [`Header`].
@@ -48,7 +51,7 @@ pub(crate) fn record<T: Record>(
     about: About,
     fill: impl FnOnce(*mut T),
 ) -> bool {
-    if !share::take_record(about.charged, &EVENTS) {
+    if !share::take_record(about.charged, about.cause, &EVENTS) {
         lose(about);
         return false;
     }

@@ -19,6 +19,7 @@ use crate::kernel::Typed;
 use crate::output::{About, Record, record};
 use crate::packet::Segment;
 use crate::phase::Position;
+use crate::share::Cause;
 use crate::share::Held;
 use crate::socket::{CLOSE, ESTABLISHED, SYN_RECV, SYN_SENT};
 use crate::{connections, counter, filter, idle, network, phase, share, socket};
@@ -297,6 +298,7 @@ fn mark(ctx: &impl EbpfContext, reset: &Reset) {
         cgroup: reset.cgroup,
         outermost,
         charged: outermost,
+        cause: Cause::Inside,
     };
     record(ctx, about, |to: *mut ResetRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -21,6 +21,28 @@ static SHARES: HashMap<u64, Share> = HashMap::with_max_entries(SHARES_MAX, 0);
 #[map]
 static UNATTRIBUTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// Who caused what a record is of. Each has its own part of the share, so that an outermost container cannot use up what tells how
+/// somebody outside stops it, and somebody outside cannot use up what tells what happens in it.
+#[derive(Clone, Copy)]
+pub(crate) enum Cause {
+    /// Perhaps the outermost container itself.
+    Inside = 0,
+    /// Somebody outside of it.
+    Outside = 1,
+}
+
+impl Cause {
+    /// Where a signal, an exit or a change of a cgroup comes from.
+    #[inline(always)]
+    pub(crate) fn outside_if(is_from_outside: bool) -> Self {
+        if is_from_outside {
+            Self::Outside
+        } else {
+            Self::Inside
+        }
+    }
+}
+
 /// What is held for an outermost container in the tables of all, beside what user space puts there.
 #[derive(Clone, Copy)]
 pub(crate) enum Held {
@@ -44,17 +66,22 @@ pub(crate) fn begin(outermost: u64) -> bool {
     true
 }
 
-/// Whether there may be one more record of what this outermost container causes, which is taken from its share then.
+/// Whether there may be one more record about this outermost container, which is taken from its share then.
 ///
 /// Who has taken little may always. The fuller the ring buffer is, the less one may have taken, so that many that take
 /// much together leave room, too.
 #[inline(always)]
-pub(crate) fn take_record(outermost: u64, ring: &RingBuf) -> bool {
+pub(crate) fn take_record(outermost: u64, cause: Cause, ring: &RingBuf) -> bool {
     let Some(share) = SHARES.get_ptr_mut(outermost) else {
         return true;
     };
     // SAFETY: the map handed out this pointer to its value.
-    let level = unsafe { Level::of(&raw mut (*share).whole_at) };
+    let level = unsafe {
+        Level::of(match cause {
+            Cause::Inside => &raw mut (*share).whole_at,
+            Cause::Outside => &raw mut (*share).from_outside_whole_at,
+        })
+    };
     let taken = level.used() / RECORDS_INTERVAL_NS;
     if taken >= RECORDS_AT_LEAST && !leaves_room(taken, ring) {
         return false;

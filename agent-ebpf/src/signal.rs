@@ -11,6 +11,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{SIGNAL_FLAGS, SIGNALS, TASK_PTRACE, TASK_SIGNAL, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
+use crate::share::Cause;
 use crate::treatment::{NEWS, SIGKILL, Signal, Treatment, code, is_queued};
 use crate::{counter, filter, phase, process, treatment};
 
@@ -93,11 +94,8 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         container: subject.container,
         cgroup,
         outermost: subject.outermost,
-        charged: if outermost == subject.outermost {
-            outermost
-        } else {
-            0
-        },
+        charged: subject.outermost,
+        cause: Cause::outside_if(outermost != subject.outermost),
     };
     // SAFETY: the map handed out this pointer to its value.
     let last = unsafe { (&raw const (*counts).last_outside).read_volatile() };

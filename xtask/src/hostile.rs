@@ -17,6 +17,7 @@ use crate::{build_ebpf, cargo, process};
 ///
 ///   cargo xtask hostile
 ///   cargo xtask hostile --only churn --rounds 20
+///   cargo xtask hostile --minutes 60
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -26,11 +27,18 @@ pub(crate) struct Args {
     /// How often the neighbours are stopped during each attack.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
+    /// Make all attacks on one agent, one after the other, for so long, and see whether its memory grows.
+    #[arg(long, conflicts_with = "rounds")]
+    minutes: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut hostile = build()?;
-    hostile.args(["--only", &args.only, "--rounds", &args.rounds.to_string()]);
+    hostile.args(["--only", &args.only]);
+    match args.minutes {
+        Some(minutes) => hostile.args(["--minutes", &minutes.to_string()]),
+        None => hostile.args(["--rounds", &args.rounds.to_string()]),
+    };
     // Becoming it leaves Ctrl-C to the one that cleans up.
     let error = hostile.exec();
     Err(error).context("cannot start the attacks")

@@ -1,4 +1,4 @@
-//! Which containers lie in which outermost one, and whether each outermost one keeps to its share of the table.
+//! Which containers lie in which outermost one and in which place, and whether each of these keeps to its share of the table.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,23 @@ use crate::event::CgroupId;
 
 /// The share of the table of containers that one outermost container may fill.
 const PARTS: usize = 8;
-/// What an outermost container may hold however small the table is.
+/// What an outermost container, or a place, may hold however small the table is.
 const CONTAINERS_AT_LEAST: usize = 16;
+/// One place may hold so many times as much as is free. So one that grows alone may fill three quarters, and any number of places
+/// leaves something to one more.
+const OF_FREE: usize = 3;
+/// The place of an outermost container is the cgroup above it, or so many levels below the root: all pods of a class
+/// (`kubepods.slice/kubepods-burstable.slice`), all that one user makes (`user.slice/user-1000.slice`).
+const PLACE_LEVELS: usize = 2;
 /// How much of the table must be free before it is looked for containers that there was no room for: one part of so many.
 const FREE_PARTS: usize = 16;
+
+/// An outermost container.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outermost<'a> {
+    pub(super) id: CgroupId,
+    pub(super) path: &'a str,
+}
 
 /// The tracked containers by their outermost ones.
 #[derive(Debug, Default)]
@@ -19,6 +32,8 @@ pub(super) struct Shares {
     by_path: BTreeMap<String, CgroupId>,
     /// How many containers are tracked in each outermost one, itself included.
     counts: BTreeMap<CgroupId, usize>,
+    /// How many are tracked in each place.
+    places: BTreeMap<String, usize>,
     /// Whether there was no room for a container that may be there still.
     has_missed: bool,
 }
@@ -36,25 +51,42 @@ impl Shares {
         self.tracked(outermost).filter(|_| is_container)
     }
 
-    /// Returns whether one more container may be tracked in the outermost one.
-    pub(super) fn has_room(&self, outermost: CgroupId, limits: &Limits) -> bool {
-        let count = self.counts.get(&outermost).copied().unwrap_or_default();
-        count < (limits.containers_max / PARTS).max(CONTAINERS_AT_LEAST)
+    /// Returns whether one more container may be tracked in the outermost one, beside so many that are tracked.
+    pub(super) fn has_room(&self, outermost: Outermost<'_>, tracked: usize, max: usize) -> bool {
+        let own = self.counts.get(&outermost.id).copied();
+        let beside = self.places.get(place(outermost.path)).copied();
+        let free = max.saturating_sub(tracked);
+        own.unwrap_or_default() < (max / PARTS).max(CONTAINERS_AT_LEAST)
+            && beside.unwrap_or_default() < (free * OF_FREE).max(CONTAINERS_AT_LEAST)
     }
 
     /// Takes note of a container that is tracked from now on.
-    pub(super) fn add(&mut self, path: &str, container: CgroupId, outermost: CgroupId) {
+    pub(super) fn add(&mut self, path: &str, container: CgroupId, outermost: Outermost<'_>) {
         self.by_path.insert(path.to_owned(), container);
-        *self.counts.entry(outermost).or_default() += 1;
+        *self.counts.entry(outermost.id).or_default() += 1;
+        let place = place(outermost.path).to_owned();
+        *self.places.entry(place).or_default() += 1;
     }
 
     /// Takes note of a container that is not tracked any more. Returns whether it was the last one of its outermost one.
-    pub(super) fn remove(&mut self, path: &str, container: CgroupId, outermost: CgroupId) -> bool {
+    pub(super) fn remove(
+        &mut self,
+        path: &str,
+        container: CgroupId,
+        outermost: Outermost<'_>,
+    ) -> bool {
         // A younger container may have the path by now.
         if self.by_path.get(path) == Some(&container) {
             self.by_path.remove(path);
         }
-        self.leave(outermost)
+        let place = place(outermost.path);
+        if let Some(count) = self.places.get_mut(place) {
+            *count -= 1;
+            if *count == 0 {
+                self.places.remove(place);
+            }
+        }
+        self.leave(outermost.id)
     }
 
     /// Takes note that a container is in another outermost one than was known.
@@ -89,5 +121,34 @@ impl Shares {
             self.has_missed = false;
         }
         takes
+    }
+}
+
+/// Returns the place of an outermost container with this path.
+fn place(path: &str) -> &str {
+    let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
+    let mut ends = parent.match_indices('/').map(|(at, _)| at);
+    ends.nth(PLACE_LEVELS)
+        .map_or(parent, |at| parent.get(..at).unwrap_or(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_is_above_the_container_and_near_the_root() {
+        for (path, expected) in [
+            ("/docker-1.scope", ""),
+            ("/system.slice/docker-1.scope", "/system.slice"),
+            ("/k8s.io/1", "/k8s.io"),
+            ("/kubepods/burstable/pod1/2", "/kubepods/burstable"),
+            (
+                "/user.slice/user-1.slice/user@1.service/a/libpod-1.scope",
+                "/user.slice/user-1.slice",
+            ),
+        ] {
+            assert_eq!(place(path), expected, "{path}");
+        }
     }
 }

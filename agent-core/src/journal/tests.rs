@@ -283,7 +283,8 @@ fn a_header_cannot_set_limits_beyond_those_of_this_version() {
     let tracked = outputs
         .iter()
         .filter(|output| matches!(output, Output::Tracked { added: true, .. }));
-    assert_eq!(tracked.count(), Limits::default().containers_max);
+    // All of them are in one place, which leaves a quarter to others.
+    assert_eq!(tracked.count(), Limits::default().containers_max / 4 * 3);
     replay.finish();
     // Less is as the header says.
     let few = Limits {

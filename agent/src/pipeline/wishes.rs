@@ -446,7 +446,7 @@ impl Hands {
         self.carry_out(driver, sink);
     }
 
-    /// What was lost of each outermost container since the last call. Says it of each now and then. New cgroups outside of all
+    /// What was lost of each outermost container since the last call. Says it now and then. New cgroups outside of all
     /// containers are looked for.
     pub(super) fn newly_lost(&mut self) -> Vec<(CgroupId, u64)> {
         let newly = self.tracker.newly_lost();
@@ -456,25 +456,31 @@ impl Hands {
             .filter(|(id, _)| *id != OUTSIDE)
             .map(|(outermost, records)| (CgroupId(outermost), records))
             .collect();
-        for (outermost, records) in &newly {
-            self.warn_of_share(*outermost, *records);
-        }
+        self.warn_of_shares(&newly);
         newly
     }
 
-    fn warn_of_share(&mut self, outermost: CgroupId, records: u64) {
+    /// One line for all, with the one that lost most: there may be thousands.
+    fn warn_of_shares(&mut self, newly: &[(CgroupId, u64)]) {
         let now = clock::now();
-        let warned_at = self.warned.get(&outermost);
-        if warned_at.is_some_and(|at| now.since(*at) < WARN_INTERVAL) {
+        let since = |at: &Timestamp| now.since(*at);
+        self.warned.retain(|_, at| since(at) < WARN_INTERVAL);
+        let mut unsaid: Vec<_> = newly
+            .iter()
+            .filter(|(outermost, _)| !self.warned.contains_key(outermost))
+            .collect();
+        unsaid.sort_by_key(|(_, records)| std::cmp::Reverse(*records));
+        let Some((most, records)) = unsaid.first() else {
             return;
-        }
-        self.warned.insert(outermost, now);
-        let path = self.paths.get(&outermost).map_or("", String::as_str);
+        };
         tracing::warn!(
             records,
-            path,
+            path = self.paths.get(most).map_or("", String::as_str),
+            other_containers = unsaid.len() - 1,
             "a container caused more than its share of records or cgroups, or the ring buffer was full: its own reports are incomplete, and those of the containers in it"
         );
+        self.warned
+            .extend(unsaid.iter().map(|(outermost, _)| (*outermost, now)));
     }
 
     /// Has the kernel side forget what it added itself of containers that are gone.

@@ -28,6 +28,8 @@ pub const UNDER_WAY: &str = "under way";
 const STEPS: u64 = 200;
 /// How long after a shorter attack its end is waited for.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long a child may take to be ready.
+const READY_LIMIT: Duration = Duration::from_secs(20);
 
 /// What the attacker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -45,16 +47,22 @@ pub enum Attack {
     OutsideChurn,
     /// It makes and removes a cgroup with the name of a container in its own.
     ContainerChurn,
+    /// It makes and removes a cgroup with the name of a container in a cgroup that is no container's.
+    OutsideContainerChurn,
     /// It moves a process from one cgroup that looks like a container's to another and back.
     Moves,
     /// It sends signals to a process in a cgroup that looks like a container's.
     InnerSignals,
+    /// It sends signals to a process in a cgroup that looks like a container's, from a cgroup that is no container's.
+    OutsideSignals,
     /// It starts processes in a cgroup that looks like a container's.
     InnerExecs,
     /// It makes as many cgroups as it can.
     ManyCgroups,
     /// The same with names of containers.
     ManyContainers,
+    /// The same in a cgroup that is no container's.
+    OutsideManyContainers,
     /// It keeps processes in a cgroup that looks like a container's, as many as it can.
     ManyProcesses,
     /// It starts processes with a network namespace of their own in a cgroup that looks like a container's.
@@ -95,6 +103,18 @@ struct Args {
 }
 
 impl Attack {
+    /// Whether it is made from a cgroup that is no container's.
+    #[must_use]
+    pub const fn is_from_outside(self) -> bool {
+        matches!(
+            self,
+            Self::OutsideChurn
+                | Self::OutsideContainerChurn
+                | Self::OutsideSignals
+                | Self::OutsideManyContainers
+        )
+    }
+
     /// Those that can run beside many other containers: they need no time to be set up, and leave little behind.
     pub const LIGHT: [Self; 8] = [
         Self::VoidKills,
@@ -190,12 +210,14 @@ fn make(attack: Attack, steps: &mut Steps, cgroup: &Path, agent: &str) -> Result
         Attack::CgroupChurn | Attack::OutsideChurn => {
             churn(steps, cgroup, |step| format!("worker-{step}"))
         }
-        Attack::ContainerChurn => churn(steps, cgroup, container),
+        Attack::ContainerChurn | Attack::OutsideContainerChurn => churn(steps, cgroup, container),
         Attack::Moves => moves(steps, cgroup),
-        Attack::InnerSignals => inner_signals(steps, cgroup),
+        Attack::InnerSignals | Attack::OutsideSignals => inner_signals(steps, cgroup),
         Attack::InnerExecs => inner_execs(steps, cgroup),
         Attack::ManyCgroups => many(steps, cgroup, CGROUPS, |step| format!("worker-{step}")),
-        Attack::ManyContainers => many(steps, cgroup, CONTAINERS, container),
+        Attack::ManyContainers | Attack::OutsideManyContainers => {
+            many(steps, cgroup, CONTAINERS, container)
+        }
         Attack::ManyProcesses => many_processes(steps, cgroup),
         Attack::Networks => networks(steps, cgroup),
         Attack::Execs => steps.forever(|_| run("true", &[])),
@@ -258,10 +280,18 @@ fn moves(steps: &mut Steps, cgroup: &Path) -> Result<()> {
 fn inner_signals(steps: &mut Steps, cgroup: &Path) -> Result<()> {
     let inner = cgroup.join(container(1));
     fs::create_dir(&inner)?;
-    let child = sleeper()?;
-    fs::write(inner.join("cgroup.procs"), child.to_string())?;
-    let child = Pid::from_raw(child.cast_signed()).context("no child")?;
-    steps.forever(|_| kill_process(child, Signal::WINCH).context("cannot signal the child"))
+    let own = std::env::args_os().next().context("no name")?;
+    let app = PathBuf::from(own).with_file_name("app");
+    let log = steps.log.path().with_extension("target");
+    let child = Command::new(app)
+        .arg("--log")
+        .arg(&log)
+        .args(["--on-stop", "never"])
+        .spawn()?;
+    Log::at(log).wait_for("ready", READY_LIMIT)?;
+    fs::write(inner.join("cgroup.procs"), child.id().to_string())?;
+    let child = Pid::from_child(&child);
+    steps.forever(|_| kill_process(child, Signal::TERM).context("cannot signal the child"))
 }
 
 fn inner_execs(steps: &mut Steps, cgroup: &Path) -> Result<()> {

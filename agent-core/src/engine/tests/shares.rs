@@ -139,6 +139,34 @@ fn a_container_full_of_containers_leaves_room_for_others() {
     assert_eq!(doubts(&report), []);
 }
 
+/// A user's session makes cgroups that are named like containers and lie in none, each below another cgroup of its own.
+#[test]
+fn a_session_full_of_containers_leaves_room_for_others() {
+    let mut config = config(Vec::new());
+    config.limits.containers_max = 200;
+    let session = "/user.slice/user-1000.slice";
+    let scene = (0..300).fold(Scene::of(config), |scene, number| {
+        let parent = format!("{session}/user@1000.service/{number}");
+        scene.tells(made(CgroupId(1000 + number), &inside(&parent, number)))
+    });
+    assert_eq!(dropped(&scene, DropReason::ContainersShare), 300 - 150);
+    let other = "/user.slice/user-1001.slice";
+    let scene = (300..600).fold(scene, |scene, number| {
+        scene.tells(made(CgroupId(1000 + number), &inside(other, number)))
+    });
+    assert_eq!(dropped(&scene, DropReason::ContainersFull), 0);
+    let report = scene
+        .tells(made(CONTAINER, DOCKER))
+        .running()
+        .at(10.0)
+        .stop(HANDLED)
+        .exits(Who::Main, 0)
+        .removed()
+        .report();
+    assert_eq!(report.outcome, Outcome::Graceful);
+    assert_eq!(doubts(&report), []);
+}
+
 #[test]
 fn containers_without_a_place_are_looked_for_when_there_is_room() {
     let mut config = config(Vec::new());

@@ -2,7 +2,8 @@
 //! neighbours in the three usual ways. Their reports must be right, and certain.
 //!
 //! * [`neighbours`]: who is stopped meanwhile, and what their reports must say.
-//! * [`runner`]: one case after the other, each with an agent of its own.
+//! * [`runner`]: one attack after the other, each with an agent of its own.
+//! * [`endurance`]: all attacks on one agent, for long.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -10,6 +11,7 @@
     reason = "a test program reports on its terminal"
 )]
 
+mod endurance;
 mod neighbours;
 mod runner;
 
@@ -28,6 +30,9 @@ struct Args {
     /// How often the neighbours are stopped during each attack.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
+    /// Make all attacks on one agent, one after the other, for so long, and see whether its memory grows.
+    #[arg(long, conflicts_with = "rounds")]
+    minutes: Option<u64>,
 }
 
 fn main() -> ExitCode {

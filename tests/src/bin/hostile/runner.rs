@@ -1,4 +1,4 @@
-//! One attack after the other, each with an agent of its own.
+//! Attacks: each with an agent of its own, or all on one agent ([`endurance`]).
 
 use std::process::Command;
 use std::thread::scope;
@@ -14,6 +14,7 @@ use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 
 use crate::Args;
+use crate::endurance;
 use crate::neighbours::{GRACE, Neighbour, WAYS};
 
 /// How long an attack may take to be under way.
@@ -32,51 +33,76 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         "attacks load probes and make cgroups: run this as root"
     );
     let toolbox = Toolbox::new()?;
+    let only = args.only.to_lowercase();
+    let attacks: Vec<Attack> = Attack::value_variants()
+        .iter()
+        .copied()
+        .filter(|attack| format!("{attack:?}").to_lowercase().contains(&only))
+        .collect();
+    ensure!(
+        !attacks.is_empty(),
+        "no attack has `{}` in its name",
+        args.only
+    );
+    match args.minutes {
+        Some(minutes) => endurance::run(&toolbox, &attacks, Duration::from_mins(minutes)),
+        None => Ok(one_by_one(&toolbox, &attacks, args.rounds)),
+    }
+}
+
+/// Makes each attack on an agent of its own; whether nothing was wrong.
+fn one_by_one(toolbox: &Toolbox, attacks: &[Attack], rounds: usize) -> bool {
     let mut passed = true;
-    for attack in Attack::value_variants() {
-        let name = format!("{attack:?}");
-        if !name.to_lowercase().contains(&args.only.to_lowercase()) {
-            continue;
-        }
+    for attack in attacks {
         let started = Instant::now();
-        let result = Case::set_up(&toolbox, *attack).and_then(|case| case.play(args.rounds));
-        let took = started.elapsed().as_secs_f64();
-        match result {
-            Ok(told) if told.wrong.is_empty() => {
-                println!("attack {name} ... ok ({took:.1} s; {})", told.facts);
+        let result = Stage::set_up(toolbox).and_then(|mut stage| stage.play(*attack, rounds));
+        passed &= tell(*attack, started.elapsed(), result);
+    }
+    passed
+}
+
+/// Prints what came of an attack; whether nothing was wrong.
+pub(crate) fn tell(attack: Attack, took: Duration, result: Result<Told>) -> bool {
+    let took = took.as_secs_f64();
+    match result {
+        Ok(told) if told.wrong.is_empty() => {
+            println!("attack {attack:?} ... ok ({took:.1} s; {})", told.facts);
+            true
+        }
+        Ok(told) => {
+            println!("attack {attack:?} ... WRONG ({took:.1} s; {})", told.facts);
+            for wrong in told.wrong {
+                println!("    {wrong}");
             }
-            Ok(told) => {
-                passed = false;
-                println!("attack {name} ... WRONG ({took:.1} s; {})", told.facts);
-                for wrong in told.wrong {
-                    println!("    {wrong}");
-                }
-            }
-            Err(error) => {
-                passed = false;
-                println!("attack {name} ... FAILED: {error:#}");
-            }
+            false
+        }
+        Err(error) => {
+            println!("attack {attack:?} ... FAILED: {error:#}");
+            false
         }
     }
-    Ok(passed)
 }
 
 /// What came of an attack.
-struct Told {
+pub(crate) struct Told {
     wrong: Vec<String>,
     facts: String,
 }
 
-struct Case<'a> {
+/// An agent, and where those live that it watches.
+pub(crate) struct Stage<'a> {
     toolbox: &'a Toolbox,
     folder: Folder,
     agent: Whole,
-    attack: Attack,
+    /// Neighbours that were started so far.
+    neighbours: usize,
     memory_before: u64,
+    lost_before: f64,
 }
 
-impl<'a> Case<'a> {
-    fn set_up(toolbox: &'a Toolbox, attack: Attack) -> Result<Self> {
+impl<'a> Stage<'a> {
+    /// Starts an agent.
+    pub(crate) fn set_up(toolbox: &'a Toolbox) -> Result<Self> {
         let folder = Folder::new("hostile")?;
         let subjects = toolbox.folder().join("subjects.json");
         let glob = format!("{}/k8s.io/*", folder.path());
@@ -88,41 +114,54 @@ impl<'a> Case<'a> {
         command
             .args(["run", "--no-systemd", "--subjects"])
             .arg(&subjects);
-        let log = toolbox.folder().join(format!("{attack:?}.agent"));
+        let log = toolbox.folder().join("agent.log");
         let agent = Whole::start_command(command, whole::free_port(0)?, &log)?;
-        let memory_before = memory(agent.pid())?;
-        Ok(Self {
+        let mut stage = Self {
             toolbox,
             folder,
             agent,
-            attack,
-            memory_before,
-        })
+            neighbours: 0,
+            memory_before: 0,
+            lost_before: 0.0,
+        };
+        stage.memory_before = stage.memory()?;
+        Ok(stage)
+    }
+
+    /// Resident memory of the agent, in bytes.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        process_status::bytes(&self.agent.pid().to_string(), "VmRSS")
     }
 
     /// Stops the neighbours during the attack, and once more after it: containers that were started while it went on.
-    fn play(&self, rounds: usize) -> Result<Told> {
+    pub(crate) fn play(&mut self, attack: Attack, rounds: usize) -> Result<Told> {
         let container = format!("k8s.io/{:064x}", 0xbad);
-        let is_outside = self.attack == Attack::OutsideChurn;
-        let place = if is_outside { "session" } else { &container };
+        let place = if attack.is_from_outside() {
+            "session"
+        } else {
+            &container
+        };
         let cgroup = self.folder.make(place)?;
-        let log = self.toolbox.log(&format!("attack-{:?}", self.attack));
+        let log = self
+            .toolbox
+            .log(&format!("attack-{attack:?}-{}", self.neighbours));
         let plan = Plan {
-            attack: self.attack,
+            attack,
             agent: self.agent.address(),
             rest: Duration::ZERO,
         };
         let argv = attacker::argv(self.toolbox, plan, &cgroup.directory(), &log);
-        let before = self.start(0)?;
+        let before = self.start(attack)?;
         let attacker = Launch::new(&cgroup, argv).start(self.toolbox)?;
         log.wait_for(UNDER_WAY, UNDER_WAY_LIMIT)?;
         let mut wrong = self.stop(before)?;
-        for round in 0..rounds {
-            wrong.extend(self.stop(self.start(10 + round * 10)?)?);
+        for _ in 0..rounds {
+            let meanwhile = self.start(attack)?;
+            wrong.extend(self.stop(meanwhile)?);
         }
-        let late = self.start(5)?;
+        let late = self.start(attack)?;
         wrong.extend(self.health()?);
-        let memory_after = memory(self.agent.pid())?;
+        let memory_after = self.memory()?;
         if memory_after > self.memory_before + MEMORY_MORE {
             wrong.push("the agent's memory grew".to_owned());
         }
@@ -130,18 +169,27 @@ impl<'a> Case<'a> {
         cgroup.kill_all();
         cgroup.remove()?;
         wrong.extend(self.stop(late)?);
-        let lost = self.agent.metric("gracewatch_records_lost_total", "")?;
         let facts = format!(
-            "{lost} records of the attacker lost, {} to {} MiB",
+            "{} records of the attacker lost, {} to {} MiB",
+            self.newly_lost()?,
             self.memory_before >> 20,
             memory_after >> 20
         );
         Ok(Told { wrong, facts })
     }
 
-    fn start(&self, number: usize) -> Result<Vec<Neighbour>> {
-        let case = format!("{:?}", self.attack);
-        let numbered = WAYS.into_iter().zip(number..);
+    /// Records that were lost since this was asked the last time.
+    fn newly_lost(&mut self) -> Result<f64> {
+        let lost = self.agent.metric("gracewatch_records_lost_total", "")?;
+        let before = std::mem::replace(&mut self.lost_before, lost);
+        Ok(lost - before)
+    }
+
+    fn start(&mut self, attack: Attack) -> Result<Vec<Neighbour>> {
+        let case = format!("{attack:?}");
+        let numbers = self.neighbours..;
+        self.neighbours += WAYS.len();
+        let numbered = WAYS.into_iter().zip(numbers);
         numbered
             .map(|(way, number)| Neighbour::start(self.toolbox, (&case, &self.folder), way, number))
             .collect()
@@ -186,9 +234,4 @@ impl<'a> Case<'a> {
         }
         Ok(wrong)
     }
-}
-
-/// Resident memory of a process, in bytes.
-fn memory(pid: u32) -> Result<u64> {
-    process_status::bytes(&pid.to_string(), "VmRSS")
 }
