@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use agent_core::config::{Config, ConfigError};
 use agent_core::engine::Engine;
 use agent_core::input::Input;
-use agent_core::output::{Output, Wish};
+use agent_core::output::{DropReason, Output, Wish};
 use agent_core::time::Timestamp;
 
 use crate::journal::Journal;
@@ -20,6 +20,8 @@ pub struct Driver {
     wishes: VecDeque<Wish>,
     /// When the engine was last told anything; its time never runs back.
     last: Timestamp,
+    /// How often a container was not tracked because of a share.
+    beyond_share: u64,
 }
 
 impl Driver {
@@ -33,6 +35,7 @@ impl Driver {
             journal: None,
             wishes: VecDeque::new(),
             last: Timestamp::default(),
+            beyond_share: 0,
         })
     }
 
@@ -85,6 +88,11 @@ impl Driver {
         self.engine.poll_timeout()
     }
 
+    /// How often a container was not tracked because those beside it or around it have their share of the table.
+    pub const fn beyond_share(&self) -> u64 {
+        self.beyond_share
+    }
+
     /// The oldest wish that nobody has carried out.
     pub fn next_wish(&mut self) -> Option<Wish> {
         self.wishes.pop_front()
@@ -100,6 +108,10 @@ impl Driver {
             sink.output(&output, now);
             match output {
                 Output::Wish(wish) => self.wishes.push_back(wish),
+                Output::Dropped {
+                    reason: DropReason::ContainersShare,
+                    ..
+                } => self.beyond_share += 1,
                 Output::Progress(_)
                 | Output::Finished(_)
                 | Output::Withdrawn { .. }

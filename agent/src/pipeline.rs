@@ -293,7 +293,7 @@ impl Pipeline {
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
         self.hands.sweep(sink);
-        self.hands.look_at_tables(sink);
+        self.hands.look_at_tables(&self.driver, sink);
         self.hands.place_again(&mut self.driver, sink);
         self.hands.tell_node_addresses(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {

@@ -1,5 +1,8 @@
 //! Whether the tables that hold what is tracked are full: then what comes next is not measured, and the agent is not ready.
 
+use agent_core::time::Timestamp;
+
+use crate::pipeline::wishes::WARN_INTERVAL;
 use crate::probes::{Counts, Tracker};
 use crate::sink::Sink;
 use crate::vital::Vital;
@@ -15,6 +18,9 @@ pub(super) struct Tables {
     /// Insertions by the kernel side that found no room.
     refused: u64,
     full: Vec<&'static str>,
+    /// Containers beyond a share when that was said last, and when that was.
+    beyond_share: u64,
+    warned_at: Option<Timestamp>,
 }
 
 impl Tables {
@@ -37,6 +43,23 @@ impl Tables {
         let refused = refused.map(|(_, count)| count).sum();
         self.suspected |= refused > self.refused;
         self.refused = refused;
+    }
+
+    /// Says now and then that containers are beyond the share of the container around them, or of the place that they lie in. The
+    /// agent measures all others, so it stays ready.
+    pub(super) fn look_at_shares(&mut self, beyond: u64, now: Timestamp) {
+        let is_soon = self
+            .warned_at
+            .is_some_and(|at| now.since(at) < WARN_INTERVAL);
+        if beyond == self.beyond_share || is_soon {
+            return;
+        }
+        tracing::warn!(
+            tries = beyond - self.beyond_share,
+            "there are more containers in one container, or in one place, than its share of the table: the last ones are not measured"
+        );
+        self.beyond_share = beyond;
+        self.warned_at = Some(now);
     }
 
     /// Looks at the tables, and says it if others are full than before.

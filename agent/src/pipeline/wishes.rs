@@ -26,7 +26,7 @@ use crate::vital::{Update, Vital};
 /// How often the tree is scanned for what has time.
 const SCAN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is said of one container that it uses up its share.
-const WARN_INTERVAL: Duration = Duration::from_mins(1);
+pub(super) const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A container for which the kernel side had no room.
 #[derive(Debug)]
@@ -425,9 +425,11 @@ impl Hands {
     }
 
     /// Looks whether there is room for more containers.
-    pub(super) fn look_at_tables(&mut self, sink: &mut impl Sink) {
+    pub(super) fn look_at_tables(&mut self, driver: &Driver, sink: &mut impl Sink) {
         let containers = (self.paths.len(), self.containers_max);
         self.tables.look(&self.tracker, containers, sink);
+        self.tables
+            .look_at_shares(driver.beyond_share(), clock::now());
     }
 
     /// Tracks those containers for which there was no room, if there may be room again.

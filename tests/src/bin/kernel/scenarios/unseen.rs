@@ -23,6 +23,7 @@ pub(crate) const ALL: &[Scenario] = &[
     Scenario::plain("starved_while_stopped", starved),
     Scenario::plain("starved_for_a_life", starved_for_a_life),
     Scenario::plain("full_tables_are_not_ready", full_tables),
+    Scenario::plain("a_full_place_leaves_room_for_others", full_place),
 ];
 
 /// How long the agent may take to follow.
@@ -33,12 +34,16 @@ const TINY: u32 = 4096;
 const STORM: usize = 200;
 /// Containers that an agent tracks at the most.
 const CONTAINERS_MAX: usize = 4096;
+/// Places that fill the table together, each with fewer containers than any place may have.
+const PLACES: usize = 300;
+/// What one place may hold of them.
+const OF_PLACE: usize = CONTAINERS_MAX / 4 * 3;
 /// Containers beyond that.
 const BEYOND: usize = 50;
 
-/// Starts an agent of the scenario's own, for the cgroups in this folder below the rig's.
+/// Starts an agent of the scenario's own, for the cgroups in the scenario's folders below the rig's.
 fn agent(stage: &Stage<'_>, args: &[&str]) -> Result<Own> {
-    let glob = format!("{}/{}/*", stage.rig.folder.path(), stage.name);
+    let glob = format!("{}/{}*/*", stage.rig.folder.path(), stage.name);
     let log = stage.toolbox().log(&stage.key("agent"));
     Ok(Own::new(Whole::start(&glob, args, log.path())?))
 }
@@ -185,17 +190,15 @@ fn storm(inside: &Cgroup) -> Result<()> {
 
 /// More containers than there is room for: the agent says that it is not ready, and is again when there is room.
 fn full_tables(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    if stage.rig.slow {
-        // An emulated processor needs minutes for so many, and the table is the agent's own: it is the same on every kernel.
-        let note = "the agent's table is filled on the machine's own kernel alone";
-        check.notes.push(note.to_owned());
+    if is_too_slow(stage, check) {
         return Ok(());
     }
-    let folder = stage.cgroup("")?;
+    let places = (0..PLACES).map(|number| stage.cgroup(&number.to_string()));
+    let places = places.collect::<Result<Vec<_>>>()?;
     let agent = agent(stage, &[])?;
-    let mut made = Vec::new();
     for number in 0..CONTAINERS_MAX + BEYOND {
-        made.push(folder.child(&number.to_string())?);
+        let place = places.get(number % PLACES).context("no place")?;
+        place.child(&number.to_string())?;
     }
     let is_ready = || Ok(agent.whole.get("/readyz")?.0 == 200);
     let noticed = settled(|| Ok(!is_ready()?))?;
@@ -206,26 +209,65 @@ fn full_tables(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         format!("it says why: {words}"),
         words.contains("containers"),
     );
-    let dropped = || {
-        agent
-            .whole
-            .metric("gracewatch_dropped_total", "reason=\"containers_full\"")
-    };
+    check_dropped(check, &agent, "containers_full")?;
+    for place in places {
+        place.remove()?;
+    }
+    check.that("it is ready again", settled(is_ready)?);
+    check_end(check, &agent, "no room for more containers")
+}
+
+/// More containers in one place than its share: the agent measures all others, and is ready.
+fn full_place(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    if is_too_slow(stage, check) {
+        return Ok(());
+    }
+    let folder = stage.cgroup("")?;
+    let agent = agent(stage, &[])?;
+    for number in 0..OF_PLACE + BEYOND {
+        folder.child(&number.to_string())?;
+    }
+    check_dropped(check, &agent, "containers_share")?;
+    let tracked = || agent.whole.metric("gracewatch_containers_tracked", "");
+    let most = f64::from(u32::try_from(OF_PLACE)?);
+    let settles = settled(|| Ok(tracked()? >= most))?;
+    check.that(format!("{} are tracked", tracked()?), settles);
+    check.that("and no more", tracked()? <= most);
+    check.same("/readyz", agent.whole.get("/readyz")?.0, 200);
+    folder.remove()?;
+    check_end(check, &agent, "than its share of the table")
+}
+
+/// An emulated processor needs minutes for so many containers, and the table is the agent's own: it is the same on every kernel.
+fn is_too_slow(stage: &Stage<'_>, check: &mut Check) -> bool {
+    if stage.rig.slow {
+        let note = "the agent's table is filled on the machine's own kernel alone";
+        check.notes.push(note.to_owned());
+    }
+    stage.rig.slow
+}
+
+/// All that found no room are counted.
+fn check_dropped(check: &mut Check, agent: &Own, reason: &str) -> Result<()> {
+    let label = format!("reason=\"{reason}\"");
+    let dropped = || agent.whole.metric("gracewatch_dropped_total", &label);
     let beyond = f64::from(u32::try_from(BEYOND)?);
     let counted = settled(|| Ok(dropped()? >= beyond))?;
     check.that(format!("{} are counted", dropped()?), counted);
-    for cgroup in made {
-        cgroup.remove()?;
-    }
-    check.that("it is ready again", settled(is_ready)?);
-    let left = || agent.whole.metric("gracewatch_containers_tracked", "");
-    check.that("none is tracked", settled(|| Ok(left()? == 0.0))?);
-    let words = agent.whole.words();
-    let warnings = words
-        .lines()
-        .filter(|line| line.contains("no room for more containers"));
-    check.same("warnings", warnings.count(), 1);
-    folder.remove()
+    Ok(())
+}
+
+/// Nothing is tracked any more, and this was said once.
+fn check_end(check: &mut Check, agent: &Own, warning: &str) -> Result<()> {
+    let tracked = || agent.whole.metric("gracewatch_containers_tracked", "");
+    check.that("none is tracked", settled(|| Ok(tracked()? == 0.0))?);
+    let warnings = || {
+        let words = agent.whole.words();
+        words.lines().filter(|line| line.contains(warning)).count()
+    };
+    settled(|| Ok(warnings() > 0))?;
+    check.same("warnings", warnings(), 1);
+    Ok(())
 }
 
 /// Whether it comes to be so within the time that a busy machine may need.
