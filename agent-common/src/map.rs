@@ -59,6 +59,8 @@ pub const UNCOUNTED_MAX: u32 = 4096;
 pub const WATCHED_MAX: u32 = 32_768;
 /// Outermost containers in [`SHARES`] at the most.
 pub const SHARES_MAX: u32 = 8192;
+/// Places whose new cgroups are counted at the most; one more begins anew, for that of which nothing was heard for the longest.
+pub const PLACES_MAX: u32 = 1024;
 /// Endpoints in [`ENDPOINTS`] at the most.
 pub const ENDPOINTS_MAX: u32 = 1024;
 /// Size of the ring buffer in bytes unless the user asks for another. A power of two and of whole pages.
@@ -67,7 +69,7 @@ pub const EVENTS_BYTES: u32 = 1 << 20;
 const _: () = {
     assert!(SLOTS.is_power_of_two());
     assert!(size_of::<Subject>() == 5 * 8);
-    assert!(size_of::<Parent>() == 5 * 8);
+    assert!(size_of::<Parent>() == 4 * 8);
     assert!(size_of::<Watched>() == 3 * 8);
     assert!(size_of::<Share>() == 7 * 8);
     assert!(size_of::<Uncounted>() == 2 * 8);
@@ -111,9 +113,6 @@ pub struct Parent {
     pub outermost: u64,
     /// How the containers in it are called: [`NAMES_CONTAINERS`], [`NAMES_UNITS`], [`NAMES_ANY`].
     pub names: u64,
-    /// When all containers that may be made in it at once may be made again: as [`Share::whole_at`]. The kernel side alone changes
-    /// it.
-    pub whole_at: u64,
 }
 
 /// [`Parent::names`]: with a container's id of 64 digits.
@@ -174,8 +173,8 @@ pub struct Share {
 
 /// Key of [`SHARES`]: all outermost containers together.
 pub const ALL: u64 = 0;
-/// Key of [`SHARES`]: cgroups that are made outside of all containers. What is lost of these is new to user space, and concerns no
-/// container that it knows.
+/// Key of [`SHARES`]: cgroups that are made outside of all containers, which have shares of their own, by their places. What is lost of
+/// these is new to user space, and concerns no container that it knows.
 pub const OUTSIDE: u64 = u64::MAX;
 /// Records of one outermost container at once, in an empty ring buffer. The fuller the ring buffer, the fewer.
 pub const RECORDS_BURST: u64 = 1024;

@@ -5,18 +5,18 @@
 //! user space finds that it is none of its subjects, it says so, and no entry remains.
 
 use agent_common::map::{
-    BY_KERNEL, NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS_MAX, Parent, RECORDS_BURST,
-    RECORDS_INTERVAL_NS, Subject, UNCOUNTED_MAX, UNTOLD, Uncounted,
+    BY_KERNEL, NAMES_ANY, NAMES_CONTAINERS, NAMES_UNITS, PARENTS_MAX, Parent, Subject,
+    UNCOUNTED_MAX, UNTOLD, Uncounted,
 };
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray, Queue};
 
-use crate::bucket::Level;
 use crate::globals::{CGROUP_KN, KERNFS_NAME};
 use crate::kernel::{Address, Typed};
+use crate::place::Made;
 use crate::share::Held;
-use crate::{counter, filter, share, signal};
+use crate::{counter, filter, place, share, signal};
 
 #[map]
 static PARENTS: HashMap<u64, Parent> = HashMap::with_max_entries(PARENTS_MAX, 0);
@@ -36,11 +36,10 @@ const UNCOUNTED_AT_ONCE: u32 = 4;
 /// counts as not tracked.
 #[inline(always)]
 pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> bool {
-    let Some(place) = PARENTS.get_ptr_mut(parent) else {
+    // SAFETY: the value is copied at once.
+    let Some(parent) = unsafe { PARENTS.get(parent) }.copied() else {
         return false;
     };
-    // SAFETY: the map handed out this pointer to its value.
-    let parent = unsafe { place.read() };
     // What is made inside a container is part of it, unless a runtime made it for a container.
     let names = if is_inside {
         parent.names & NAMES_CONTAINERS
@@ -50,8 +49,8 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
     if !is_likely(cgroup, names) {
         return false;
     }
-    // SAFETY: the same pointer.
-    if !is_inside && !unsafe { take_birth(place) } {
+    // What is beyond the share is left to user space to find, as what is made where no containers are expected.
+    if !is_inside && !place::take(cgroup, Made::Container) {
         return false;
     }
     put_slots_right();
@@ -71,23 +70,6 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
         by_kernel: UNTOLD,
     };
     filter::put(id, subject)
-}
-
-/// Whether one more container may be made in this place, which is in no container. What is made beyond that is found by user space,
-/// as in a place where none are expected.
-///
-/// # Safety
-///
-/// `place` must point to a value of the map.
-#[inline(always)]
-unsafe fn take_birth(place: *mut Parent) -> bool {
-    // SAFETY: the caller's promise.
-    let level = unsafe { Level::of(&raw mut (*place).whole_at) };
-    let has_room = level.used() < RECORDS_BURST * RECORDS_INTERVAL_NS;
-    if has_room {
-        level.spend(RECORDS_INTERVAL_NS);
-    }
-    has_room
 }
 
 /// The record that tells of the new cgroup has its place: from now on it is tracked.

@@ -35,6 +35,16 @@ impl Level {
         self.used
     }
 
+    /// Uses up one if fewer than so many are used up. Says whether it did.
+    #[inline(always)]
+    pub(crate) fn take(self, burst: u64, interval: u64) -> bool {
+        let has_room = self.used < burst * interval;
+        if has_room {
+            self.spend(interval);
+        }
+        has_room
+    }
+
     /// Uses up one. Of several at once one may go uncounted: then there is one or two more.
     #[inline(always)]
     pub(crate) fn spend(self, interval: u64) {

@@ -14,8 +14,9 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::share::Cause;
-use crate::{birth, connections, filter, process};
+use crate::place::Made;
+use crate::share::{Cause, NOBODY};
+use crate::{birth, connections, filter, place, process, share};
 
 // SAFETY: see the assertions on its layout in `agent-common`.
 unsafe impl Record for CgroupRecord {}
@@ -47,19 +48,18 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         filter::adopt(id, parent);
         around
     };
-    // What is made where containers are expected is taken from the share of that place alone, so that a runtime finds room
-    // whatever others make elsewhere.
-    let charged = match (around, is_born) {
-        (0, true) => 0,
-        (0, false) => OUTSIDE,
-        _ => outermost,
-    };
+    let is_outside = around == 0;
+    if is_outside && !is_born && !place::take(cgroup, Made::Other) {
+        share::note_lost(OUTSIDE);
+        return;
+    }
     let about = About {
         kind: Kind::CgroupMade,
         container,
         cgroup: id,
-        outermost: if around == 0 { OUTSIDE } else { outermost },
-        charged,
+        outermost: if is_outside { OUTSIDE } else { outermost },
+        // Its place has been charged.
+        charged: if is_outside { NOBODY } else { outermost },
         cause: Cause::Inside,
     };
     let path = Address(ctx.arg(1));

@@ -11,7 +11,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::share::Cause;
+use crate::share::{Cause, NOBODY};
 use crate::{filter, process, socket};
 
 #[map]
@@ -52,15 +52,18 @@ pub(crate) fn look(ctx: BtfTracePointContext) {
     let Some(container) = unsafe { ENDPOINTS.get(endpoint) }.copied() else {
         return;
     };
+    let outermost = filter::outermost(container);
+    // Whoever is in a container and connects is to harm nobody but itself.
+    // SAFETY: the helper has no precondition.
+    let client = filter::outermost(unsafe { bpf_get_current_cgroup_id() });
+    let is_in_none = client == NOBODY;
     let about = About {
         kind: Kind::Connect,
         container,
         cgroup: container,
-        outermost: filter::outermost(container),
-        // Whoever connects is to harm nobody but itself.
-        // SAFETY: the helper has no precondition.
-        charged: filter::outermost(unsafe { bpf_get_current_cgroup_id() }),
-        cause: Cause::Inside,
+        outermost,
+        charged: if is_in_none { outermost } else { client },
+        cause: Cause::outside_if(is_in_none),
     };
     record(&ctx, about, |to: *mut ConnectRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.

@@ -37,6 +37,7 @@ mod output;
 mod packet;
 mod peers;
 mod phase;
+mod place;
 mod process;
 mod reset;
 mod share;

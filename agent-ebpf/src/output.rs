@@ -28,7 +28,7 @@ pub(crate) struct About {
     pub(crate) cgroup: u64,
     /// The outermost container that it is about.
     pub(crate) outermost: u64,
-    /// The outermost container from whose share the record is taken; 0 if from none.
+    /// The outermost container from whose share the record is taken; [`NOBODY`](share::NOBODY) if from none.
     pub(crate) charged: u64,
     /// Who caused it: see [`Share::from_outside_whole_at`](agent_common::map::Share::from_outside_whole_at).
     pub(crate) cause: Cause,

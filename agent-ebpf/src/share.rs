@@ -21,6 +21,10 @@ static SHARES: HashMap<u64, Share> = HashMap::with_max_entries(SHARES_MAX, 0);
 #[map]
 static UNATTRIBUTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
+/// Is charged for what concerns no container, or what has been charged elsewhere. [`ALL`] has the same key, and is never charged for
+/// records.
+pub(crate) const NOBODY: u64 = 0;
+
 /// Who caused what a record is of. Each has its own part of the share, so that an outermost container cannot use up what tells how
 /// somebody outside stops it, and somebody outside cannot use up what tells what happens in it.
 #[derive(Clone, Copy)]
@@ -66,12 +70,16 @@ pub(crate) fn begin(outermost: u64) -> bool {
     true
 }
 
-/// Whether there may be one more record about this outermost container, which is taken from its share then.
+/// Whether there may be one more record about this outermost container, which is taken from its share then. What is charged to
+/// nobody may always.
 ///
 /// Who has taken little may always. The fuller the ring buffer is, the less one may have taken, so that many that take
 /// much together leave room, too.
 #[inline(always)]
 pub(crate) fn take_record(outermost: u64, cause: Cause, ring: &RingBuf) -> bool {
+    if outermost == NOBODY {
+        return true;
+    }
     let Some(share) = SHARES.get_ptr_mut(outermost) else {
         return true;
     };
@@ -106,11 +114,7 @@ pub(crate) fn take_network(outermost: u64) -> bool {
     };
     // SAFETY: the map handed out this pointer to its value.
     let level = unsafe { Level::of(&raw mut (*share).networks_whole_at) };
-    let has_room = level.used() < NETWORKS_BURST * NETWORKS_INTERVAL_NS;
-    if has_room {
-        level.spend(NETWORKS_INTERVAL_NS);
-    }
-    has_room
+    level.take(NETWORKS_BURST, NETWORKS_INTERVAL_NS)
 }
 
 /// Something is not told of an outermost container.

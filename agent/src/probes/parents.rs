@@ -35,7 +35,6 @@ impl Parents {
             begins: known.begins | signals.beginning,
             outermost: outermost.unwrap_or_default(),
             names: known.names | bits(names),
-            whole_at: known.whole_at,
         };
         if parent == known {
             return Ok(());

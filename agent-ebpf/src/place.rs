@@ -1,0 +1,80 @@
+//! What may be told of new cgroups outside of all containers: each place has its share, so that a user's session that makes cgroups
+//! in a loop leaves room for the pods' cgroups.
+//!
+//! A place is the second level below the root (`kubepods.slice/kubepods-burstable.slice`, `user.slice/user-1000.slice`). To make a new
+//! place takes the right to write to the first level, which only the node's root user has.
+
+use agent_common::map::{PLACES_MAX, RECORDS_BURST, RECORDS_INTERVAL_NS};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::LruHashMap;
+
+use crate::bucket::Level;
+use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP};
+use crate::kernel::Typed;
+
+/// By the cgroup's id.
+#[map]
+static PLACES: LruHashMap<u64, Place> = LruHashMap::with_max_entries(PLACES_MAX, 0);
+
+/// The level of a place; the root's is 0.
+const LEVEL: i32 = 2;
+/// What lies deeper than so many levels below its place counts for one place together.
+const DEPTH_MAX: i32 = 16;
+/// The id of this place; no cgroup has it.
+const DEEP: u64 = 0;
+
+/// When all that may be told at once of the new cgroups in a place may be told again.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Place {
+    containers_whole_at: u64,
+    others_whole_at: u64,
+}
+
+/// What a new cgroup is, by its name and by where it is made.
+#[derive(Clone, Copy)]
+pub(crate) enum Made {
+    /// One that is likely to be a container's.
+    Container,
+    /// Any other.
+    Other,
+}
+
+/// Whether one more new cgroup of this place may be told of; then it is counted.
+#[inline(always)]
+pub(crate) fn take(cgroup: Typed, made: Made) -> bool {
+    let id = place(cgroup);
+    let Some(place) = PLACES.get_ptr_mut(id) else {
+        // The first one is not counted.
+        let _full = PLACES.insert(id, Place::default(), 0);
+        return true;
+    };
+    // SAFETY: the map handed out this pointer to its value.
+    let level = unsafe {
+        Level::of(match made {
+            Made::Container => &raw mut (*place).containers_whole_at,
+            Made::Other => &raw mut (*place).others_whole_at,
+        })
+    };
+    level.take(RECORDS_BURST, RECORDS_INTERVAL_NS)
+}
+
+/// The place of a new cgroup: the cgroup above it at the place's level, or its parent if that is nearer to the root.
+#[inline(always)]
+fn place(cgroup: Typed) -> u64 {
+    let mut above = parent(cgroup);
+    let mut level = cgroup.load::<i32>(&CGROUP_LEVEL) - 1;
+    for _ in 0..DEPTH_MAX {
+        if level <= LEVEL {
+            return above.cgroup_id();
+        }
+        above = parent(above);
+        level -= 1;
+    }
+    DEEP
+}
+
+#[inline(always)]
+fn parent(cgroup: Typed) -> Typed {
+    cgroup.follow(&CGROUP_PARENT).follow(&CSS_CGROUP)
+}
