@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::ValueEnum as _;
 use gracewatch_tests::process_status;
 use gracewatch_tests::rig::attacker::{self, Attack, Plan, UNDER_WAY};
@@ -13,8 +13,8 @@ use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 
-use crate::Args;
 use crate::neighbours::{GRACE, Neighbour, WAYS};
+use crate::told::{Told, tell};
 
 /// How long an attack may take to be under way.
 const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
@@ -25,46 +25,18 @@ const HEALTH_CHECKS: usize = 40;
 /// How long a health check may take.
 const HEALTH_LIMIT: Duration = Duration::from_millis(500);
 
-/// Runs the attacks; whether nothing was wrong.
-pub(crate) fn run(args: &Args) -> Result<bool> {
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "attacks load probes and make cgroups: run this as root"
-    );
-    let toolbox = Toolbox::new()?;
+/// Makes the attacks with this in their name; whether nothing was wrong.
+pub(crate) fn run(toolbox: &Toolbox, only: &str, rounds: usize) -> bool {
     let mut passed = true;
     for attack in Attack::value_variants() {
         let name = format!("{attack:?}");
-        if !name.to_lowercase().contains(&args.only.to_lowercase()) {
-            continue;
-        }
-        let started = Instant::now();
-        let result = Case::set_up(&toolbox, *attack).and_then(|case| case.play(args.rounds));
-        let took = started.elapsed().as_secs_f64();
-        match result {
-            Ok(told) if told.wrong.is_empty() => {
-                println!("attack {name} ... ok ({took:.1} s; {})", told.facts);
-            }
-            Ok(told) => {
-                passed = false;
-                println!("attack {name} ... WRONG ({took:.1} s; {})", told.facts);
-                for wrong in told.wrong {
-                    println!("    {wrong}");
-                }
-            }
-            Err(error) => {
-                passed = false;
-                println!("attack {name} ... FAILED: {error:#}");
-            }
+        if name.to_lowercase().contains(&only.to_lowercase()) {
+            passed &= tell(&format!("attack {name}"), || {
+                Case::set_up(toolbox, *attack)?.play(rounds)
+            });
         }
     }
-    Ok(passed)
-}
-
-/// What came of an attack.
-struct Told {
-    wrong: Vec<String>,
-    facts: String,
+    passed
 }
 
 struct Case<'a> {
