@@ -58,10 +58,11 @@ fn header(selectors: &str, limits: &str) -> String {
     )
 }
 
-/// What was told of the service, of another one.
+/// What was told of the service, of another one; but for the end of the scan, which concerns all.
 fn entries(service: usize) -> Vec<String> {
     let path = format!("/system.slice/other-{service}.service");
-    let entries = JOURNAL.lines().skip(1);
+    let is_of_service = |entry: &&str| !entry.contains("scan_finished");
+    let entries = JOURNAL.lines().skip(1).filter(is_of_service);
     entries
         .map(|entry| {
             entry
