@@ -140,11 +140,11 @@ fn many_containers(toolbox: &Toolbox) -> Result<Told> {
 /// One after the other, so that each is reported.
 fn many_terminations(toolbox: &Toolbox) -> Result<Told> {
     let mut told = Told::default();
-    let all: Vec<_> = (0..5000).flat_map(entries).collect();
+    let all: Vec<_> = (0..2000).flat_map(entries).collect();
     let journal = format!("{}\n{}\n", header("", LIMITS), all.join("\n"));
     answers(
         toolbox,
-        ("5000 terminations", journal.as_bytes()),
+        ("2000 terminations", journal.as_bytes()),
         &[0],
         &mut told,
     )?;
