@@ -47,6 +47,7 @@ impl Selectors {
     /// # Errors
     /// The first glob, or command of a hook, that cannot be used.
     pub fn compile(config: &Config) -> Result<Self, ConfigError> {
+        config.check_globs()?;
         let globs = config
             .selectors
             .iter()

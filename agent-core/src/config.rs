@@ -51,6 +51,12 @@ pub struct Selector {
     pub pre_stop: Option<Vec<String>>,
 }
 
+/// Globs that there can be: every new cgroup is compared with each.
+const GLOBS_MAX: usize = 1000;
+
+/// The longest path that the kernel takes.
+const GLOB_BYTES_MAX: usize = 4096;
+
 /// The bounds of everything that could grow, and the engine's waiting times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -136,6 +142,23 @@ impl Limits {
 }
 
 impl Config {
+    /// # Errors
+    /// If there are too many globs, or one is too long.
+    pub(crate) fn check_globs(&self) -> Result<(), ConfigError> {
+        const SHOWN: usize = 40;
+        if self.selectors.len() > GLOBS_MAX {
+            return Err(ConfigError::TooManyGlobs(self.selectors.len()));
+        }
+        let mut numbered = self.selectors.iter().zip(1..);
+        match numbered.find(|(one, _number)| one.cgroup.len() > GLOB_BYTES_MAX) {
+            Some((long, number)) => Err(ConfigError::LongGlob {
+                number,
+                begin: long.cgroup.chars().take(SHOWN).collect(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Every signal that may be worth a record to some subject: what [`crate::output::Wish::Track`] can name.
     ///
     /// Any signal may stop a container; two that the kernel and Go's runtime send all the time are left out unless one of
@@ -175,6 +198,21 @@ pub enum ConfigError {
         number: usize,
         /// The glob.
         glob: String,
+    },
+    /// More globs than can be compared with every new cgroup.
+    #[error(
+        "there are {0} globs, and {GLOBS_MAX} are the most; let one stand for several, as `/demo/*` does"
+    )]
+    TooManyGlobs(usize),
+    /// A glob that is longer than the paths that it is for.
+    #[error(
+        "glob {number}, which begins with `{begin}`, is longer than any path of a cgroup, {GLOB_BYTES_MAX} bytes; shorten it"
+    )]
+    LongGlob {
+        /// Which, counted from 1.
+        number: usize,
+        /// Its first characters.
+        begin: String,
     },
     /// A hook without a command.
     #[error(

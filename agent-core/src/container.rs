@@ -31,7 +31,7 @@ pub(crate) use inner::InnerSignal;
 use inner::InnerSignals;
 pub(crate) use oom::OomVictim;
 use oom::OomVictims;
-use processes::Processes;
+use processes::{Changed, Processes};
 
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
@@ -318,7 +318,7 @@ impl Container {
                 }
             }
             EventKind::Delivered(delivered) => {
-                if let Some(process) = self.of_start(&delivered.process) {
+                if let Some(mut process) = self.of_start(&delivered.process) {
                     process.deliveries.add(delivered, event.at);
                 }
             }
@@ -396,7 +396,7 @@ impl Container {
         let missing = found.iter().all(|process| process.tgid != main);
         if missing
             && losses.may_be_since(known_at)
-            && let Some(main) = self.processes.get_mut(&main)
+            && let Some(mut main) = self.processes.get_mut(main)
             && main.is_alive()
         {
             main.vanished_at = Some(now);
@@ -417,7 +417,7 @@ impl Container {
         self.mention(&sent.target, at, limits, wishes);
         let charge = self.purse.take(SignalFact::bytes());
         let is_main = charge.is_none() && self.main().is_some_and(|main| main.is(&sent.target));
-        let Some(target) = self.of_start(&sent.target) else {
+        let Some(mut target) = self.of_start(&sent.target) else {
             return;
         };
         let signals = if sent.signal == Signal::KILL {
@@ -431,11 +431,12 @@ impl Container {
         } else {
             return;
         };
-        if charge.is_some() || (is_main && signals.len() < SIGNALS_WITHOUT_ROOM) {
+        let is_kept = charge.is_some() || (is_main && signals.len() < SIGNALS_WITHOUT_ROOM);
+        if is_kept {
             signals.add(fact, charge);
-        } else {
-            self.has_forgotten_signals = true;
         }
+        drop(target);
+        self.has_forgotten_signals |= !is_kept;
     }
 
     /// Whether systemd started this process beside the main one: `ExecStop=` runs inside the service's cgroup, and its
@@ -460,12 +461,12 @@ impl Container {
             return;
         }
         let purse = Arc::clone(&self.purse);
-        let Some(process) = self.of_start(&exec.process) else {
+        let Some(mut process) = self.of_start(&exec.process) else {
             return;
         };
-        if !process.take_exec(exec, at, &purse) {
-            self.has_forgotten = true;
-        }
+        let is_kept = process.take_exec(exec, at, &purse);
+        drop(process);
+        self.has_forgotten |= !is_kept;
     }
 
     fn take_exit(&mut self, exit: &Exit, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
@@ -477,7 +478,7 @@ impl Container {
         } else {
             self.mention(&exit.process, at, limits, wishes);
         }
-        if let Some(process) = self.of_start(&exit.process) {
+        if let Some(mut process) = self.of_start(&exit.process) {
             process.exit = Some(MainExit {
                 at,
                 status: exit.status,
@@ -544,9 +545,9 @@ impl Container {
     }
 
     /// The process with this tgid, if it is the one that started then.
-    fn of_start(&mut self, seen: &Seen) -> Option<&mut Process> {
+    fn of_start(&mut self, seen: &Seen) -> Option<Changed<'_>> {
         self.processes
-            .get_mut(&seen.tgid)
+            .get_mut(seen.tgid)
             .filter(|known| known.started_like(seen.start))
     }
 
@@ -567,7 +568,7 @@ impl Container {
         limits: &Limits,
         wishes: &mut Wishes,
     ) -> bool {
-        if let Some(known) = self.processes.get_mut(&process.tgid) {
+        if let Some(mut known) = self.processes.get_mut(process.tgid) {
             if known.started_like(process.start) {
                 known.update(process);
                 return true;
@@ -591,7 +592,7 @@ impl Container {
             self.released_at = None;
             wishes.reopened = true;
         }
-        if let Some(replaced) = self.processes.insert(process.tgid, process) {
+        if let Some(replaced) = self.processes.insert(process) {
             self.keep_replaced(replaced);
         }
         true

@@ -11,7 +11,7 @@
 //!   [`sink`]: who listens to it.
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
 //! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`], [`condition`]: what is made of all that is said.
-//! * `stop`: the signals that end it. `named_file`: the files that its options name.
+//! * `stop`: the signals that end it. `named_file`: the files that its options name. `open_files`: how many it may have open.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
 //! * [`timeline`]: a report as a person reads it. [`watch`]: shows them live. [`terminal`]: what they are drawn on.
 //! * [`client`]: asks a running agent. [`explain`]: one termination, fact by fact.
@@ -33,6 +33,7 @@ pub mod kubernetes;
 pub mod metrics;
 mod named_file;
 pub mod node_addresses;
+mod open_files;
 pub mod pipeline;
 pub mod probes;
 pub mod process_limit;

@@ -14,6 +14,7 @@ use crate::http::{Server, Shown};
 use crate::journal;
 use crate::kubernetes::{Kubernetes, KubernetesArgs, Poster};
 use crate::metrics::{Retention, word};
+use crate::open_files;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::sink::Sink;
 use crate::stop;
@@ -87,6 +88,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         time: Duration::from_secs(args.retention),
         ..Retention::default()
     };
+    // The server asks once how many there are.
+    open_files::provide()?;
     let shown = Arc::new(Shown::of_agent(retention));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,12 +10,6 @@ use serde::Deserialize;
 use crate::failure::UsageError;
 use crate::named_file::{SETTINGS_MIB_MAX, read};
 
-/// Globs that can be given.
-const GLOBS_MAX: usize = 1000;
-
-/// The longest path that the kernel takes.
-const GLOB_BYTES_MAX: usize = 4096;
-
 /// A hundred years.
 const GRACE_SECONDS_MAX: f64 = 3_155_760_000.0;
 
@@ -83,7 +77,6 @@ impl SubjectArgs {
             stop_signal: None,
             pre_stop: None,
         }));
-        refuse_too_much(&selectors)?;
         if self.no_systemd && self.no_containers && selectors.is_empty() {
             return Err(UsageError::new(
                 "nothing is left to watch: name cgroups by --cgroup GLOB, or drop --no-systemd or --no-containers",
@@ -99,26 +92,6 @@ impl SubjectArgs {
             remaining: false,
             limits: Limits::default(),
         })
-    }
-}
-
-/// Every new cgroup is compared with every glob.
-fn refuse_too_much(selectors: &[Selector]) -> Result<(), UsageError> {
-    if selectors.len() > GLOBS_MAX {
-        return Err(UsageError::new(format!(
-            "{} globs are given by --cgroup and --subjects, and {GLOBS_MAX} are the most; let one stand for several, as `/demo/*` does",
-            selectors.len()
-        )));
-    }
-    match selectors
-        .iter()
-        .find(|one| one.cgroup.len() > GLOB_BYTES_MAX)
-    {
-        Some(long) => Err(UsageError::new(format!(
-            "the glob that begins with `{}` is longer than any path of a cgroup, {GLOB_BYTES_MAX} bytes; shorten it",
-            long.cgroup.chars().take(40).collect::<String>()
-        ))),
-        None => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ use self::sink::{State, View, WatchSink};
 use crate::client::{Address, Client};
 use crate::clock;
 use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs};
+use crate::open_files;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::stop;
 use crate::subjects::SubjectArgs;
@@ -125,6 +126,7 @@ async fn watch(
     view: Box<dyn View>,
     stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    open_files::provide()?;
     let mut pipeline = Pipeline::start(options)?;
     if let Some(facts) = facts {
         pipeline.listen_to(facts);

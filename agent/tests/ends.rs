@@ -175,3 +175,37 @@ fn what_is_no_regular_file_is_refused_by_name_and_nobody_waits_for_it() {
         }
     }
 }
+
+#[test]
+fn what_a_kubeconfig_names_is_a_regular_file_too() {
+    let folder = Folder::new("kubeconfig");
+    let fifo = folder.fifo("fifo");
+    let kubeconfig = folder.0.join("kubeconfig");
+    for path in [fifo.as_path(), &folder.0, Path::new("/dev/zero")] {
+        let name = path.to_str().unwrap();
+        for (cluster, user) in [
+            (String::new(), format!("tokenFile: {name}")),
+            (format!(", certificate-authority: {name}"), String::new()),
+            (String::new(), format!("client-certificate: {name}")),
+            (String::new(), format!("client-key: {name}")),
+        ] {
+            let text = format!(
+                "{{current-context: a, contexts: [{{name: a, context: {{cluster: c, user: u}}}}], \
+                 clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'{cluster}}}}}], \
+                 users: [{{name: u, user: {{{user}}}}}]}}"
+            );
+            std::fs::write(&kubeconfig, text).unwrap();
+            let named = kubeconfig.to_str().unwrap();
+            let mut process = gracewatch(&["run", "--kubeconfig", named, "--node-name", "n"]);
+            let status = ended(&mut process, PATIENCE * 3);
+            let mut said = String::new();
+            let mut words = process.stderr.take().unwrap();
+            words.read_to_string(&mut said).unwrap();
+            assert_eq!(status.and_then(|status| status.code()), Some(2), "{said}");
+            assert!(
+                said.contains(name) && said.contains("no regular file"),
+                "{said}"
+            );
+        }
+    }
+}

@@ -8,20 +8,24 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process::FailedStages;
 use crate::{build_ebpf, cargo, process};
 
-/// Attack the agent from inside of a container, and judge its reports about the container's neighbours. Needs root.
+/// Attack the agent from inside of a container, as a client and by files, and judge what it says. Needs root.
 ///
 /// Each attack runs in a container of its own: floods of signals that the kernel throws away, of cgroups, of moves and execs in
 /// cgroups that look like containers, of connections; tables that are filled. Meanwhile three ordinary containers are stopped in
 /// the three usual ways, and once more when it is over. Their reports must be right and certain, the agent must be ready, and its
-/// memory must not grow. Takes some minutes.
+/// memory must not grow.
+///
+/// Then clients hold connections, options name what is no file, signals end it at every moment, and journals are what nobody
+/// recorded: health checks must be answered, each refusal must be a sentence at once, and memory must stay flat. Takes some minutes.
 ///
 ///   cargo xtask hostile
 ///   cargo xtask hostile --only churn --rounds 20
 ///   cargo xtask hostile --minutes 60
+///   cargo xtask hostile --only replay
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Only attacks with this in their name.
+    /// Only attacks and cases with this in their name.
     #[arg(long, default_value = "")]
     only: String,
     /// How often the neighbours are stopped during each attack.

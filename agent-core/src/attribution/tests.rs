@@ -392,6 +392,22 @@ fn a_bad_glob_is_named_with_its_place() {
 }
 
 #[test]
+fn there_are_no_more_globs_and_no_longer_ones_than_can_be_compared() {
+    let compiled = |globs: &[&str]| Selectors::compile(&config(globs)).map(drop);
+    assert_eq!(compiled(&["/a"; 1000]), Ok(()));
+    assert_eq!(
+        compiled(&["/a"; 1001]),
+        Err(ConfigError::TooManyGlobs(1001))
+    );
+    let glob = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
+    assert_eq!(compiled(&[&glob(4096)]), Ok(()));
+    assert!(matches!(
+        compiled(&["/a", &glob(4097)]),
+        Err(ConfigError::LongGlob { number: 2, .. })
+    ));
+}
+
+#[test]
 fn where_subjects_are_made_is_told_by_the_path() {
     let config = config(&["/shop/*", "/*.batch"]);
     let selectors = Selectors::compile(&config).unwrap();

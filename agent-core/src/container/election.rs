@@ -9,33 +9,32 @@
 //! subject, unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use super::Container;
-use crate::event::{Event, EventKind, Tgid};
+use crate::event::{Event, EventKind};
 use crate::process::{Origin, Process};
 use crate::report::SubjectKind;
+use crate::time::Timestamp;
 
-/// Which of these processes is the main one.
-pub(super) fn main(processes: &BTreeMap<Tgid, Process>) -> Option<Tgid> {
-    let main = candidates(processes).min_by_key(|process| {
-        let has_run = process.has_run();
-        let left_without_exec = process.exit.is_some() && !has_run;
-        // A process of a sandbox that a service started is an init, too; the service's own program ran before it.
-        let rank = match (process.is_init() || has_run, left_without_exec) {
-            (true, false) => 0,
-            (false, false) => 1,
-            (_, true) => 2,
-        };
-        let left = process.exit.as_ref().filter(|_| left_without_exec);
-        let left = left.map(|exit| Reverse(exit.at));
-        (rank, left, process.start, process.tgid)
-    });
-    main.map(|main| main.tgid)
-}
+/// How likely a process is the main one: the lower, the likelier.
+pub(super) type Rank = (u8, Option<Reverse<Timestamp>>, Timestamp);
 
-fn candidates(processes: &BTreeMap<Tgid, Process>) -> impl Iterator<Item = &Process> {
-    processes.values().filter(|process| !process.spent)
+/// Where a process stands among those that may be the main one, if it may be.
+pub(super) fn rank(process: &Process) -> Option<Rank> {
+    if process.spent {
+        return None;
+    }
+    let has_run = process.has_run();
+    let left_without_exec = process.exit.is_some() && !has_run;
+    // A process of a sandbox that a service started is an init, too; the service's own program ran before it.
+    let class = match (process.is_init() || has_run, left_without_exec) {
+        (true, false) => 0,
+        (false, false) => 1,
+        (_, true) => 2,
+    };
+    let left = process.exit.as_ref().filter(|_| left_without_exec);
+    let left = left.map(|exit| Reverse(exit.at));
+    Some((class, left, process.start))
 }
 
 impl Container {
@@ -45,7 +44,8 @@ impl Container {
     }
 
     fn candidates(&self) -> impl Iterator<Item = &Process> {
-        candidates(&self.processes)
+        let all = self.processes.values();
+        all.filter(|process| !process.spent)
     }
 
     /// Whether another process than the main one lives and could take its place: what a daemon left behind. One that was seen to

@@ -26,7 +26,7 @@ impl Container {
                 .get(&exited)
                 .is_some_and(|process| !self.may_be_hook(process))
         {
-            self.processes.remove(&exited);
+            self.processes.remove(exited);
         } else if self.is_settled() {
             self.forget_oldest();
         }
@@ -37,13 +37,13 @@ impl Container {
         let main = self.main().map(|main| main.tgid);
         let mut exited: Vec<_> = self
             .processes
-            .values()
+            .gone()
             .filter(|process| Some(process.tgid) != main)
             .filter_map(|process| Some((Reverse(process.exit.as_ref()?.at), process.tgid)))
             .collect();
         exited.sort_unstable();
         for (_, tgid) in exited.into_iter().skip(LIKELY_HOOKS_MAX) {
-            self.processes.remove(&tgid);
+            self.processes.remove(tgid);
         }
     }
 
@@ -71,7 +71,7 @@ impl Container {
             .map(|process| process.tgid)
             .collect();
         for tgid in needless {
-            self.processes.remove(&tgid);
+            self.processes.remove(tgid);
         }
         let mut replaced = std::mem::take(&mut self.replaced);
         replaced.retain(|process| self.may_be_hook(process));
@@ -102,34 +102,25 @@ impl Container {
     /// no interest. Returns whether there was one.
     pub(super) fn make_room(&mut self) -> bool {
         let main = self.main().map(|main| main.tgid);
-        let others = || {
-            let all = self.processes.values();
-            all.filter(|process| Some(process.tgid) != main)
-        };
-        let oldest = |process: &&Process| (process.start, process.tgid);
-        let exited = others().filter(|process| !process.is_alive());
-        let victim = exited.min_by_key(oldest).or_else(|| {
-            others()
-                .filter(|one| self.is_visitor(one))
-                .min_by_key(oldest)
+        let is_other = |process: &&Process| Some(process.tgid) != main;
+        let gone = self.processes.gone().find(is_other);
+        let victim = gone.or_else(|| {
+            let mut others = self.processes.visitors().filter(is_other);
+            others.find(|one| self.is_visitor(one))
         });
         let Some(victim) = victim else {
             return false;
         };
         let (tgid, may_matter) = (victim.tgid, self.may_be_hook(victim));
         self.has_forgotten |= may_matter;
-        self.processes.remove(&tgid).is_some()
+        self.processes.remove(tgid).is_some()
     }
 
-    /// Whether this process came to run another program than the hook in a runtime's container, whose main process is known:
-    /// a probe, or a command of a person.
+    /// Whether this process, which came from outside and has run a program, ran another one than the hook in a runtime's container,
+    /// whose main process is known: a probe, or a command of a person.
     fn is_visitor(&self, process: &Process) -> bool {
         let is_hook = |command: &[String]| process.hook_at(command).is_some();
-        self.is_of_runtime()
-            && self.is_settled()
-            && process.origin == Origin::Entered
-            && process.has_run()
-            && !self.spec.hook_command().is_some_and(is_hook)
+        self.is_of_runtime() && self.is_settled() && !self.spec.hook_command().is_some_and(is_hook)
     }
 
     /// Keeps an exited process that may have been the hook, though another one has its pid now.
@@ -163,11 +154,11 @@ impl Container {
                     .as_ref()
                     .is_some_and(|main| main.ended_before(process.start))
         };
-        self.processes.retain(|_tgid, process| process.is_alive());
-        for process in self.processes.values_mut() {
+        self.processes.forget_gone();
+        self.processes.change_all(|process| {
             let is_ruled_out = self.ended.is_some_and(|ended| ended.rules_out(process));
             process.spent = is_ruled_out || !comes_after(process);
-        }
+        });
         self.replaced.clear();
         self.has_forgotten = false;
         self.has_forgotten_signals = false;
@@ -186,7 +177,7 @@ impl Container {
         let Some((main, exit)) = self.main().map(|main| (main.tgid, main.exit.clone())) else {
             return;
         };
-        self.processes.remove(&main);
+        self.processes.remove(main);
         let was_found = |next: &Process| {
             next.origin != Origin::Entered && exit.is_some_and(|exit| next.known_at < exit.at)
         };
@@ -198,18 +189,18 @@ impl Container {
         let Some(command) = self.spec.hook_command().map(<[String]>::to_vec) else {
             return;
         };
-        for process in self.processes.values_mut().chain(&mut self.replaced) {
+        let forget = |process: &mut Process| {
             if process.hook_at(&command).is_some() {
                 process.is_no_hook |= process.is_alive();
                 process.hook_expired |= !process.is_alive();
             }
-        }
+        };
+        self.processes.change_all(forget);
+        self.replaced.iter_mut().for_each(forget);
     }
 
     /// Nothing came of the stop signal: the main process lives on.
     pub(crate) fn forget_stop_signals(&mut self) {
-        for process in self.processes.values_mut() {
-            process.stops.clear();
-        }
+        self.processes.change_all(|process| process.stops.clear());
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use procfs::process::{LimitValue, Process};
 
 use crate::cgroups::Tree;
+use crate::open_files;
 use crate::probes::{self, ConnectionFact, LoadError, Options, ProgramState, Survey};
 use crate::processes;
 
@@ -205,6 +206,9 @@ fn flag(path: &str) -> Option<bool> {
 
 /// Loads and attaches the probes as the agent does, and lets them go.
 fn try_to_load() -> Load {
+    if let Err(error) = open_files::provide() {
+        return Load::Refused(error.to_string());
+    }
     let options = Options {
         ring_bytes: agent_common::map::EVENTS_BYTES,
         signals: agent_core::signal::Signal::KILL.bit(),

@@ -115,7 +115,36 @@ fn read(paths: &Path) -> Result<Kubeconfig, UsageError> {
             None => read,
         });
     }
-    merged.ok_or_else(|| UsageError::new("--kubeconfig names no file"))
+    let merged = merged.ok_or_else(|| UsageError::new("--kubeconfig names no file"))?;
+    refuse_what_is_no_file(&merged)?;
+    Ok(merged)
+}
+
+/// Whoever asks the API reads the files that a kubeconfig names, as a whole and however long that takes. One that is not there is
+/// told when it is missed.
+fn refuse_what_is_no_file(kubeconfig: &Kubeconfig) -> Result<(), UsageError> {
+    let clusters = kubeconfig
+        .clusters
+        .iter()
+        .filter_map(|named| named.cluster.as_ref());
+    let authorities = clusters.map(|cluster| &cluster.certificate_authority);
+    let users = kubeconfig
+        .auth_infos
+        .iter()
+        .filter_map(|named| named.auth_info.as_ref());
+    let credentials =
+        users.flat_map(|user| [&user.token_file, &user.client_certificate, &user.client_key]);
+    for name in authorities.chain(credentials).flatten() {
+        match named_file::read(Path::new(name), KUBECONFIG_MIB_MAX) {
+            Err(error) if error.kind() == std::io::ErrorKind::Other => {
+                return Err(UsageError::new(format!(
+                    "the kubeconfig names {name}, and {error}; name another file there"
+                )));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 impl Access {

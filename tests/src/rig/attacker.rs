@@ -389,7 +389,8 @@ fn clients(steps: &mut Steps, agent: &str, says: &[u8]) -> Result<()> {
     })
 }
 
-fn connect_from(own: Ipv4Addr, agent: SocketAddrV4) -> Result<TcpStream> {
+/// A connection to the agent from this address of the loopback device.
+pub fn connect_from(own: Ipv4Addr, agent: SocketAddrV4) -> Result<TcpStream> {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
     rustix::net::bind(&socket, &SocketAddrV4::new(own, 0))?;
     rustix::net::connect(&socket, &agent)?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use gracewatch_tests::process_status;
+use anyhow::Result;
+use gracewatch_tests::process_status::{self, processor_time};
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{Crowd, agent_for, reported, tracked, wait_for};
@@ -72,9 +72,9 @@ fn one(stage: &Stage, quiet: &Quiet, crowd: &mut Crowd, idle: Duration) -> Resul
     let agent = agent_for(stage, "crowd")?;
     let pid = agent.pid();
     wait_for(&agent, count(containers), tracked)?;
-    let (start, started) = (cpu_time(pid)?, Memory::of(pid)?);
+    let (start, started) = (processor_time(pid)?, Memory::of(pid)?);
     quiet.rest(idle)?;
-    let idle = cpu_time(pid)?.saturating_sub(start).as_secs_f64() / idle.as_secs_f64();
+    let idle = processor_time(pid)?.saturating_sub(start).as_secs_f64() / idle.as_secs_f64();
     let ended = end(&agent, quiet, crowd)?;
     agent.stop()?;
     Ok(Footprint {
@@ -88,11 +88,11 @@ fn one(stage: &Stage, quiet: &Quiet, crowd: &mut Crowd, idle: Duration) -> Resul
 
 fn end(agent: &Whole, quiet: &Quiet, crowd: &mut Crowd) -> Result<Ended> {
     let records = || agent.metric("gracewatch_records_total", "");
-    let (wanted, told, cpu) = (count(crowd.len()), records()?, cpu_time(agent.pid())?);
+    let (wanted, told, cpu) = (count(crowd.len()), records()?, processor_time(agent.pid())?);
     crowd.terminate()?;
     // Without asking for its metrics all the time, which costs it, too.
     quiet.rest(SETTLED)?;
-    let cpu = cpu_time(agent.pid())?.saturating_sub(cpu);
+    let cpu = processor_time(agent.pid())?.saturating_sub(cpu);
     wait_for(agent, wanted, reported)?;
     Ok(Ended {
         cpu,
@@ -119,18 +119,6 @@ impl Memory {
     }
 }
 
-/// CPU time of all threads of a process, to the nanosecond.
-pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
-    let mut sum = Duration::ZERO;
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let path = thread?.path().join("schedstat");
-        let text = read(&path.display().to_string())?;
-        let on_cpu = text.split(' ').next().unwrap_or_default();
-        sum += Duration::from_nanos(on_cpu.parse()?);
-    }
-    Ok(sum)
-}
-
 /// What the kernel charges for the maps and programs that the process holds, each once.
 fn kernel_memory(pid: u32) -> Result<u64> {
     let mut charged = BTreeMap::new();
@@ -149,10 +137,6 @@ fn kernel_memory(pid: u32) -> Result<u64> {
         }
     }
     Ok(charged.values().sum())
-}
-
-fn read(path: &str) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
 }
 
 /// The table, in Markdown.

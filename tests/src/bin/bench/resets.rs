@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use gracewatch_tests::process_status::processor_time;
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{agent_for, tracked, wait_for};
 use crate::flood::lost;
-use crate::footprint::cpu_time;
 use crate::quiet::Quiet;
 use crate::say;
 use crate::stage::Stage;
@@ -56,10 +56,10 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<R
     let agent = agent_for(stage, "crowd")?;
     let mut worker = Worker::start(cgroup, &stage.tiny())?;
     wait_for(&agent, 1.0, tracked)?;
-    let before = cpu_time(agent.pid())?;
+    let before = processor_time(agent.pid())?;
     let took = worker.work(Work::Resets(connections))?;
     quiet.rest(SETTLED)?;
-    let cpu = cpu_time(agent.pid())?.saturating_sub(before);
+    let cpu = processor_time(agent.pid())?.saturating_sub(before);
     let found = Resets {
         connections,
         took: took.wall,

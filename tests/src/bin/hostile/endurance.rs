@@ -6,7 +6,8 @@ use anyhow::Result;
 use gracewatch_tests::rig::attacker::Attack;
 use gracewatch_tests::rig::toolbox::Toolbox;
 
-use crate::runner::{Stage, tell};
+use crate::runner::Stage;
+use crate::told::tell;
 
 /// How much the memory after a turn may be above that after the first turn, which has filled all tables and caches.
 const GROWTH_MAX: f64 = 0.1;
@@ -19,9 +20,7 @@ pub(crate) fn run(toolbox: &Toolbox, attacks: &[Attack], limit: Duration) -> Res
     let started = Instant::now();
     while memory.len() < 2 || started.elapsed() < limit {
         for attack in attacks {
-            let begun = Instant::now();
-            let result = stage.play(*attack, 1);
-            passed &= tell(*attack, begun.elapsed(), result);
+            passed &= tell(&format!("attack {attack:?}"), || stage.play(*attack, 1));
         }
         memory.push(stage.memory()?);
         println!(

@@ -78,13 +78,24 @@ impl Neighbour {
         toolbox: &Toolbox,
         agent: &Whole,
     ) -> Result<Vec<String>> {
-        let stop = Stop::within(Duration::from_secs(GRACE));
-        let stopped = stop.run(toolbox, &mut self.main, &|_act| {})?;
-        self.cgroup.remove()?;
+        let stopped = self.end(toolbox)?;
         let report = agent
             .wait_report(self.cgroup.path(), REPORT_LIMIT)
             .with_context(|| format!("the neighbour that is to be `{}`", self.way.name))?;
         Ok(self.judge(&stopped, &report))
+    }
+
+    /// Stops it and removes it; gives its cgroup's path.
+    pub(crate) fn stop(mut self, toolbox: &Toolbox) -> Result<String> {
+        self.end(toolbox)?;
+        Ok(self.cgroup.path().to_owned())
+    }
+
+    fn end(&mut self, toolbox: &Toolbox) -> Result<Stopped> {
+        let stop = Stop::within(Duration::from_secs(GRACE));
+        let stopped = stop.run(toolbox, &mut self.main, &|_act| {})?;
+        self.cgroup.remove()?;
+        Ok(stopped)
     }
 
     fn judge(&self, stopped: &Stopped, report: &Report) -> Vec<String> {

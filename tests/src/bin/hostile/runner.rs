@@ -1,10 +1,10 @@
-//! Attacks: each with an agent of its own, or all on one agent ([`endurance`]).
+//! One attack after the other, each with an agent of its own.
 
 use std::process::Command;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::ValueEnum as _;
 use gracewatch_tests::process_status;
 use gracewatch_tests::rig::attacker::{self, Attack, Plan, UNDER_WAY};
@@ -13,9 +13,8 @@ use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 
-use crate::Args;
-use crate::endurance;
 use crate::neighbours::{GRACE, Neighbour, WAYS};
+use crate::told::{Told, tell};
 
 /// How long an attack may take to be under way.
 const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
@@ -26,67 +25,23 @@ const HEALTH_CHECKS: usize = 40;
 /// How long a health check may take.
 const HEALTH_LIMIT: Duration = Duration::from_millis(500);
 
-/// Runs the attacks; whether nothing was wrong.
-pub(crate) fn run(args: &Args) -> Result<bool> {
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "attacks load probes and make cgroups: run this as root"
-    );
-    let toolbox = Toolbox::new()?;
-    let only = args.only.to_lowercase();
-    let attacks: Vec<Attack> = Attack::value_variants()
-        .iter()
-        .copied()
-        .filter(|attack| format!("{attack:?}").to_lowercase().contains(&only))
-        .collect();
-    ensure!(
-        !attacks.is_empty(),
-        "no attack has `{}` in its name",
-        args.only
-    );
-    match args.minutes {
-        Some(minutes) => endurance::run(&toolbox, &attacks, Duration::from_mins(minutes)),
-        None => Ok(one_by_one(&toolbox, &attacks, args.rounds)),
-    }
+/// The attacks with this in their name.
+pub(crate) fn named(part: &str) -> Vec<Attack> {
+    let part = part.to_lowercase();
+    let has = |attack: &Attack| format!("{attack:?}").to_lowercase().contains(&part);
+    let all = Attack::value_variants().iter().copied();
+    all.filter(has).collect()
 }
 
 /// Makes each attack on an agent of its own; whether nothing was wrong.
-fn one_by_one(toolbox: &Toolbox, attacks: &[Attack], rounds: usize) -> bool {
+pub(crate) fn run(toolbox: &Toolbox, attacks: &[Attack], rounds: usize) -> bool {
     let mut passed = true;
     for attack in attacks {
-        let started = Instant::now();
-        let result = Stage::set_up(toolbox).and_then(|mut stage| stage.play(*attack, rounds));
-        passed &= tell(*attack, started.elapsed(), result);
+        passed &= tell(&format!("attack {attack:?}"), || {
+            Stage::set_up(toolbox)?.play(*attack, rounds)
+        });
     }
     passed
-}
-
-/// Prints what came of an attack; whether nothing was wrong.
-pub(crate) fn tell(attack: Attack, took: Duration, result: Result<Told>) -> bool {
-    let took = took.as_secs_f64();
-    match result {
-        Ok(told) if told.wrong.is_empty() => {
-            println!("attack {attack:?} ... ok ({took:.1} s; {})", told.facts);
-            true
-        }
-        Ok(told) => {
-            println!("attack {attack:?} ... WRONG ({took:.1} s; {})", told.facts);
-            for wrong in told.wrong {
-                println!("    {wrong}");
-            }
-            false
-        }
-        Err(error) => {
-            println!("attack {attack:?} ... FAILED: {error:#}");
-            false
-        }
-    }
-}
-
-/// What came of an attack.
-pub(crate) struct Told {
-    wrong: Vec<String>,
-    facts: String,
 }
 
 /// An agent, and where those live that it watches.

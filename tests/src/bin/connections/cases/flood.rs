@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use agent_common::socket::MARKS_MAX;
 use agent_core::connection::Phase;
 use anyhow::{Context as _, Result, anyhow};
+use gracewatch_tests::process_status::processor_time;
 use gracewatch_tests::rig::network::Namespace;
 use gracewatch_tests::rig::puppet::Order;
 
@@ -133,18 +134,4 @@ fn resets_sent(namespace: &Namespace) -> Result<u64> {
         .context("no OutRsts")?
         .1;
     Ok(value.parse()?)
-}
-
-/// The processor time that all threads of a process have used.
-fn processor_time(pid: u32) -> Result<Duration> {
-    let mut sum = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).context("no agent")? {
-        let stat = fs::read_to_string(task?.path().join("schedstat"))?;
-        let first = stat
-            .split_whitespace()
-            .next()
-            .context("an empty schedstat")?;
-        sum += first.parse::<u64>()?;
-    }
-    Ok(Duration::from_nanos(sum))
 }
