@@ -415,13 +415,14 @@ impl Engine {
 
     /// Whoever tracks a container takes all below it; containers inside that are tracked already get their own again.
     fn track_inner_again(&mut self, path: &str) {
-        for tracked in self.containers.values_mut() {
-            let inner = &tracked.container.subject.path;
-            let rest = inner.strip_prefix(path);
-            if tracked.container.removed || !rest.is_some_and(|rest| rest.starts_with('/')) {
+        for id in self.shares.inside(path) {
+            let Some(tracked) = self.containers.get_mut(&id) else {
+                continue;
+            };
+            if tracked.container.removed {
                 continue;
             }
-            let outer_path = self.selectors.outermost(inner);
+            let outer_path = self.selectors.outermost(&tracked.container.subject.path);
             let outermost = outer_path.and_then(|path| self.shares.tracked(path));
             if let Some(outermost) = outermost.filter(|id| *id != tracked.outermost) {
                 self.shares.move_to(tracked.outermost, outermost);

@@ -44,6 +44,16 @@ impl Shares {
         self.by_path.get(path).copied()
     }
 
+    /// Returns the tracked containers below this path.
+    pub(super) fn inside(&self, path: &str) -> Vec<CgroupId> {
+        let above = format!("{path}/");
+        self.by_path
+            .range(above.clone()..)
+            .take_while(|(path, _)| path.starts_with(&above))
+            .map(|(_, container)| *container)
+            .collect()
+    }
+
     /// Returns the tracked container that all containers share that are made in this cgroup, if they share one.
     pub(super) fn shared(&self, selectors: &Selectors, path: &str) -> Option<CgroupId> {
         let outermost = selectors.outermost(path)?;
