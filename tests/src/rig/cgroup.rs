@@ -146,19 +146,20 @@ impl Drop for Folder {
 
 /// Removes a cgroup and those inside it, deepest first; `kill` ends the processes that are still there.
 fn remove_tree(directory: &Path, kill: bool) -> Result<()> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_tree(&entry.path(), kill)?;
-        }
-    }
     let started = Instant::now();
     loop {
+        // What still runs inside may have made more in the meantime.
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                remove_tree(&entry.path(), kill)?;
+            }
+        }
         if kill {
             kill_members(directory)?;
         }
