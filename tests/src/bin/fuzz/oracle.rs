@@ -358,7 +358,12 @@ impl<'a> Truth<'a> {
             .collect();
         expected.stops = same.iter().map(|(index, _)| Some(*index)).collect();
         expected.stops.extend(self.stops_begun());
-        if self.stop().is_some_and(|stop| stop.signal != signal) {
+        let usual = |sent: &Sent| sent.from != From::Inside && sent.signal == self.usual();
+        let other_asked = signal != self.usual()
+            && self
+                .sent()
+                .any(|(_, sent)| usual(sent) && self.life.fate(sent) != Fate::ThrownAway);
+        if other_asked || self.stop().is_some_and(|stop| stop.signal != signal) {
             // Two asked it to end; the program knows to whom it listened, and nobody else does.
             expected.stops = self.any_stop();
         }
@@ -554,7 +559,8 @@ impl<'a> Truth<'a> {
             let killed = ended
                 .filter(|line| line.starts_with("the eater ended"))
                 .any(|line| line.contains("unix_wait_status(9)"));
-            if killed {
+            // What was lost before a stop is in no doubt about the stop.
+            if killed && !self.case.starved {
                 expected.must.insert("child_oom_killed");
             } else {
                 expected.may.insert("child_oom_killed");
