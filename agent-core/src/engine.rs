@@ -326,7 +326,13 @@ impl Engine {
     ) {
         let (since, until) = between.unwrap_or((now.before(LOOK_INTERVAL), now));
         match outermost {
-            Some(outermost) => self.shared.losses.add_of(outermost, since, until),
+            Some(outermost) => {
+                let losses = &mut self.shared.losses;
+                if !self.shares.holds(outermost) {
+                    losses.forget_untracked(now, |id| self.shares.holds(id));
+                }
+                losses.add_of(outermost, since, until);
+            }
             None => self.shared.losses.add(since, until),
         }
         let at_once = outermost.is_none();

@@ -1,12 +1,16 @@
 //! When records were lost: not at a moment, but somewhere between two looks at the counter of lost records.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use crate::event::CgroupId;
 use crate::time::Timestamp;
 
 /// Times that are remembered. Beyond that, two neighbours become one that covers both: more is doubted than must be.
 const LOSSES_MAX: usize = 64;
+
+/// How long what was lost of an outermost container is remembered before the container is tracked.
+const UNTRACKED: Duration = Duration::from_secs(10);
 
 /// Records were lost at some time from one look to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,11 @@ impl Losses {
             .any(|loss| loss.since <= to && from <= loss.until)
     }
 
+    /// When the last ones were.
+    fn last(&self) -> Timestamp {
+        self.0.back().map(|last| last.until).unwrap_or_default()
+    }
+
     /// Whether records may have been lost from then on.
     fn may_be_since(&self, from: Timestamp) -> bool {
         self.0.back().is_some_and(|last| from <= last.until)
@@ -69,6 +78,16 @@ impl AllLosses {
     pub(crate) fn add_of(&mut self, outermost: CgroupId, since: Timestamp, until: Timestamp) {
         let losses = self.by_outermost.entry(outermost).or_default();
         losses.add(since, until);
+    }
+
+    /// Forgets those of outermost containers that are gone and have not been tracked, or not again. `is_tracked` may be asked for all.
+    pub(crate) fn forget_untracked(
+        &mut self,
+        now: Timestamp,
+        is_tracked: impl Fn(CgroupId) -> bool,
+    ) {
+        self.by_outermost
+            .retain(|id, losses| is_tracked(*id) || now.since(losses.last()) < UNTRACKED);
     }
 
     /// An outermost container is gone, and all in it.
@@ -138,6 +157,20 @@ mod tests {
         assert!(losses.of(one).may_be_since(at(31)) && losses.of(other).may_be_since(at(31)));
         losses.forget(one);
         assert!(!losses.of(one).may_be_between(at(1), at(20)));
+    }
+
+    #[test]
+    fn losses_of_containers_that_nobody_tracks_are_forgotten() {
+        let (tracked, gone, new) = (CgroupId(1), CgroupId(2), CgroupId(3));
+        let mut losses = AllLosses::default();
+        losses.add_of(tracked, at(1), at(2));
+        losses.add_of(gone, at(1), at(2));
+        losses.add_of(new, at(19), at(20));
+        losses.forget_untracked(at(20), |id| id == tracked);
+        assert!(losses.of(tracked).may_be_since(at(2)));
+        assert!(!losses.of(gone).may_be_since(at(2)));
+        assert!(losses.of(new).may_be_since(at(20)));
+        assert_eq!(losses.by_outermost.len(), 2);
     }
 
     #[test]

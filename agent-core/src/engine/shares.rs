@@ -44,6 +44,11 @@ impl Shares {
         self.by_path.get(path).copied()
     }
 
+    /// Returns whether a container is tracked in this outermost one.
+    pub(super) fn holds(&self, outermost: CgroupId) -> bool {
+        self.counts.contains_key(&outermost)
+    }
+
     /// Returns the tracked containers below this path.
     pub(super) fn inside(&self, path: &str) -> Vec<CgroupId> {
         let above = format!("{path}/");

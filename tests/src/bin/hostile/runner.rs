@@ -22,6 +22,8 @@ const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
 const MEMORY_MORE: u64 = 64 << 20;
 /// How often the health is asked for.
 const HEALTH_CHECKS: usize = 40;
+/// How many seconds the series of what is finished stay. Short, so that the memory that they take is taken soon.
+const RETENTION: &str = "60";
 /// How long a health check may take.
 const HEALTH_LIMIT: Duration = Duration::from_millis(500);
 
@@ -67,7 +69,13 @@ impl<'a> Stage<'a> {
         std::fs::write(&subjects, known)?;
         let mut command = Command::new(whole::binary()?);
         command
-            .args(["run", "--no-systemd", "--subjects"])
+            .args([
+                "run",
+                "--no-systemd",
+                "--retention",
+                RETENTION,
+                "--subjects",
+            ])
             .arg(&subjects);
         let log = toolbox.folder().join("agent.log");
         let agent = Whole::start_command(command, whole::free_port(0)?, &log)?;
