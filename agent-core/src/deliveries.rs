@@ -34,9 +34,15 @@ impl Deliveries {
         }
     }
 
-    /// Returns what became of this signal, if it was delivered. Of several that waited at once the kernel delivers one.
-    pub(crate) fn fate_of(&self, fact: &SignalFact) -> Option<SignalFate> {
-        let mut later = self.0.iter().filter(|(at, ..)| *at >= fact.at);
+    /// Returns what became of this signal, if it was delivered before `left_by`. Of several that waited at once the kernel delivers
+    /// one.
+    pub(crate) fn fate_of(
+        &self,
+        fact: &SignalFact,
+        left_by: Option<Timestamp>,
+    ) -> Option<SignalFate> {
+        let is_its = |at: Timestamp| at >= fact.at && left_by.is_none_or(|left_by| at <= left_by);
+        let mut later = self.0.iter().filter(|(at, ..)| is_its(*at));
         let (_, _, fate) = later.find(|(_, signal, _)| *signal == fact.signal)?;
         Some(*fate)
     }

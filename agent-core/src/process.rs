@@ -197,8 +197,13 @@ impl Process {
         if fact.result == Delivery::Ignored {
             return Some(SignalFate::Ignored);
         }
-        if let Some(fate) = self.deliveries.fate_of(fact) {
+        let left_by = self.queued_again_at(fact);
+        if let Some(fate) = self.deliveries.fate_of(fact, left_by) {
             return Some(fate);
+        }
+        if left_by.is_some() {
+            // It was out of the queue by then, and had not been delivered: sigwait or signalfd took it.
+            return fact.blocked.then_some(SignalFate::Fetched);
         }
         if fact.exiting {
             // Its default action ended the process where it was sent.
@@ -210,6 +215,19 @@ impl Process {
         }
         // It is out of the queue and was not delivered: sigwait or signalfd took it.
         fact.blocked.then_some(SignalFate::Fetched)
+    }
+
+    /// Returns when the next signal of the same number found none waiting: by then this one was out of the queue. Real-time signals
+    /// wait beside each other.
+    fn queued_again_at(&self, fact: &SignalFact) -> Option<Timestamp> {
+        let is_next = |other: &&SignalFact| {
+            other.signal == fact.signal
+                && other.at > fact.at
+                && other.result == Delivery::Delivered
+                && !fact.signal.is_real_time()
+        };
+        let next = fact.sender.outside.then(|| self.stops.iter().find(is_next));
+        next.flatten().map(|next| next.at)
     }
 
     /// Whether the kernel threw a signal away that was sent to it, as far as is known.

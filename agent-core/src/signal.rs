@@ -75,6 +75,12 @@ impl Signal {
         matches!(self.0, 17 | 18 | 23 | 28)
     }
 
+    /// Whether several of this number wait beside each other: from the kernel's SIGRTMIN on
+    /// (<https://man7.org/linux/man-pages/man7/signal.7.html>, "Queueing and delivery semantics").
+    pub const fn is_real_time(self) -> bool {
+        self.0 as usize > NAMES.len()
+    }
+
     /// Its bit in a kernel signal mask: bit n-1 for signal n.
     pub const fn bit(self) -> u64 {
         1 << (self.0 - 1)

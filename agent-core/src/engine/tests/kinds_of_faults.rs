@@ -216,6 +216,30 @@ fn what_became_of_a_queued_signal_is_told_or_doubted() {
     assert_eq!(doubts(&unknown), [Doubt::SignalFateUnknown]);
 }
 
+/// sigwait took the first one, and the program that was executed next blocked the second one and threw it away.
+#[test]
+fn a_signal_that_was_out_of_the_queue_is_not_the_one_that_was_delivered_later() {
+    let report = Scene::with(2, None)
+        .running()
+        .at(10.0)
+        .stop_blocked()
+        .at(11.0)
+        .stop_blocked()
+        .at(11.001)
+        .delivers(15, Handler::Default)
+        .at(12.01)
+        .kill_with_pending(0)
+        .dies(Who::Main, 9)
+        .removed()
+        .report();
+    assert_eq!(
+        report.stop_signal.as_ref().unwrap().fate,
+        Some(SignalFate::Fetched)
+    );
+    assert_eq!(report.outcome, Outcome::GraceExceeded);
+    assert_eq!(doubts(&report), []);
+}
+
 #[test]
 fn the_program_at_the_signal_is_blamed_and_names_the_workload() {
     let report = Scene::with(10, None)

@@ -309,6 +309,14 @@ fn a_configured_signal_beside_another_one_that_fits_is_doubtful() {
     let report = killed(late, 13.01, Who::Runc);
     assert_eq!(stop_number(&report), Some(TERM));
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
+    assert!(!is_unsure(&report));
+    // The runtime may have been late.
+    let before = config(TERM)
+        .at(10.0)
+        .sends(Who::Runc, Who::Main, TERM, IGNORED)
+        .at(10.5)
+        .sends(Who::Runc, Who::Main, 10, IGNORED);
+    assert!(is_unsure(&killed(before, 14.0, Who::Runc)));
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub(crate) fn judge(
 ) -> Result<Judgement> {
     let reports: Vec<&Value> = reports
         .iter()
-        .filter(|report| !is_of_visitor(report, case, played))
+        .filter(|report| !is_of_visitor(report, case, reports))
         .collect();
     let [report] = reports.as_slice() else {
         let unseen =
@@ -138,9 +138,11 @@ pub(crate) fn judge(
 
 /// Whether it is about a process of the rig that entered when the main process was gone: without a pid namespace that is the next
 /// main process.
-fn is_of_visitor(report: &Value, case: &Case, played: &Played) -> bool {
-    let start = report.pointer("/main/start").and_then(Value::as_u64);
-    case.shares_pids && start.is_some_and(|start| Timestamp(start) > played.told_at)
+fn is_of_visitor(report: &Value, case: &Case, reports: &[Value]) -> bool {
+    let time = |report: &Value, of: &str| report.pointer(of).and_then(Value::as_u64);
+    let first_end = reports.iter().filter_map(|one| time(one, "/exit/at")).min();
+    let start = time(report, "/main/start");
+    case.shares_pids && first_end.zip(start).is_some_and(|(end, start)| start > end)
 }
 
 fn compare(expected: &Expected, played: &Played, told: &Told) -> Vec<Wrong> {
