@@ -269,7 +269,7 @@ definitions! {
         Holds("each is counted where it is thrown away, and each is a defect of the agent");
     DROPPED = "gracewatch_dropped", None, Kind::Counter, &["reason"],
         "What the engine threw away because a limit was reached or nothing is known of the container",
-        Misleads("reason=\"container_unknown\" is ordinary in small numbers: events of a container that has just gone, or that is not tracked yet. With reason=\"containers_share\" one container holds more containers than its share. The others mean that a bound is too small for this node");
+        Misleads("reason=\"container_unknown\" is ordinary in small numbers: events of a container that has just gone, or that is not tracked yet. With reason=\"containers_share\" one container, or one place such as a user's session, holds more containers than its share. The others mean that a bound is too small for this node");
     WISHES_FAILED = "gracewatch_kernel_updates_failed", None, Kind::Counter, &["update"],
         "Containers or processes that could not be told to the kernel side; they are not measured",
         Misleads("What update=\"node_address\" costs is another: probes of the kubelet then count as connections of others");
