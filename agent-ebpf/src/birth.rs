@@ -32,10 +32,10 @@ const NAME_SIZE: usize = 128;
 /// How many slots are put right at each new container: more than one is made wrong by.
 const UNCOUNTED_AT_ONCE: u32 = 4;
 
-/// Begins to track a new cgroup if its parent holds containers and its name may be that of one. Until [`is_told`] it
+/// Begins to track a new cgroup if its parent holds containers and its name may be that of one. Until [`confirm`] it
 /// counts as not tracked.
 #[inline(always)]
-pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> bool {
+pub(crate) fn track_new(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> bool {
     // SAFETY: the value is copied at once.
     let Some(parent) = unsafe { PARENTS.get(parent) }.copied() else {
         return false;
@@ -46,14 +46,14 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
     } else {
         parent.names
     };
-    if !is_likely(cgroup, names) {
+    if !has_likely_name(cgroup, names) {
         return false;
     }
     // What is beyond the share is left to user space to find, as what is made where no containers are expected.
     if !is_inside && !place::take(cgroup, Made::Container) {
         return false;
     }
-    put_slots_right();
+    drain_uncounted();
     let outermost = if parent.outermost == 0 {
         id
     } else {
@@ -74,7 +74,7 @@ pub(crate) fn begin(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> boo
 
 /// The record that tells of the new cgroup has its place: from now on it is tracked.
 #[inline(always)]
-pub(crate) fn is_told(id: u64) {
+pub(crate) fn confirm(id: u64) {
     let is_outermost = filter::entry(id).is_some_and(|subject| subject.outermost == id);
     if is_outermost && !share::begin(id) {
         return;
@@ -86,7 +86,7 @@ pub(crate) fn is_told(id: u64) {
 
 /// A cgroup is gone. If nobody ever knew of it, that is counted. Says so.
 #[inline(always)]
-pub(crate) fn ends_untold(id: u64, subject: Subject) -> bool {
+pub(crate) fn forget_unconfirmed(id: u64, subject: Subject) -> bool {
     if subject.by_kernel != UNTOLD {
         return false;
     }
@@ -103,7 +103,7 @@ pub(crate) fn forget_parent(id: u64) {
 
 /// Takes back what is counted of cgroups that user space took out of the map: only the kernel side writes there.
 #[inline(always)]
-fn put_slots_right() {
+fn drain_uncounted() {
     for _slot in 0..UNCOUNTED_AT_ONCE {
         let Ok(Some(Uncounted { cgroup, outermost })) = UNCOUNTED.pop() else {
             return;
@@ -114,7 +114,7 @@ fn put_slots_right() {
 
 /// Whether the cgroup's name is of one of these kinds.
 #[inline(always)]
-fn is_likely(cgroup: Typed, names: u64) -> bool {
+fn has_likely_name(cgroup: Typed, names: u64) -> bool {
     if names & NAMES_ANY != 0 {
         return true;
     }

@@ -41,7 +41,7 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         .follow(&CSS_CGROUP)
         .cgroup_id();
     let (around, outermost) = filter::place(parent);
-    let is_born = birth::begin(cgroup, id, parent, around != 0);
+    let is_born = birth::track_new(cgroup, id, parent, around != 0);
     let container = if is_born {
         id
     } else {
@@ -65,7 +65,7 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
     let path = Address(ctx.arg(1));
     record(&ctx, about, |to: *mut CgroupRecord| {
         if is_born {
-            birth::is_told(id);
+            birth::confirm(id);
         }
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
         unsafe {
@@ -108,11 +108,11 @@ pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
     let Some(subject) = filter::entry(id) else {
         return;
     };
-    if birth::ends_untold(id, subject) {
+    if birth::forget_unconfirmed(id, subject) {
         return;
     }
     if subject.container == id {
-        connections::gone(id, subject.outermost);
+        connections::release_resets(id, subject.outermost);
     }
     filter::disown(id, subject);
     let about = About {

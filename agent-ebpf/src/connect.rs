@@ -38,12 +38,12 @@ pub(crate) fn is_any_awaited() -> bool {
     unsafe { ENDPOINT_COUNT.0.get().read_volatile() != 0 }
 }
 
-/// The way of the few; see `signal`. The current task is inside connect(2), and the socket has its destination
+/// The slow path, of tracked containers alone; see `signal`. The current task is inside connect(2), and the socket has its destination
 /// already.
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_ipv4.c>: `tcp_v4_connect`
 #[inline(never)]
-pub(crate) fn look(ctx: BtfTracePointContext) {
+pub(crate) fn handle_awaited(ctx: BtfTracePointContext) {
     let Some(endpoint) = socket::peer(Typed::argument(&ctx, 0)) else {
         return;
     };

@@ -33,24 +33,24 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) {
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
     if old == CLOSE && new == SYN_SENT {
         if connect::is_any_awaited() {
-            connect::look(ctx);
+            connect::handle_awaited(ctx);
         }
     } else if COUNTS_SOCKETS.load() == 0 {
         // The verifier knows the global as a constant and never sees what follows.
     } else if old == ESTABLISHED || new == ESTABLISHED || (old == CLOSE_WAIT && new == CLOSE) {
         let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
         if filter::may_be_tracked(cgroup) {
-            look(ctx, cgroup);
+            handle_tracked(ctx, cgroup);
         }
     } else if old == LISTEN || new == LISTEN {
-        look_at_listener(ctx);
+        handle_listener(ctx);
     }
 }
 
 /// A container's cgroup is gone. User space forgets its resets as soon as it has read them.
 #[inline(always)]
-pub(crate) fn gone(container: u64, outermost: u64) {
-    let Some(connections) = of(container) else {
+pub(crate) fn release_resets(container: u64, outermost: u64) {
+    let Some(connections) = counters(container) else {
         return;
     };
     // SAFETY: a pointer into the map's value.
@@ -60,43 +60,43 @@ pub(crate) fn gone(container: u64, outermost: u64) {
     }
 }
 
-/// The way of the few; see `signal`.
+/// The slow path, of tracked cgroups alone; see `signal`.
 #[inline(never)]
-fn look(ctx: BtfTracePointContext, cgroup: u64) {
+fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
     let container = subject.container;
     let sock = Typed::argument(&ctx, 0);
-    let Some(connections) = of(container) else {
+    let Some(connections) = counters(container) else {
         return;
     };
     if !socket::is_tcp(sock) {
         return;
     }
     let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
-    let interval = phase::of(connections, container).interval;
+    let interval = phase::position(connections, container).interval;
     let counts = in_interval(connections, interval);
     // SAFETY: both are pointers into the map's value.
     unsafe {
         match (old, new) {
             (SYN_RECV, ESTABLISHED) => {
-                accepted(connections, interval, sock);
-                reset::is_new(sock);
+                count_accepted(connections, interval, sock);
+                reset::forget_pending_reset(sock);
             }
             (SYN_SENT, ESTABLISHED) => {
                 counter::add(&raw mut (*counts).connected, 1);
-                reset::is_new(sock);
+                reset::forget_pending_reset(sock);
             }
             (ESTABLISHED, FIN_WAIT1 | CLOSE_WAIT) => {
                 counter::add(&raw mut (*counts).finished, 1);
                 if socket::side(sock) == INITIATED {
                     counter::add(&raw mut (*counts).finished_initiated, 1);
                 } else if new == FIN_WAIT1 {
-                    idle::closes(sock);
+                    idle::record_idle_close(sock);
                 }
             }
-            (ESTABLISHED | CLOSE_WAIT, CLOSE) => cut(counts, sock, old),
+            (ESTABLISHED | CLOSE_WAIT, CLOSE) => count_cut(counts, sock, old),
             _ => {}
         }
     }
@@ -106,7 +106,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64) {
 ///
 /// `connections` must point to the map's value.
 #[inline(always)]
-unsafe fn accepted(connections: *mut Connections, interval: u32, sock: Typed) {
+unsafe fn count_accepted(connections: *mut Connections, interval: u32, sock: Typed) {
     let peer = socket::peer(sock).unwrap_or(reset::NOBODY);
     let arrival = Arrival {
         peer,
@@ -125,7 +125,7 @@ unsafe fn accepted(connections: *mut Connections, interval: u32, sock: Typed) {
         } else {
             (&raw mut (*connections).accepted_at).write_volatile(arrival.at);
         }
-        peers::arrived(connections, interval, &arrival);
+        peers::record_arrival(connections, interval, &arrival);
     }
 }
 
@@ -135,7 +135,7 @@ unsafe fn accepted(connections: *mut Connections, interval: u32, sock: Typed) {
 ///
 /// `counts` must point into the map's value.
 #[inline(always)]
-unsafe fn cut(counts: *mut PhaseCounts, sock: Typed, old: i32) {
+unsafe fn count_cut(counts: *mut PhaseCounts, sock: Typed, old: i32) {
     let was_initiated = socket::side(sock) == INITIATED;
     // SAFETY: pointers into the map's value, as the caller promises.
     unsafe {
@@ -161,7 +161,7 @@ unsafe fn cut(counts: *mut PhaseCounts, sock: Typed, old: i32) {
 
 /// A connection attempt was answered with a reset, at a port of the container or else one of its pod.
 #[inline(always)]
-pub(crate) fn refused(
+pub(crate) fn count_refused(
     connections: *mut Connections,
     interval: u32,
     in_pod: bool,
@@ -188,7 +188,7 @@ pub(crate) fn refused(
         } else {
             (&raw mut (*connections).refused_at).write_volatile(arrival.at);
         }
-        peers::arrived(connections, interval, &arrival);
+        peers::record_arrival(connections, interval, &arrival);
     }
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn refused(
 /// When it begins to listen, the kernel may not yet have chosen the port; when it ends, it is known.
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_connection_sock.c>: `inet_csk_listen_start`
 #[inline(never)]
-fn look_at_listener(ctx: BtfTracePointContext) {
+fn handle_listener(ctx: BtfTracePointContext) {
     let sock = Typed::argument(&ctx, 0);
     if !socket::is_tcp(sock) {
         return;
@@ -206,15 +206,15 @@ fn look_at_listener(ctx: BtfTracePointContext) {
     let begins = ctx.arg::<i32>(2) == LISTEN;
     let listener = socket::listener(sock);
     let subject = filter::subject(socket::cgroup_id(sock));
-    let found = subject.and_then(|subject| Some((subject.container, of(subject.container)?)));
+    let found = subject.and_then(|subject| Some((subject.container, counters(subject.container)?)));
     let Some((container, connections)) = found else {
         if begins {
-            network::is_taken(listener);
+            network::forget_listener(listener);
         }
         return;
     };
     if listener.port != 0 {
-        network::listens(listener, container);
+        network::record_listener(listener, container);
     }
     if !begins {
         // SAFETY: the map handed out this pointer to its value.
@@ -224,7 +224,7 @@ fn look_at_listener(ctx: BtfTracePointContext) {
 
 /// What is counted of a container, if it is.
 #[inline(always)]
-pub(crate) fn of(container: u64) -> Option<*mut Connections> {
+pub(crate) fn counters(container: u64) -> Option<*mut Connections> {
     CONNECTIONS.get_ptr_mut(container)
 }
 

@@ -34,13 +34,13 @@ pub(crate) fn signal_deliver(ctx: BtfTracePointContext) {
     // SAFETY: the helper has no precondition.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
     if filter::may_be_tracked(cgroup) {
-        look(ctx, cgroup, number);
+        handle_tracked(ctx, cgroup, number);
     }
 }
 
-/// The way of the few; see `signal`.
+/// The slow path, of tracked cgroups alone; see `signal`.
 #[inline(never)]
-fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
+fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };

@@ -24,13 +24,13 @@ unsafe impl Record for ExecRecord {}
 pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) {
     let cgroup = Typed::argument(&ctx, 0).task_cgroup_id();
     if filter::may_be_tracked(cgroup) {
-        look(ctx, cgroup);
+        handle_tracked(ctx, cgroup);
     }
 }
 
-/// The way of the few; see `signal`.
+/// The slow path, of tracked cgroups alone; see `signal`.
 #[inline(never)]
-fn look(ctx: BtfTracePointContext, cgroup: u64) {
+fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };

@@ -51,19 +51,19 @@ pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) {
     }
     let cgroup = task.task_cgroup_id();
     if filter::may_be_tracked(cgroup) {
-        look(ctx, cgroup);
+        handle_tracked(ctx, cgroup);
     }
 }
 
-/// The way of the few; see `signal`.
+/// The slow path, of tracked cgroups alone; see `signal`.
 #[inline(never)]
-fn look(ctx: BtfTracePointContext, cgroup: u64) {
+fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
     let task = Typed::argument(&ctx, 0);
     let tgid = task.load(&TASK_TGID);
-    let is_main = phase::exited(subject.container, tgid);
+    let is_main = phase::begin_closing(subject.container, tgid);
     // On old kernels several last threads that exit at once may all find the group dead; only one
     // of them finds the process watched.
     let watched = filter::unwatch(tgid, subject.container);

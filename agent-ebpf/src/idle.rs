@@ -26,7 +26,7 @@ const TICKS_UNSURE: u32 = 2;
 
 /// Takes note of a connection that was accepted and is being closed by the container first, if it is idle.
 #[inline(always)]
-pub(crate) fn closes(sock: Typed) {
+pub(crate) fn record_idle_close(sock: Typed) {
     if is_idle(sock.address())
         && let Some(peer) = socket::peer(sock)
     {
@@ -69,7 +69,12 @@ fn is_idle(sock: Address) -> bool {
 
 /// Whether a segment that is answered with a reset is data for such a connection, and no mere goodbye. Told once.
 #[inline(always)]
-pub(crate) fn is_late(listener: Listener, peer: Endpoint, segment: Segment, packet: Typed) -> bool {
+pub(crate) fn take_idle_close(
+    listener: Listener,
+    peer: Endpoint,
+    segment: Segment,
+    packet: Typed,
+) -> bool {
     let payload = segment.payload(packet);
     if payload == 0 || is_goodbye(payload) {
         return false;

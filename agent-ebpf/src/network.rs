@@ -21,8 +21,8 @@ pub(crate) fn remember(task: Typed, subject: Subject) {
     if COUNTS_SOCKETS.load() == 0 {
         return;
     }
-    let network = of_task(task);
-    if network == 0 || network == of_task(task.follow(&TASK_REAL_PARENT)) {
+    let network = network_namespace(task);
+    if network == 0 || network == network_namespace(task.follow(&TASK_REAL_PARENT)) {
         return;
     }
     let (container, outermost) = (subject.container, subject.outermost);
@@ -39,7 +39,7 @@ pub(crate) fn remember(task: Typed, subject: Subject) {
 }
 
 #[inline(always)]
-fn of_task(task: Typed) -> u32 {
+fn network_namespace(task: Typed) -> u32 {
     task.follow(&TASK_NSPROXY)
         .follow(&NSPROXY_NET)
         .load(&NET_INUM)
@@ -47,13 +47,13 @@ fn of_task(task: Typed) -> u32 {
 
 /// Takes note of who listens on a port, or did until now.
 #[inline(always)]
-pub(crate) fn listens(listener: Listener, container: u64) {
+pub(crate) fn record_listener(listener: Listener, container: u64) {
     let _inserted = LISTENERS.insert(listener, container, 0);
 }
 
 /// Somebody else listens on a port.
 #[inline(always)]
-pub(crate) fn is_taken(listener: Listener) {
+pub(crate) fn forget_listener(listener: Listener) {
     let _removed = LISTENERS.remove(listener);
 }
 
@@ -70,11 +70,11 @@ pub(crate) fn owner(listener: Listener) -> Option<(u64, Scope, *mut Connections)
     let listened = unsafe { LISTENERS.get(listener) }.copied();
     // Who is not counted any more is not the owner either.
     if let Some(container) = listened
-        && let Some(connections) = connections::of(container)
+        && let Some(connections) = connections::counters(container)
     {
         return Some((container, Scope::Container, connections));
     }
     // SAFETY: the same.
     let container = unsafe { NETWORKS.get(listener.network) }.copied()?;
-    Some((container, Scope::Pod, connections::of(container)?))
+    Some((container, Scope::Pod, connections::counters(container)?))
 }

@@ -35,7 +35,11 @@ impl Arrival {
 ///
 /// `connections` must point to the map's value.
 #[inline(always)]
-pub(crate) unsafe fn arrived(connections: *mut Connections, interval: u32, arrival: &Arrival) {
+pub(crate) unsafe fn record_arrival(
+    connections: *mut Connections,
+    interval: u32,
+    arrival: &Arrival,
+) {
     // SAFETY: the caller's pointer, and numbers of elements inside the arrays; the verifier sees the masks.
     unsafe {
         let peers = (&raw mut (*connections).peers).cast::<Peer>();

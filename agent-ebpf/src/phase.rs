@@ -27,12 +27,12 @@ pub(crate) struct Position {
 
 /// A signal came from outside. If it is for the container's main process, it begins an interval.
 #[inline(always)]
-pub(crate) fn signalled(container: u64, tgid: u32, signal: u32) {
-    let Some((course, passage)) = of_main(container, tgid) else {
+pub(crate) fn begin_interval(container: u64, tgid: u32, signal: u32) {
+    let Some((course, passage)) = main_course(container, tgid) else {
         return;
     };
     let now = now();
-    // SAFETY: `of_main` gives a pointer into the map's value, and places are masked. Nobody else than the kernel side
+    // SAFETY: `main_course` gives a pointer into the map's value, and places are masked. Nobody else than the kernel side
     // writes there; of two signals at once, which are as good as simultaneous, either may be the one that is kept.
     unsafe {
         let stopping_at = &raw mut (*passage).stopping_at;
@@ -47,7 +47,7 @@ pub(crate) fn signalled(container: u64, tgid: u32, signal: u32) {
         }
         let newest = &raw mut (*passage).newest;
         let next = newest.read_volatile().wrapping_add(1) & PLACES;
-        let place = begun(passage, next);
+        let place = signal_time(passage, next);
         if place.read_volatile() > course.void_until {
             // All places are taken by signals that may still turn out to matter.
             (&raw mut (*passage).unplaced_at).write_volatile(now);
@@ -60,23 +60,23 @@ pub(crate) fn signalled(container: u64, tgid: u32, signal: u32) {
 
 /// A process exited. If it is the container's main process, its connections are closed from now on. Says whether it is.
 #[inline(always)]
-pub(crate) fn exited(container: u64, tgid: u32) -> bool {
-    let Some((_, passage)) = of_main(container, tgid) else {
+pub(crate) fn begin_closing(container: u64, tgid: u32) -> bool {
+    let Some((_, passage)) = main_course(container, tgid) else {
         return false;
     };
-    // SAFETY: see `signalled`.
+    // SAFETY: see `begin_interval`.
     unsafe { (&raw mut (*passage).closing_at).write_volatile(now()) }
     true
 }
 
 /// What is known of the container, if this is its main process.
 #[inline(always)]
-fn of_main(container: u64, tgid: u32) -> Option<(Course, *mut Passage)> {
+fn main_course(container: u64, tgid: u32) -> Option<(Course, *mut Passage)> {
     let course = course(container)?;
     if course.main != tgid {
         return None;
     }
-    let connections = connections::of(container)?;
+    let connections = connections::counters(container)?;
     // SAFETY: the map handed out this pointer to its value.
     Some((course, unsafe { &raw mut (*connections).passage }))
 }
@@ -91,7 +91,7 @@ fn course(container: u64) -> Option<Course> {
 ///
 /// `passage` must point into the map's value.
 #[inline(always)]
-unsafe fn begun(passage: *mut Passage, place: u32) -> *mut u64 {
+unsafe fn signal_time(passage: *mut Passage, place: u32) -> *mut u64 {
     // SAFETY: the caller's pointer, and an element inside the array; the verifier sees the mask.
     unsafe {
         let signals = (&raw mut (*passage).signals).cast::<u64>();
@@ -102,7 +102,7 @@ unsafe fn begun(passage: *mut Passage, place: u32) -> *mut u64 {
 /// The interval that a container is in: the latest one that began and is not void, else the phase that user space
 /// knows.
 #[inline(always)]
-pub(crate) fn of(connections: *mut Connections, container: u64) -> Position {
+pub(crate) fn position(connections: *mut Connections, container: u64) -> Position {
     let course = course(container).unwrap_or_default();
     let void_until = course.void_until;
     // SAFETY: a pointer into the map's value.
@@ -111,7 +111,7 @@ pub(crate) fn of(connections: *mut Connections, container: u64) -> Position {
         let newest = (&raw mut (*passage).newest).read_volatile() & PLACES;
         (
             newest,
-            begun(passage, newest).read_volatile(),
+            signal_time(passage, newest).read_volatile(),
             (&raw mut (*passage).stopping_at).read_volatile(),
             (&raw mut (*passage).closing_at).read_volatile(),
         )
@@ -133,7 +133,7 @@ pub(crate) fn of(connections: *mut Connections, container: u64) -> Position {
 
 /// Whether a reset at this position is one of the first of its interval, and none of a container that just runs.
 #[inline(always)]
-pub(crate) fn is_marked(connections: *mut Connections, position: Position) -> bool {
+pub(crate) fn take_mark(connections: *mut Connections, position: Position) -> bool {
     if position.interval == Phase::Running as u32 {
         return false;
     }

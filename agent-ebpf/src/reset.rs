@@ -57,21 +57,21 @@ pub(crate) fn tcp_send_reset(ctx: BtfTracePointContext) {
     if socket::is_full(sock) {
         let cgroup = socket::cgroup_id(sock);
         if filter::may_be_tracked(cgroup) {
-            look_at_sent(ctx, cgroup);
+            handle_sent(ctx, cgroup);
         }
     } else if HAS_RESET_REASON.load() != 0 {
-        look_at_orphan(ctx);
+        handle_orphan(ctx);
     }
 }
 
-/// The way of the few; see `signal`.
+/// The slow path, of tracked cgroups alone; see `signal`.
 #[inline(never)]
-fn look_at_sent(ctx: BtfTracePointContext, cgroup: u64) {
+fn handle_sent(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
     let container = subject.container;
-    let Some(connections) = connections::of(container) else {
+    let Some(connections) = connections::counters(container) else {
         return;
     };
     let (sock, packet) = (Typed::argument(&ctx, 0), Typed::argument(&ctx, 1));
@@ -86,15 +86,15 @@ fn look_at_sent(ctx: BtfTracePointContext, cgroup: u64) {
     } else {
         let segment = Segment::of(packet);
         if socket::state(sock) == CLOSE {
-            take_back(sock, connections);
-            if idle::is_late(socket::listener(sock), peer, segment, packet) {
+            uncount_received_reset(sock, connections);
+            if idle::take_idle_close(socket::listener(sock), peer, segment, packet) {
                 traits |= IDLE_CLOSED;
             }
         }
         let is_attempt = segment.is_attempt();
         (ResetKind::SentPassive, is_attempt, segment.local_port())
     };
-    let position = phase::of(connections, container);
+    let position = phase::position(connections, container);
     let what = (kind, Scope::Container, traits, reason(&ctx));
     let reset = Reset {
         cgroup,
@@ -104,15 +104,15 @@ fn look_at_sent(ctx: BtfTracePointContext, cgroup: u64) {
         local_port,
         peer,
     };
-    happened(&ctx, connections, &reset);
+    record_reset(&ctx, connections, &reset);
 }
 
 /// A reset without a full socket.
 #[inline(never)]
-fn look_at_orphan(ctx: BtfTracePointContext) {
+fn handle_orphan(ctx: BtfTracePointContext) {
     let packet = Typed::argument(&ctx, 1);
     if !packet.is_null() {
-        answered(&ctx, packet, reason(&ctx));
+        record_answer(&ctx, packet, reason(&ctx));
     }
 }
 
@@ -122,7 +122,7 @@ fn look_at_orphan(ctx: BtfTracePointContext) {
 /// <https://github.com/torvalds/linux/blob/v6.6/net/ipv4/tcp_ipv4.c>: `tcp_v4_send_reset`
 #[fentry(function = "tcp_v4_send_reset")]
 pub(crate) fn tcp_v4_send_reset(ctx: FEntryContext) {
-    look_at_answer(ctx);
+    handle_answer(ctx);
 }
 
 /// The same for IPv6.
@@ -130,22 +130,22 @@ pub(crate) fn tcp_v4_send_reset(ctx: FEntryContext) {
 /// <https://github.com/torvalds/linux/blob/v6.6/net/ipv6/tcp_ipv6.c>: `tcp_v6_send_reset`
 #[fentry(function = "tcp_v6_send_reset")]
 pub(crate) fn tcp_v6_send_reset(ctx: FEntryContext) {
-    look_at_answer(ctx);
+    handle_answer(ctx);
 }
 
 #[inline(always)]
-fn look_at_answer(ctx: FEntryContext) {
+fn handle_answer(ctx: FEntryContext) {
     let (sock, packet) = (Typed::parameter(&ctx, 0), Typed::parameter(&ctx, 1));
     // The first thing that the function does is to look whether it is to answer a reset, which it never does.
     if !socket::is_full(sock) && !Segment::of(packet).is_reset() {
-        answered(&ctx, packet, NO_REASON);
+        record_answer(&ctx, packet, NO_REASON);
     }
 }
 
 /// A packet was answered for which there is no full socket: none, or one in TIME_WAIT, or one that is not yet
 /// connected. Whose it is tells the port, or at least the network namespace.
 #[inline(always)]
-fn answered(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
+fn record_answer(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
     let segment = Segment::of(packet);
     let listener = segment.listener(packet);
     let Some((container, scope, connections)) = network::owner(listener) else {
@@ -156,11 +156,11 @@ fn answered(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
     if matches!(scope, Scope::Container) {
         // It was listened on, so whatever came there was accepted.
         traits = ACCEPTED;
-        if !segment.is_attempt() && idle::is_late(listener, peer, segment, packet) {
+        if !segment.is_attempt() && idle::take_idle_close(listener, peer, segment, packet) {
             traits |= IDLE_CLOSED;
         }
     }
-    let position = phase::of(connections, container);
+    let position = phase::position(connections, container);
     let what = (ResetKind::SentPassive, scope, traits, reason);
     let reset = Reset {
         cgroup: container,
@@ -170,7 +170,7 @@ fn answered(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
         local_port: segment.local_port(),
         peer,
     };
-    happened(ctx, connections, &reset);
+    record_reset(ctx, connections, &reset);
 }
 
 /// Runs for every reset that is received for a full socket, and where data arrives for one that was closed: that is
@@ -182,22 +182,22 @@ fn answered(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
 pub(crate) fn tcp_receive_reset(ctx: BtfTracePointContext) {
     let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
     if filter::may_be_tracked(cgroup) {
-        look_at_received(ctx, cgroup);
+        handle_received(ctx, cgroup);
     }
 }
 
-/// The way of the few; see `signal`.
+/// The slow path, of tracked cgroups alone; see `signal`.
 #[inline(never)]
-fn look_at_received(ctx: BtfTracePointContext, cgroup: u64) {
+fn handle_received(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
     let container = subject.container;
-    let Some(connections) = connections::of(container) else {
+    let Some(connections) = connections::counters(container) else {
         return;
     };
     let sock = Typed::argument(&ctx, 0);
-    let position = phase::of(connections, container);
+    let position = phase::position(connections, container);
     let what = (
         ResetKind::Received,
         Scope::Container,
@@ -213,7 +213,7 @@ fn look_at_received(ctx: BtfTracePointContext, cgroup: u64) {
         local_port: socket::local_port(sock),
         peer: socket::peer(sock).unwrap_or(NOBODY),
     };
-    happened(&ctx, connections, &reset);
+    record_reset(&ctx, connections, &reset);
     // Only what was closed on this side is answered.
     if !matches!(socket::state(sock), ESTABLISHED | SYN_SENT | SYN_RECV) {
         let _inserted = RESETTING.insert(sock.address().0, key, 0);
@@ -222,7 +222,7 @@ fn look_at_received(ctx: BtfTracePointContext, cgroup: u64) {
 
 /// Takes back that a reset was received, if it was counted for the packet that is answered now.
 #[inline(always)]
-fn take_back(sock: Typed, connections: *mut Connections) {
+fn uncount_received_reset(sock: Typed, connections: *mut Connections) {
     let sock = sock.address().0;
     // SAFETY: the value is copied at once.
     let Some(key) = unsafe { RESETTING.get(sock) }.copied() else {
@@ -240,29 +240,29 @@ fn take_back(sock: Typed, connections: *mut Connections) {
 
 /// The memory of a socket belongs to another connection now.
 #[inline(always)]
-pub(crate) fn is_new(sock: Typed) {
+pub(crate) fn forget_pending_reset(sock: Typed) {
     let _removed = RESETTING.remove(sock.address().0);
 }
 
 /// Counts a reset, and records it if it is one of the first of its termination.
 #[inline(always)]
-fn happened(ctx: &impl EbpfContext, connections: *mut Connections, reset: &Reset) {
-    count(reset.key, connections);
+fn record_reset(ctx: &impl EbpfContext, connections: *mut Connections, reset: &Reset) {
+    count_reset(reset.key, connections);
     // SAFETY: a pointer into the map's value.
     unsafe { counter::add(&raw mut (*connections).reset_changes, 1) }
     let interval = reset.position.interval;
     if reset.refused {
         let in_pod = reset.key.scope == Scope::Pod as u8;
         let whose = (reset.local_port, reset.peer);
-        connections::refused(connections, interval, in_pod, whose);
+        connections::count_refused(connections, interval, in_pod, whose);
     }
-    if phase::is_marked(connections, reset.position) {
-        mark(ctx, reset);
+    if phase::take_mark(connections, reset.position) {
+        submit_reset(ctx, reset);
     }
 }
 
 #[inline(always)]
-fn count(key: ResetKey, connections: *mut Connections) {
+fn count_reset(key: ResetKey, connections: *mut Connections) {
     if let Some(count) = RESETS.get_ptr_mut(key) {
         // SAFETY: the map handed out this pointer to its value.
         return unsafe { counter::add(count, 1) };
@@ -290,7 +290,7 @@ fn count(key: ResetKey, connections: *mut Connections) {
 }
 
 #[inline(always)]
-fn mark(ctx: &impl EbpfContext, reset: &Reset) {
+fn submit_reset(ctx: &impl EbpfContext, reset: &Reset) {
     let outermost = filter::outermost(reset.key.container);
     let about = About {
         kind: Kind::Reset,

@@ -47,13 +47,13 @@ pub(crate) fn signal_generate(ctx: BtfTracePointContext) {
     }
     let cgroup = Typed::argument(&ctx, 2).task_cgroup_id();
     if filter::may_be_tracked(cgroup) {
-        look(ctx, cgroup, number);
+        handle_tracked(ctx, cgroup, number);
     }
 }
 
-/// The way of the few. Apart, so that the way of the many needs no stack and saves no registers.
+/// The slow path, of tracked cgroups alone. A function of its own, so that the fast path needs no stack and saves no registers.
 #[inline(never)]
-fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
+fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
@@ -77,7 +77,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     let Treatment::Recorded {
         watched,
         sent_from_outside,
-    } = treatment::of(target, signal, subject, counts)
+    } = treatment::classify(target, signal, subject, counts)
     else {
         count(counts, signal.from_inside);
         return;
@@ -87,7 +87,7 @@ fn look(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     }
     if watched && sent_from_outside {
         // Before the record, whose time is not earlier then.
-        phase::signalled(subject.container, target.load(&TASK_TGID), number);
+        phase::begin_interval(subject.container, target.load(&TASK_TGID), number);
     }
     let about = About {
         kind: Kind::Signal,

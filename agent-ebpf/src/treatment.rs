@@ -52,25 +52,30 @@ pub(crate) enum Treatment {
 
 /// What is to be done about a signal to a process of this container.
 #[inline(always)]
-pub(crate) fn of(
+pub(crate) fn classify(
     target: Typed,
     signal: Signal,
     subject: Subject,
     counts: *mut SignalCounts,
 ) -> Treatment {
     if signal.number == SIGKILL {
-        kill(target, signal, subject, counts)
+        classify_kill(target, signal, subject, counts)
     } else if signal.from_inside {
-        from_inside(target, signal, subject, counts)
+        classify_from_inside(target, signal, subject, counts)
     } else {
-        from_outside(target, signal, subject, counts)
+        classify_from_outside(target, signal, subject, counts)
     }
 }
 
 /// Every SIGKILL for a watched process is recorded, but one from inside that the kernel ignores: an init is not killed by
 /// its children. Others are recorded as long as there are few.
 #[inline(always)]
-fn kill(target: Typed, signal: Signal, subject: Subject, counts: *mut SignalCounts) -> Treatment {
+fn classify_kill(
+    target: Typed,
+    signal: Signal,
+    subject: Subject,
+    counts: *mut SignalCounts,
+) -> Treatment {
     // A process that came from outside is watched from its first signal on, even if it entered
     // before user space had learned of its container.
     let watched = filter::watch_if_from_outside(target, subject);
@@ -86,7 +91,7 @@ fn kill(target: Typed, signal: Signal, subject: Subject, counts: *mut SignalCoun
 
 /// Signals inside of a container may come in floods, so what costs less is asked first.
 #[inline(always)]
-fn from_inside(
+fn classify_from_inside(
     target: Typed,
     signal: Signal,
     subject: Subject,
@@ -120,7 +125,7 @@ fn from_inside(
 /// Every signal that a process outside sends to a watched one is recorded. Of those that the kernel sends, while it
 /// interrupts anybody, most are the program's own timers.
 #[inline(always)]
-fn from_outside(
+fn classify_from_outside(
     target: Typed,
     signal: Signal,
     subject: Subject,
