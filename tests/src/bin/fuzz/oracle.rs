@@ -576,6 +576,8 @@ impl<'a> Truth<'a> {
     fn findings_of_clients(&self, expected: &mut Expected) {
         let says = |(_, says): &(Timestamp, bool)| *says;
         if self.played.clients.iter().any(says) {
+            // On a slow machine the exit may close the connection before the client has said anything.
+            expected.may.insert("idle_close_race");
             let is_shutdown = |outcome: &str| {
                 // A program that heard nothing had no choice.
                 matches!(outcome, "graceful" | "grace_exceeded")
