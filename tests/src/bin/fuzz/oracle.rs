@@ -19,6 +19,8 @@ use crate::stage::{Played, Sent};
 const NEAR_GRACE: Duration = Duration::from_millis(150);
 /// How late a runtime's SIGKILL may be.
 const LATE: Duration = Duration::from_millis(1200);
+/// After so long a process that got SIGKILL and is there may be called stuck.
+const STUCK: Duration = Duration::from_secs(5);
 /// How late a runtime's SIGKILL may be without anybody taking it for another one.
 const RUNTIME_LATE: Duration = Duration::from_millis(800);
 /// How much later than after two grace periods a runtime that was started again may begin its stop again.
@@ -476,6 +478,11 @@ impl<'a> Truth<'a> {
                 };
                 to.insert(finding);
             }
+        }
+        let mut kills = self.sent().filter(|(_, sent)| sent.signal == 9);
+        if kills.any(|(_, kill)| self.played.told_at.since(kill.span.before) > STUCK) {
+            // A machine without a free processor takes so long to free the memory of a process.
+            expected.may.extend(["stuck_after_kill", "stuck_in_exit"]);
         }
         let only = expected.stops.len() == 1;
         let stops: Vec<_> = expected.stops.iter().flatten().copied().collect();
