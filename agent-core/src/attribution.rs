@@ -187,7 +187,7 @@ fn compile(selector: &Selector, number: usize) -> Result<(Pattern, Selector), Co
 }
 
 /// Whether a runtime made this cgroup for a container, by its name.
-fn is_of_runtime(path: &str) -> bool {
+pub fn is_of_runtime(path: &str) -> bool {
     Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
 }
 

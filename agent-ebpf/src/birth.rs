@@ -14,7 +14,7 @@ use aya_ebpf::maps::{HashMap, PerCpuArray, Queue};
 
 use crate::globals::{CGROUP_KN, KERNFS_NAME};
 use crate::kernel::{Address, Typed};
-use crate::place::Made;
+use crate::place::{Made, Where};
 use crate::share::Held;
 use crate::{counter, filter, place, share, signal};
 
@@ -35,22 +35,23 @@ const UNCOUNTED_AT_ONCE: u32 = 4;
 /// Begins to track a new cgroup if its parent holds containers and its name may be that of one. Until [`confirm`] it
 /// counts as not tracked.
 #[inline(always)]
-pub(crate) fn track_new(cgroup: Typed, id: u64, parent: u64, is_inside: bool) -> bool {
+pub(crate) fn track_new(cgroup: Typed, id: u64, parent: u64, place: Where) -> bool {
     // SAFETY: the value is copied at once.
     let Some(parent) = unsafe { PARENTS.get(parent) }.copied() else {
         return false;
     };
     // What is made inside a container is part of it, unless a runtime made it for a container.
-    let names = if is_inside {
-        parent.names & NAMES_CONTAINERS
-    } else {
-        parent.names
+    let names = match place {
+        Where::Inside(_) => parent.names & NAMES_CONTAINERS,
+        Where::Outside(_) => parent.names,
     };
     if !has_likely_name(cgroup, names) {
         return false;
     }
     // What is beyond the share is left to user space to find, as what is made where no containers are expected.
-    if !is_inside && !place::take(cgroup, Made::Container) {
+    if let Where::Outside(place) = place
+        && !place::take(place, Made::Container)
+    {
         return false;
     }
     drain_uncounted();

@@ -14,7 +14,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
-use crate::place::Made;
+use crate::place::{Made, Where};
 use crate::share::{Cause, NOBODY};
 use crate::{birth, connections, filter, place, process, share};
 
@@ -40,26 +40,32 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         .follow(&CGROUP_PARENT)
         .follow(&CSS_CGROUP)
         .cgroup_id();
-    let (around, outermost) = filter::place(parent);
-    let is_born = birth::track_new(cgroup, id, parent, around != 0);
+    let around = filter::container(parent);
+    let place = place::of(cgroup);
+    let is_born = birth::track_new(cgroup, id, parent, place);
     let container = if is_born {
         id
     } else {
         filter::adopt(id, parent);
         around
     };
-    let is_outside = around == 0;
-    if is_outside && !is_born && !place::take(cgroup, Made::Other) {
-        share::note_lost(OUTSIDE);
-        return;
-    }
+    let (outermost, charged) = match place {
+        Where::Inside(outermost) => (outermost, outermost),
+        Where::Outside(place) => {
+            if !is_born && !place::take(place, Made::Other) {
+                share::note_lost(OUTSIDE);
+                return;
+            }
+            // Its place has been charged.
+            (OUTSIDE, NOBODY)
+        }
+    };
     let about = About {
         kind: Kind::CgroupMade,
         container,
         cgroup: id,
-        outermost: if is_outside { OUTSIDE } else { outermost },
-        // Its place has been charged.
-        charged: if is_outside { NOBODY } else { outermost },
+        outermost,
+        charged,
         cause: Cause::Inside,
     };
     let path = Address(ctx.arg(1));

@@ -3,12 +3,16 @@
 //!
 //! A place is the second level below the root (`kubepods.slice/kubepods-burstable.slice`, `user.slice/user-1000.slice`). To make a new
 //! place takes the right to write to the first level, which only the node's root user has.
+//!
+//! A cgroup for which its container had no room any more is not tracked, but it and what is made in it lie in the container
+//! nevertheless.
 
 use agent_common::map::{PLACES_MAX, RECORDS_BURST, RECORDS_INTERVAL_NS};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 
 use crate::bucket::Level;
+use crate::filter;
 use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP};
 use crate::kernel::Typed;
 
@@ -40,10 +44,18 @@ pub(crate) enum Made {
     Other,
 }
 
+/// Where a new cgroup lies.
+#[derive(Clone, Copy)]
+pub(crate) enum Where {
+    /// In a container, and so in this outermost one.
+    Inside(u64),
+    /// In this place, and in no container.
+    Outside(u64),
+}
+
 /// Whether one more new cgroup of this place may be told of; then it is counted.
 #[inline(always)]
-pub(crate) fn take(cgroup: Typed, made: Made) -> bool {
-    let id = place(cgroup);
+pub(crate) fn take(id: u64, made: Made) -> bool {
     let Some(place) = PLACES.get_ptr_mut(id) else {
         // The first one is not counted.
         let _full = PLACES.insert(id, Place::default(), 0);
@@ -59,19 +71,29 @@ pub(crate) fn take(cgroup: Typed, made: Made) -> bool {
     level.take(RECORDS_BURST, RECORDS_INTERVAL_NS)
 }
 
-/// The place of a new cgroup: the cgroup above it at the place's level, or its parent if that is nearer to the root.
+/// In which container a new cgroup lies, or else its place: the cgroup above it at the place's level, or its parent if that is
+/// nearer to the root.
 #[inline(always)]
-fn place(cgroup: Typed) -> u64 {
+pub(crate) fn of(cgroup: Typed) -> Where {
     let mut above = parent(cgroup);
     let mut level = cgroup.load::<i32>(&CGROUP_LEVEL) - 1;
-    for _ in 0..DEPTH_MAX {
-        if level <= LEVEL {
-            return above.cgroup_id();
+    let mut place = DEEP;
+    for step in 0..DEPTH_MAX {
+        let id = above.cgroup_id();
+        let outermost = filter::outermost(id);
+        if outermost != 0 {
+            return Where::Inside(outermost);
+        }
+        if level == LEVEL || (step == 0 && level < LEVEL) {
+            place = id;
+        }
+        if level <= 0 {
+            break;
         }
         above = parent(above);
         level -= 1;
     }
-    DEEP
+    Where::Outside(place)
 }
 
 #[inline(always)]

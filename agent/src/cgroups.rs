@@ -12,9 +12,12 @@ use agent_core::event::{CgroupId, Tgid};
 use anyhow::{Context as _, bail};
 use procfs::process::{MountInfo, Process};
 
+mod room;
+
+use room::{Owner, Room};
+
 /// Directories that one scan visits at the most. A node has some thousands; this bounds a runaway tree.
 const VISITED_MAX: usize = 65_536;
-
 /// The inode number of the tree's true root: the first node that kernfs makes.
 const ROOT_ID: u64 = 1;
 
@@ -75,24 +78,36 @@ impl Tree {
         Ok(Self { root })
     }
 
-    /// Every cgroup below the root.
+    /// Every cgroup below the root, with a bound for each outermost container and each place, so that whoever makes many cgroups
+    /// does not keep others from being found.
     pub fn scan(&self) -> Scan {
-        self.scan_below(CgroupId(ROOT_ID), "")
+        self.walk((CgroupId(ROOT_ID), ""), Room::of_all(VISITED_MAX))
     }
 
-    /// Every cgroup below the one at `path` with this id, itself not among them.
+    /// Every cgroup below the one of a container at `path` with this id, itself not among them.
     pub fn scan_below(&self, id: CgroupId, path: &str) -> Scan {
+        self.walk((id, path), Room::of_one(VISITED_MAX))
+    }
+
+    fn walk(&self, (id, path): (CgroupId, &str), mut room: Room) -> Scan {
         let mut scan = Scan::default();
-        let mut waiting = vec![(id, path.to_owned())];
-        while let Some((parent, path)) = waiting.pop() {
+        let mut waiting = vec![(id, path.to_owned(), Owner::default())];
+        while let Some((parent, path, above)) = waiting.pop() {
             // A cgroup that vanishes while it is read had no processes; its end is reported by the kernel side.
-            for (id, name) in self.children(&path).unwrap_or_default() {
-                if scan.cgroups.len() == VISITED_MAX {
-                    scan.cut = true;
-                    return scan;
-                }
+            let Ok(children) = self.children(&path) else {
+                continue;
+            };
+            for (id, name) in children {
                 let path = format!("{path}/{name}");
-                waiting.push((id, path.clone()));
+                let owner = room.owner(above, &path);
+                if !room.take(owner) {
+                    scan.cut = true;
+                    if owner == above {
+                        break;
+                    }
+                    continue;
+                }
+                waiting.push((id, path.clone(), owner));
                 scan.cgroups.push(Cgroup { id, parent, path });
             }
         }
@@ -155,16 +170,13 @@ impl Tree {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    fn children(&self, path: &str) -> io::Result<Vec<(CgroupId, String)>> {
-        let mut children = Vec::new();
-        for entry in fs::read_dir(self.directory(path))? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                children.push((CgroupId(entry.ino()), name));
-            }
-        }
-        Ok(children)
+    fn children(&self, path: &str) -> io::Result<impl Iterator<Item = (CgroupId, String)>> {
+        let entries = fs::read_dir(self.directory(path))?;
+        Ok(entries.map_while(Result::ok).filter_map(|entry| {
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let name = || entry.file_name().to_string_lossy().into_owned();
+            is_dir.then(|| (CgroupId(entry.ino()), name()))
+        }))
     }
 }
 
@@ -263,6 +275,38 @@ mod tests {
         assert_eq!(tree.processes("/a"), [Tgid(17), Tgid(4)]);
         assert_eq!(tree.processes("/gone"), []);
         assert_eq!(tree.scan_below(find("/a").id, "/a").cgroups.len(), 1);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn who_makes_many_cgroups_keeps_nobody_from_being_found() {
+        let root = std::env::temp_dir().join(format!("gracewatch-many-{}", std::process::id()));
+        let container =
+            |number: usize| format!("pods/class/pod{number}/docker-{number:064x}.scope");
+        for pod in 0..4 {
+            fs::create_dir_all(root.join(container(pod)).join("own")).unwrap();
+        }
+        for number in 0..100 {
+            for folder in [&container(1), &container(2), "users/one"] {
+                fs::create_dir_all(root.join(folder).join(number.to_string())).unwrap();
+            }
+        }
+        let tree = Tree { root: root.clone() };
+        let scan = tree.walk((CgroupId(ROOT_ID), ""), Room::of_all(160));
+        assert!(scan.cut);
+        let inside = |path: &str| {
+            let below = format!("/{path}/");
+            let found = scan.cgroups.iter();
+            found.filter(|one| one.path.starts_with(&below)).count()
+        };
+        for pod in [0, 3] {
+            assert_eq!(inside(&container(pod)), 1);
+        }
+        for folder in [&container(1), &container(2), "users/one"] {
+            assert_eq!(inside(folder), 160 / room::PARTS - 1, "{folder}");
+        }
+        let below = tree.walk((CgroupId(2), "/users/one"), Room::of_one(160));
+        assert!(below.cut && below.cgroups.len() == 160 / room::PARTS);
         fs::remove_dir_all(root).unwrap();
     }
 }

@@ -67,6 +67,8 @@ pub struct Pipeline {
     /// When the kernel side's counters were looked at last.
     counted_at: Timestamp,
     ticks: u32,
+    /// Whether it was said that a scan did not reach all cgroups.
+    warned_of_cut: bool,
 }
 
 impl Pipeline {
@@ -123,6 +125,7 @@ impl Pipeline {
             unattributed: 0,
             counted_at: clock::now(),
             ticks: 0,
+            warned_of_cut: false,
         })
     }
 
@@ -322,12 +325,17 @@ impl Pipeline {
             return;
         }
         let begin = clock::now();
-        let scan = self.hands.tree().scan();
+        let mut scan = self.hands.tree().scan();
         if scan.cut {
-            tracing::warn!(
-                cgroups = scan.cgroups.len(),
-                "the cgroup tree is larger than a scan goes; what lies beyond is not measured"
-            );
+            if !std::mem::replace(&mut self.warned_of_cut, true) {
+                tracing::warn!(
+                    cgroups = scan.cgroups.len(),
+                    "a part of the cgroup tree is larger than a scan goes, and containers beyond are found only as they are made; further scans of which this is true are not told"
+                );
+            }
+            // What a scan does not find is taken for gone.
+            let found = scan.cgroups.iter().map(|cgroup| cgroup.id).collect();
+            scan.cgroups.extend(self.hands.tracked_beside(&found));
         }
         let cgroups = scan.cgroups.len();
         for found in scan.cgroups {

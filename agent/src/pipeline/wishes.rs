@@ -1,6 +1,6 @@
 //! Carries out what the engine wishes: tells the kernel side whom to look at, and looks at /proc and the cgroup tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agent_common::map::{OUTSIDE, SignalCounts};
@@ -12,7 +12,7 @@ use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 
 use super::tables::Tables;
-use crate::cgroups::Tree;
+use crate::cgroups::{Cgroup, Tree};
 use crate::clock;
 use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
@@ -225,6 +225,8 @@ impl Hands {
                 (&mut self.tables, sink),
             );
         }
+        let looked_at = clock::now();
+        let mut beyond = 0;
         // Twice: a cgroup made between the look and the first call is found by the second look; one made later is added
         // by the kernel side.
         for _look in 0..2 {
@@ -237,21 +239,29 @@ impl Hands {
                 .collect();
             let ids = (container.0, outermost.0);
             let tracked = self.tracker.track(ids, &below, signals);
-            if note(tracked, Update::Track, container, (&mut self.tables, sink)).is_none() {
+            let tracked = note(tracked, Update::Track, container, (&mut self.tables, sink));
+            let Some(untracked) = tracked else {
                 let unplaced = Unplaced { outermost, signals };
                 self.unplaced.insert(container, unplaced);
                 break;
-            }
+            };
+            beyond = untracked;
         }
         let since = clock::now();
         // If it is there, the kernel side will tell that it is removed: that comes after the removal of its directory.
         if self.tree.id(&path) != Some(container) {
             return vec![Input::Gone { container }];
         }
-        vec![
-            Input::Tracked { container, since },
-            self.processes(container, &path),
-        ]
+        let processes = self.processes(container, &path);
+        let mut answers = vec![Input::Tracked { container, since }, processes];
+        if beyond > 0 {
+            answers.push(Input::Lost {
+                outermost: Some(outermost),
+                records: beyond,
+                between: Some((looked_at, since)),
+            });
+        }
+        answers
     }
 
     /// Has the kernel side track from their birth what is made beside this container.
@@ -392,6 +402,20 @@ impl Hands {
             container,
             (&mut self.tables, sink),
         );
+    }
+
+    /// The tracked containers that are in the tree, but for these.
+    pub(super) fn tracked_beside(&self, known: &BTreeSet<CgroupId>) -> Vec<Cgroup> {
+        let others = self.paths.iter().filter(|(id, _)| !known.contains(id));
+        let is_there = |(id, path): (&CgroupId, &String)| {
+            let (above, _name) = path.rsplit_once('/')?;
+            Some(Cgroup {
+                id: self.tree.id(path).filter(|there| there == id)?,
+                parent: self.tree.id(above)?,
+                path: path.clone(),
+            })
+        };
+        others.filter_map(is_there).collect()
     }
 
     /// Takes note of who starts containers: that is a process in the node's own network.

@@ -5,9 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use agent_common::map::{
-    BY_KERNEL, Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS, SUBJECT_SLOTS, SUBJECTS,
-    SUBJECTS_MAX, SignalCounts, Subject, UNATTRIBUTED, UNCOUNTED, UNTOLD_ENDS, Uncounted, WATCHED,
-    WATCHED_MAX, Watched,
+    BY_KERNEL, CGROUPS_OF_SHARE, Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS,
+    SUBJECT_SLOTS, SUBJECTS, SUBJECTS_MAX, SignalCounts, Subject, UNATTRIBUTED, UNCOUNTED,
+    UNTOLD_ENDS, Uncounted, WATCHED, WATCHED_MAX, Watched,
 };
 use agent_common::record::Kind;
 use agent_core::output::Names;
@@ -132,12 +132,14 @@ impl Tracker {
     /// From the moment this returns the kernel side adds the cgroups that are made inside. One that
     /// was made between the caller's look at the tree and this call is missed; so call it, look,
     /// and call it again. Calling it again adds what is missing, and gives all of them these signals.
+    ///
+    /// Returns how many of them have no place since the outermost container has used up its share.
     pub fn track(
         &mut self,
         (container, outermost): (u64, u64),
         descendants: &[u64],
         signals: Signals,
-    ) -> Result<(), TrackError> {
+    ) -> Result<u64, TrackError> {
         self.shares.add(outermost)?;
         self.outermost.insert(container, outermost);
         let counts = SignalCounts::default();
@@ -149,10 +151,28 @@ impl Tracker {
             return Err(refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source));
         }
         self.ended.remove(&container);
-        for cgroup in [container].iter().chain(descendants) {
+        self.put((container, outermost), container, signals)?;
+        // As many as the kernel side may put in, beside the containers themselves.
+        let mut free = CGROUPS_OF_SHARE.saturating_sub(self.held(outermost));
+        let mut beyond = 0;
+        for cgroup in descendants {
+            let is_new = self.subjects.get(cgroup, 0).is_err();
+            if is_new && free <= 0 {
+                beyond += 1;
+                continue;
+            }
             self.put((container, outermost), *cgroup, signals)?;
+            free -= i64::from(is_new);
         }
-        Ok(())
+        Ok(beyond)
+    }
+
+    /// How many cgroups this side put in for an outermost container.
+    fn held(&self, outermost: u64) -> i64 {
+        let its = self.outermost.iter().filter(|(_, its)| **its == outermost);
+        its.filter_map(|(container, _)| self.cgroups.get(container))
+            .map(|cgroups| i64::try_from(cgroups.len()).unwrap_or(i64::MAX))
+            .sum()
     }
 
     /// Has a cgroup tracked as one of the container.

@@ -63,6 +63,10 @@ pub enum Attack {
     ManyContainers,
     /// The same in a cgroup that is no container's.
     OutsideManyContainers,
+    /// It makes and removes a cgroup with the name of a container inside of one for which there was no room any more.
+    ChurnBeyondShare,
+    /// It makes as many cgroups as it can in one that looks like a container's, and of which no record found room.
+    LateContainer,
     /// It keeps processes in a cgroup that looks like a container's, as many as it can.
     ManyProcesses,
     /// It starts processes with a network namespace of their own in a cgroup that looks like a container's.
@@ -218,6 +222,8 @@ fn make(attack: Attack, steps: &mut Steps, cgroup: &Path, agent: &str) -> Result
         Attack::ManyContainers | Attack::OutsideManyContainers => {
             many(steps, cgroup, CONTAINERS, container)
         }
+        Attack::ChurnBeyondShare => churn_beyond_share(steps, cgroup),
+        Attack::LateContainer => late_container(steps, cgroup),
         Attack::ManyProcesses => many_processes(steps, cgroup),
         Attack::Networks => networks(steps, cgroup),
         Attack::Execs => steps.forever(|_| run("true", &[])),
@@ -348,6 +354,37 @@ fn many(steps: &mut Steps, cgroup: &Path, count: u64, name: impl Fn(u64) -> Stri
         sleep(PAUSE);
         Ok(())
     })
+}
+
+/// More cgroups than an outermost container's share of those that are tracked, and of records.
+const BEYOND_SHARE: u64 = 2200;
+
+fn churn_beyond_share(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    for number in 0..BEYOND_SHARE {
+        fs::create_dir(cgroup.join(format!("worker-{number}")))?;
+    }
+    let last = cgroup.join(format!("worker-{}", BEYOND_SHARE - 1));
+    // Where containers are expected, so that it may be told of these as well.
+    let inner = last.join("k8s.io");
+    fs::create_dir(&inner)?;
+    let folders = [last, inner];
+    steps.forever(|step| {
+        for folder in &folders {
+            let made = folder.join(container(step));
+            fs::create_dir(&made)?;
+            fs::remove_dir(&made)?;
+        }
+        Ok(())
+    })
+}
+
+fn late_container(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+    for number in 0..BEYOND_SHARE {
+        fs::create_dir(cgroup.join(format!("worker-{number}")))?;
+    }
+    let late = cgroup.join(container(1));
+    fs::create_dir(&late)?;
+    many(steps, &late, CGROUPS, |step| format!("worker-{step}"))
 }
 
 fn resets(steps: &mut Steps) -> Result<()> {
