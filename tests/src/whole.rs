@@ -1,6 +1,7 @@
 //! The whole agent as a process of its own: `gracewatch run`, asked over HTTP.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,8 +35,14 @@ pub fn binary() -> Result<PathBuf> {
 
 /// This port, if it is free on the loopback address, else another.
 pub fn free_port(wanted: u16) -> Result<u16> {
-    let listener =
-        TcpListener::bind(("127.0.0.1", wanted)).or_else(|_taken| TcpListener::bind("127.0.0.1:0"));
+    let listener = match wanted {
+        0 => Err(ErrorKind::AddrInUse.into()),
+        wanted => TcpListener::bind(("127.0.0.1", wanted)),
+    };
+    // Free on every address: a connection that another test closed a moment ago keeps its port on its own address.
+    let listener = listener
+        .or_else(|_taken| TcpListener::bind("[::]:0"))
+        .or_else(|_no_ipv6| TcpListener::bind("0.0.0.0:0"));
     Ok(listener.context("no free port")?.local_addr()?.port())
 }
 

@@ -1,7 +1,7 @@
 //! What the probes count of connections: a server is told each step, so that every number and its phase are known. Looked at
 //! without the engine, and in a report.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use agent_core::connection::{
@@ -19,6 +19,7 @@ use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::launch::{Launch, Launched};
 use gracewatch_tests::rig::puppet::{Order, Puppet};
 use gracewatch_tests::rig::stage::Via;
+use gracewatch_tests::whole::free_port;
 use rustix::net::sockopt;
 
 use super::records::Alone;
@@ -175,7 +176,7 @@ pub(super) fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
     let key = stage.key("");
     let launch = Launch::new(cgroup, Puppet::argv(stage.toolbox(), &key));
     let (main, mut puppet) = Puppet::start(stage.toolbox(), &key, &launch)?;
-    let port = TcpListener::bind((V4, 0))?.local_addr()?.port();
+    let port = free_port(0)?;
     let at = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
     puppet.obey(Order::Listen { at, backlog: 8 })?;
     Ok(Server { main, puppet, port })
