@@ -59,6 +59,9 @@ pub const UNCOUNTED_MAX: u32 = 4096;
 pub const WATCHED_MAX: u32 = 32_768;
 /// Outermost containers in [`SHARES`] at the most.
 pub const SHARES_MAX: u32 = 8192;
+/// How many levels below the root a place is: all pods of a class (`kubepods.slice/kubepods-burstable.slice`), all that one user makes
+/// (`user.slice/user-1000.slice`). To make a new place takes the right to write to the level above, which only root has.
+pub const PLACE_LEVEL: u8 = 2;
 /// Places whose new cgroups are counted at the most; one more begins anew, for that of which nothing was heard for the longest.
 pub const PLACES_MAX: u32 = 1024;
 /// Endpoints in [`ENDPOINTS`] at the most.

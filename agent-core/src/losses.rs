@@ -66,6 +66,8 @@ impl Losses {
 pub(crate) struct AllLosses {
     of_any: Losses,
     by_outermost: BTreeMap<CgroupId, Losses>,
+    /// When it was last looked for those that can be forgotten. One look at the counters tells of thousands at once.
+    swept_at: Timestamp,
 }
 
 impl AllLosses {
@@ -80,12 +82,16 @@ impl AllLosses {
         losses.add(since, until);
     }
 
-    /// Forgets those of outermost containers that are gone and have not been tracked, or not again. `is_tracked` may be asked for all.
+    /// Forgets those of outermost containers that are gone and have not been tracked, or not again; once for each `now`.
     pub(crate) fn forget_untracked(
         &mut self,
         now: Timestamp,
         is_tracked: impl Fn(CgroupId) -> bool,
     ) {
+        if self.swept_at == now {
+            return;
+        }
+        self.swept_at = now;
         self.by_outermost
             .retain(|id, losses| is_tracked(*id) || now.since(losses.last()) < UNTRACKED);
     }

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP, TASK_TGID};
+use crate::globals::{CGROUP_LEVEL, TASK_TGID};
 use crate::kernel::{Address, Typed};
 use crate::output::{About, Record, record};
 use crate::place::{Made, Where};
@@ -36,10 +36,7 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
         return;
     }
     let id = cgroup.cgroup_id();
-    let parent = cgroup
-        .follow(&CGROUP_PARENT)
-        .follow(&CSS_CGROUP)
-        .cgroup_id();
+    let parent = cgroup.cgroup_parent().cgroup_id();
     let around = filter::container(parent);
     let place = place::of(cgroup);
     let is_born = birth::track_new(cgroup, id, parent, place);

@@ -14,7 +14,8 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel as copy_kernel;
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext};
 
 use crate::globals::{
-    CGROUP_KN, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, CSS_SET_CGROUP, KERNFS_ID, Offset, TASK_CGROUPS,
+    CGROUP_KN, CGROUP_PARENT, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, CSS_CGROUP, CSS_SET_CGROUP,
+    KERNFS_ID, Offset, TASK_CGROUPS,
 };
 
 /// A pointer whose type the verifier knows.
@@ -69,6 +70,12 @@ impl Typed {
     #[inline(always)]
     pub(crate) fn cgroup_id(self) -> u64 {
         self.follow(&CGROUP_KN).load(&KERNFS_ID)
+    }
+
+    /// The `struct cgroup` above a `struct cgroup`.
+    #[inline(always)]
+    pub(crate) fn cgroup_parent(self) -> Self {
+        self.follow(&CGROUP_PARENT).follow(&CSS_CGROUP)
     }
 
     /// Id of the v2 cgroup of a `struct task_struct`.

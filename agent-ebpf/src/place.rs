@@ -1,19 +1,18 @@
 //! What may be told of new cgroups outside of all containers: each place has its share, so that a user's session that makes cgroups
 //! in a loop leaves room for the pods' cgroups.
 //!
-//! A place is the second level below the root (`kubepods.slice/kubepods-burstable.slice`, `user.slice/user-1000.slice`). To make a new
-//! place takes the right to write to the first level, which only the node's root user has.
+//! A place is at [`PLACE_LEVEL`].
 //!
 //! A cgroup for which its container had no room any more is not tracked, but it and what is made in it lie in the container
 //! nevertheless.
 
-use agent_common::map::{PLACES_MAX, RECORDS_BURST, RECORDS_INTERVAL_NS};
+use agent_common::map::{PLACE_LEVEL, PLACES_MAX, RECORDS_BURST, RECORDS_INTERVAL_NS};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 
 use crate::bucket::Level;
 use crate::filter;
-use crate::globals::{CGROUP_LEVEL, CGROUP_PARENT, CSS_CGROUP};
+use crate::globals::CGROUP_LEVEL;
 use crate::kernel::Typed;
 
 /// By the cgroup's id.
@@ -21,8 +20,8 @@ use crate::kernel::Typed;
 static PLACES: LruHashMap<u64, Place> = LruHashMap::with_max_entries(PLACES_MAX, 0);
 
 /// The level of a place; the root's is 0.
-const LEVEL: i32 = 2;
-/// What lies deeper than so many levels below its place counts for one place together.
+const LEVEL: i32 = PLACE_LEVEL as i32;
+/// So many levels above a new cgroup are looked at. What lies deeper, in no container, counts for one place together.
 const DEPTH_MAX: i32 = 16;
 /// The id of this place; no cgroup has it.
 const DEEP: u64 = 0;
@@ -75,7 +74,7 @@ pub(crate) fn take(id: u64, made: Made) -> bool {
 /// nearer to the root.
 #[inline(always)]
 pub(crate) fn of(cgroup: Typed) -> Where {
-    let mut above = parent(cgroup);
+    let mut above = cgroup.cgroup_parent();
     let mut level = cgroup.load::<i32>(&CGROUP_LEVEL) - 1;
     let mut place = DEEP;
     for step in 0..DEPTH_MAX {
@@ -90,13 +89,8 @@ pub(crate) fn of(cgroup: Typed) -> Where {
         if level <= 0 {
             break;
         }
-        above = parent(above);
+        above = above.cgroup_parent();
         level -= 1;
     }
     Where::Outside(place)
-}
-
-#[inline(always)]
-fn parent(cgroup: Typed) -> Typed {
-    cgroup.follow(&CGROUP_PARENT).follow(&CSS_CGROUP)
 }

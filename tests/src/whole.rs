@@ -17,6 +17,7 @@ use ureq::Agent as Http;
 
 use crate::claim;
 use crate::harness::OrWrong as _;
+use crate::process_status;
 
 /// How long it may take to be ready, or to stop.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -151,6 +152,11 @@ impl Whole {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its resident memory, in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        process_status::bytes(&self.pid().to_string(), "VmRSS")
     }
 
     /// What it wrote to its log.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use agent_common::map::PLACE_LEVEL;
+
 use crate::attribution::Selectors;
 use crate::config::Limits;
 use crate::event::CgroupId;
@@ -13,9 +15,6 @@ const CONTAINERS_AT_LEAST: usize = 16;
 /// One place may hold so many times as much as is free. So one that grows alone may fill three quarters, and any number of places
 /// leaves something to one more.
 const OF_FREE: usize = 3;
-/// The place of an outermost container is the cgroup above it, or so many levels below the root: all pods of a class
-/// (`kubepods.slice/kubepods-burstable.slice`), all that one user makes (`user.slice/user-1000.slice`).
-const PLACE_LEVELS: usize = 2;
 /// How much of the table must be free before it is looked for containers that there was no room for: one part of so many.
 const FREE_PARTS: usize = 16;
 
@@ -139,11 +138,11 @@ impl Shares {
     }
 }
 
-/// Returns the place of an outermost container with this path.
+/// Returns the place of an outermost container with this path: the cgroup above it, or the one at the level of places.
 fn place(path: &str) -> &str {
     let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
     let mut ends = parent.match_indices('/').map(|(at, _)| at);
-    ends.nth(PLACE_LEVELS)
+    ends.nth(usize::from(PLACE_LEVEL))
         .map_or(parent, |at| parent.get(..at).unwrap_or(parent))
 }
 

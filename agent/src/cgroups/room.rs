@@ -1,13 +1,12 @@
 //! How much of a scan of the tree each may take: whoever makes many cgroups has a bound of its own.
 
+use agent_common::map::PLACE_LEVEL;
 use agent_core::attribution::is_of_runtime;
 
 /// The part of these that may lie in one outermost container, and in one place beside its containers.
 pub(super) const PARTS: usize = 8;
 /// In one place with its containers there may be so many times as much as is free.
 const OF_FREE: usize = 3;
-/// A place is so many levels below the root: all pods of a class, all that one user makes.
-const PLACE_LEVEL: usize = 2;
 
 /// Whom a cgroup counts for in a scan: the numbers of an outermost container and of a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl Room {
         if self.is_one || owner.container.is_some() {
             return owner;
         }
-        if path.matches('/').count() <= PLACE_LEVEL {
+        if path.matches('/').count() <= usize::from(PLACE_LEVEL) {
             owner.place = Some(self.places.len());
             self.places.push((0, 0));
         }

@@ -152,6 +152,9 @@ impl Tracker {
         }
         self.ended.remove(&container);
         self.put((container, outermost), container, signals)?;
+        if descendants.is_empty() {
+            return Ok(0);
+        }
         // As many as the kernel side may put in, beside the containers themselves.
         let mut free = CGROUPS_OF_SHARE.saturating_sub(self.held(outermost));
         let mut beyond = 0;

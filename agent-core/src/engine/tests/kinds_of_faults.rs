@@ -176,12 +176,14 @@ fn a_kill_within_an_unknown_grace_is_not_called_another_ones() {
     assert_eq!(doubts(&report), [Doubt::GraceUnknown]);
 }
 
+/// The stop signal waits for a process that blocks it.
+fn blocked() -> Scene {
+    Scene::with(2, None).running().at(10.0).stop_blocked()
+}
+
 #[test]
 fn a_signal_that_is_thrown_away_when_it_is_unblocked_is_ignored() {
-    let report = Scene::with(2, None)
-        .running()
-        .at(10.0)
-        .stop_blocked()
+    let report = blocked()
         .at(10.001)
         .delivers(15, Handler::Default)
         .at(12.01)
@@ -200,7 +202,6 @@ fn a_signal_that_is_thrown_away_when_it_is_unblocked_is_ignored() {
 #[test]
 fn what_became_of_a_queued_signal_is_told_or_doubted() {
     let killed = |scene: Scene| scene.dies(Who::Main, 9).removed().report();
-    let blocked = || Scene::with(2, None).running().at(10.0).stop_blocked();
     let fetched = killed(blocked().at(12.01).kill_with_pending(0));
     assert_eq!(
         fetched.stop_signal.as_ref().unwrap().fate,
@@ -219,10 +220,7 @@ fn what_became_of_a_queued_signal_is_told_or_doubted() {
 /// sigwait took the first one, and the program that was executed next blocked the second one and threw it away.
 #[test]
 fn a_signal_that_was_out_of_the_queue_is_not_the_one_that_was_delivered_later() {
-    let report = Scene::with(2, None)
-        .running()
-        .at(10.0)
-        .stop_blocked()
+    let report = blocked()
         .at(11.0)
         .stop_blocked()
         .at(11.001)

@@ -7,7 +7,6 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use gracewatch_tests::process_status;
 use gracewatch_tests::rig::attacker::connect_from;
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
@@ -114,7 +113,7 @@ fn crowd(toolbox: &Toolbox, by: &[&str], crowds: &[Crowd]) -> Result<Told> {
     let log = toolbox.folder().join("clients.agent");
     let agent = Whole::start_command(command, whole::free_port(0)?, &log)?;
     let address: SocketAddrV4 = agent.address().parse()?;
-    let before = resident(&agent)?;
+    let before = agent.resident()?;
     let is_over = AtomicBool::new(false);
     let (checks, peak) = scope(|scope| -> Result<_> {
         let asking = scope.spawn(|| check_health(address, &is_over));
@@ -152,7 +151,7 @@ fn hold(agent: SocketAddrV4, crowds: &[Crowd], whole: &Whole) -> Result<u64> {
             }
         }
         sleep(PAUSE);
-        peak = resident(whole)?.max(peak);
+        peak = whole.resident()?.max(peak);
     }
     Ok(peak)
 }
@@ -244,8 +243,4 @@ fn allow_files(needed: u64) -> Result<()> {
         setrlimit(Resource::Nofile, limit).context("cannot open so many files")?;
     }
     Ok(())
-}
-
-fn resident(agent: &Whole) -> Result<u64> {
-    process_status::bytes(&agent.pid().to_string(), "VmRSS")
 }

@@ -22,12 +22,13 @@ pub(crate) fn run(toolbox: &Toolbox, attacks: &[Attack], limit: Duration) -> Res
         for attack in attacks {
             passed &= tell(&format!("attack {attack:?}"), || stage.play(*attack, 1));
         }
-        memory.push(stage.memory()?);
+        let now = stage.memory()?;
+        memory.push(now);
         println!(
             "turn {} after {:.0} s: {:.1} MiB",
             memory.len(),
             started.elapsed().as_secs_f64(),
-            in_mib(stage.memory()?)
+            in_mib(now)
         );
     }
     let (before, after) = memory.split_at(memory.len() / 2);

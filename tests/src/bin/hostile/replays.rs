@@ -137,11 +137,16 @@ fn many_containers(toolbox: &Toolbox) -> Result<Told> {
     Ok(told)
 }
 
+/// A journal with these globs and entries.
+fn journal(globs: &str, entries: &[String]) -> String {
+    format!("{}\n{}\n", header(globs, LIMITS), entries.join("\n"))
+}
+
 /// One after the other, so that each is reported.
 fn many_terminations(toolbox: &Toolbox) -> Result<Told> {
     let mut told = Told::default();
     let all: Vec<_> = (0..2000).flat_map(entries).collect();
-    let journal = format!("{}\n{}\n", header("", LIMITS), all.join("\n"));
+    let journal = journal("", &all);
     answers(
         toolbox,
         ("2000 terminations", journal.as_bytes()),
@@ -157,18 +162,16 @@ fn many_globs(toolbox: &Toolbox) -> Result<Told> {
     let glob = |number: usize| format!(r#"{{"cgroup":"/**/*a{number}*/**/b*"}}"#);
     let globs: Vec<_> = (0..50_000).map(glob).collect();
     let all: Vec<_> = (0..2000).flat_map(entries).collect();
-    let text =
-        |globs: &str, all: &[String]| format!("{}\n{}\n", header(globs, LIMITS), all.join("\n"));
     answers(
         toolbox,
-        ("50000 globs", text(&globs.join(","), &all).as_bytes()),
+        ("50000 globs", journal(&globs.join(","), &all).as_bytes()),
         &[0, 1, 2],
         &mut told,
     )?;
     let long = format!(r#"{{"cgroup":"/{}"}}"#, "*a".repeat(1_000_000));
     answers(
         toolbox,
-        ("a long glob", text(&long, &all).as_bytes()),
+        ("a long glob", journal(&long, &all).as_bytes()),
         &[0, 1, 2],
         &mut told,
     )?;

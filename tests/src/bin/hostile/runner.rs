@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum as _;
-use gracewatch_tests::process_status;
 use gracewatch_tests::rig::attacker::{self, Attack, Plan, UNDER_WAY};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::rig::launch::Launch;
@@ -93,7 +92,7 @@ impl<'a> Stage<'a> {
 
     /// Resident memory of the agent, in bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
-        process_status::bytes(&self.agent.pid().to_string(), "VmRSS")
+        self.agent.resident()
     }
 
     /// Stops the neighbours during the attack, and once more after it: containers that were started while it went on.
