@@ -15,6 +15,10 @@ use crate::time::Timestamp;
 /// The format that this version writes and reads.
 pub const FORMAT: u32 = 1;
 
+/// Bytes of the longest line that is read. The longest input is the processes of one container: 4096 with a mebibyte of command
+/// lines at the most, of which each byte takes up to six in JSON.
+pub const LINE_MAX: usize = 8 << 20;
+
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -60,6 +64,14 @@ pub enum JournalError {
         #[source]
         source: serde_json::Error,
     },
+    /// A line is longer than any that is written.
+    #[error(
+        "line {line} is longer than {LINE_MAX} bytes, which no input is; all before it was used, remove it and what comes after it"
+    )]
+    Long {
+        /// Its number, from 1.
+        line: usize,
+    },
     /// The last line stops in the middle: the writer was killed, or the disk was full.
     #[error(
         "line {line}, the last, is cut off in the middle; all before it was used and nothing else is missing"
@@ -100,7 +112,8 @@ fn to_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(line)
 }
 
-/// Reads a journal line by line; bring the lines with their ends, as `BufRead::read_line` gives them.
+/// Reads a journal line by line; bring the lines with their ends, as `BufRead::read_line` gives them, and of a longer one a byte
+/// more than [`LINE_MAX`].
 #[derive(Clone, Debug, Default)]
 pub struct Reader {
     line: usize,
@@ -118,6 +131,9 @@ impl Reader {
     /// If it is no header, or of another format.
     pub fn header(&mut self, line: &str) -> Result<Header, JournalError> {
         self.line += 1;
+        if line.len() > LINE_MAX {
+            return Err(JournalError::Long { line: self.line });
+        }
         if line.is_empty() {
             return Err(JournalError::Empty);
         }
@@ -134,6 +150,9 @@ impl Reader {
     /// If it is no entry; a line without its end that stops in the middle is [`JournalError::Truncated`].
     pub fn entry(&mut self, line: &str) -> Result<Entry, JournalError> {
         self.line += 1;
+        if line.len() > LINE_MAX {
+            return Err(JournalError::Long { line: self.line });
+        }
         serde_json::from_str(line).map_err(|source| {
             if source.is_eof() && !line.ends_with('\n') {
                 JournalError::Truncated { line: self.line }

@@ -25,6 +25,10 @@ const COMMAND_LINE_MAX: u64 = 4096;
 /// Processes read of one container at the most.
 const PROCESSES_MAX: usize = 4096;
 
+/// Bytes of all command lines of one container that are read, from its lowest PIDs on: twice what the engine remembers of an
+/// outermost container. A container that fills more must not make an input that no journal can hold.
+const COMMAND_LINES_MAX: u64 = 1 << 20;
+
 /// That /proc shows the pids that the kernel side reports: those of the initial pid namespace.
 ///
 /// # Errors
@@ -51,9 +55,10 @@ pub fn of_container<'a>(
         .flat_map(|path| tree.processes(path))
         .take(PROCESSES_MAX)
         .collect();
+    let mut bytes_left = COMMAND_LINES_MAX;
     members
         .iter()
-        .filter_map(|&tgid| read(tgid, &members))
+        .filter_map(|&tgid| read(tgid, &members, &mut bytes_left))
         .collect()
 }
 
@@ -73,11 +78,14 @@ pub(crate) fn is_ending(stat: &Stat) -> bool {
     matches!(stat.state, 'Z' | 'X') || (stat.flags & EXITING != 0 && stat.num_threads <= 1)
 }
 
-/// The beginning of a command line.
-fn command_line(tgid: Tgid) -> std::io::Result<Vec<String>> {
+/// The beginning of a command line, and as much of it as is left.
+fn command_line(tgid: Tgid, bytes_left: &mut u64) -> std::io::Result<Vec<String>> {
     let file = File::open(format!("/proc/{}/cmdline", tgid.0))?;
     let mut bytes = Vec::new();
-    file.take(COMMAND_LINE_MAX).read_to_end(&mut bytes)?;
+    let read = file
+        .take(COMMAND_LINE_MAX.min(*bytes_left))
+        .read_to_end(&mut bytes)?;
+    *bytes_left = bytes_left.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
     let text = String::from_utf8_lossy(&bytes);
     // Who writes a title of its own over its words fills the rest with NUL.
     let words = text.split('\0').filter(|word| !word.is_empty());
@@ -85,7 +93,7 @@ fn command_line(tgid: Tgid) -> std::io::Result<Vec<String>> {
 }
 
 /// `None` if the process has vanished, which is normal, or is about to: of its exit the kernel side tells, or has told.
-fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
+fn read(tgid: Tgid, members: &BTreeSet<Tgid>, bytes_left: &mut u64) -> Option<ProcessFound> {
     let process = Process::new(i32::try_from(tgid.0).ok()?).ok()?;
     let stat = process.stat().ok()?;
     if is_ending(&stat) {
@@ -101,7 +109,7 @@ fn read(tgid: Tgid, members: &BTreeSet<Tgid>) -> Option<ProcessFound> {
         parent_outside: !members.contains(&parent_tgid),
         start: start(stat.starttime),
         comm: stat.comm,
-        argv: command_line(tgid).unwrap_or_default(),
+        argv: command_line(tgid, bytes_left).unwrap_or_default(),
     })
 }
 
@@ -125,6 +133,7 @@ mod tests {
 
     #[test]
     fn a_child_is_read_as_the_kernel_knows_it() {
+        let mut plenty = COMMAND_LINES_MAX;
         let before = crate::clock::now();
         let mut child = Command::new("sleep")
             .arg("1000")
@@ -133,8 +142,8 @@ mod tests {
             .unwrap();
         let tgid = Tgid(child.id());
         let me = Tgid(std::process::id());
-        let outside = read(tgid, &BTreeSet::from([tgid])).unwrap();
-        let inside = read(tgid, &BTreeSet::from([tgid, me])).unwrap();
+        let outside = read(tgid, &BTreeSet::from([tgid]), &mut plenty).unwrap();
+        let inside = read(tgid, &BTreeSet::from([tgid, me]), &mut plenty).unwrap();
         assert!(is_there(&outside));
         let younger = ProcessFound {
             start: Timestamp(outside.start.0 + 1_000_000_000),
@@ -142,7 +151,7 @@ mod tests {
         };
         assert!(!is_there(&younger));
         child.kill().unwrap();
-        while read(tgid, &BTreeSet::new()).is_some() {
+        while read(tgid, &BTreeSet::new(), &mut plenty).is_some() {
             std::thread::yield_now();
         }
         // It is told of no more from the beginning of its exit; at the end of that it is a zombie.
@@ -158,7 +167,18 @@ mod tests {
         assert!(outside.parent_outside && !inside.parent_outside);
         // Cut to a tick, so up to one tick early.
         assert!(outside.start.0 + 10_000_000 >= before.0 && outside.start <= crate::clock::now());
-        assert_eq!(read(tgid, &BTreeSet::new()), None);
+        assert_eq!(read(tgid, &BTreeSet::new(), &mut plenty), None);
         assert!(!is_there(&outside));
+    }
+
+    #[test]
+    fn command_lines_are_read_until_their_bytes_are_used_up() {
+        let me = Tgid(std::process::id());
+        let mut bytes_left = 10;
+        let words = command_line(me, &mut bytes_left).unwrap();
+        assert_eq!(words.concat().len(), 10);
+        assert_eq!(bytes_left, 0);
+        let none = read(me, &BTreeSet::from([me]), &mut bytes_left).unwrap();
+        assert_eq!(none.argv, Vec::<String>::new());
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use agent_core::journal::{JournalError, Reader, Replay};
+use agent_core::journal::{JournalError, LINE_MAX, Reader, Replay};
 use agent_core::output::Output;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
@@ -18,9 +18,6 @@ use crate::metrics::{Metrics, Retention};
 use crate::named_file;
 use crate::terminal::{self, style_of_stdout};
 use crate::timeline;
-
-/// Longest line that is read: an input holds some thousand processes at the most.
-const LINE_MAX: u64 = 64 << 20;
 
 /// Prints the reports of journals that `run --journal` recorded, or serves their page; needs no root and no probes.
 #[derive(Clone, Debug, clap::Args)]
@@ -138,7 +135,8 @@ pub fn replay(
 /// Whether there was another line.
 fn next_line(journal: &mut impl BufRead, line: &mut String) -> anyhow::Result<bool> {
     line.clear();
-    let read = io::Read::take(journal, LINE_MAX).read_line(line).context(
+    let bound = LINE_MAX as u64 + 1;
+    let read = io::Read::take(journal, bound).read_line(line).context(
         "it cannot be read as text; give a file written by `gracewatch run --journal FILE`",
     )?;
     Ok(read > 0)

@@ -86,7 +86,11 @@ impl Recording {
         };
         let name = file.display();
         match error.downcast_ref::<JournalError>() {
-            Some(damage @ (JournalError::Line { .. } | JournalError::Truncated { .. })) => {
+            Some(
+                damage @ (JournalError::Line { .. }
+                | JournalError::Long { .. }
+                | JournalError::Truncated { .. }),
+            ) => {
                 let sentence = format!("The journal {name} is not whole: {damage}.");
                 tracing::warn!("{sentence}");
                 self.condition.remark(sentence);

@@ -54,6 +54,10 @@ fn what_is_wrong_with_a_journal_is_said() {
     assert!(refusal(&broken).contains("line 4"));
     let cut = lines().concat();
     assert!(refusal(&cut[..cut.len() - 9]).contains("cut off"));
+    let path = "x".repeat(LINE_MAX);
+    let long = format!("{cut}{{\"at\":5,\"input\":\"{path}\"}}\n");
+    assert!(refusal(&long).contains("line 4 is longer"));
+    assert!(refusal(&path.repeat(2)).contains("line 1 is longer"));
 }
 
 #[test]

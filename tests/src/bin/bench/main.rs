@@ -15,6 +15,7 @@ mod page;
 mod probes;
 mod quiet;
 mod ratio;
+mod remembered;
 mod resets;
 mod slowdown;
 mod stage;
@@ -81,6 +82,7 @@ fn measure(args: &Args) -> Result<()> {
         footprint: footprint::measure(&stage, &mut quiet, args.quick)?,
         flood: flood::measure(&stage, &mut quiet, args.quick)?,
         resets: resets::measure(&stage, &mut quiet, args.quick)?,
+        remembered: remembered::measure(&stage, &mut quiet, args.quick)?,
         disturbed: quiet.disturbed,
     };
     drop(stage);

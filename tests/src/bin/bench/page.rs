@@ -7,6 +7,7 @@ use crate::aims;
 use crate::cost::Cost;
 use crate::flood::Flood;
 use crate::footprint::{self, Footprint};
+use crate::remembered::Remembered;
 use crate::resets::Resets;
 use crate::slowdown::Slowdown;
 
@@ -18,6 +19,7 @@ pub(crate) struct Page {
     pub(crate) footprint: Vec<Footprint>,
     pub(crate) flood: Flood,
     pub(crate) resets: Resets,
+    pub(crate) remembered: Remembered,
     /// Rounds that began although others used the machine.
     pub(crate) disturbed: u32,
 }
@@ -59,6 +61,7 @@ impl Page {
             ),
             self.losses(),
             self.resets(),
+            self.remembered.section(),
         ]
         .join("\n")
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use gracewatch_tests::rig::toolbox::Toolbox;
 
 use crate::told::{Told, tell};
-use crate::{clients, ends, execs, files, numbers, replays};
+use crate::{clients, ends, files, numbers, replays};
 
 /// A case.
 pub(crate) struct Case {
@@ -13,13 +13,12 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-const TABLES: [&[Case]; 6] = [
+const TABLES: [&[Case]; 5] = [
     &clients::ALL,
     &files::ALL,
     &ends::ALL,
     &numbers::ALL,
     &replays::ALL,
-    &execs::ALL,
 ];
 
 /// Plays those with this in their name; whether nothing was wrong.

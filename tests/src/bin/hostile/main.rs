@@ -6,7 +6,7 @@
 //! * [`runner`]: one attack after the other, each with an agent of its own.
 //! * [`endurance`]: all attacks on one agent, for long.
 //! * [`cases`]: the table of the cases, and who plays them. [`asked`]: the program, asked for something that it is to refuse.
-//! * [`clients`], [`files`], [`ends`], [`numbers`], [`replays`], [`execs`]: the cases.
+//! * [`clients`], [`files`], [`ends`], [`numbers`], [`replays`]: the cases.
 //! * [`told`]: what came of each.
 
 #![forbid(unsafe_code)]
@@ -20,7 +20,6 @@ mod cases;
 mod clients;
 mod ends;
 mod endurance;
-mod execs;
 mod files;
 mod neighbours;
 mod numbers;

@@ -203,19 +203,15 @@ fn long_lines(toolbox: &Toolbox) -> Result<Told> {
         &[1, 2],
         &mut told,
     )?;
-    let path = "x".repeat(BYTES / 2);
-    let entry = format!(
-        r#"{{"at":1,"input":{{"cgroup_found":{{"cgroup":1,"parent":1,"path":"/system.slice/{path}.service"}}}}}}"#
-    );
-    answers(
-        toolbox,
-        (
-            "a long path",
-            format!("{first}\n{entry}\n{rest}").as_bytes(),
-        ),
-        &[0, 1, 2],
-        &mut told,
-    )?;
+    // One that is beyond any line, and one that is not.
+    for (what, bytes) in [("a long path", BYTES / 2), ("a shorter one", 8_000_000)] {
+        let path = "x".repeat(bytes);
+        let entry = format!(
+            r#"{{"at":1,"input":{{"cgroup_found":{{"cgroup":1,"parent":1,"path":"/system.slice/{path}.service"}}}}}}"#
+        );
+        let journal = format!("{first}\n{entry}\n{rest}");
+        answers(toolbox, (what, journal.as_bytes()), &[0, 1, 2], &mut told)?;
+    }
     let nested = format!("{first}\n{}\n", "[".repeat(10_000_000));
     answers(toolbox, ("brackets", nested.as_bytes()), &[1, 2], &mut told)?;
     Ok(told)
