@@ -28,8 +28,8 @@ const EARLY: Duration = Duration::from_millis(50);
 /// node takes some hundred ms for that, and CRI-O polls every 100 ms.
 const LATE: Duration = Duration::from_secs(1);
 
-/// The same where the grace is not known and only a whole number of seconds speaks for its end: as narrow as systemd,
-/// whose timers are up to 250 ms late, allows.
+/// The same where only the time speaks for its end: the grace is not known, or neither a runtime nor the sender of the stop
+/// signal sent SIGKILL. As narrow as systemd, whose timers are up to 250 ms late, allows.
 const LATE_UNKNOWN: Duration = Duration::from_millis(300);
 
 /// What the kubelet's measure of a hook may exceed ours by: it includes the runtime's work before the exec and after the
@@ -161,8 +161,10 @@ pub(crate) struct Spent<'a> {
 pub(crate) struct Killed {
     /// How long after the stop signal it came; then, after each time that the stop was begun again.
     waits: Vec<Duration>,
-    /// Whether it came from whoever had sent the stop signal.
+    /// Whether it came from whoever had sent the stop signal, and that is a runtime.
     by_the_same: bool,
+    /// Whether it came from neither a runtime nor whoever had sent the stop signal.
+    by_another: bool,
     /// Whether a runtime made the container, which sends SIGKILL only when its wait is over.
     of_runtime: bool,
 }
@@ -178,12 +180,14 @@ impl Killed {
         let begun = std::iter::once(stop.at).chain(again).chain(begun_again_at);
         let same = stop.sender.comm == kill.sender.comm
             && stop.sender.parent_comm == kill.sender.parent_comm;
+        let by_runtime = stop_signal::is_of_runtime(&kill.sender);
         Self {
             waits: begun
                 .filter(|at| *at <= kill.at)
                 .map(|at| kill.at.since(at))
                 .collect(),
-            by_the_same: same && stop_signal::is_of_runtime(&kill.sender),
+            by_the_same: same && by_runtime,
+            by_another: !same && !by_runtime,
             of_runtime: observed.container.is_of_runtime(),
         }
     }
@@ -288,10 +292,11 @@ impl Spent<'_> {
         waits
     }
 
-    fn is_over(&self, configured: Duration, waited: Duration) -> bool {
+    /// Whether this grace can have ended after that wait, or shortly before: no longer before than `late`.
+    fn is_over(&self, configured: Duration, waited: Duration, late: Duration) -> bool {
         self.waits(configured)
             .into_iter()
-            .any(|expected| is_at(expected, waited))
+            .any(|expected| waited + EARLY >= expected && waited <= expected + late)
     }
 }
 
@@ -303,8 +308,13 @@ pub(super) fn cause_after_stop(
     spent: &Spent<'_>,
     killed: &Killed,
 ) -> (KillCause, Option<Duration>) {
-    let is_over = |grace: &Duration| killed.waits.iter().any(|wait| spent.is_over(*grace, *wait));
-    let over = graces.all().find(is_over);
+    let is_over = |grace: Duration, late| {
+        let mut waits = killed.waits.iter();
+        waits.any(|wait| spent.is_over(grace, *wait, late))
+    };
+    let over = graces.all().find(|grace| is_over(*grace, LATE));
+    // Somebody else has no reason to send it then but chance: which grace was over is doubtful.
+    let known = over.filter(|grace| !killed.by_another || is_over(*grace, LATE_UNKNOWN));
     let open = graces.open || graces.is_unknown();
     let by_seconds = open && killed.waits.iter().any(|wait| is_whole_seconds(*wait));
     // One that comes after the grace period is late, be it because the sender had to wait for its turn.
@@ -312,7 +322,7 @@ pub(super) fn cause_after_stop(
     let is_late = killed.by_the_same && graces.likely().is_some_and(is_past);
     let by_the_runtime = killed.by_the_same && killed.of_runtime;
     if over.is_some() || by_seconds || by_the_runtime || is_late {
-        (KillCause::GraceExpired, over)
+        (KillCause::GraceExpired, known)
     } else {
         (KillCause::Other, graces.known)
     }

@@ -142,6 +142,27 @@ fn sigkill_in_the_middle_of_a_known_grace_is_killed_by_other() {
     assert_eq!(kinds(&report), [FindingKind::KilledByOther]);
 }
 
+#[test]
+fn sigkill_by_another_after_the_end_of_the_grace_is_doubted() {
+    let doubts = |scene: fn(Scene) -> Scene, waited: f64| {
+        let stopped = Scene::with(2, None).running().at(10.0).stop(HANDLED);
+        let report = scene(stopped.at(10.0 + waited))
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert_eq!(report.outcome, Outcome::GraceExceeded);
+        report.doubts
+    };
+    assert_eq!(doubts(Scene::kill_by_another, 2.02), []);
+    assert_eq!(
+        doubts(Scene::kill_by_another, 2.4),
+        [Doubt::GraceUnknown],
+        "a runtime would have sent it before"
+    );
+    assert_eq!(doubts(Scene::kill, 2.4), []);
+    assert_eq!(doubts(Scene::kill, 2.99), []);
+}
+
 /// Recorded: a runtime that is told again to stop, with a shorter time, or is restarted while it waits.
 #[test]
 fn sigkill_by_the_runtime_that_sent_the_stop_signal_ends_the_grace() {

@@ -149,11 +149,11 @@ impl<'a, 'c> Candidates<'a, 'c> {
         match numbers(&fitting).len() {
             1 => {
                 let chosen = newest(&fitting, |_fact| true);
-                // The runtime had sent the configured one before, and may have been late with SIGKILL.
+                // The runtime had sent the usual one before, and may have been late with SIGKILL.
                 let came_before = |fact: &&SignalFact| {
                     self.is_usual(fact) && chosen.is_some_and(|chosen| fact.at < chosen.at)
                 };
-                (chosen, configured && near.iter().any(came_before))
+                (chosen, near.iter().any(came_before))
             }
             0 => {
                 let near = if near.is_empty() { same } else { &near };

@@ -15,7 +15,7 @@ pub(crate) const fn sentence(doubt: Doubt) -> &'static str {
         Doubt::MainUncertain => "Which process is its main process is not certain.",
         Doubt::AgentStopped => "Gracewatch was stopped while it was still being terminated.",
         Doubt::GraceUnknown => {
-            "Its grace period is not known: whether it was over is concluded from who sent SIGKILL, or from when it came."
+            "Whether its grace period was over is not certain: that is concluded from who sent SIGKILL, or from when it came."
         }
         Doubt::Traced => "A debugger traced its main process, which changes what signals do.",
         Doubt::SignalMissing => "A signal ended it, and who sent it was not seen.",
