@@ -74,7 +74,7 @@ const _: () = {
     assert!(size_of::<Subject>() == 5 * 8);
     assert!(size_of::<Parent>() == 4 * 8);
     assert!(size_of::<Watched>() == 3 * 8);
-    assert!(size_of::<Share>() == 7 * 8);
+    assert!(size_of::<Share>() == 9 * 8);
     assert!(size_of::<Uncounted>() == 2 * 8);
     assert!(size_of::<SignalCounts>() == 8 * 8 + 2 * 4);
 };
@@ -172,6 +172,10 @@ pub struct Share {
     /// When all of its networks may be remembered again, as [`Self::whole_at`]: [`NETWORKS_BURST`] at once and one more each
     /// [`NETWORKS_INTERVAL_NS`].
     pub networks_whole_at: u64,
+    /// The same for the ports that it listened on: [`LISTENERS_BURST`] and [`LISTENERS_INTERVAL_NS`].
+    pub listeners_whole_at: u64,
+    /// The same for idle connections that it closed: [`IDLE_CLOSES_BURST`] and [`IDLE_CLOSES_INTERVAL_NS`].
+    pub idle_closes_whole_at: u64,
 }
 
 /// Key of [`SHARES`]: all outermost containers together.
@@ -200,6 +204,15 @@ pub const RESETS_OF_SHARE: i64 = crate::socket::RESETS_MAX as i64 / 8;
 pub const NETWORKS_BURST: u64 = 256;
 /// After so many nanoseconds there may be one more.
 pub const NETWORKS_INTERVAL_NS: u64 = 1_000_000_000;
+/// Ports that are remembered for one outermost container at once; of all of them the oldest gives way, too.
+pub const LISTENERS_BURST: u64 = crate::socket::LISTENERS_MAX as u64 / 16;
+/// After so many nanoseconds there may be one more.
+pub const LISTENERS_INTERVAL_NS: u64 = 1_000_000_000;
+/// Idle connections that one outermost container closed and that are remembered at once; of all of them the oldest gives way.
+pub const IDLE_CLOSES_BURST: u64 = crate::socket::CLOSED_IDLE_MAX as u64 / 8;
+/// After so many nanoseconds there may be one more. Late data comes within a round trip, so that a neighbour's are not pushed out
+/// before by one container, whatever it closes.
+pub const IDLE_CLOSES_INTERVAL_NS: u64 = 1_000_000;
 
 /// The signals of a container: how many there were beside those that are always recorded, and how many of them may be
 /// recorded.

@@ -332,4 +332,4 @@ const _: () = {
 };
 
 /// Version of everything in this crate; the loader compares it with the object's `ABI` global.
-pub const ABI_VERSION: u32 = 9;
+pub const ABI_VERSION: u32 = 10;

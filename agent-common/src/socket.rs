@@ -39,13 +39,15 @@ pub const NODE_ADDRESSES_MAX: u32 = 1024;
 pub const CONTAINERS_MAX: u32 = 4096;
 /// Entries of [`RESETS`] at the most.
 pub const RESETS_MAX: u32 = 8192;
-/// Entries of [`LISTENERS`] at the most.
+/// Entries of [`LISTENERS`] at the most. Each outermost container has a share of them
+/// ([`LISTENERS_BURST`](crate::map::LISTENERS_BURST)).
 pub const LISTENERS_MAX: u32 = 8192;
 /// Entries of [`NETWORKS`] at the most.
 pub const NETWORKS_MAX: u32 = 4096;
 /// Entries of [`RESETTING`] at the most: resets under way at once, and those that no answer followed.
 pub const RESETTING_MAX: u32 = 1024;
-/// Entries of [`CLOSED_IDLE`] at the most. Of a server that closes more at once the late data of some is not told apart.
+/// Entries of [`CLOSED_IDLE`] at the most. Each outermost container has a share of them
+/// ([`IDLE_CLOSES_BURST`](crate::map::IDLE_CLOSES_BURST)): of a server that closes more at once the late data of some is not told apart.
 pub const CLOSED_IDLE_MAX: u32 = 8192;
 /// Resets of one interval that get a record each.
 pub const MARKS_MAX: u64 = 32;

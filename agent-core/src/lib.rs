@@ -12,7 +12,7 @@
 //! * [`input`]: everything the engine can be told. [`output`]: everything it says.
 //! * [`pod`]: what Kubernetes knows of a pod. [`remaining`]: what is left of a container after its main process.
 //! * [`report`]: one finished termination, with the facts it was derived from.
-//! * [`attribution`]: which cgroups are subjects.
+//! * [`attribution`]: which cgroups are subjects. [`share`]: how they share bounded tables.
 //! * [`engine`]: the owner of all state. Inside: `container`, `process` and `pod_facts` keep the facts, `spec` says what
 //!   a container is to be stopped with, `termination` derives one termination from them and, with `findings`, says what it
 //!   was, `hook` knows the preStop command again; `sockets` keeps what was counted of connections,
@@ -33,6 +33,7 @@ pub mod output;
 pub mod pod;
 pub mod remaining;
 pub mod report;
+pub mod share;
 pub mod signal;
 pub mod time;
 

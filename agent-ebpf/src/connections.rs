@@ -93,7 +93,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
                 if socket::side(sock) == INITIATED {
                     counter::add(&raw mut (*counts).finished_initiated, 1);
                 } else if new == FIN_WAIT1 {
-                    idle::record_idle_close(sock);
+                    idle::record_idle_close(sock, subject.outermost);
                 }
             }
             (ESTABLISHED | CLOSE_WAIT, CLOSE) => count_cut(counts, sock, old),
@@ -206,15 +206,15 @@ fn handle_listener(ctx: BtfTracePointContext) {
     let begins = ctx.arg::<i32>(2) == LISTEN;
     let listener = socket::listener(sock);
     let subject = filter::subject(socket::cgroup_id(sock));
-    let found = subject.and_then(|subject| Some((subject.container, counters(subject.container)?)));
-    let Some((container, connections)) = found else {
+    let found = subject.and_then(|subject| Some((subject, counters(subject.container)?)));
+    let Some((subject, connections)) = found else {
         if begins {
             network::forget_listener(listener);
         }
         return;
     };
     if listener.port != 0 {
-        network::record_listener(listener, container);
+        network::record_listener(listener, subject);
     }
     if !begins {
         // SAFETY: the map handed out this pointer to its value.

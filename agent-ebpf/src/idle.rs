@@ -12,7 +12,8 @@ use crate::globals::{
 };
 use crate::kernel::{Address, Typed};
 use crate::packet::Segment;
-use crate::socket;
+use crate::share::Remembered;
+use crate::{share, socket};
 
 #[map]
 static CLOSED_IDLE: LruHashMap<Closed, u32> = LruHashMap::with_max_entries(CLOSED_IDLE_MAX, 0);
@@ -26,9 +27,10 @@ const TICKS_UNSURE: u32 = 2;
 
 /// Takes note of a connection that was accepted and is being closed by the container first, if it is idle.
 #[inline(always)]
-pub(crate) fn record_idle_close(sock: Typed) {
+pub(crate) fn record_idle_close(sock: Typed, outermost: u64) {
     if is_idle(sock.address())
         && let Some(peer) = socket::peer(sock)
+        && share::take(outermost, Remembered::IdleClose)
     {
         let closed = Closed {
             listener: socket::listener(sock),

@@ -7,6 +7,7 @@ use aya_ebpf::maps::LruHashMap;
 
 use crate::globals::{COUNTS_SOCKETS, NET_INUM, NSPROXY_NET, TASK_NSPROXY, TASK_REAL_PARENT};
 use crate::kernel::Typed;
+use crate::share::Remembered;
 use crate::{connections, share};
 
 #[map]
@@ -30,7 +31,7 @@ pub(crate) fn remember(task: Typed, subject: Subject) {
     if unsafe { NETWORKS.get(network) }.is_some_and(|known| *known == container) {
         return;
     }
-    if !share::take_network(outermost) {
+    if !share::take(outermost, Remembered::Network) {
         share::note_lost(outermost);
         return;
     }
@@ -47,7 +48,18 @@ fn network_namespace(task: Typed) -> u32 {
 
 /// Takes note of who listens on a port, or did until now.
 #[inline(always)]
-pub(crate) fn record_listener(listener: Listener, container: u64) {
+pub(crate) fn record_listener(listener: Listener, subject: Subject) {
+    let (container, outermost) = (subject.container, subject.outermost);
+    // SAFETY: the value is copied at once.
+    if unsafe { LISTENERS.get(listener) }.is_some_and(|known| *known == container) {
+        return;
+    }
+    // What is refused at this port later counts for its pod, and no more for its container.
+    if !share::take(outermost, Remembered::Listener) {
+        share::note_lost(outermost);
+        return;
+    }
+    // The oldest entry gives way, so there is always room.
     let _inserted = LISTENERS.insert(listener, container, 0);
 }
 

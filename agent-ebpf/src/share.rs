@@ -5,9 +5,10 @@
 //! counted as lost for this container, and there is room for the others.
 
 use agent_common::map::{
-    ALL, CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, NETWORKS_BURST, NETWORKS_INTERVAL_NS,
-    RECORDS_AT_LEAST, RECORDS_BURST, RECORDS_INTERVAL_NS, RESETS_OF_SHARE, SHARES_MAX, Share,
-    WATCHED_OF_KERNEL, WATCHED_OF_SHARE,
+    ALL, CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, IDLE_CLOSES_BURST, IDLE_CLOSES_INTERVAL_NS,
+    LISTENERS_BURST, LISTENERS_INTERVAL_NS, NETWORKS_BURST, NETWORKS_INTERVAL_NS, RECORDS_AT_LEAST,
+    RECORDS_BURST, RECORDS_INTERVAL_NS, RESETS_OF_SHARE, SHARES_MAX, Share, WATCHED_OF_KERNEL,
+    WATCHED_OF_SHARE,
 };
 use aya_ebpf::bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE};
 use aya_ebpf::macros::map;
@@ -106,15 +107,46 @@ fn leaves_room(taken: u64, ring: &RingBuf) -> bool {
     taken < RECORDS_BURST && taken * size < RECORDS_BURST * free
 }
 
-/// Whether one more network may be remembered for an outermost container, which is taken from its share then.
+/// What is remembered for an outermost container in a table in which the oldest entry of all gives way.
+#[derive(Clone, Copy)]
+pub(crate) enum Remembered {
+    /// Networks that belong to containers.
+    Network,
+    /// Ports that were listened on.
+    Listener,
+    /// Idle connections that were closed.
+    IdleClose,
+}
+
+/// Whether one more of these may be remembered for an outermost container, which is taken from its share then.
 #[inline(always)]
-pub(crate) fn take_network(outermost: u64) -> bool {
+pub(crate) fn take(outermost: u64, remembered: Remembered) -> bool {
     let Some(share) = SHARES.get_ptr_mut(outermost) else {
         return true;
     };
     // SAFETY: the map handed out this pointer to its value.
-    let level = unsafe { Level::of(&raw mut (*share).networks_whole_at) };
-    level.take(NETWORKS_BURST, NETWORKS_INTERVAL_NS)
+    let (whole_at, burst, interval) = unsafe {
+        match remembered {
+            Remembered::Network => (
+                &raw mut (*share).networks_whole_at,
+                NETWORKS_BURST,
+                NETWORKS_INTERVAL_NS,
+            ),
+            Remembered::Listener => (
+                &raw mut (*share).listeners_whole_at,
+                LISTENERS_BURST,
+                LISTENERS_INTERVAL_NS,
+            ),
+            Remembered::IdleClose => (
+                &raw mut (*share).idle_closes_whole_at,
+                IDLE_CLOSES_BURST,
+                IDLE_CLOSES_INTERVAL_NS,
+            ),
+        }
+    };
+    // SAFETY: a pointer into the map's value.
+    let level = unsafe { Level::of(whole_at) };
+    level.take(burst, interval)
 }
 
 /// Something is not told of an outermost container.

@@ -2,19 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use agent_common::map::PLACE_LEVEL;
-
 use crate::attribution::Selectors;
 use crate::config::Limits;
 use crate::event::CgroupId;
+use crate::share::{PARTS, may_grow, place};
 
-/// The share of the table of containers that one outermost container may fill.
-const PARTS: usize = 8;
 /// What an outermost container, or a place, may hold however small the table is.
 const CONTAINERS_AT_LEAST: usize = 16;
-/// One place may hold so many times as much as is free. So one that grows alone may fill three quarters, and any number of places
-/// leaves something to one more.
-const OF_FREE: usize = 3;
 /// How much of the table must be free before it is looked for containers that there was no room for: one part of so many.
 const FREE_PARTS: usize = 16;
 
@@ -69,9 +63,10 @@ impl Shares {
     pub(super) fn has_room(&self, outermost: Outermost<'_>, tracked: usize, max: usize) -> bool {
         let own = self.counts.get(&outermost.id).copied();
         let beside = self.places.get(place(outermost.path)).copied();
+        let beside = beside.unwrap_or_default();
         let free = max.saturating_sub(tracked);
         own.unwrap_or_default() < (max / PARTS).max(CONTAINERS_AT_LEAST)
-            && beside.unwrap_or_default() < (free * OF_FREE).max(CONTAINERS_AT_LEAST)
+            && (beside < CONTAINERS_AT_LEAST || may_grow(beside, free))
     }
 
     /// Takes note of a container that is tracked from now on.
@@ -135,34 +130,5 @@ impl Shares {
             self.has_missed = false;
         }
         takes
-    }
-}
-
-/// Returns the place of an outermost container with this path: the cgroup above it, or the one at the level of places.
-fn place(path: &str) -> &str {
-    let parent = path.rsplit_once('/').map_or(path, |(parent, _)| parent);
-    let mut ends = parent.match_indices('/').map(|(at, _)| at);
-    ends.nth(usize::from(PLACE_LEVEL))
-        .map_or(parent, |at| parent.get(..at).unwrap_or(parent))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::place;
-
-    #[test]
-    fn a_place_is_above_the_container_and_near_the_root() {
-        for (path, expected) in [
-            ("/docker-1.scope", ""),
-            ("/system.slice/docker-1.scope", "/system.slice"),
-            ("/k8s.io/1", "/k8s.io"),
-            ("/kubepods/burstable/pod1/2", "/kubepods/burstable"),
-            (
-                "/user.slice/user-1.slice/user@1.service/a/libpod-1.scope",
-                "/user.slice/user-1.slice",
-            ),
-        ] {
-            assert_eq!(place(path), expected, "{path}");
-        }
     }
 }

@@ -2,11 +2,7 @@
 
 use agent_common::map::PLACE_LEVEL;
 use agent_core::attribution::is_of_runtime;
-
-/// The part of these that may lie in one outermost container, and in one place beside its containers.
-pub(super) const PARTS: usize = 8;
-/// In one place with its containers there may be so many times as much as is free.
-const OF_FREE: usize = 3;
+use agent_core::share::{PARTS, may_grow};
 
 /// Whom a cgroup counts for in a scan: the numbers of an outermost container and of a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +72,7 @@ impl Room {
             (None, None) => true,
         };
         let has_room =
-            free > 0 && has_share && place.as_ref().is_none_or(|(all, _)| *all < free * OF_FREE);
+            free > 0 && has_share && place.as_ref().is_none_or(|(all, _)| may_grow(*all, free));
         if !has_room {
             return false;
         }

@@ -289,7 +289,9 @@ impl Hands {
         sink: &mut impl Sink,
     ) {
         let lies_in = outermost.map(|outermost| outermost.0);
-        let expected = self.tracker.add_parent(parent.0, lies_in, names, signals);
+        let expected = self
+            .tracker
+            .add_parent((parent.0, path), lies_in, names, signals);
         let expected = note(expected, Update::Parent, parent, (&mut self.tables, sink));
         if expected.is_some() && self.tree.id(path) != Some(parent) {
             // It was removed before the kernel side was told.
@@ -552,6 +554,9 @@ fn note<T>(
             TrackError::Full { .. } => {
                 tracing::debug!(%error, container, update = update_name, "the kernel side has no room");
                 tables.suspect();
+            }
+            TrackError::BeyondShare { .. } => {
+                tracing::debug!(%error, container, update = update_name, "the kernel side is not told");
             }
             TrackError::Refused { .. } => {
                 tracing::warn!(%error, container, update = update_name, "the kernel side could not be told");

@@ -49,6 +49,14 @@ pub enum TrackError {
         /// The cgroup's id, or the process's.
         key: u64,
     },
+    /// What made the cgroup has used up its share of a map.
+    #[error("what made cgroup {key} has used up its share of the map {map}")]
+    BeyondShare {
+        /// The map.
+        map: &'static str,
+        /// The cgroup's id.
+        key: u64,
+    },
     /// The kernel refused.
     #[error("the kernel refuses a change of the map {map}")]
     Refused {
@@ -230,10 +238,10 @@ impl Tracker {
     /// Has cgroups with such names that are made in this one tracked from their birth.
     ///
     /// # Errors
-    /// If there is no room.
+    /// If there is no room, or none for what the cgroup lies in.
     pub fn add_parent(
         &mut self,
-        parent: u64,
+        parent: (u64, &str),
         outermost: Option<u64>,
         names: &[Names],
         signals: Signals,

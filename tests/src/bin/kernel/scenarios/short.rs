@@ -43,7 +43,8 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let parent = stage.cgroup("")?;
     let signals = Signals::that_all_begin(Signal::KILL.bit() | Signal::TERM.bit());
     let tracker = &mut alone.probes.tracker;
-    tracker.add_parent(parent.id()?.0, None, &[Names::Any], signals)?;
+    let place = (parent.id()?.0, parent.path());
+    tracker.add_parent(place, None, &[Names::Any], signals)?;
     let (cgroup, other) = (parent.child("born")?, parent.child("other")?);
     let container = cgroup.id()?;
     let launch = Launch::new(&cgroup, stage.rig.command("sleep", "0.02"));
@@ -73,8 +74,9 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     );
     tracker.untrack(container.0)?;
     let named = format!("{}-{}", "x".repeat(8), "a1".repeat(32));
+    let top = stage.rig.folder.top();
     tracker.add_parent(
-        stage.rig.folder.top().id()?.0,
+        (top.id()?.0, top.path()),
         None,
         &[Names::Containers],
         signals,

@@ -14,6 +14,7 @@ use agent_core::time::Timestamp;
 use anyhow::{Result, ensure};
 use gracewatch::probes::{ConnectionFact, Course, Signals, Sockets};
 use gracewatch_tests::harness::OrWrong as _;
+use gracewatch_tests::rig::attacker::{self, Attack, Plan};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::launch::{Launch, Launched};
@@ -31,10 +32,15 @@ pub(crate) const SHARED: &[Scenario] = &[Scenario::with(
     |rig, name| vec![rig.selector(name, Some(10))],
     connections_reset,
 )];
-pub(crate) const ALONE: &[Scenario] = &[Scenario::plain("sockets_are_counted", counted)];
+pub(crate) const ALONE: &[Scenario] = &[
+    Scenario::plain("sockets_are_counted", counted),
+    Scenario::plain("listeners_beside_push_out_none", listeners_beside),
+];
 
 pub(super) const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(super) const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+/// A port below those that the kernel gives to clients.
+const NOT_OF_CLIENTS: u16 = 17_001;
 /// How long a number may take that follows from what was done.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
@@ -113,6 +119,46 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     cgroup.remove()
 }
 
+/// A neighbour listens on more ports than are remembered of all containers. What is refused at a port that was closed before
+/// counts for its container still.
+fn listeners_beside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    const FLOOD: Duration = Duration::from_secs(2);
+    let mut alone = Alone::new()?;
+    let (cgroup, beside) = (stage.cgroup("")?, stage.cgroup("beside")?);
+    let (container, neighbour) = (alone.track(&cgroup)?, alone.track(&beside)?);
+    for id in [container, neighbour] {
+        alone.probes.sockets.add(id.0)?;
+    }
+    // The neighbour takes ports of the range for clients, so that it never takes this one.
+    let port = free_port(NOT_OF_CLIENTS)?;
+    let mut server = start_at(stage, &cgroup, port)?;
+    server.puppet.obey(Order::StopListening)?;
+    let plan = Plan {
+        attack: Attack::Listeners,
+        agent: "",
+        rest: Duration::ZERO,
+    };
+    let log = stage.toolbox().log(&stage.key("beside"));
+    let argv = attacker::argv(stage.toolbox(), plan, &beside.directory(), &log);
+    let flood = Launch::new(&beside, argv).start(stage.toolbox())?;
+    log.wait_for(attacker::UNDER_WAY, LIMIT)?;
+    std::thread::sleep(FLOOD);
+    server.refused(V4)?;
+    let sockets = &mut alone.probes.sockets;
+    let counts = until(sockets, container, |counts| counts.phases[0].refused == 1)?;
+    check.same("refused", counts.phases[0].refused, 1);
+    let lost = alone.probes.tracker.newly_lost();
+    let has_lost = |id: CgroupId| lost.iter().any(|(outermost, _)| *outermost == id.0);
+    check.that("the neighbour's share is used up", has_lost(neighbour));
+    check.that("its own is not", !has_lost(container));
+    drop(flood);
+    beside.kill_all();
+    server.puppet.obey(Order::Exit)?;
+    server.main.wait_end(LIMIT)?;
+    cgroup.remove()?;
+    beside.remove()
+}
+
 /// Unread at the exit, left in the queue, refused before the exit and after it: the report tells each with its time.
 fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     const STEP: Duration = Duration::from_millis(200);
@@ -173,10 +219,13 @@ fn all_but_reasons_is_seen(alone: &Alone, check: &mut Check) -> bool {
 }
 
 pub(super) fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
+    start_at(stage, cgroup, free_port(0)?)
+}
+
+fn start_at(stage: &Stage<'_>, cgroup: &Cgroup, port: u16) -> Result<Server> {
     let key = stage.key("");
     let launch = Launch::new(cgroup, Puppet::argv(stage.toolbox(), &key));
     let (main, mut puppet) = Puppet::start(stage.toolbox(), &key, &launch)?;
-    let port = free_port(0)?;
     let at = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
     puppet.obey(Order::Listen { at, backlog: 8 })?;
     Ok(Server { main, puppet, port })
