@@ -303,7 +303,11 @@ mod tests {
             assert_eq!(inside(&container(pod)), 1);
         }
         for folder in [&container(1), &container(2), "users/one"] {
-            assert_eq!(inside(folder), 160 / agent_core::share::PARTS - 1, "{folder}");
+            assert_eq!(
+                inside(folder),
+                160 / agent_core::share::PARTS - 1,
+                "{folder}"
+            );
         }
         let below = tree.walk((CgroupId(2), "/users/one"), Room::of_one(160));
         assert!(below.cut && below.cgroups.len() == 160 / agent_core::share::PARTS);

@@ -96,6 +96,8 @@ impl<'a> Candidates<'a, '_> {
             row.push(fact);
         }
         row.reverse();
+        // Where the time until SIGKILL made the choice, the same one may have come again after it.
+        row.extend(pool.iter().filter(same).filter(|fact| fact.at > newest.at));
         let stop = row.first().copied();
         let again: Vec<_> = row.into_iter().skip(1).collect();
         Choice {

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use super::scene::{
-    BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Who, config, doubts,
-    exec, is_unsure, kinds, made, stop_number,
+    BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Who, config,
+    doubts, exec, is_unsure, kinds, made, stop_number,
 };
 use crate::config::Selector;
 use crate::event::{Delivered, EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
 use crate::remaining::{Remaining, Task, TaskState};
 use crate::report::{Doubt, FindingKind, KillCause, Outcome, Trigger};
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
 
 const HUP: u32 = 1;
@@ -449,4 +449,84 @@ fn a_signal_that_does_nothing_by_default_is_ignored_when_it_is_unblocked() {
         assert_eq!(report.outcome, Outcome::SignalIgnored, "{number}");
         assert!(kinds(&report).contains(&FindingKind::SignalIgnored));
     }
+}
+
+/// A program that was begun after the stop signal handles it when it comes again, and is then too slow.
+#[test]
+fn a_stop_signal_that_is_handled_when_it_comes_again_is_not_ignored() {
+    for configured in [None, Some(Signal::TERM)] {
+        let report = stopped_by(configured)
+            .running()
+            .at(10.0)
+            .stop_blocked()
+            .at(11.6)
+            .delivers(15, Handler::Default)
+            .execs(Who::Main, "server")
+            .at(11.8)
+            .stop(HANDLED)
+            .at(13.0)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert_eq!(report.outcome, Outcome::GraceExceeded, "{configured:?}");
+        assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+        assert_eq!(report.stop_signals_repeated, 1);
+    }
+}
+
+/// The runtime sent SIGHUP, and SIGTERM later, which still waited when the program ended of its own accord.
+#[test]
+fn a_reload_before_an_unnoticed_stop_signal_is_doubted() {
+    let reloaded = || {
+        stopped_by(None)
+            .running()
+            .at(10.0)
+            .sends(Who::Runc, Who::Main, 1, HANDLED)
+    };
+    let unnoticed = reloaded()
+        .at(10.8)
+        .stop_blocked()
+        .at(10.9)
+        .happens(EventKind::Exit(Exit {
+            process: Who::Main.process(),
+            status: ExitStatus::Code(0),
+            executed: true,
+            pending: Some(SignalSet(Signal::TERM.bit())),
+            ns_reboot: None,
+        }));
+    assert!(is_unsure(&unnoticed.removed().report()));
+    let alone = reloaded().at(10.9).exits(Who::Main, 0).removed().report();
+    assert!(!is_unsure(&alone));
+}
+
+/// A process of the container has a message for the program, which ends in order of its own accord later.
+#[test]
+fn a_message_from_inside_before_an_orderly_end_is_doubted() {
+    let sent = |number, code| {
+        let report = stopped_by(Some(Signal::TERM))
+            .running()
+            .at(10.0)
+            .sends(Who::Child, Who::Main, number, HANDLED)
+            .at(11.3)
+            .exits(Who::Main, code)
+            .removed()
+            .report();
+        is_unsure(&report)
+    };
+    assert!(sent(30, 0));
+    assert!(sent(2, 0));
+    assert!(!sent(2, 130));
+    assert!(!sent(15, 0));
+}
+
+/// A container with a grace period of 3 s and this stop signal.
+fn stopped_by(stop_signal: Option<Signal>) -> Scene {
+    let selector = Selector {
+        cgroup: "/system.slice/*".to_owned(),
+        grace: Some(Duration::from_secs(3)),
+        stop_signal,
+        pre_stop: None,
+    };
+    Scene::of(config(vec![selector])).tells(made(CONTAINER, DOCKER))
 }

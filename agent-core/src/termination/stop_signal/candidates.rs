@@ -248,7 +248,10 @@ impl<'a, 'c> Candidates<'a, 'c> {
                     other.signal == Signal::TERM || by_number || (code == 0 && by_runtime);
                 let is_another =
                     |fact: &SignalFact| fact.signal != other.signal && self.had_effect(fact);
-                let is_one_of_several = !by_number && self.of_runtime(is_another).is_some();
+                // A runtime that sent the usual one had begun the stop, though the program did not notice it.
+                let usual = self.of_runtime(|fact| self.is_usual(fact));
+                let several = self.of_runtime(is_another).or(usual);
+                let is_one_of_several = !by_number && several.is_some();
                 (is_stop.then_some(other), !is_stop || is_one_of_several)
             }
             (None, None) => self.before_unnoticed_end(code),
@@ -271,10 +274,11 @@ impl<'a, 'c> Candidates<'a, 'c> {
         let Some(inside) = inside else {
             return (None, waits);
         };
-        // A process of the container that sends another one than SIGTERM may only have a message for the program.
-        let by_number = is_number_of(code, inside);
-        let is_stop = inside.signal == Signal::TERM || by_number || code == 0;
-        (is_stop.then_some(inside), !is_stop || waits)
+        // A process of the container that sends another one than SIGTERM may only have a message for the program, which may
+        // end in order of its own accord later.
+        let is_asked = inside.signal == Signal::TERM || is_number_of(code, inside);
+        let is_stop = is_asked || code == 0;
+        (is_stop.then_some(inside), !is_asked || waits)
     }
 
     /// The newest such signal that a runtime sent within reach of the end.

@@ -34,6 +34,8 @@ pub(crate) struct Agents {
     calm: Agent,
     starved: Agent,
     starving: Mutex<Starving>,
+    /// How many containers without a report the starved one is known to have counted.
+    counted: Mutex<f64>,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +85,24 @@ impl Agents {
             calm: start(CALM, &[])?,
             starved: start(STARVED, &["--ring-bytes", SMALL_RING])?,
             starving: Mutex::default(),
+            counted: Mutex::default(),
         })
+    }
+
+    /// Whether the starved one counted one more container that is gone without a report, because it did not see its main process.
+    pub(crate) fn take_counted(&self) -> Result<bool> {
+        const COUNTER: &str = "gracewatch_containers_unreported_total";
+        let mut taken = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.starved.whole.metric(COUNTER, "reason=\"gone\"")?;
+        let unseen = self
+            .starved
+            .whole
+            .metric(COUNTER, "reason=\"main_unseen\"")?;
+        let is_counted = gone + unseen >= *taken + 1.0;
+        if is_counted {
+            *taken += 1.0;
+        }
+        Ok(is_counted)
     }
 
     /// The starved one gets no time, until as many calls of [`Self::feed`] followed.

@@ -81,6 +81,16 @@ pub(crate) enum Judgement {
 }
 
 impl Judgement {
+    /// Whether there is no report.
+    pub(crate) fn is_missing(&self) -> bool {
+        let Self::Wrong(wrong) = self else {
+            return false;
+        };
+        wrong
+            .iter()
+            .any(|wrong| wrong.what == "reports" && wrong.reported == "0")
+    }
+
     /// What kind of fault it is, without the numbers that differ from run to run.
     pub(crate) fn class(&self) -> Option<String> {
         let Self::Wrong(wrong) = self else {

@@ -527,6 +527,8 @@ impl<'a> Truth<'a> {
             None
         };
         let masked = self.life.may_be_masked(sent);
+        // A starved agent may not have seen the exec that began the program.
+        let exec_unseen = self.case.starved && self.case.program.execs.is_some();
         let before_handler = and(and(unheard, default), is_young);
         [
             ("signal_ignored", thrown_away),
@@ -536,7 +538,7 @@ impl<'a> Truth<'a> {
             ),
             (
                 "signal_before_handler",
-                if masked && before_handler == Some(true) {
+                if (masked || exec_unseen) && before_handler == Some(true) {
                     None
                 } else {
                     before_handler

@@ -212,7 +212,12 @@ fn judged(rig: &Rig, case: &Case, name: &str) -> Result<Ending> {
     } else {
         Vec::new()
     };
-    let judgement = judge(case, &played, &reports, &starved)?;
+    let mut judgement = judge(case, &played, &reports, &starved)?;
+    // Whatever has no report must be counted, as the unseen one is.
+    let is_counted = reports.is_empty() && case.starved && rig.agents.take_counted()?;
+    if is_counted && judgement.is_missing() {
+        judgement = Judgement::Unseen;
+    }
     if !matches!(judgement, Judgement::Wrong(_)) {
         // What is right needs no log.
         std::fs::remove_file(rig.toolbox.log(name).path()).ok();
