@@ -207,7 +207,7 @@ pub enum UnreportedReason {
     Gone,
     /// As long as it was tracked, no process was in it.
     Empty,
-    /// Processes were in it, and none of them is known that could be the main process.
+    /// Processes were in it, or records were lost that may have told of some, and none is known that could be the main process.
     MainUnseen,
 }
 

@@ -253,7 +253,7 @@ impl Tracked {
         if !self.reported && !is_sandbox {
             context.outputs.push_back(Output::Unreported {
                 subject: self.container.subject.clone(),
-                reason: self.why_unreported(),
+                reason: self.why_unreported(context),
             });
         }
         self.connections
@@ -263,10 +263,13 @@ impl Tracked {
             .push_back(Output::Wish(Wish::Untrack { container }));
     }
 
-    const fn why_unreported(&self) -> UnreportedReason {
+    fn why_unreported(&self, context: &Context<'_>) -> UnreportedReason {
+        // What tells that a process was in it may be among the lost.
+        let tracked_at = self.container.tracked_at;
+        let may_have_been_populated = context.losses.may_be_between(tracked_at, context.now);
         if self.container.was_gone {
             UnreportedReason::Gone
-        } else if self.container.was_populated {
+        } else if self.container.was_populated || may_have_been_populated {
             UnreportedReason::MainUnseen
         } else {
             UnreportedReason::Empty

@@ -141,6 +141,9 @@ fn a_container_without_a_report_is_counted_and_forgotten() {
     assert_eq!(unreported(gone), [UnreportedReason::Gone]);
     let empty = Scene::container().tells(tracked(0.0)).at(1.0).removed();
     assert_eq!(unreported(empty), [UnreportedReason::Empty]);
+    let lossy = Scene::container().tells(tracked(0.0)).at(1.0);
+    let lossy = lossy.tells(lost(0.5, 1.0)).removed();
+    assert_eq!(unreported(lossy), [UnreportedReason::MainUnseen]);
     let unseen = Scene::container().at(1.0).empty().removed();
     assert_eq!(unreported(unseen), [UnreportedReason::MainUnseen]);
     let reported = Scene::container().running().exits(Who::Main, 0).removed();

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::scene::{
-    BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Who, config,
-    doubts, exec, is_unsure, kinds, made, stop_number,
+    BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Sent, Who,
+    config, doubts, exec, is_unsure, kinds, made, stop_number,
 };
 use crate::config::Selector;
 use crate::event::{Delivered, EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
@@ -498,6 +498,32 @@ fn a_reload_before_an_unnoticed_stop_signal_is_doubted() {
     assert!(is_unsure(&unnoticed.removed().report()));
     let alone = reloaded().at(10.9).exits(Who::Main, 0).removed().report();
     assert!(!is_unsure(&alone));
+}
+
+/// Nobody told the stop signal, and the runtime sent SIGTERM, and then another one that the program handled.
+#[test]
+fn another_signal_of_the_runtime_after_sigterm_is_doubted() {
+    let unsure = |configured, first: Sent, person: bool| {
+        let sent = stopped_by(configured)
+            .running()
+            .at(10.0)
+            .stop(first)
+            .at(10.03)
+            .sends(Who::Runc, Who::Main, 12, HANDLED)
+            .at(11.9);
+        let ended = if person {
+            sent.kill_by_another().dies(Who::Main, 9)
+        } else {
+            sent.exits(Who::Main, 0)
+        };
+        is_unsure(&ended.removed().report())
+    };
+    for first in [IGNORED, HANDLED] {
+        assert!(unsure(None, first, true));
+        assert!(!unsure(Some(Signal::TERM), first, true));
+    }
+    assert!(unsure(None, HANDLED, false));
+    assert!(!unsure(Some(Signal::TERM), HANDLED, false));
 }
 
 /// A process of the container has a message for the program, which ends in order of its own accord later.

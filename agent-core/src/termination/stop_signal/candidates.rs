@@ -106,7 +106,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
     pub(super) fn before_kill(&self, kill: &SignalFact) -> Chosen<'a> {
         if !is_of_runtime(&kill.sender) {
             if let Some(usual) = self.of_runtime(|fact| self.is_usual(fact)) {
-                return (Some(usual), false);
+                return (Some(usual), self.has_rival(usual));
             }
             let noticed = self.of_runtime(|fact| self.had_effect(fact));
             if let Some(stop) = noticed.or_else(|| self.of_runtime(|_fact| true)) {
@@ -182,7 +182,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
         let usual = self.usual();
         let counts = |fact: &&SignalFact| is_of_runtime(&fact.sender) || self.had_effect(fact);
         if let Some(usual) = usual.filter(counts) {
-            return (Some(usual), false);
+            return (Some(usual), self.has_rival(usual));
         }
         match self.of_runtime(|_fact| true) {
             Some(stop) => (Some(stop), true),
@@ -223,7 +223,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
     pub(super) fn before_exit_with(&self, code: u8) -> Chosen<'a> {
         let is_usual = |fact: &SignalFact| self.is_usual(fact) && self.had_effect(fact);
         if let Some(usual) = self.of_runtime(is_usual) {
-            return (Some(usual), false);
+            return (Some(usual), self.has_rival(usual));
         }
         if let Some(stop) = self.after_deletion() {
             return (Some(stop), false);
@@ -290,6 +290,15 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     fn is_usual(&self, fact: &SignalFact) -> bool {
         fact.signal == self.usual
+    }
+
+    /// Whether nobody told the stop signal, and after the usual one the runtime sent another one that had an effect.
+    fn has_rival(&self, usual: &SignalFact) -> bool {
+        let (_, configured) = self.container.stop_signal();
+        let is_rival = |fact: &SignalFact| {
+            fact.signal != usual.signal && fact.at > usual.at && self.had_effect(fact)
+        };
+        !configured && self.of_runtime(is_rival).is_some()
     }
 
     /// Whether so much time lies between this stop signal and the end that nobody can tell whether it led there: a program that
