@@ -475,6 +475,25 @@ fn a_stop_signal_that_is_handled_when_it_comes_again_is_not_ignored() {
     }
 }
 
+/// A restarted runtime sends SIGTERM again, and SIGKILL a grace period after that.
+#[test]
+fn a_stop_signal_that_came_again_is_certain() {
+    for configured in [None, Some(Signal::TERM)] {
+        let report = stopped_by(configured)
+            .running()
+            .at(10.0)
+            .stop(HANDLED)
+            .at(12.0)
+            .stop(HANDLED)
+            .at(15.01)
+            .kill()
+            .dies(Who::Main, 9)
+            .removed()
+            .report();
+        assert!(!is_unsure(&report), "{configured:?}");
+    }
+}
+
 /// The runtime sent SIGHUP, and SIGTERM later, which still waited when the program ended of its own accord.
 #[test]
 fn a_reload_before_an_unnoticed_stop_signal_is_doubted() {

@@ -151,7 +151,9 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 let chosen = newest(&fitting, |_fact| true);
                 // The runtime had sent the usual one before, and may have been late with SIGKILL.
                 let came_before = |fact: &&SignalFact| {
-                    self.is_usual(fact) && chosen.is_some_and(|chosen| fact.at < chosen.at)
+                    let is_another =
+                        |chosen: &SignalFact| fact.signal != chosen.signal && fact.at < chosen.at;
+                    self.is_usual(fact) && chosen.is_some_and(is_another)
                 };
                 (chosen, near.iter().any(came_before))
             }
