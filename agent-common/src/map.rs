@@ -44,7 +44,7 @@ pub const SIGNAL_COUNTS: &str = "SIGNAL_COUNTS";
 pub const RECORDED: &str = "RECORDED";
 /// Per-CPU array of `u64` by record kind id: records that found no room in the ring buffer.
 pub const LOST: &str = "LOST";
-/// Per-CPU array of `u64` by [`Full`]: insertions that found a hash full.
+/// Per-CPU array of `u64` by [`FullMap`]: insertions that found a hash full.
 pub const MAP_FULL: &str = "MAP_FULL";
 
 /// Slots of [`SUBJECT_SLOTS`] and [`CHILD_SLOTS`]. A power of two, so that the kernel side masks.
@@ -264,7 +264,7 @@ pub const BUDGET_INTERVAL_NS: u64 = 1_000_000_000;
 /// Slots of [`MAP_FULL`].
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum FullMap {
     /// [`SUBJECTS`] had no room for a cgroup that the kernel side wanted to track.
     Subjects = 0,
     /// [`WATCHED`] had no room for a process.
@@ -275,7 +275,7 @@ pub enum Full {
     Share = 3,
 }
 
-impl Full {
+impl FullMap {
     /// Every slot.
     pub const ALL: [Self; 4] = [Self::Subjects, Self::Watched, Self::Resets, Self::Share];
 

@@ -8,9 +8,9 @@ use crate::record::Endpoint;
 /// Hash: container id → [`Connections`]. User space makes the entry when it tracks the container and
 /// takes it out when it untracks it; the kernel side changes the numbers in it.
 pub const CONNECTIONS: &str = "CONNECTIONS";
-/// Hash: container id → [`Course`]. Written by user space only. The interval that is counted in follows from
-/// this and the [`Passage`].
-pub const COURSES: &str = "COURSES";
+/// Hash: container id → [`PhaseRules`]. Written by user space only. The interval that is counted in follows from
+/// this and the [`PhaseProgress`].
+pub const PHASE_RULES: &str = "PHASE_RULES";
 /// Hash: [`ResetKey`] → `u64`: resets. The kernel side makes the entries; user space takes them out with
 /// the container.
 pub const RESETS: &str = "RESETS";
@@ -35,7 +35,7 @@ pub const NODE_ADDRESSES: &str = "NODE_ADDRESSES";
 
 /// Entries of [`NODE_ADDRESSES`] at the most.
 pub const NODE_ADDRESSES_MAX: u32 = 1024;
-/// Containers in [`CONNECTIONS`] and [`COURSES`] at the most.
+/// Containers in [`CONNECTIONS`] and [`PHASE_RULES`] at the most.
 pub const CONTAINERS_MAX: u32 = 4096;
 /// Entries of [`RESETS`] at the most.
 pub const RESETS_MAX: u32 = 8192;
@@ -133,10 +133,10 @@ impl Scope {
     }
 }
 
-/// Value of [`COURSES`]: what user space knows of a container's life and the kernel side does not.
+/// Value of [`PHASE_RULES`]: what user space knows of a container's life and the kernel side does not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Course {
+pub struct PhaseRules {
     /// Thread group id of its main process; 0 while it is not known, and then no signal and no exit
     /// begins an interval in the kernel.
     pub main: u32,
@@ -153,13 +153,13 @@ pub struct Course {
 }
 
 /// What the kernel side saw begin, in nanoseconds of `CLOCK_BOOTTIME`; 0: nothing. What is not later than
-/// [`Course::void_until`] is void.
+/// [`PhaseRules::void_until`] is void.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Passage {
+pub struct PhaseProgress {
     /// When the intervals after signals began, by their place.
     pub signals: [u64; SIGNALS_KEPT],
-    /// When the first of [`Course::stops`] came.
+    /// When the first of [`PhaseRules::stops`] came.
     pub stopping_at: u64,
     /// When the main process exited.
     pub closing_at: u64,
@@ -191,9 +191,9 @@ pub struct Connections {
     /// When a connection from an address of the node was accepted or refused last, likewise.
     pub from_node_at: u64,
     /// When the last listener was closed, likewise.
-    pub unlistened_at: u64,
+    pub last_listener_closed_at: u64,
     /// Which intervals began when.
-    pub passage: Passage,
+    pub progress: PhaseProgress,
     /// By interval.
     pub intervals: [PhaseCounts; INTERVALS],
     /// Those who connected, or tried to. The order means nothing.
@@ -325,8 +325,8 @@ const _: () = {
     assert!(INTERVALS.is_power_of_two());
     assert!(SIGNALS_KEPT.is_power_of_two());
     assert!(ARRIVALS_KEPT.is_power_of_two());
-    assert!(size_of::<Course>() == 32);
-    assert!(size_of::<Passage>() == 80);
+    assert!(size_of::<PhaseRules>() == 32);
+    assert!(size_of::<PhaseProgress>() == 80);
     assert!(size_of::<PhaseCounts>() == 104);
     assert!(size_of::<Peer>() == 160);
     assert!(size_of::<Connections>() == 48 + 80 + 8 * 104 + 8 * 160);
@@ -337,10 +337,10 @@ const _: () = {
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Connections, Course, ResetKey};
+    use super::{Connections, PhaseRules, ResetKey};
 
     // SAFETY: `repr(C)`, two `u32` and three `u64`, no padding: every bit pattern is a value.
-    unsafe impl aya::Pod for Course {}
+    unsafe impl aya::Pod for PhaseRules {}
     // SAFETY: `repr(C)`, numbers throughout, the sizes add up as asserted above, no padding: every bit pattern is a
     // value.
     unsafe impl aya::Pod for Connections {}

@@ -28,7 +28,7 @@ pub struct Config {
     /// The kernel's reasons for a reset by number, as reports name them; none where connections are not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_reasons: Option<BTreeMap<u32, String>>,
-    /// Whether [`crate::output::Wish::FindRemaining`] is answered. Journals of agents that did not know it say nothing.
+    /// Whether [`crate::output::Effect::FindRemaining`] is answered. Journals of agents that did not know it say nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub remaining: bool,
     /// The bounds.
@@ -159,7 +159,7 @@ impl Config {
         }
     }
 
-    /// Every signal that may be worth a record to some subject: what [`crate::output::Wish::Track`] can name.
+    /// Every signal that may be worth a record to some subject: what [`crate::output::Effect::Track`] can name.
     ///
     /// Any signal may stop a container; two that the kernel and Go's runtime send all the time are left out unless one of
     /// them is configured.

@@ -137,7 +137,7 @@ pub struct SocketCounts {
     /// When a connection from an address of the node was accepted or refused last.
     pub from_node_at: Option<Timestamp>,
     /// When its last listener was closed.
-    pub unlistened_at: Option<Timestamp>,
+    pub last_listener_closed_at: Option<Timestamp>,
     /// The resets, each class once.
     pub resets: Vec<(ResetClass<u32>, u64)>,
     /// What was counted after signals that may or may not have been the stop signal, by their places. Only hindsight tells to
@@ -267,7 +267,7 @@ pub struct Connections {
     #[serde(default, skip_serializing_if = "is_false")]
     pub last_arrival_unclear: bool,
     /// When its last listener was closed, since T0.
-    pub unlistened_at: Option<Timestamp>,
+    pub last_listener_closed_at: Option<Timestamp>,
     /// Attempts refused since T0 at a port that the container had listened on.
     pub refused: u64,
     /// Attempts refused since T0 at another port of its pod, which belong to no container for sure.

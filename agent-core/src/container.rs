@@ -73,7 +73,7 @@ pub(crate) struct Container {
     pub(crate) spec: Spec,
     /// When the engine began to track it.
     pub(crate) tracked_at: Timestamp,
-    pub(crate) seen: Sight,
+    pub(crate) seen: Discovery,
     /// Until when its events were not told, if they were not from its birth. What was there by then and is not known is *not
     /// seen*, as opposed to *not there*.
     pub(crate) unseen_until: Option<Timestamp>,
@@ -145,7 +145,7 @@ struct Ended {
 
 /// How it became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub(crate) enum Discovery {
     /// It was there already when the tree was scanned.
     Found,
     /// It was made before our eyes at this time.
@@ -154,7 +154,7 @@ pub(crate) enum Sight {
     FromBirth(Timestamp),
 }
 
-impl Sight {
+impl Discovery {
     /// When it was made, if that was seen.
     pub(crate) const fn made_at(self) -> Option<Timestamp> {
         match self {
@@ -166,7 +166,7 @@ impl Sight {
 
 /// What the container wants done after it took in a fact.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct ContainerEffects {
     /// Have these watched.
     pub(crate) watch: Vec<Tgid>,
     /// Have its processes looked at.
@@ -195,7 +195,7 @@ impl Container {
         selector: Option<Selector>,
         means: Means,
         tracked_at: Timestamp,
-        seen: Sight,
+        seen: Discovery,
     ) -> Self {
         Self {
             purse: means.purse,
@@ -280,26 +280,26 @@ impl Container {
     }
 
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
-    pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> Wishes {
-        let mut wishes = Wishes::default();
+    pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> ContainerEffects {
+        let mut effects = ContainerEffects::default();
         self.was_populated |= !matches!(event.kind, EventKind::CgroupRemoved);
         match &event.kind {
             EventKind::Signal(sent) if sent.watched => {
-                self.take_signal(sent, event.at, limits, &mut wishes);
+                self.take_signal(sent, event.at, limits, &mut effects);
             }
             EventKind::Signal(sent) => {
                 let outside = sent.sender.container != Some(self.id());
                 self.inner.add(InnerSignal::new(sent, event.at, outside));
             }
-            EventKind::Exec(exec) => self.take_exec(exec, event.at, limits, &mut wishes),
-            EventKind::Exit(exit) => self.take_exit(exit, event.at, limits, &mut wishes),
+            EventKind::Exec(exec) => self.take_exec(exec, event.at, limits, &mut effects),
+            EventKind::Exit(exit) => self.take_exit(exit, event.at, limits, &mut effects),
             EventKind::Attach(seen) => {
                 let process = Process::seen(seen, Origin::Entered, event.at);
-                self.remember(process, seen.parent_outside, limits, &mut wishes);
+                self.remember(process, seen.parent_outside, limits, &mut effects);
             }
             EventKind::CgroupPopulated { populated } => {
                 self.released_at = (!populated).then_some(event.at);
-                wishes.inspect =
+                effects.inspect =
                     *populated && self.processes.values().all(|known| !known.is_alive());
             }
             EventKind::CgroupRemoved => self.remove(event.at),
@@ -324,19 +324,19 @@ impl Container {
             }
             EventKind::CgroupMade { .. } | EventKind::Reset(_) => {}
         }
-        wishes
+        effects
     }
 
     /// The kernel side tells of it from then on, if it did not before.
     pub(crate) fn take_tracked(&mut self, since: Timestamp) {
-        if !matches!(self.seen, Sight::FromBirth(_)) {
+        if !matches!(self.seen, Discovery::FromBirth(_)) {
             self.unseen_until = self.unseen_until.or(Some(since));
         }
     }
 
     /// It was gone when it was to be tracked. What was told from its birth tells of its end, too.
     pub(crate) fn take_gone(&mut self, now: Timestamp) {
-        if !matches!(self.seen, Sight::FromBirth(_)) && self.unseen_until.is_none() {
+        if !matches!(self.seen, Discovery::FromBirth(_)) && self.unseen_until.is_none() {
             self.was_gone = true;
             self.remove(now);
         }
@@ -369,8 +369,8 @@ impl Container {
         now: Timestamp,
         losses: LossesOf<'_>,
         limits: &Limits,
-    ) -> Wishes {
-        let mut wishes = Wishes::default();
+    ) -> ContainerEffects {
+        let mut effects = ContainerEffects::default();
         self.was_populated |= !found.is_empty();
         for process in found.iter().filter(|process| process.parent_outside) {
             let process = Process::found(process, now, &self.purse);
@@ -380,12 +380,12 @@ impl Container {
                 .iter()
                 .any(|(tgid, start)| *tgid == process.tgid && process.started_like(*start));
             let tgid = process.tgid;
-            if !is_gone && self.remember(process, true, limits, &mut wishes) {
-                wishes.watch.push(tgid);
+            if !is_gone && self.remember(process, true, limits, &mut effects) {
+                effects.watch.push(tgid);
             }
         }
         self.notice_vanished(found, now, losses);
-        wishes
+        effects
     }
 
     /// After a loss, a main process that is not there any more is gone, although no exit was seen.
@@ -408,13 +408,13 @@ impl Container {
         sent: &SignalSent,
         at: Timestamp,
         limits: &Limits,
-        wishes: &mut Wishes,
+        effects: &mut ContainerEffects,
     ) {
         let outside =
             sent.sender.container != Some(self.id()) && sent.sender.tgid != sent.target.tgid;
         let meant_to_stop = outside || self.is_control_process(sent.sender.tgid);
         let fact = SignalFact::new(sent, at, outside);
-        self.mention(&sent.target, at, limits, wishes);
+        self.mention(&sent.target, at, limits, effects);
         let charge = self.purse.take(SignalFact::bytes());
         let is_main = charge.is_none() && self.main().is_some_and(|main| main.is(&sent.target));
         let Some(mut target) = self.of_start(&sent.target) else {
@@ -450,12 +450,18 @@ impl Container {
                 .is_some_and(|process| process.origin == Origin::Entered)
     }
 
-    fn take_exec(&mut self, exec: &Exec, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
+    fn take_exec(
+        &mut self,
+        exec: &Exec,
+        at: Timestamp,
+        limits: &Limits,
+        effects: &mut ContainerEffects,
+    ) {
         let known = self.remember(
             Process::seen(&exec.process, Origin::Entered, at),
             exec.process.parent_outside,
             limits,
-            wishes,
+            effects,
         );
         if !known {
             return;
@@ -469,14 +475,20 @@ impl Container {
         self.has_forgotten |= !is_kept;
     }
 
-    fn take_exit(&mut self, exit: &Exit, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
+    fn take_exit(
+        &mut self,
+        exit: &Exit,
+        at: Timestamp,
+        limits: &Limits,
+        effects: &mut ContainerEffects,
+    ) {
         if !exit.executed && self.main().is_some() && self.of_start(&exit.process).is_none() {
             // Cloned into the container's cgroup, it was never attached: that it ends is all there is to tell of one that
             // entered and found no program to run.
             let process = Process::seen(&exit.process, Origin::Entered, at);
-            self.remember(process, exit.process.parent_outside, limits, wishes);
+            self.remember(process, exit.process.parent_outside, limits, effects);
         } else {
-            self.mention(&exit.process, at, limits, wishes);
+            self.mention(&exit.process, at, limits, effects);
         }
         if let Some(mut process) = self.of_start(&exit.process) {
             process.exit = Some(MainExit {
@@ -490,7 +502,7 @@ impl Container {
                 process.comm.clone_from(&exit.process.comm);
             }
         }
-        wishes.process_limit = self.may_have_met_limit(&exit.process);
+        effects.process_limit = self.may_have_met_limit(&exit.process);
         if self.exited.len() == EXITED_MAX {
             self.exited.remove(0);
         }
@@ -552,10 +564,16 @@ impl Container {
     }
 
     /// Remembers a process that only a signal or an exit told of, if it may be the main one.
-    fn mention(&mut self, seen: &Seen, at: Timestamp, limits: &Limits, wishes: &mut Wishes) {
+    fn mention(
+        &mut self,
+        seen: &Seen,
+        at: Timestamp,
+        limits: &Limits,
+        effects: &mut ContainerEffects,
+    ) {
         if self.of_start(seen).is_none() && self.main().is_none() {
             let process = Process::seen(seen, Origin::Mentioned, at);
-            self.remember(process, seen.parent_outside, limits, wishes);
+            self.remember(process, seen.parent_outside, limits, effects);
         }
     }
 
@@ -566,7 +584,7 @@ impl Container {
         process: Process,
         from_outside: bool,
         limits: &Limits,
-        wishes: &mut Wishes,
+        effects: &mut ContainerEffects,
     ) -> bool {
         if let Some(mut known) = self.processes.get_mut(process.tgid) {
             if known.started_like(process.start) {
@@ -582,7 +600,7 @@ impl Container {
         }
         let Some(charge) = self.find_room(limits) else {
             self.has_forgotten = true;
-            wishes.dropped = Some(DropReason::ProcessesFull);
+            effects.dropped = Some(DropReason::ProcessesFull);
             return false;
         };
         let mut process = process.charged(charge);
@@ -590,7 +608,7 @@ impl Container {
         let released_before = |released: Timestamp| released < process.start;
         if !process.spent && !self.removed && self.released_at.is_some_and(released_before) {
             self.released_at = None;
-            wishes.reopened = true;
+            effects.reopened = true;
         }
         if let Some(replaced) = self.processes.insert(process) {
             self.keep_replaced(replaced);

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::advice::Advisor;
 use crate::attribution::Selectors;
 use crate::config::{Config, ConfigError, Limits};
-use crate::container::{Container, Means, Sight, Wishes};
+use crate::container::{Container, ContainerEffects, Discovery, Means};
 use crate::event::{CgroupId, Event, EventKind};
 use crate::input::{Input, ProcessFound};
 use crate::losses::AllLosses;
-use crate::output::{DropReason, Output, Wish};
+use crate::output::{DropReason, Effect, Output};
 use crate::pod_facts::Seen;
 use crate::purse::Purses;
 use crate::sockets::Reasons;
@@ -27,7 +27,7 @@ mod tracked;
 
 use pods::Pods;
 use shares::{Outermost, Shares};
-use tracked::{Context, Tracked};
+use tracked::{Context, TrackedContainer};
 
 /// How often the counter of lost records was looked at where a journal does not tell.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Engine {
     selectors: Selectors,
-    containers: BTreeMap<CgroupId, Tracked>,
+    containers: BTreeMap<CgroupId, TrackedContainer>,
     shares: Shares,
     deadlines: BTreeSet<(Timestamp, CgroupId)>,
     pods: Pods,
@@ -195,14 +195,14 @@ impl Engine {
                 self.expect(event.cgroup, path);
                 let from_birth = event.container == Some(event.cgroup);
                 let seen = if from_birth {
-                    Sight::FromBirth(event.at)
+                    Discovery::FromBirth(event.at)
                 } else {
-                    Sight::Made(event.at)
+                    Discovery::Made(event.at)
                 };
                 self.track(event.cgroup, path, seen, now);
                 if from_birth && !self.containers.contains_key(&event.cgroup) {
                     let container = event.cgroup;
-                    self.say(Output::Wish(Wish::Untrack { container }));
+                    self.say(Output::Effect(Effect::Untrack { container }));
                 }
             }
             EventKind::OomVictim { pid, .. } => {
@@ -241,7 +241,7 @@ impl Engine {
 
     fn pass(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
         self.with(id, now, |tracked, context| tracked.take(event, context));
-        let exit = self.containers.get(&id).and_then(Tracked::exit);
+        let exit = self.containers.get(&id).and_then(TrackedContainer::exit);
         if let Some((pod, exited)) = exit
             && self.pods.note_exit(pod, exited)
         {
@@ -261,7 +261,7 @@ impl Engine {
 
     /// The container that this process is known in.
     fn holder(&self, pid: u32) -> Option<CgroupId> {
-        let holds = |tracked: &&Tracked| {
+        let holds = |tracked: &&TrackedContainer| {
             let mut known = tracked.container.processes.keys();
             known.any(|tgid| tgid.0 == pid)
         };
@@ -272,7 +272,7 @@ impl Engine {
     /// Has containers tracked from their birth that are made in this cgroup, if any are likely to be.
     fn expect(&mut self, cgroup: CgroupId, path: &str) {
         if let Some((names, stop_signal)) = self.selectors.expected(path) {
-            self.say(Output::Wish(Wish::Expect {
+            self.say(Output::Effect(Effect::Expect {
                 cgroup,
                 path: path.to_owned(),
                 names,
@@ -286,7 +286,8 @@ impl Engine {
     fn take_scanned(&mut self, cgroup: CgroupId, path: &str, now: Timestamp) {
         self.expect(cgroup, path);
         self.scan.started_at.get_or_insert(now);
-        if self.track(cgroup, path, Sight::Found, now) || self.containers.contains_key(&cgroup) {
+        if self.track(cgroup, path, Discovery::Found, now) || self.containers.contains_key(&cgroup)
+        {
             self.scan.found.insert(cgroup);
         }
     }
@@ -336,14 +337,15 @@ impl Engine {
             None => self.shared.losses.add(since, until),
         }
         let at_once = outermost.is_none();
-        self.say(Output::Wish(Wish::Rescan { at_once }));
-        let concerned = |tracked: &&Tracked| outermost.is_none_or(|id| tracked.outermost == id);
+        self.say(Output::Effect(Effect::Rescan { at_once }));
+        let concerned =
+            |tracked: &&TrackedContainer| outermost.is_none_or(|id| tracked.outermost == id);
         let concerned = self.containers.values().filter(concerned);
         let ids: Vec<CgroupId> = concerned.map(|tracked| tracked.container.id()).collect();
         for id in ids {
-            self.with(id, now, |_tracked, _context| Wishes {
+            self.with(id, now, |_tracked, _context| ContainerEffects {
                 inspect: true,
-                ..Wishes::default()
+                ..ContainerEffects::default()
             });
         }
     }
@@ -358,7 +360,7 @@ impl Engine {
     }
 
     /// Begins to track a cgroup if it is a subject that is not tracked yet. Returns whether it did.
-    fn track(&mut self, cgroup: CgroupId, path: &str, seen: Sight, now: Timestamp) -> bool {
+    fn track(&mut self, cgroup: CgroupId, path: &str, seen: Discovery, now: Timestamp) -> bool {
         if self.containers.contains_key(&cgroup) {
             return false;
         }
@@ -392,8 +394,8 @@ impl Engine {
             pods_are_told: self.pods_are_told,
         };
         let container = Container::new(subject, selector, means, now, seen);
-        let tracked = Tracked::new(container, outermost.id);
-        self.say(tracked.track_wish());
+        let tracked = TrackedContainer::new(container, outermost.id);
+        self.say(tracked.track_effect());
         self.containers.insert(cgroup, tracked);
         self.shares.add(path, cgroup, outermost);
         self.track_inner_again(path);
@@ -434,7 +436,7 @@ impl Engine {
                 self.shares.move_to(tracked.outermost, outermost);
                 tracked.outermost = outermost;
             }
-            self.outputs.push_back(tracked.track_wish());
+            self.outputs.push_back(tracked.track_effect());
         }
     }
 
@@ -443,7 +445,7 @@ impl Engine {
         &mut self,
         id: CgroupId,
         now: Timestamp,
-        act: impl FnOnce(&mut Tracked, &mut Context<'_>) -> Wishes,
+        act: impl FnOnce(&mut TrackedContainer, &mut Context<'_>) -> ContainerEffects,
     ) {
         let Some(tracked) = self.containers.get_mut(&id) else {
             return;
@@ -459,8 +461,8 @@ impl Engine {
             advisor: &mut self.shared.advisor,
             outputs: &mut self.outputs,
         };
-        let wishes = act(tracked, &mut context);
-        tracked.grant(wishes, &mut context);
+        let effects = act(tracked, &mut context);
+        tracked.emit_effects(effects, &mut context);
         tracked.update(&mut context);
         let (deadline, gone) = (tracked.deadline, tracked.is_gone());
         if let Some(before) = deadline_before {
@@ -473,16 +475,16 @@ impl Engine {
         }
     }
 
-    /// Tells a container something of which no wish follows.
+    /// Tells a container something of which no effect follows.
     fn inform(
         &mut self,
         id: CgroupId,
         now: Timestamp,
-        act: impl FnOnce(&mut Tracked, &mut Context<'_>),
+        act: impl FnOnce(&mut TrackedContainer, &mut Context<'_>),
     ) {
         self.with(id, now, |tracked, context| {
             act(tracked, context);
-            Wishes::default()
+            ContainerEffects::default()
         });
     }
 
@@ -506,7 +508,7 @@ impl Engine {
             });
             let limits = &self.shared.limits;
             if self.shares.take_missed(self.containers.len(), limits) {
-                self.say(Output::Wish(Wish::Rescan { at_once: false }));
+                self.say(Output::Effect(Effect::Rescan { at_once: false }));
             }
             if let Some(key) = pod {
                 self.release_pod(&key);

@@ -25,7 +25,7 @@ pub enum Input {
     },
     /// A scan of the tree ended; a tracked cgroup that it did not find is gone.
     ScanFinished,
-    /// The answer to [`crate::output::Wish::Track`]: from this time on everything in the container is told. What happened before
+    /// The answer to [`crate::output::Effect::Track`]: from this time on everything in the container is told. What happened before
     /// was not seen, unless the kernel side tracked it from its birth.
     Tracked {
         /// The container.
@@ -33,13 +33,13 @@ pub enum Input {
         /// Since when.
         since: Timestamp,
     },
-    /// The answer to [`crate::output::Wish::Track`] of a container whose cgroup is not there any more. If the kernel side
+    /// The answer to [`crate::output::Effect::Track`] of a container whose cgroup is not there any more. If the kernel side
     /// tracked it from its birth, it has told of its end.
     Gone {
         /// The container.
         container: CgroupId,
     },
-    /// The answer to [`crate::output::Wish::Track`] and [`crate::output::Wish::Inspect`]: the processes in
+    /// The answer to [`crate::output::Effect::Track`] and [`crate::output::Effect::Inspect`]: the processes in
     /// the container's cgroups at this moment.
     Processes {
         /// The container.
@@ -47,7 +47,7 @@ pub enum Input {
         /// Its processes, in no particular order.
         processes: Vec<ProcessFound>,
     },
-    /// The answer to [`crate::output::Wish::Count`]: signals that the kernel side counted, since only a few of them are told one
+    /// The answer to [`crate::output::Effect::Count`]: signals that the kernel side counted, since only a few of them are told one
     /// by one.
     SignalCounts {
         /// The container.
@@ -60,7 +60,7 @@ pub enum Input {
         #[serde(default, skip_serializing_if = "Unrecorded::is_none")]
         unrecorded: Unrecorded,
     },
-    /// The answer to [`crate::output::Wish::Count`], and told now and then without being asked for: connections and resets that the kernel side counted since the container is tracked. Only with
+    /// The answer to [`crate::output::Effect::Count`], and told now and then without being asked for: connections and resets that the kernel side counted since the container is tracked. Only with
     /// [`crate::config::Config::reset_reasons`].
     Sockets {
         /// The container.
@@ -68,14 +68,14 @@ pub enum Input {
         /// What was counted.
         counts: Box<SocketCounts>,
     },
-    /// The answer to [`crate::output::Wish::ReadProcessLimit`], if a limit of processes is set for the container.
+    /// The answer to [`crate::output::Effect::ReadProcessLimit`], if a limit of processes is set for the container.
     ProcessLimit {
         /// The container.
         container: CgroupId,
         /// The limit that is nearest to being reached, of the container's cgroup and those around it.
         limit: ProcessLimit,
     },
-    /// The answer to [`crate::output::Wish::FindRemaining`].
+    /// The answer to [`crate::output::Effect::FindRemaining`].
     Remaining {
         /// The container.
         container: CgroupId,

@@ -1,8 +1,8 @@
 //! Inputs as lines of JSON, and back: a journal is a bug report, a fixture and a regression test in one.
 //!
 //! The first line is the [`Header`]; every other one is an [`Entry`]. Inputs stand in it as they were told to the
-//! engine, before anything was concluded. The answers to the engine's wishes are inputs themselves, so a replay needs
-//! nobody who carries wishes out.
+//! engine, before anything was concluded. The answers to the engine's effects are inputs themselves, so a replay needs
+//! nobody who executes effects.
 
 use serde::{Deserialize, Serialize};
 

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 #[serde(rename_all = "snake_case")]
 pub enum Output {
     /// Something for the shell to do.
-    Wish(Wish),
+    Effect(Effect),
     /// A termination began, or something was learned of it: how it stands.
     Progress(Box<Report>),
     /// What [`Self::Progress`] told of under this number was no termination after all (a probe that is
@@ -63,7 +63,7 @@ pub enum Output {
 /// What the engine wants done, and asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wish {
+pub enum Effect {
     /// A container appeared: have the kernel side track its cgroup and those below it, then look
     /// which processes it holds and answer with [`crate::input::Input::Tracked`] and
     /// [`crate::input::Input::Processes`]; or with [`crate::input::Input::Gone`].
@@ -104,7 +104,7 @@ pub enum Wish {
         tgid: Tgid,
     },
     /// Have the kernel side tell of TCP connections to this address and port, as
-    /// [`crate::event::EventKind::Connect`] of this container, until it is untracked or the same is wished for
+    /// [`crate::event::EventKind::Connect`] of this container, until it is untracked or the same is asked for
     /// another container.
     AwaitConnect {
         /// The container.

@@ -25,7 +25,7 @@ pub(crate) struct PodFacts {
     pub(crate) pod: Pod,
     /// When it was seen first.
     pub(crate) known_at: Timestamp,
-    /// Wishes to delete it, the first one first.
+    /// Requests to delete it, the first one first.
     pub(crate) deletions: Vec<DeletionSeen>,
     /// When its API object was seen to be gone.
     pub(crate) gone: Option<Seen>,

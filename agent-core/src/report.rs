@@ -86,7 +86,7 @@ pub struct Report {
     /// T0: the first of pod deletion seen, the kubelet's `Killing`, the hook's exec and Ts; else Tk, else Te, else Tr.
     pub started_at: Timestamp,
     /// What T0 was taken from.
-    pub started_by: Start,
+    pub start_source: Start,
     /// The preStop hook, if one was seen or expected.
     pub hook: Option<Hook>,
     /// Ts and what became of it.

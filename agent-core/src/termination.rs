@@ -36,7 +36,7 @@ mod stop_signal;
 mod trigger;
 mod uncertainty;
 
-use grace::{Graces, Spent};
+use grace::{GraceCandidates, GraceUsed};
 use kill_cause::OOM_WINDOW;
 use observed::Observed;
 use request::StopRequest;
@@ -83,7 +83,7 @@ pub(crate) struct Termination<'a> {
     stop_uncertain: bool,
     /// The kubelet or the runtime began the stop again, the last time then.
     pub(crate) begun_again_at: Option<Timestamp>,
-    graces: Graces,
+    grace_candidates: GraceCandidates,
     /// The grace that was in force, if it is known.
     grace: Option<Duration>,
     /// Whether it is not certain which process was the hook, or whether one was.
@@ -96,20 +96,26 @@ impl<'a> Termination<'a> {
         let observed = Observed::of(container)?;
         let request = request::find_request(&observed);
         let reason = reason::find_reason(&observed, request.as_ref());
-        let graces = Graces::of(&observed, request.as_ref(), reason);
-        let (hook, hook_uncertain) = hook::find_hook(&observed, request.as_ref(), reason, &graces);
+        let grace_candidates = GraceCandidates::of(&observed, request.as_ref(), reason);
+        let (hook, hook_uncertain) =
+            hook::find_hook(&observed, request.as_ref(), reason, &grace_candidates);
         if !has_begun(&observed, request.as_ref(), hook.as_ref()) {
             return None;
         }
-        let spent = Spent::of(&observed, request, hook.as_ref());
+        let grace_used = GraceUsed::of(&observed, request, hook.as_ref());
         let begun_again_at = request::begun_again(&observed);
         let (kill, grace) = match observed.kill {
             Some(kill) => {
-                let (cause, grace) =
-                    kill_cause::find_kill_cause(&observed, &graces, &spent, begun_again_at, kill);
+                let (cause, grace) = kill_cause::find_kill_cause(
+                    &observed,
+                    &grace_candidates,
+                    &grace_used,
+                    begun_again_at,
+                    kill,
+                );
                 (Some((kill, cause)), grace)
             }
-            None => (None, graces.known),
+            None => (None, grace_candidates.known),
         };
         Some(Self {
             container,
@@ -127,7 +133,7 @@ impl<'a> Termination<'a> {
             others: observed.choice.others,
             stop_uncertain: observed.choice.is_uncertain,
             begun_again_at,
-            graces,
+            grace_candidates,
             grace,
             hook_uncertain,
         })
@@ -148,7 +154,7 @@ impl<'a> Termination<'a> {
     }
 
     /// What T0 was taken from.
-    pub(crate) fn started_by(&self) -> Start {
+    pub(crate) fn start_source(&self) -> Start {
         self.start().map_or(Start::Release, |(_, by)| by)
     }
 
@@ -285,14 +291,14 @@ impl<'a> Termination<'a> {
 
     /// The grace in force and what was left of it, if it is known.
     pub(crate) fn grace(&self) -> Option<Grace> {
-        let spent = Spent {
+        let grace_used = GraceUsed {
             hook: self.hook.as_ref(),
             request: self.request,
             stop: self.stop.map(|stop| stop.at),
             role: self.container.spec.role,
             pause: self.container.spec.pause(),
         };
-        Some(grace::grace(self.grace?, &spent))
+        Some(grace::grace(self.grace?, &grace_used))
     }
 
     /// Whether the main process went without being told to, in a way in which a daemon leaves its first process:

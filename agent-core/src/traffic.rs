@@ -93,7 +93,7 @@ impl Traffic {
             last_arrival_at,
             last_arrival_unclear: last_arrival_at.is_some()
                 && last_arrival_at != since(arrivals.last_of_clients_at),
-            unlistened_at: since(counts.unlistened_at),
+            last_listener_closed_at: since(counts.last_listener_closed_at),
             refused: origin.refused(&shutdown),
             refused_in_pod: sum(&shutdown, |one| one.refused_in_pod),
             accepted_from_node: origin.left_out(&shutdown, |one| one.accepted_from_node),

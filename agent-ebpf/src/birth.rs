@@ -13,7 +13,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray, Queue};
 
 use crate::globals::{CGROUP_KN, KERNFS_NAME};
-use crate::kernel::{Address, Typed};
+use crate::kernel::{Address, BtfPtr};
 use crate::place::{Made, Where};
 use crate::share::Held;
 use crate::{counter, filter, place, share, signal};
@@ -35,7 +35,7 @@ const UNCOUNTED_AT_ONCE: u32 = 4;
 /// Begins to track a new cgroup if its parent holds containers and its name may be that of one. Until [`confirm`] it
 /// counts as not tracked.
 #[inline(always)]
-pub(crate) fn track_new(cgroup: Typed, id: u64, parent: u64, place: Where) -> bool {
+pub(crate) fn track_new(cgroup: BtfPtr, id: u64, parent: u64, place: Where) -> bool {
     // SAFETY: the value is copied at once.
     let Some(parent) = unsafe { PARENTS.get(parent) }.copied() else {
         return false;
@@ -115,7 +115,7 @@ fn drain_uncounted() {
 
 /// Whether the cgroup's name is of one of these kinds.
 #[inline(always)]
-fn has_likely_name(cgroup: Typed, names: u64) -> bool {
+fn has_likely_name(cgroup: BtfPtr, names: u64) -> bool {
     if names & NAMES_ANY != 0 {
         return true;
     }

@@ -12,8 +12,8 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{CGROUP_LEVEL, TASK_TGID};
-use crate::kernel::{Address, Typed};
-use crate::output::{About, Record, record};
+use crate::kernel::{Address, BtfPtr};
+use crate::output::{Record, RecordHeader, record};
 use crate::place::{Made, Where};
 use crate::share::{Cause, NOBODY};
 use crate::{birth, connections, filter, place, process, share};
@@ -31,7 +31,7 @@ unsafe impl Record for AttachRecord {}
 /// Arguments: `struct cgroup *cgrp, const char *path`
 #[btf_tracepoint(function = "cgroup_mkdir")]
 pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
-    let cgroup = Typed::argument(&ctx, 0);
+    let cgroup = BtfPtr::argument(&ctx, 0);
     if !cgroup.is_of_default_hierarchy() {
         return;
     }
@@ -57,7 +57,7 @@ pub(crate) fn cgroup_mkdir(ctx: BtfTracePointContext) {
             (OUTSIDE, NOBODY)
         }
     };
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::CgroupMade,
         container,
         cgroup: id,
@@ -102,7 +102,7 @@ unsafe fn copy_path(path: Address, to: *mut CgroupRecord) {
 /// <https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup.c>: `cgroup_rmdir`
 #[btf_tracepoint(function = "cgroup_rmdir")]
 pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
-    let cgroup = Typed::argument(&ctx, 0);
+    let cgroup = BtfPtr::argument(&ctx, 0);
     if !cgroup.is_of_default_hierarchy() {
         return;
     }
@@ -118,7 +118,7 @@ pub(crate) fn cgroup_rmdir(ctx: BtfTracePointContext) {
         connections::release_resets(id, subject.outermost);
     }
     filter::disown(id, subject);
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::CgroupRemoved,
         container: subject.container,
         cgroup: id,
@@ -135,7 +135,7 @@ pub(crate) fn cgroup_notify_populated(ctx: BtfTracePointContext) {
     let Some((id, subject)) = tracked(&ctx) else {
         return;
     };
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::CgroupPopulated,
         container: subject.container,
         cgroup: id,
@@ -155,7 +155,7 @@ fn cause_of_state(id: u64, subject: Subject) -> Cause {
 /// Id of the cgroup that the hook is about, and what is said of it, if it is tracked.
 #[inline(always)]
 fn tracked(ctx: &BtfTracePointContext) -> Option<(u64, Subject)> {
-    let cgroup = Typed::argument(ctx, 0);
+    let cgroup = BtfPtr::argument(ctx, 0);
     if !cgroup.is_of_default_hierarchy() {
         return None;
     }
@@ -164,7 +164,7 @@ fn tracked(ctx: &BtfTracePointContext) -> Option<(u64, Subject)> {
 }
 
 #[inline(always)]
-fn record_state(ctx: &BtfTracePointContext, about: About, populated: u32) {
+fn record_state(ctx: &BtfTracePointContext, about: RecordHeader, populated: u32) {
     record(ctx, about, |to: *mut CgroupStateRecord| {
         // SAFETY: `record` hands out memory for a whole record; these are all fields after the header.
         unsafe {
@@ -180,11 +180,11 @@ fn record_state(ctx: &BtfTracePointContext, about: About, populated: u32) {
 /// Arguments: `struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup`
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) {
-    let cgroup = Typed::argument(&ctx, 0);
+    let cgroup = BtfPtr::argument(&ctx, 0);
     if !cgroup.is_of_default_hierarchy() {
         return;
     }
-    let task = Typed::argument(&ctx, 2);
+    let task = BtfPtr::argument(&ctx, 2);
     let id = cgroup.cgroup_id();
     let Some(subject) = filter::subject(id) else {
         // It may have left a container; its exit is looked at in its new cgroup only.
@@ -194,7 +194,7 @@ pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) {
     if !filter::watch_if_from_outside(task, subject) {
         return;
     }
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Attach,
         container: subject.container,
         cgroup: id,

@@ -9,8 +9,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
-use crate::kernel::{Address, Typed};
-use crate::output::{About, Record, record};
+use crate::kernel::{Address, BtfPtr};
+use crate::output::{Record, RecordHeader, record};
 use crate::share::{Cause, NOBODY};
 use crate::{filter, process, socket};
 
@@ -44,7 +44,7 @@ pub(crate) fn is_any_awaited() -> bool {
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_ipv4.c>: `tcp_v4_connect`
 #[inline(never)]
 pub(crate) fn handle_awaited(ctx: BtfTracePointContext) {
-    let Some(endpoint) = socket::peer(Typed::argument(&ctx, 0)) else {
+    let Some(endpoint) = socket::peer(BtfPtr::argument(&ctx, 0)) else {
         return;
     };
     // SAFETY: the value is copied at once. An endpoint that is removed in that instant may yield
@@ -57,7 +57,7 @@ pub(crate) fn handle_awaited(ctx: BtfTracePointContext) {
     // SAFETY: the helper has no precondition.
     let client = filter::outermost(unsafe { bpf_get_current_cgroup_id() });
     let is_in_none = client == NOBODY;
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Connect,
         container,
         cgroup: container,

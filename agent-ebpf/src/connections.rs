@@ -10,7 +10,7 @@ use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::COUNTS_SOCKETS;
-use crate::kernel::Typed;
+use crate::kernel::BtfPtr;
 use crate::peers::Arrival;
 use crate::phase::now;
 use crate::share::Held;
@@ -38,7 +38,7 @@ pub(crate) fn inet_sock_set_state(ctx: BtfTracePointContext) {
     } else if COUNTS_SOCKETS.load() == 0 {
         // The verifier knows the global as a constant and never sees what follows.
     } else if old == ESTABLISHED || new == ESTABLISHED || (old == CLOSE_WAIT && new == CLOSE) {
-        let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
+        let cgroup = socket::cgroup_id(BtfPtr::argument(&ctx, 0));
         if filter::may_be_tracked(cgroup) {
             handle_tracked(ctx, cgroup);
         }
@@ -67,7 +67,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
         return;
     };
     let container = subject.container;
-    let sock = Typed::argument(&ctx, 0);
+    let sock = BtfPtr::argument(&ctx, 0);
     let Some(connections) = counters(container) else {
         return;
     };
@@ -106,7 +106,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
 ///
 /// `connections` must point to the map's value.
 #[inline(always)]
-unsafe fn count_accepted(connections: *mut Connections, interval: u32, sock: Typed) {
+unsafe fn count_accepted(connections: *mut Connections, interval: u32, sock: BtfPtr) {
     let peer = socket::peer(sock).unwrap_or(reset::NOBODY);
     let arrival = Arrival {
         peer,
@@ -135,7 +135,7 @@ unsafe fn count_accepted(connections: *mut Connections, interval: u32, sock: Typ
 ///
 /// `counts` must point into the map's value.
 #[inline(always)]
-unsafe fn count_cut(counts: *mut PhaseCounts, sock: Typed, old: i32) {
+unsafe fn count_cut(counts: *mut PhaseCounts, sock: BtfPtr, old: i32) {
     let was_initiated = socket::side(sock) == INITIATED;
     // SAFETY: pointers into the map's value, as the caller promises.
     unsafe {
@@ -199,7 +199,7 @@ pub(crate) fn count_refused(
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_connection_sock.c>: `inet_csk_listen_start`
 #[inline(never)]
 fn handle_listener(ctx: BtfTracePointContext) {
-    let sock = Typed::argument(&ctx, 0);
+    let sock = BtfPtr::argument(&ctx, 0);
     if !socket::is_tcp(sock) {
         return;
     }
@@ -218,7 +218,7 @@ fn handle_listener(ctx: BtfTracePointContext) {
     }
     if !begins {
         // SAFETY: the map handed out this pointer to its value.
-        unsafe { (&raw mut (*connections).unlistened_at).write_volatile(now()) }
+        unsafe { (&raw mut (*connections).last_listener_closed_at).write_volatile(now()) }
     }
 }
 

@@ -8,8 +8,8 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{ACTION_HANDLER, SIGNAL_FLAGS, SIGNALS, TASK_PTRACE, TASK_SIGNAL};
-use crate::kernel::{Address, Typed};
-use crate::output::{About, Record, record};
+use crate::kernel::{Address, BtfPtr};
+use crate::output::{Record, RecordHeader, record};
 use crate::share::Cause;
 use crate::treatment::SIGKILL;
 use crate::{filter, process};
@@ -49,7 +49,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     if !filter::take_queued(tgid, subject.container, number) {
         return;
     }
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Delivered,
         container: subject.container,
         cgroup,
@@ -57,7 +57,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         charged: subject.outermost,
         cause: Cause::Inside,
     };
-    let handler: u64 = Typed::argument(&ctx, 2).load(&ACTION_HANDLER);
+    let handler: u64 = BtfPtr::argument(&ctx, 2).load(&ACTION_HANDLER);
     record(&ctx, about, |to: *mut DeliveryRecord| {
         // SAFETY: the helper has no precondition.
         let task = Address(unsafe { bpf_get_current_task() });

@@ -8,8 +8,8 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{MM_ARG_END, MM_ARG_START, TASK_MM};
-use crate::kernel::{Address, Typed};
-use crate::output::{About, Record, record};
+use crate::kernel::{Address, BtfPtr};
+use crate::output::{Record, RecordHeader, record};
 use crate::share::Cause;
 use crate::{filter, process};
 
@@ -22,7 +22,7 @@ unsafe impl Record for ExecRecord {}
 /// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/sched.h>
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) {
-    let cgroup = Typed::argument(&ctx, 0).task_cgroup_id();
+    let cgroup = BtfPtr::argument(&ctx, 0).task_cgroup_id();
     if filter::may_be_tracked(cgroup) {
         handle_tracked(ctx, cgroup);
     }
@@ -34,11 +34,11 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
-    let task = Typed::argument(&ctx, 0);
+    let task = BtfPtr::argument(&ctx, 0);
     if !filter::watch_if_from_outside(task, subject) {
         return;
     }
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Exec,
         container: subject.container,
         cgroup,

@@ -11,8 +11,8 @@ use crate::globals::{
     HAS_GROUP_DEAD, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_LIVE, TASK_EXIT_CODE, TASK_FLAGS,
     TASK_GROUP_LEADER, TASK_SIGNAL, TASK_START_BOOTTIME, TASK_TGID,
 };
-use crate::kernel::Typed;
-use crate::output::{About, Record, record};
+use crate::kernel::BtfPtr;
+use crate::output::{Record, RecordHeader, record};
 use crate::share::Cause;
 use crate::{filter, phase, process};
 
@@ -44,7 +44,7 @@ unsafe impl Record for ExitRecord {}
 /// <https://github.com/torvalds/linux/blob/v6.16/include/trace/events/sched.h>
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) {
-    let task = Typed::argument(&ctx, 0);
+    let task = BtfPtr::argument(&ctx, 0);
     // Most exits are of threads, and this the kernel has just looked at: cheaper than the cgroup.
     if !is_group_dead(&ctx, task) {
         return;
@@ -61,7 +61,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(subject) = filter::subject(cgroup) else {
         return;
     };
-    let task = Typed::argument(&ctx, 0);
+    let task = BtfPtr::argument(&ctx, 0);
     let tgid = task.load(&TASK_TGID);
     let is_main = phase::begin_closing(subject.container, tgid);
     // On old kernels several last threads that exit at once may all find the group dead; only one
@@ -76,7 +76,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
     if !is_told {
         return;
     }
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Exit,
         container: subject.container,
         cgroup,
@@ -108,14 +108,14 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64) {
 
 /// Whether the process called exec since its fork.
 #[inline(always)]
-fn has_executed(task: Typed) -> bool {
+fn has_executed(task: BtfPtr) -> bool {
     let flags: u32 = task.follow(&TASK_GROUP_LEADER).load(&TASK_FLAGS);
     flags & FORK_NO_EXEC == 0
 }
 
 /// Whether this is the first of the process's threads to ask.
 #[inline(always)]
-fn is_first_end(task: Typed) -> bool {
+fn is_first_end(task: BtfPtr) -> bool {
     if HAS_GROUP_DEAD.load() != 0 {
         return true;
     }
@@ -128,7 +128,7 @@ fn is_first_end(task: Typed) -> bool {
 }
 
 #[inline(always)]
-fn is_group_dead(ctx: &BtfTracePointContext, task: Typed) -> bool {
+fn is_group_dead(ctx: &BtfTracePointContext, task: BtfPtr) -> bool {
     // The verifier knows the global as a constant and never sees the branch not taken: where the
     // hook has one argument, reading a second one would be refused.
     if HAS_GROUP_DEAD.load() == 0 {

@@ -3,14 +3,14 @@
 use core::cell::UnsafeCell;
 
 use agent_common::map::{
-    BY_KERNEL, Full, SLOTS, SUBJECTS_MAX, Subject, UNTOLD, WATCHED_MAX, Watched,
+    BY_KERNEL, FullMap, SLOTS, SUBJECTS_MAX, Subject, UNTOLD, WATCHED_MAX, Watched,
 };
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, PerCpuArray};
 
 use crate::globals::{TASK_REAL_PARENT, TASK_TGID};
-use crate::kernel::Typed;
+use crate::kernel::BtfPtr;
 use crate::share::Held;
 use crate::{counter, network, share};
 
@@ -19,7 +19,7 @@ static SUBJECTS: HashMap<u64, Subject> = HashMap::with_max_entries(SUBJECTS_MAX,
 #[map]
 static WATCHED: HashMap<u32, Watched> = HashMap::with_max_entries(WATCHED_MAX, 0);
 #[map]
-static MAP_FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(Full::ALL.len() as u32, 0);
+static MAP_FULL: PerCpuArray<u64> = PerCpuArray::with_max_entries(FullMap::ALL.len() as u32, 0);
 
 /// What `agent_common::map::SUBJECT_SLOTS` describes.
 #[unsafe(link_section = ".bss.subjects")]
@@ -129,7 +129,7 @@ pub(crate) fn put(cgroup: u64, subject: Subject) -> bool {
             true
         }
         Err(NO_ROOM) => {
-            count_full(Full::Subjects);
+            count_full(FullMap::Subjects);
             false
         }
         Err(_already_there) => false,
@@ -201,7 +201,7 @@ pub(crate) fn take_queued(tgid: u32, container: u64, signal: u32) -> bool {
 
 /// Whether the process's real parent is in no cgroup of the container.
 #[inline(always)]
-pub(crate) fn is_from_outside(task: Typed, container: u64) -> bool {
+pub(crate) fn is_from_outside(task: BtfPtr, container: u64) -> bool {
     let parent = task.follow(&TASK_REAL_PARENT).task_cgroup_id();
     self::container(parent) != container
 }
@@ -209,7 +209,7 @@ pub(crate) fn is_from_outside(task: Typed, container: u64) -> bool {
 /// Watches the process if it is one that came into the container from outside. Says whether it is
 /// watched.
 #[inline(always)]
-pub(crate) fn watch_if_from_outside(task: Typed, subject: Subject) -> bool {
+pub(crate) fn watch_if_from_outside(task: BtfPtr, subject: Subject) -> bool {
     let container = subject.container;
     let tgid = task.load(&TASK_TGID);
     if !is_watched(tgid, container) {
@@ -239,7 +239,7 @@ fn watch(tgid: u32, subject: Subject) -> bool {
         queued: 0,
     };
     if WATCHED.insert(tgid, watched, 0) == Err(NO_ROOM) {
-        count_full(Full::Watched);
+        count_full(FullMap::Watched);
         return false;
     }
     share::count(subject.outermost, Held::Processes, 1);
@@ -248,7 +248,7 @@ fn watch(tgid: u32, subject: Subject) -> bool {
 
 /// Counts an insertion that found a hash full.
 #[inline(always)]
-pub(crate) fn count_full(full: Full) {
+pub(crate) fn count_full(full: FullMap) {
     counter::count(&MAP_FULL, full as u32);
 }
 

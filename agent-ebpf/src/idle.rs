@@ -10,7 +10,7 @@ use aya_ebpf::maps::LruHashMap;
 use crate::globals::{
     TCP_ACKNOWLEDGED, TCP_PACKET_AT, TCP_RECEIVED_AT, TCP_ROUND_TRIP, TCP_SENT_AT, TCP_WRITTEN,
 };
-use crate::kernel::{Address, Typed};
+use crate::kernel::{Address, BtfPtr};
 use crate::packet::Segment;
 use crate::share::Remembered;
 use crate::{share, socket};
@@ -27,7 +27,7 @@ const TICKS_UNSURE: u32 = 2;
 
 /// Takes note of a connection that was accepted and is being closed by the container first, if it is idle.
 #[inline(always)]
-pub(crate) fn record_idle_close(sock: Typed, outermost: u64) {
+pub(crate) fn record_idle_close(sock: BtfPtr, outermost: u64) {
     if is_idle(sock.address())
         && let Some(peer) = socket::peer(sock)
         && share::take(outermost, Remembered::IdleClose)
@@ -75,7 +75,7 @@ pub(crate) fn take_idle_close(
     listener: Listener,
     peer: Endpoint,
     segment: Segment,
-    packet: Typed,
+    packet: BtfPtr,
 ) -> bool {
     let payload = segment.payload(packet);
     if payload == 0 || is_goodbye(payload) {

@@ -1,6 +1,6 @@
 //! Reading the kernel's structures, in the two ways there are.
 //!
-//! [`Typed`]: what a hook passes, and what is reached from there. The verifier knows the type from
+//! [`BtfPtr`]: what a hook passes, and what is reached from there. The verifier knows the type from
 //! the kernel's BTF and allows plain loads, which cost next to nothing (a fault reads as zero). But
 //! offsets must be constants, and some fields have a type that cannot be followed.
 //!
@@ -20,9 +20,9 @@ use crate::globals::{
 
 /// A pointer whose type the verifier knows.
 #[derive(Clone, Copy)]
-pub(crate) struct Typed(*const u8);
+pub(crate) struct BtfPtr(*const u8);
 
-impl Typed {
+impl BtfPtr {
     /// The hook's argument `n`, which must be a pointer to a structure.
     #[inline(always)]
     pub(crate) fn argument(ctx: &BtfTracePointContext, n: usize) -> Self {

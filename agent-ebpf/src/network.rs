@@ -6,7 +6,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::LruHashMap;
 
 use crate::globals::{COUNTS_SOCKETS, NET_INUM, NSPROXY_NET, TASK_NSPROXY, TASK_REAL_PARENT};
-use crate::kernel::Typed;
+use crate::kernel::BtfPtr;
 use crate::share::Remembered;
 use crate::{connections, share};
 
@@ -18,7 +18,7 @@ static NETWORKS: LruHashMap<u32, u64> = LruHashMap::with_max_entries(NETWORKS_MA
 /// Takes note of the network namespace of a process that came from outside, unless it came with the one of its
 /// parent: then it is the machine's, or another one that says nothing of the container.
 #[inline(always)]
-pub(crate) fn remember(task: Typed, subject: Subject) {
+pub(crate) fn remember(task: BtfPtr, subject: Subject) {
     if COUNTS_SOCKETS.load() == 0 {
         return;
     }
@@ -40,7 +40,7 @@ pub(crate) fn remember(task: Typed, subject: Subject) {
 }
 
 #[inline(always)]
-fn network_namespace(task: Typed) -> u32 {
+fn network_namespace(task: BtfPtr) -> u32 {
     task.follow(&TASK_NSPROXY)
         .follow(&NSPROXY_NET)
         .load(&NET_INUM)

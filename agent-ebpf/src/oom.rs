@@ -7,8 +7,8 @@ use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::filter;
 use crate::globals::{TASK_COMM, TASK_GROUP_LEADER, TASK_TGID};
-use crate::kernel::{Address, Typed};
-use crate::output::{About, Record, record};
+use crate::kernel::{Address, BtfPtr};
+use crate::output::{Record, RecordHeader, record};
 use crate::share::Cause;
 
 // SAFETY: see the assertions on its layout in `agent-common`.
@@ -26,7 +26,7 @@ pub(crate) fn mark_victim_pid(ctx: BtfTracePointContext) {
 /// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/oom.h>
 #[btf_tracepoint(function = "mark_victim")]
 pub(crate) fn mark_victim_task(ctx: BtfTracePointContext) {
-    let task = Typed::argument(&ctx, 0);
+    let task = BtfPtr::argument(&ctx, 0);
     let cgroup = task.task_cgroup_id();
     if let Some(subject) = filter::subject(cgroup) {
         let place = (subject.container, cgroup, subject.outermost);
@@ -43,7 +43,7 @@ fn record_victim(
     pid: u32,
     leader: Address,
 ) {
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::OomVictim,
         container,
         cgroup,

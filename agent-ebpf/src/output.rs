@@ -22,7 +22,7 @@ static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
 
 /// What a record is about.
 #[derive(Clone, Copy)]
-pub(crate) struct About {
+pub(crate) struct RecordHeader {
     pub(crate) kind: Kind,
     pub(crate) container: u64,
     pub(crate) cgroup: u64,
@@ -48,7 +48,7 @@ pub(crate) unsafe trait Record: 'static {}
 #[inline(always)]
 pub(crate) fn record<T: Record>(
     ctx: &impl EbpfContext,
-    about: About,
+    about: RecordHeader,
     fill: impl FnOnce(*mut T),
 ) -> bool {
     if !share::take_record(about.charged, about.cause, &EVENTS) {
@@ -84,7 +84,7 @@ pub(crate) fn record<T: Record>(
 
 /// First for whom it is lost: who sees that something was lost is to see that, too.
 #[inline(always)]
-fn lose(about: About) {
+fn lose(about: RecordHeader) {
     share::note_lost(about.outermost);
     counter::count(&LOST, about.kind as u32);
 }

@@ -6,7 +6,7 @@ use agent_common::socket::Listener;
 use crate::globals::{
     DEVICE_NET, NET_INUM, SKB_CONTROL, SKB_DEVICE, SKB_HEAD, SKB_NETWORK, SKB_TRANSPORT,
 };
-use crate::kernel::{Address, Typed};
+use crate::kernel::{Address, BtfPtr};
 use crate::socket;
 
 /// Bits of the flags in a TCP header: RFC 9293, section 3.1.
@@ -25,7 +25,7 @@ pub(crate) struct Segment([u8; 16]);
 impl Segment {
     /// The one in a packet, whose headers the kernel has found already. All zero if it cannot be read.
     #[inline(always)]
-    pub(crate) fn of(packet: Typed) -> Self {
+    pub(crate) fn of(packet: BtfPtr) -> Self {
         let header = header(packet, packet.load(&SKB_TRANSPORT));
         Self(header.get())
     }
@@ -46,7 +46,7 @@ impl Segment {
     /// The control block begins with the first sequence number and the one after the last.
     /// <https://github.com/torvalds/linux/blob/v6.12/include/net/tcp.h>: `struct tcp_skb_cb`
     #[inline(always)]
-    pub(crate) fn payload(self, packet: Typed) -> u32 {
+    pub(crate) fn payload(self, packet: BtfPtr) -> u32 {
         let [first, end] = packet.address().read::<[u32; 2]>(&SKB_CONTROL);
         let flags = u32::from(self.0[13] & SYN != 0) + u32::from(self.0[13] & FIN != 0);
         end.wrapping_sub(first).wrapping_sub(flags)
@@ -64,7 +64,7 @@ impl Segment {
 
     /// The port that it is for, where nothing is known but the device that it came by.
     #[inline(always)]
-    pub(crate) fn listener(self, packet: Typed) -> Listener {
+    pub(crate) fn listener(self, packet: BtfPtr) -> Listener {
         let network = packet.follow(&SKB_DEVICE).follow(&DEVICE_NET);
         Listener {
             network: network.load(&NET_INUM),
@@ -74,7 +74,7 @@ impl Segment {
 
     /// Where it came from.
     #[inline(always)]
-    pub(crate) fn peer(self, packet: Typed) -> Endpoint {
+    pub(crate) fn peer(self, packet: BtfPtr) -> Endpoint {
         let header = header(packet, packet.load(&SKB_NETWORK));
         let address = match header.get::<[u8; 1]>()[0] >> 4 {
             4 => socket::mapped(header.plus(SOURCE4).get()),
@@ -89,6 +89,6 @@ impl Segment {
 }
 
 #[inline(always)]
-fn header(packet: Typed, offset: u16) -> Address {
+fn header(packet: BtfPtr, offset: u16) -> Address {
     Address(packet.load(&SKB_HEAD)).plus(u64::from(offset))
 }

@@ -2,7 +2,7 @@
 //! space knows.
 
 use agent_common::socket::{
-    CONTAINERS_MAX, Connections, Course, MARKS_MAX, Passage, Phase, SIGNALS_KEPT,
+    CONTAINERS_MAX, Connections, MARKS_MAX, Phase, PhaseProgress, PhaseRules, SIGNALS_KEPT,
 };
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::macros::map;
@@ -11,7 +11,7 @@ use aya_ebpf::maps::HashMap;
 use crate::{connections, counter, filter};
 
 #[map]
-static COURSES: HashMap<u64, Course> = HashMap::with_max_entries(CONTAINERS_MAX, 0);
+static PHASE_RULES: HashMap<u64, PhaseRules> = HashMap::with_max_entries(CONTAINERS_MAX, 0);
 
 /// What places of signals are taken modulo.
 const PLACES: u32 = SIGNALS_KEPT as u32 - 1;
@@ -28,29 +28,29 @@ pub(crate) struct Position {
 /// A signal came from outside. If it is for the container's main process, it begins an interval.
 #[inline(always)]
 pub(crate) fn begin_interval(container: u64, tgid: u32, signal: u32) {
-    let Some((course, passage)) = main_course(container, tgid) else {
+    let Some((rules, progress)) = main_course(container, tgid) else {
         return;
     };
     let now = now();
     // SAFETY: `main_course` gives a pointer into the map's value, and places are masked. Nobody else than the kernel side
     // writes there; of two signals at once, which are as good as simultaneous, either may be the one that is kept.
     unsafe {
-        let stopping_at = &raw mut (*passage).stopping_at;
-        if filter::has_signal(course.stops, signal)
-            && stopping_at.read_volatile() <= course.void_until
+        let stopping_at = &raw mut (*progress).stopping_at;
+        if filter::has_signal(rules.stops, signal)
+            && stopping_at.read_volatile() <= rules.void_until
         {
             stopping_at.write_volatile(now);
             return;
         }
-        if !filter::has_signal(course.candidates, signal) {
+        if !filter::has_signal(rules.candidates, signal) {
             return;
         }
-        let newest = &raw mut (*passage).newest;
+        let newest = &raw mut (*progress).newest;
         let next = newest.read_volatile().wrapping_add(1) & PLACES;
-        let place = signal_time(passage, next);
-        if place.read_volatile() > course.void_until {
+        let place = signal_time(progress, next);
+        if place.read_volatile() > rules.void_until {
             // All places are taken by signals that may still turn out to matter.
-            (&raw mut (*passage).unplaced_at).write_volatile(now);
+            (&raw mut (*progress).unplaced_at).write_volatile(now);
             return;
         }
         place.write_volatile(now);
@@ -61,40 +61,40 @@ pub(crate) fn begin_interval(container: u64, tgid: u32, signal: u32) {
 /// A process exited. If it is the container's main process, its connections are closed from now on. Says whether it is.
 #[inline(always)]
 pub(crate) fn begin_closing(container: u64, tgid: u32) -> bool {
-    let Some((_, passage)) = main_course(container, tgid) else {
+    let Some((_, progress)) = main_course(container, tgid) else {
         return false;
     };
     // SAFETY: see `begin_interval`.
-    unsafe { (&raw mut (*passage).closing_at).write_volatile(now()) }
+    unsafe { (&raw mut (*progress).closing_at).write_volatile(now()) }
     true
 }
 
 /// What is known of the container, if this is its main process.
 #[inline(always)]
-fn main_course(container: u64, tgid: u32) -> Option<(Course, *mut Passage)> {
-    let course = course(container)?;
-    if course.main != tgid {
+fn main_course(container: u64, tgid: u32) -> Option<(PhaseRules, *mut PhaseProgress)> {
+    let rules = rules(container)?;
+    if rules.main != tgid {
         return None;
     }
     let connections = connections::counters(container)?;
     // SAFETY: the map handed out this pointer to its value.
-    Some((course, unsafe { &raw mut (*connections).passage }))
+    Some((rules, unsafe { &raw mut (*connections).progress }))
 }
 
 #[inline(always)]
-fn course(container: u64) -> Option<Course> {
+fn rules(container: u64) -> Option<PhaseRules> {
     // SAFETY: the value is copied at once. Of a container that is removed in that instant nobody reads what is counted.
-    unsafe { COURSES.get(container) }.copied()
+    unsafe { PHASE_RULES.get(container) }.copied()
 }
 
 /// # Safety
 ///
-/// `passage` must point into the map's value.
+/// `progress` must point into the map's value.
 #[inline(always)]
-unsafe fn signal_time(passage: *mut Passage, place: u32) -> *mut u64 {
+unsafe fn signal_time(progress: *mut PhaseProgress, place: u32) -> *mut u64 {
     // SAFETY: the caller's pointer, and an element inside the array; the verifier sees the mask.
     unsafe {
-        let signals = (&raw mut (*passage).signals).cast::<u64>();
+        let signals = (&raw mut (*progress).signals).cast::<u64>();
         signals.add((place & PLACES) as usize)
     }
 }
@@ -103,27 +103,27 @@ unsafe fn signal_time(passage: *mut Passage, place: u32) -> *mut u64 {
 /// knows.
 #[inline(always)]
 pub(crate) fn position(connections: *mut Connections, container: u64) -> Position {
-    let course = course(container).unwrap_or_default();
-    let void_until = course.void_until;
+    let rules = rules(container).unwrap_or_default();
+    let void_until = rules.void_until;
     // SAFETY: a pointer into the map's value.
     let (newest, signalled_at, stopping_at, closing_at) = unsafe {
-        let passage = &raw mut (*connections).passage;
-        let newest = (&raw mut (*passage).newest).read_volatile() & PLACES;
+        let progress = &raw mut (*connections).progress;
+        let newest = (&raw mut (*progress).newest).read_volatile() & PLACES;
         (
             newest,
-            signal_time(passage, newest).read_volatile(),
-            (&raw mut (*passage).stopping_at).read_volatile(),
-            (&raw mut (*passage).closing_at).read_volatile(),
+            signal_time(progress, newest).read_volatile(),
+            (&raw mut (*progress).stopping_at).read_volatile(),
+            (&raw mut (*progress).closing_at).read_volatile(),
         )
     };
-    let interval = if closing_at > void_until || course.phase == Phase::Closing as u32 {
+    let interval = if closing_at > void_until || rules.phase == Phase::Closing as u32 {
         Phase::Closing as u32
     } else if stopping_at > void_until && stopping_at > signalled_at {
         Phase::Stopping as u32
     } else if signalled_at > void_until {
         Phase::ALL.len() as u32 + newest
     } else {
-        course.phase
+        rules.phase
     };
     Position {
         interval,
@@ -143,8 +143,8 @@ pub(crate) fn take_mark(connections: *mut Connections, position: Position) -> bo
         .wrapping_add(u64::from(position.interval));
     // SAFETY: a pointer into the map's value.
     unsafe {
-        let passage = &raw mut (*connections).passage;
-        let (last, marks) = (&raw mut (*passage).marked, &raw mut (*passage).marks);
+        let progress = &raw mut (*connections).progress;
+        let (last, marks) = (&raw mut (*progress).marked, &raw mut (*progress).marks);
         if last.read_volatile() != marked {
             last.write_volatile(marked);
             marks.write_volatile(0);

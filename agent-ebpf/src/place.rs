@@ -13,7 +13,7 @@ use aya_ebpf::maps::LruHashMap;
 use crate::bucket::Level;
 use crate::filter;
 use crate::globals::CGROUP_LEVEL;
-use crate::kernel::Typed;
+use crate::kernel::BtfPtr;
 
 /// By the cgroup's id.
 #[map]
@@ -73,7 +73,7 @@ pub(crate) fn take(id: u64, made: Made) -> bool {
 /// In which container a new cgroup lies, or else its place: the cgroup above it at the place's level, or its parent if that is
 /// nearer to the root.
 #[inline(always)]
-pub(crate) fn of(cgroup: Typed) -> Where {
+pub(crate) fn of(cgroup: BtfPtr) -> Where {
     let mut above = cgroup.cgroup_parent();
     let mut level = cgroup.load::<i32>(&CGROUP_LEVEL) - 1;
     let mut place = DEEP;

@@ -1,7 +1,7 @@
 //! `tcp_send_reset`, `tcp_receive_reset`: TCP resets of tracked containers, counted by interval, kind and reason; the
 //! first ones of an interval are recorded too.
 
-use agent_common::map::Full;
+use agent_common::map::FullMap;
 use agent_common::record::{Endpoint, Kind, ResetRecord};
 use agent_common::socket::{
     ACCEPTED, Connections, IDLE_CLOSED, NO_REASON, RESETS_MAX, RESETTING_MAX, ResetKey, ResetKind,
@@ -15,8 +15,8 @@ use aya_ebpf::programs::{BtfTracePointContext, FEntryContext};
 
 use crate::filter::NO_ROOM;
 use crate::globals::HAS_RESET_REASON;
-use crate::kernel::Typed;
-use crate::output::{About, Record, record};
+use crate::kernel::BtfPtr;
+use crate::output::{Record, RecordHeader, record};
 use crate::packet::Segment;
 use crate::phase::Position;
 use crate::share::Cause;
@@ -53,7 +53,7 @@ struct Reset {
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_output.c>: `tcp_send_active_reset`
 #[btf_tracepoint(function = "tcp_send_reset")]
 pub(crate) fn tcp_send_reset(ctx: BtfTracePointContext) {
-    let sock = Typed::argument(&ctx, 0);
+    let sock = BtfPtr::argument(&ctx, 0);
     if socket::is_full(sock) {
         let cgroup = socket::cgroup_id(sock);
         if filter::may_be_tracked(cgroup) {
@@ -74,7 +74,7 @@ fn handle_sent(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(connections) = connections::counters(container) else {
         return;
     };
-    let (sock, packet) = (Typed::argument(&ctx, 0), Typed::argument(&ctx, 1));
+    let (sock, packet) = (BtfPtr::argument(&ctx, 0), BtfPtr::argument(&ctx, 1));
     // It is there, but the verifier wants to see it asked in every function.
     if sock.is_null() {
         return;
@@ -110,7 +110,7 @@ fn handle_sent(ctx: BtfTracePointContext, cgroup: u64) {
 /// A reset without a full socket.
 #[inline(never)]
 fn handle_orphan(ctx: BtfTracePointContext) {
-    let packet = Typed::argument(&ctx, 1);
+    let packet = BtfPtr::argument(&ctx, 1);
     if !packet.is_null() {
         record_answer(&ctx, packet, reason(&ctx));
     }
@@ -135,7 +135,7 @@ pub(crate) fn tcp_v6_send_reset(ctx: FEntryContext) {
 
 #[inline(always)]
 fn handle_answer(ctx: FEntryContext) {
-    let (sock, packet) = (Typed::parameter(&ctx, 0), Typed::parameter(&ctx, 1));
+    let (sock, packet) = (BtfPtr::parameter(&ctx, 0), BtfPtr::parameter(&ctx, 1));
     // The first thing that the function does is to look whether it is to answer a reset, which it never does.
     if !socket::is_full(sock) && !Segment::of(packet).is_reset() {
         record_answer(&ctx, packet, NO_REASON);
@@ -145,7 +145,7 @@ fn handle_answer(ctx: FEntryContext) {
 /// A packet was answered for which there is no full socket: none, or one in TIME_WAIT, or one that is not yet
 /// connected. Whose it is tells the port, or at least the network namespace.
 #[inline(always)]
-fn record_answer(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
+fn record_answer(ctx: &impl EbpfContext, packet: BtfPtr, reason: u32) {
     let segment = Segment::of(packet);
     let listener = segment.listener(packet);
     let Some((container, scope, connections)) = network::owner(listener) else {
@@ -180,7 +180,7 @@ fn record_answer(ctx: &impl EbpfContext, packet: Typed, reason: u32) {
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>: `tcp_reset` and who calls it
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub(crate) fn tcp_receive_reset(ctx: BtfTracePointContext) {
-    let cgroup = socket::cgroup_id(Typed::argument(&ctx, 0));
+    let cgroup = socket::cgroup_id(BtfPtr::argument(&ctx, 0));
     if filter::may_be_tracked(cgroup) {
         handle_received(ctx, cgroup);
     }
@@ -196,7 +196,7 @@ fn handle_received(ctx: BtfTracePointContext, cgroup: u64) {
     let Some(connections) = connections::counters(container) else {
         return;
     };
-    let sock = Typed::argument(&ctx, 0);
+    let sock = BtfPtr::argument(&ctx, 0);
     let position = phase::position(connections, container);
     let what = (
         ResetKind::Received,
@@ -222,7 +222,7 @@ fn handle_received(ctx: BtfTracePointContext, cgroup: u64) {
 
 /// Takes back that a reset was received, if it was counted for the packet that is answered now.
 #[inline(always)]
-fn uncount_received_reset(sock: Typed, connections: *mut Connections) {
+fn uncount_received_reset(sock: BtfPtr, connections: *mut Connections) {
     let sock = sock.address().0;
     // SAFETY: the value is copied at once.
     let Some(key) = unsafe { RESETTING.get(sock) }.copied() else {
@@ -240,7 +240,7 @@ fn uncount_received_reset(sock: Typed, connections: *mut Connections) {
 
 /// The memory of a socket belongs to another connection now.
 #[inline(always)]
-pub(crate) fn forget_pending_reset(sock: Typed) {
+pub(crate) fn forget_pending_reset(sock: BtfPtr) {
     let _removed = RESETTING.remove(sock.address().0);
 }
 
@@ -278,7 +278,7 @@ fn count_reset(key: ResetKey, connections: *mut Connections) {
             // SAFETY: a pointer into the map's value.
             unsafe { counter::add(&raw mut (*connections).reset_kinds, 1) }
         }
-        Err(NO_ROOM) => filter::count_full(Full::Resets),
+        Err(NO_ROOM) => filter::count_full(FullMap::Resets),
         // Another CPU was faster.
         Err(_) => {
             if let Some(count) = RESETS.get_ptr_mut(key) {
@@ -292,7 +292,7 @@ fn count_reset(key: ResetKey, connections: *mut Connections) {
 #[inline(always)]
 fn submit_reset(ctx: &impl EbpfContext, reset: &Reset) {
     let outermost = filter::outermost(reset.key.container);
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Reset,
         container: reset.key.container,
         cgroup: reset.cgroup,

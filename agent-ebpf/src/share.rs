@@ -5,7 +5,7 @@
 //! counted as lost for this container, and there is room for the others.
 
 use agent_common::map::{
-    ALL, CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, Full, IDLE_CLOSES_BURST, IDLE_CLOSES_INTERVAL_NS,
+    ALL, CGROUPS_OF_KERNEL, CGROUPS_OF_SHARE, FullMap, IDLE_CLOSES_BURST, IDLE_CLOSES_INTERVAL_NS,
     LISTENERS_BURST, LISTENERS_INTERVAL_NS, NETWORKS_BURST, NETWORKS_INTERVAL_NS, RECORDS_AT_LEAST,
     RECORDS_BURST, RECORDS_INTERVAL_NS, RESETS_OF_SHARE, SHARES_MAX, Share, WATCHED_OF_KERNEL,
     WATCHED_OF_SHARE,
@@ -65,7 +65,7 @@ pub(crate) fn begin(outermost: u64) -> bool {
     let none = Share::default();
     let result = SHARES.insert(outermost, none, u64::from(BPF_NOEXIST));
     if result == Err(filter::NO_ROOM) {
-        filter::count_full(Full::Share);
+        filter::count_full(FullMap::Share);
         return false;
     }
     true
@@ -170,7 +170,7 @@ pub(crate) fn has_room(outermost: u64, held: Held) -> bool {
     };
     let has_room = is_below(outermost, held, own_max) && is_below(ALL, held, all_max);
     if !has_room {
-        filter::count_full(Full::Share);
+        filter::count_full(FullMap::Share);
     }
     has_room
 }

@@ -1,6 +1,6 @@
 //! `signal_generate`: signals to the processes of tracked containers.
 
-use agent_common::map::{Full, SUBJECTS_MAX, SignalCounts, Subject};
+use agent_common::map::{FullMap, SUBJECTS_MAX, SignalCounts, Subject};
 use agent_common::record::{Kind, SignalRecord};
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_current_cgroup_id, bpf_get_current_task};
@@ -9,8 +9,8 @@ use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::globals::{SIGNAL_FLAGS, SIGNALS, TASK_PTRACE, TASK_SIGNAL, TASK_TGID};
-use crate::kernel::{Address, Typed};
-use crate::output::{About, Record, record};
+use crate::kernel::{Address, BtfPtr};
+use crate::output::{Record, RecordHeader, record};
 use crate::share::Cause;
 use crate::treatment::{NEWS, SIGKILL, Signal, Treatment, code, is_queued};
 use crate::{counter, filter, phase, process, treatment};
@@ -27,7 +27,7 @@ pub(crate) fn begin_counts(container: u64) -> bool {
     let none = SignalCounts::default();
     let result = SIGNAL_COUNTS.insert(container, none, u64::from(BPF_NOEXIST));
     if result == Err(filter::NO_ROOM) {
-        filter::count_full(Full::Subjects);
+        filter::count_full(FullMap::Subjects);
         return false;
     }
     true
@@ -45,7 +45,7 @@ pub(crate) fn signal_generate(ctx: BtfTracePointContext) {
     if !filter::has_signal(SIGNALS.load(), number) {
         return;
     }
-    let cgroup = Typed::argument(&ctx, 2).task_cgroup_id();
+    let cgroup = BtfPtr::argument(&ctx, 2).task_cgroup_id();
     if filter::may_be_tracked(cgroup) {
         handle_tracked(ctx, cgroup, number);
     }
@@ -64,7 +64,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
     let Some(counts) = SIGNAL_COUNTS.get_ptr_mut(subject.container) else {
         return;
     };
-    let target = Typed::argument(&ctx, 2);
+    let target = BtfPtr::argument(&ctx, 2);
     // SAFETY: the helper has no precondition.
     let sender = unsafe { bpf_get_current_cgroup_id() };
     let (sender, outermost) = filter::place(sender);
@@ -89,7 +89,7 @@ fn handle_tracked(ctx: BtfTracePointContext, cgroup: u64, number: u32) {
         // Before the record, whose time is not earlier then.
         phase::begin_interval(subject.container, target.load(&TASK_TGID), number);
     }
-    let about = About {
+    let about = RecordHeader {
         kind: Kind::Signal,
         container: subject.container,
         cgroup,

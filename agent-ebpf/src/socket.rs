@@ -8,7 +8,7 @@ use crate::globals::{
     INET_PORT, KERNFS_ID, NET_INUM, SOCK_ADDRESS, SOCK_ADDRESS6, SOCK_BACKLOG, SOCK_CGROUP,
     SOCK_CGROUP_IS_TAGGED, SOCK_ERROR, SOCK_FAMILY, SOCK_NET, SOCK_PORT, SOCK_PROTOCOL, SOCK_STATE,
 };
-use crate::kernel::{Address, Typed};
+use crate::kernel::{Address, BtfPtr};
 use crate::network;
 
 /// States.
@@ -42,7 +42,7 @@ const TAG: u64 = 3;
 /// The verifier of some kernels believes that there always is one and leaves the first question out; then the
 /// state of none reads as 0.
 #[inline(always)]
-pub(crate) fn is_full(sock: Typed) -> bool {
+pub(crate) fn is_full(sock: BtfPtr) -> bool {
     if sock.is_null() {
         return false;
     }
@@ -52,7 +52,7 @@ pub(crate) fn is_full(sock: Typed) -> bool {
 /// Id of the v2 cgroup of a full socket: of the process that made it, or that made its listener. 0 if none is
 /// known.
 #[inline(always)]
-pub(crate) fn cgroup_id(sock: Typed) -> u64 {
+pub(crate) fn cgroup_id(sock: BtfPtr) -> u64 {
     // The verifier knows the global as a constant: where the pointer is tagged, its type has no such member.
     if SOCK_CGROUP_IS_TAGGED.load() == 0 {
         return sock.follow(&SOCK_CGROUP).cgroup_id();
@@ -67,13 +67,13 @@ pub(crate) fn cgroup_id(sock: Typed) -> u64 {
 
 /// The state of a full socket, one of those above or another.
 #[inline(always)]
-pub(crate) fn state(sock: Typed) -> i32 {
+pub(crate) fn state(sock: BtfPtr) -> i32 {
     i32::from(sock.load::<u8>(&SOCK_STATE))
 }
 
 /// Whether a full socket is of TCP and not of a protocol above or beside it.
 #[inline(always)]
-pub(crate) fn is_tcp(sock: Typed) -> bool {
+pub(crate) fn is_tcp(sock: BtfPtr) -> bool {
     sock.load::<u16>(&SOCK_PROTOCOL) == IPPROTO_TCP
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn is_tcp(sock: Typed) -> bool {
 /// <https://github.com/torvalds/linux/blob/v6.12/net/core/sock.c>: `sk_clone_lock`, and
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/af_inet.c>: `__inet_listen_sk`
 #[inline(always)]
-pub(crate) fn side(sock: Typed) -> u8 {
+pub(crate) fn side(sock: BtfPtr) -> u8 {
     if sock.load::<u32>(&SOCK_BACKLOG) != 0 || network::is_known(listener(sock)) {
         ACCEPTED
     } else {
@@ -98,13 +98,13 @@ pub(crate) fn side(sock: Typed) -> u8 {
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>: `tcp_reset`
 #[inline(always)]
-pub(crate) fn is_sound(sock: Typed) -> bool {
+pub(crate) fn is_sound(sock: BtfPtr) -> bool {
     sock.load::<i32>(&SOCK_ERROR) == 0
 }
 
 /// The port of a full socket and the network that it is of.
 #[inline(always)]
-pub(crate) fn listener(sock: Typed) -> Listener {
+pub(crate) fn listener(sock: BtfPtr) -> Listener {
     Listener {
         network: network(sock),
         port: local_port(sock),
@@ -113,19 +113,19 @@ pub(crate) fn listener(sock: Typed) -> Listener {
 
 /// The inode number of a socket's network namespace.
 #[inline(always)]
-pub(crate) fn network(sock: Typed) -> u32 {
+pub(crate) fn network(sock: BtfPtr) -> u32 {
     sock.follow(&SOCK_NET).load(&NET_INUM)
 }
 
 /// The local port of a full socket. Not the one in `__sk_common`, which is 0 as soon as the socket is closed.
 #[inline(always)]
-pub(crate) fn local_port(sock: Typed) -> u32 {
+pub(crate) fn local_port(sock: BtfPtr) -> u32 {
     u32::from(u16::from_be(sock.address().read(&INET_PORT)))
 }
 
 /// The other side of a socket of any kind.
 #[inline(always)]
-pub(crate) fn peer(sock: Typed) -> Option<Endpoint> {
+pub(crate) fn peer(sock: BtfPtr) -> Option<Endpoint> {
     let mut endpoint = Endpoint {
         address: [0; _],
         port: u32::from(u16::from_be(sock.load(&SOCK_PORT))),

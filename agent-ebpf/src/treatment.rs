@@ -4,7 +4,7 @@ use agent_common::map::{Budget, SignalCounts, Subject};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 use crate::globals::{SIGINFO_CODE, SIGNAL_FLAGS, TASK_SIGNAL, TASK_TGID};
-use crate::kernel::{Address, Typed};
+use crate::kernel::{Address, BtfPtr};
 use crate::{budget, filter, process};
 
 pub(crate) const SIGKILL: u32 = 9;
@@ -53,7 +53,7 @@ pub(crate) enum Treatment {
 /// What is to be done about a signal to a process of this container.
 #[inline(always)]
 pub(crate) fn classify(
-    target: Typed,
+    target: BtfPtr,
     signal: Signal,
     subject: Subject,
     counts: *mut SignalCounts,
@@ -71,7 +71,7 @@ pub(crate) fn classify(
 /// its children. Others are recorded as long as there are few.
 #[inline(always)]
 fn classify_kill(
-    target: Typed,
+    target: BtfPtr,
     signal: Signal,
     subject: Subject,
     counts: *mut SignalCounts,
@@ -92,7 +92,7 @@ fn classify_kill(
 /// Signals inside of a container may come in floods, so what costs less is asked first.
 #[inline(always)]
 fn classify_from_inside(
-    target: Typed,
+    target: BtfPtr,
     signal: Signal,
     subject: Subject,
     counts: *mut SignalCounts,
@@ -126,7 +126,7 @@ fn classify_from_inside(
 /// interrupts anybody, most are the program's own timers.
 #[inline(always)]
 fn classify_from_outside(
-    target: Typed,
+    target: BtfPtr,
     signal: Signal,
     subject: Subject,
     counts: *mut SignalCounts,
@@ -170,7 +170,7 @@ fn is_of_process(info: Address) -> bool {
 /// <https://github.com/torvalds/linux/blob/v6.12/kernel/signal.c>: `complete_signal`, before the hook, begins a group exit
 /// unless the default action is to leave a core dump as well, or no thread is free to take the signal.
 #[inline(always)]
-fn ends(target: Typed, signal: Signal) -> bool {
+fn ends(target: BtfPtr, signal: Signal) -> bool {
     if signal.result == IGNORED {
         return false;
     }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use self::facts::Facts;
+use self::facts::HostFacts;
 use self::verdict::{Check, Verdict};
 use crate::cli::config::{DEFAULT_PATH, Source};
 use crate::kubernetes::{Access, KubernetesArgs, Survey};
@@ -40,7 +40,7 @@ pub struct Args {
 /// If the agent cannot run here: a sentence that names what failed.
 pub fn run(args: &Args, source: Option<&Source>) -> anyhow::Result<()> {
     let access = args.kubernetes.access()?;
-    let facts = Facts::gather(args.cgroup_root.as_deref(), !args.no_load);
+    let facts = HostFacts::gather(args.cgroup_root.as_deref(), !args.no_load);
     let mut checks = verdict::judge(&facts);
     let survey = access.as_ref().map(survey).transpose()?;
     checks.extend(api::judge(survey.as_ref()));

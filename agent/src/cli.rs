@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, completed by the environment and the configuration file, and help that teaches.
 
+mod command_help;
 pub mod config;
-mod lesson;
 mod man;
 mod reference;
 
@@ -30,14 +30,14 @@ pub struct Cli {
     #[command(flatten)]
     config: config::Args,
     #[command(subcommand)]
-    command: Asked,
+    command: Subcommands,
     /// What the configuration file said, if there is one.
     #[arg(skip)]
     source: Option<Source>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Asked {
+enum Subcommands {
     /// The agent: measures every termination on this machine and serves the metrics over HTTP
     Run(Box<run::Args>),
     /// Shows terminations as they happen, in this terminal: of this machine, or of a running agent
@@ -75,15 +75,19 @@ enum Page {
 fn command() -> Command {
     Cli::command()
         .after_help(
-            lesson::of("")
-                .map(lesson::Lesson::short)
+            command_help::of("")
+                .map(command_help::CommandHelp::short)
                 .unwrap_or_default(),
         )
-        .after_long_help(lesson::of("").map(lesson::Lesson::long).unwrap_or_default())
-        .mut_subcommands(|subcommand| match lesson::of(subcommand.get_name()) {
-            Some(lesson) => subcommand
-                .after_help(lesson.short())
-                .after_long_help(lesson.long()),
+        .after_long_help(
+            command_help::of("")
+                .map(command_help::CommandHelp::long)
+                .unwrap_or_default(),
+        )
+        .mut_subcommands(|subcommand| match command_help::of(subcommand.get_name()) {
+            Some(help) => subcommand
+                .after_help(help.short())
+                .after_long_help(help.long()),
             None => subcommand,
         })
 }
@@ -116,17 +120,17 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<()> {
         telemetry::init(self.telemetry)?;
         match self.command {
-            Asked::Run(args) => run::run(*args),
-            Asked::Watch(args) => watch::run(*args),
-            Asked::Check(args) => check::run(&args, self.source.as_ref()),
-            Asked::Explain(args) => explain::run(args),
-            Asked::Replay(args) => replay::run(args),
-            Asked::Completions { shell } => completions(shell),
-            Asked::Man(args) => man::run(&args, command()),
-            Asked::Docs {
+            Subcommands::Run(args) => run::run(*args),
+            Subcommands::Watch(args) => watch::run(*args),
+            Subcommands::Check(args) => check::run(&args, self.source.as_ref()),
+            Subcommands::Explain(args) => explain::run(args),
+            Subcommands::Replay(args) => replay::run(args),
+            Subcommands::Completions { shell } => completions(shell),
+            Subcommands::Man(args) => man::run(&args, command()),
+            Subcommands::Docs {
                 page: Page::Metrics,
             } => crate::metrics::print_reference(),
-            Asked::Docs { page: Page::Cli } => {
+            Subcommands::Docs { page: Page::Cli } => {
                 terminal::print(reference::reference(command())?.as_bytes())
             }
         }
@@ -187,21 +191,21 @@ mod tests {
             .filter(|subcommand| !subcommand.is_hide_set())
             .map(Command::get_name)
             .collect();
-        let taught: Vec<_> = lesson::LESSONS
+        let taught: Vec<_> = command_help::COMMAND_HELPS
             .iter()
-            .map(|lesson| lesson.command)
+            .map(|help| help.command)
             .filter(|name| !name.is_empty())
             .collect();
         for name in &shown {
-            assert!(taught.contains(name), "{name} has no lesson");
+            assert!(taught.contains(name), "{name} has no help");
         }
         assert_eq!(shown.len(), taught.len(), "{shown:?} {taught:?}");
     }
 
     #[test]
     fn every_example_is_a_command_line_that_is_understood() {
-        for lesson in lesson::LESSONS {
-            for (line, _why) in lesson.examples {
+        for help in command_help::COMMAND_HELPS {
+            for (line, _why) in help.examples {
                 let words = line.trim_start_matches("source <(").trim_end_matches(')');
                 let words = words.split(['|', '>']).next().unwrap_or_default();
                 let words = words.replace('\'', "");

@@ -2,14 +2,14 @@
 
 mod address;
 mod answer;
+mod error;
 mod request;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 pub use self::address::Address;
 pub use self::answer::Answer;
-pub use self::trouble::Trouble;
+pub use self::error::ClientError;
 
 /// Which agent to ask.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Client {
     ///
     /// # Errors
     /// A sentence that names the address and the way out.
-    pub async fn terminations(&self, since: u64) -> Result<Answer, Trouble> {
+    pub async fn terminations(&self, since: u64) -> Result<Answer, ClientError> {
         // More than an agent keeps.
         const LIMIT: usize = 5000;
         let query = format!("/api/v1/terminations?limit={LIMIT}&since={since}");

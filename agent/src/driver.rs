@@ -1,23 +1,23 @@
 //! The owner of the engine: tells it things in the order in which they are to be told, records them, hands out what it
-//! says and gives back its wishes. Knows nothing of the kernel, so that a journal can drive it as well.
+//! says and gives back its effects. Knows nothing of the kernel, so that a journal can drive it as well.
 
 use std::collections::VecDeque;
 
 use agent_core::config::{Config, ConfigError};
 use agent_core::engine::Engine;
 use agent_core::input::Input;
-use agent_core::output::{DropReason, Output, Wish};
+use agent_core::output::{DropReason, Effect, Output};
 use agent_core::time::Timestamp;
 
 use crate::journal::Journal;
 use crate::sink::Sink;
 
-/// The engine, and the wishes of it that nobody has carried out yet.
+/// The engine, and its effects that nobody has executed yet.
 #[derive(Debug)]
 pub struct Driver {
     engine: Engine,
     journal: Option<Journal>,
-    wishes: VecDeque<Wish>,
+    effects: VecDeque<Effect>,
     /// When the engine was last told anything; its time never runs back.
     last: Timestamp,
     /// How often a container was not tracked because of a share.
@@ -33,7 +33,7 @@ impl Driver {
         Ok(Self {
             engine: Engine::new(config)?,
             journal: None,
-            wishes: VecDeque::new(),
+            effects: VecDeque::new(),
             last: Timestamp::default(),
             beyond_share: 0,
         })
@@ -72,7 +72,7 @@ impl Driver {
     }
 
     /// Calls the first timeout that is due at `now`, at its own time; says whether there was one. What the engine then
-    /// wishes can be answered before the next: however late both are, the second does not come too early.
+    /// effects can be answered before the next: however late both are, the second does not come too early.
     pub fn run_timeout(&mut self, now: Timestamp, sink: &mut impl Sink) -> bool {
         let Some(due) = self.engine.poll_timeout().filter(|due| *due <= now) else {
             return false;
@@ -93,9 +93,9 @@ impl Driver {
         self.beyond_share
     }
 
-    /// The oldest wish that nobody has carried out.
-    pub fn next_wish(&mut self) -> Option<Wish> {
-        self.wishes.pop_front()
+    /// The oldest effect that nobody has executed.
+    pub fn next_wish(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
     }
 
     /// The journal, if there is one.
@@ -107,7 +107,7 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             sink.output(&output, now);
             match output {
-                Output::Wish(wish) => self.wishes.push_back(wish),
+                Output::Effect(effect) => self.effects.push_back(effect),
                 Output::Dropped {
                     reason: DropReason::ContainersShare,
                     ..

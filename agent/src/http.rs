@@ -19,7 +19,7 @@ use axum::routing::get;
 
 use self::answers::Site;
 
-use crate::condition::Condition;
+use crate::agent_health::AgentHealth;
 use crate::metrics::exposition::Format;
 use crate::metrics::{Metrics, Retention};
 use crate::readiness::Readiness;
@@ -34,7 +34,7 @@ const HEALTH: [&str; 2] = ["/livez", "/readyz"];
 
 /// What the server shows.
 #[derive(Debug)]
-pub struct Shown {
+pub struct AppState {
     /// The metrics.
     pub metrics: Metrics,
     /// The terminations.
@@ -42,26 +42,26 @@ pub struct Shown {
     /// Whether the agent measures yet, and still.
     pub readiness: Readiness,
     /// What is not as it should be with the agent.
-    pub condition: Condition,
+    pub agent_health: AgentHealth,
     /// Where all this comes from.
     pub origin: Origin,
 }
 
-impl Shown {
+impl AppState {
     /// Of an agent that starts to measure.
     pub fn of_agent(retention: Retention) -> Self {
         Self {
             metrics: Metrics::new(retention),
             recent: Recent::default(),
             readiness: Readiness::default(),
-            condition: Condition::default(),
+            agent_health: AgentHealth::default(),
             origin: Origin::agent(),
         }
     }
 }
 
 /// Every page there is.
-fn router(shown: Arc<Shown>) -> Router {
+fn router(shown: Arc<AppState>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route(HEALTH[0], get(livez))

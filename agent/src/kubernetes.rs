@@ -26,14 +26,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot};
 
-use self::facts::Facts;
+use self::facts::ApiUpdates;
 use self::known::Known;
-use self::post::Note;
+use self::post::PodEvent;
 
 pub use self::access::{Access, Origin};
 pub use self::args::KubernetesArgs;
-pub use self::facts::Fact;
-pub use self::post::Poster;
+pub use self::facts::ApiUpdate;
+pub use self::post::EventRecorder;
 pub use self::survey::{Answer, Survey, survey};
 
 /// How long Events that wait may take when the agent stops.
@@ -48,11 +48,11 @@ pub struct Kubernetes {
 
 /// What the thread takes and gives.
 #[derive(Debug)]
-pub struct Ends {
+pub struct Channels {
     /// What comes from the API.
-    pub facts: mpsc::Receiver<Fact>,
+    pub facts: mpsc::Receiver<ApiUpdate>,
     /// Takes reports, if Events are to be written.
-    pub poster: Option<Poster>,
+    pub poster: Option<EventRecorder>,
 }
 
 impl Kubernetes {
@@ -60,7 +60,7 @@ impl Kubernetes {
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(access: Access, write_events: bool) -> anyhow::Result<(Self, Ends)> {
+    pub fn start(access: Access, write_events: bool) -> anyhow::Result<(Self, Channels)> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -70,8 +70,8 @@ impl Kubernetes {
             by = access.origin.name(),
             "watching the pods of this node"
         );
-        let (facts, incoming) = Facts::queue();
-        let (poster, notes) = write_events.then(Poster::queue).unzip();
+        let (facts, incoming) = ApiUpdates::queue();
+        let (poster, notes) = write_events.then(EventRecorder::queue).unzip();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("kubernetes".to_owned())
@@ -80,14 +80,14 @@ impl Kubernetes {
                 runtime.shutdown_background();
             })
             .context("cannot start the thread for the Kubernetes API")?;
-        let ends = Ends {
+        let ends = Channels {
             facts: incoming,
             poster,
         };
         Ok((Self { stop, thread }, ends))
     }
 
-    /// Stops it, after Events that wait were written; waits half a second at the most. Drop the [`Poster`] before.
+    /// Stops it, after Events that wait were written; waits half a second at the most. Drop the [`EventRecorder`] before.
     pub fn stop(self) {
         drop(self.stop);
         if self.thread.join().is_err() {
@@ -99,8 +99,8 @@ impl Kubernetes {
 /// Watches, and writes Events, until it is to stop; then writes what waits.
 async fn live(
     access: &Access,
-    facts: &Facts,
-    notes: Option<mpsc::Receiver<Note>>,
+    facts: &ApiUpdates,
+    notes: Option<mpsc::Receiver<PodEvent>>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut watches = pin!(watch(access, facts));
@@ -128,7 +128,7 @@ async fn live(
 }
 
 /// All watches; they share what is known of the pods.
-async fn watch(access: &Access, facts: &Facts) {
+async fn watch(access: &Access, facts: &ApiUpdates) {
     let known = RefCell::new(Known::default());
     let (unsure, asked) = mpsc::channel(owners::WAITING);
     let kubelet = async {

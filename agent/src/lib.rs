@@ -7,10 +7,10 @@
 //! * [`probes`]: loads and attaches the kernel side and reads its ring buffer.
 //! * [`cgroups`], [`processes`], [`clock`]: the other sources of facts.
 //! * [`kubernetes`]: pods and what the kubelet says of them in, Events on pods out.
-//! * [`driver`]: the owner of the engine. [`pipeline`]: feeds it from this machine and carries out its wishes.
+//! * [`driver`]: the owner of the engine. [`pipeline`]: feeds it from this machine and executes its effects.
 //!   [`sink`]: who listens to it.
 //! * [`journal`]: records what the engine is told. [`replay`]: tells it again.
-//! * [`vital`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`], [`condition`]: what is made of all that is said.
+//! * [`agent_event`]: what the pipeline says of itself. [`metrics`], [`recent`], [`readiness`], [`agent_health`]: what is made of all that is said.
 //! * `stop`: the signals that end it. `named_file`: the files that its options name. `open_files`: how many it may have open.
 //! * [`run`]: the agent. [`http`]: its server. [`telemetry`]: its log.
 //! * [`timeline`]: a report as a person reads it. [`watch`]: shows them live. [`terminal`]: what they are drawn on.
@@ -18,12 +18,13 @@
 //! * [`check`]: whether this machine can be measured.
 #![forbid(unsafe_code)]
 
+pub mod agent_event;
+pub mod agent_health;
 pub mod cgroups;
 pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
-pub mod condition;
 pub mod driver;
 pub mod explain;
 pub mod failure;
@@ -50,5 +51,4 @@ pub mod subjects;
 pub mod telemetry;
 pub mod terminal;
 pub mod timeline;
-pub mod vital;
 pub mod watch;

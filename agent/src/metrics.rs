@@ -26,18 +26,18 @@ use agent_core::time::Timestamp;
 use prometheus_client::registry::Registry;
 
 use self::agent::Agent;
-use self::label::{Labels, UNKNOWN, Who};
+use self::label::{Labels, SubjectRef, UNKNOWN};
 use self::open::Open;
 use self::retained::{Retained, Shown};
 use self::workload::{Known, Workload};
-use crate::vital::Vital;
+use crate::agent_event::AgentEvent;
 
 pub(crate) use self::label::word;
 pub use self::reference::{print_reference, reference};
 
 /// The kind and the name of the workload that a report counts for: the labels `workload_kind` and `workload`.
 pub(crate) fn workload(report: &Report) -> (String, String) {
-    let labels = Labels::of_workload(&Who::is(report));
+    let labels = Labels::of_workload(&SubjectRef::is(report));
     let value = |wanted| {
         let mut found = labels.pairs().filter(|(name, _)| *name == wanted);
         found.next().map_or(UNKNOWN, |(_, value)| value).to_owned()
@@ -77,12 +77,12 @@ pub struct Metrics {
     workload: Workload,
     agent: Agent,
     retention: Retention,
-    books: Mutex<Books>,
+    series_index: Mutex<SeriesIndex>,
 }
 
 /// Which series there are. Only recording takes this lock, so a scrape never waits for it.
 #[derive(Debug, Default)]
-struct Books {
+struct SeriesIndex {
     shown: Shown,
     known: Known,
     open: open::Shown,
@@ -107,7 +107,7 @@ impl Metrics {
             workload,
             agent,
             retention,
-            books: Mutex::default(),
+            series_index: Mutex::default(),
         }
     }
 
@@ -129,73 +129,78 @@ impl Metrics {
                 pod,
                 resets,
             } => {
-                let who = Who {
+                let who = SubjectRef {
                     subject,
                     pod: pod.as_ref(),
                 };
                 self.reset(&who, resets, now);
             }
-            Output::Wish(_) => {}
+            Output::Effect(_) => {}
         }
     }
 
     /// Counts what the pipeline said of itself.
-    pub fn record_vital(&self, vital: &Vital<'_>) {
-        self.agent.vital(vital);
+    pub fn record_agent_event(&self, event: &AgentEvent<'_>) {
+        self.agent.record_agent_event(event);
     }
 
     /// Brings what depends on the time up to date: how long the open terminations have lasted, and the series of those that
     /// were shown long enough.
     pub fn turn(&self, now: Timestamp) {
-        let mut books = self.books();
-        self.retained.expire(&mut books.shown, now);
-        self.workload.expire(&mut books.known, now);
-        self.open.set_durations(&books.open, now);
+        let mut series_index = self.series_index();
+        self.retained.expire(&mut series_index.shown, now);
+        self.workload.expire(&mut series_index.known, now);
+        self.open.set_durations(&series_index.open, now);
     }
 
     fn opened(&self, report: &Report, now: Timestamp) {
-        let mut books = self.books();
-        let is_full = self
-            .open
-            .show(&mut books.open, report, now, self.retention.subjects_max);
+        let mut series_index = self.series_index();
+        let is_full = self.open.show(
+            &mut series_index.open,
+            report,
+            now,
+            self.retention.subjects_max,
+        );
         self.agent
             .evicted("pod_termination_open", u64::from(is_full));
-        self.agent.open(books.open.count());
+        self.agent.open(series_index.open.count());
     }
 
     fn closed(&self, id: u64) {
-        let mut books = self.books();
-        self.open.remove(&mut books.open, id);
-        self.agent.open(books.open.count());
+        let mut series_index = self.series_index();
+        self.open.remove(&mut series_index.open, id);
+        self.agent.open(series_index.open.count());
     }
 
     fn finished(&self, report: &Report, now: Timestamp) {
-        let mut books = self.books();
-        self.retained.expire(&mut books.shown, now);
+        let mut series_index = self.series_index();
+        self.retained.expire(&mut series_index.shown, now);
         let evicted = self
             .retained
-            .show(&mut books.shown, report, now, self.retention);
+            .show(&mut series_index.shown, report, now, self.retention);
         self.agent.evicted("pod_termination", evicted);
-        let who = Who::is(report);
+        let who = SubjectRef::is(report);
         let place = self
             .workload
-            .admit(&mut books.known, &who, now, self.retention);
-        self.workload.count(&mut books.known, &place, report);
+            .admit(&mut series_index.known, &who, now, self.retention);
+        self.workload.count(&mut series_index.known, &place, report);
         self.agent
             .evicted("workload_termination", u64::from(place.is_at_a_cost()));
     }
 
-    fn reset(&self, who: &Who<'_>, resets: &[ResetCount], now: Timestamp) {
-        let known = &mut self.books().known;
+    fn reset(&self, who: &SubjectRef<'_>, resets: &[ResetCount], now: Timestamp) {
+        let known = &mut self.series_index().known;
         let place = self.workload.admit(known, who, now, self.retention);
         self.workload.count_resets(known, &place, resets);
         self.agent
             .evicted("workload_connections", u64::from(place.is_at_a_cost()));
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn series_index(&self) -> MutexGuard<'_, SeriesIndex> {
         // A panic elsewhere leaves at worst a series too many.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.series_index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! From this machine to the engine and back: the composition root that `run` and `watch` share.
 
+mod effects;
 mod tables;
-mod wishes;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -17,17 +17,17 @@ use anyhow::Context as _;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
-use self::wishes::Hands;
+use self::effects::EffectExecutor;
+use crate::agent_event::AgentEvent;
 use crate::cgroups::Tree;
 use crate::clock;
 use crate::driver::Driver;
 use crate::failure::UsageError;
 use crate::journal::{self, Journal};
-use crate::kubernetes::Fact;
+use crate::kubernetes::ApiUpdate;
 use crate::probes::{self, Counters, ProbeLog, Probes, Programs, Ring};
 use crate::processes;
 use crate::sink::Sink;
-use crate::vital::Vital;
 
 /// How often the kernel's counters are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -53,13 +53,13 @@ pub struct PipelineOptions {
 #[derive(Debug)]
 pub struct Pipeline {
     driver: Driver,
-    hands: Hands,
+    executor: EffectExecutor,
     ring: Ring,
     counters: Counters,
     programs: Programs,
     log: Option<ProbeLog>,
     /// What the Kubernetes API tells, if it is asked.
-    facts: Option<Receiver<Fact>>,
+    facts: Option<Receiver<ApiUpdate>>,
     /// What was decoded of one batch; kept for its memory.
     batch: Vec<Result<Event, DecodeError>>,
     lost: u64,
@@ -83,7 +83,7 @@ impl Pipeline {
     pub fn start(options: PipelineOptions) -> anyhow::Result<Self> {
         processes::check_namespace()?;
         let tree = Tree::find(options.cgroup_root.as_deref())?;
-        let signals = wishes::mask(&options.config.signals());
+        let signals = effects::mask(&options.config.signals());
         // The engine judges the configuration before anything is loaded, and before the journal overwrites an older file.
         let judged = |config: &Config| {
             Driver::new(config.clone()).map_err(|error| UsageError::new(error.to_string()))
@@ -114,7 +114,7 @@ impl Pipeline {
         let sockets = config.reset_reasons.is_some().then_some(sockets);
         Ok(Self {
             driver,
-            hands: Hands::new(tree, tracker, sockets, &config),
+            executor: EffectExecutor::new(tree, tracker, sockets, &config),
             ring,
             counters,
             programs,
@@ -130,7 +130,7 @@ impl Pipeline {
     }
 
     /// Listens to what the Kubernetes API tells, too.
-    pub fn listen_to(&mut self, facts: Receiver<Fact>) {
+    pub fn listen_to(&mut self, facts: Receiver<ApiUpdate>) {
         self.facts = Some(facts);
     }
 
@@ -147,10 +147,10 @@ impl Pipeline {
         if let Some(log) = self.log.take() {
             tokio::spawn(log.forward());
         }
-        sink.vital(&Vital::Started(clock::wall()));
-        sink.vital(&Vital::Attached(self.programs.states()));
-        sink.vital(&Vital::Seeing(&self.programs.sight()));
-        self.hands.ask_for_scan();
+        sink.record_agent_event(&AgentEvent::Started(clock::wall()));
+        sink.record_agent_event(&AgentEvent::Attached(self.programs.states()));
+        sink.record_agent_event(&AgentEvent::TcpFeatures(&self.programs.tcp_features()));
+        self.executor.ask_for_scan();
         self.scan_if_asked(sink);
         let mut shutdown = pin!(shutdown);
         let mut tick = interval_at(Instant::now() + TICK, TICK);
@@ -174,7 +174,7 @@ impl Pipeline {
         ended
     }
 
-    /// Tells the engine what was read, and carries out what it wishes after each record: a container that was just made
+    /// Tells the engine what was read, and executes its effects after each record: a container that was just made
     /// is tracked before the next record is looked at.
     fn tell_batch(&mut self, sink: &mut impl Sink) {
         let mut batch = std::mem::take(&mut self.batch);
@@ -186,13 +186,13 @@ impl Pipeline {
                         self.tell_losses(sink);
                         self.run_due(at, sink);
                     }
-                    self.hands.look_at(&event);
+                    self.executor.look_at(&event);
                     self.driver.tell(Input::Event(event), at, sink);
-                    self.hands.carry_out(&mut self.driver, sink);
+                    self.executor.execute_effects(&mut self.driver, sink);
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a record was skipped");
-                    sink.vital(&Vital::Undecodable(error.reason()));
+                    sink.record_agent_event(&AgentEvent::Undecodable(error.reason()));
                 }
             }
         }
@@ -200,14 +200,14 @@ impl Pipeline {
     }
 
     /// What the kernel recorded before is told before, so that one journal holds both in their order.
-    fn tell_fact(&mut self, fact: Option<Fact>, sink: &mut impl Sink) {
+    fn tell_fact(&mut self, fact: Option<ApiUpdate>, sink: &mut impl Sink) {
         match fact {
-            Some(Fact::Input(input)) => {
+            Some(ApiUpdate::Input(input)) => {
                 self.drain(sink);
                 self.driver.tell_found(*input, clock::now(), sink);
-                self.hands.carry_out(&mut self.driver, sink);
+                self.executor.execute_effects(&mut self.driver, sink);
             }
-            Some(Fact::Vital(vital)) => sink.vital(&vital),
+            Some(ApiUpdate::AgentEvent(event)) => sink.record_agent_event(&event),
             None => {
                 tracing::error!(
                     "the thread for the Kubernetes API ended; measuring goes on without pods"
@@ -237,10 +237,10 @@ impl Pipeline {
         self.run_due(now, sink);
     }
 
-    /// Runs the timeouts that are due, and carries out what the engine wishes at each.
+    /// Runs the timeouts that are due, and executes the effects of each.
     fn run_due(&mut self, now: Timestamp, sink: &mut impl Sink) {
         while self.driver.run_timeout(now, sink) {
-            self.hands.carry_out(&mut self.driver, sink);
+            self.executor.execute_effects(&mut self.driver, sink);
         }
     }
 
@@ -260,8 +260,8 @@ impl Pipeline {
         let unattributed = counts.unattributed.saturating_sub(self.unattributed);
         self.unattributed = counts.unattributed;
         let since = std::mem::replace(&mut self.counted_at, looked_at);
-        sink.vital(&Vital::Counted(&counts));
-        self.hands.note_counts(&counts);
+        sink.record_agent_event(&AgentEvent::Counted(&counts));
+        self.executor.note_counts(&counts);
         if unattributed > 0 {
             tracing::warn!(
                 records = unattributed,
@@ -270,7 +270,7 @@ impl Pipeline {
             self.tell_lost(None, unattributed, since, sink);
         }
         if is_any_lost {
-            for (outermost, records) in self.hands.newly_lost() {
+            for (outermost, records) in self.executor.newly_lost() {
                 self.tell_lost(Some(outermost), records, since, sink);
             }
         }
@@ -290,18 +290,18 @@ impl Pipeline {
             between: Some((since, now)),
         };
         self.driver.tell_found(lost, now, sink);
-        self.hands.carry_out(&mut self.driver, sink);
+        self.executor.execute_effects(&mut self.driver, sink);
     }
 
     fn tick(&mut self, sink: &mut impl Sink) {
         self.run_timeouts(sink);
-        self.hands.sweep(sink);
-        self.hands.look_at_tables(&self.driver, sink);
-        self.hands.place_again(&mut self.driver, sink);
-        self.hands.tell_node_addresses(sink);
+        self.executor.sweep(sink);
+        self.executor.look_at_tables(&self.driver, sink);
+        self.executor.place_again(&mut self.driver, sink);
+        self.executor.tell_node_addresses(sink);
         if self.ticks.is_multiple_of(TICKS_PER_ACCOUNTING) {
-            self.hands.tell_sockets(&mut self.driver, sink);
-            sink.vital(&Vital::ProgramsRan(&self.programs.run_stats()));
+            self.executor.tell_sockets(&mut self.driver, sink);
+            sink.record_agent_event(&AgentEvent::ProgramsRan(&self.programs.run_stats()));
         }
         self.ticks = self.ticks.wrapping_add(1);
         self.flush_journal(sink);
@@ -311,7 +311,7 @@ impl Pipeline {
     fn flush_journal(&mut self, sink: &mut impl Sink) {
         if let Some(journal) = self.driver.journal() {
             journal.flush();
-            sink.vital(&Vital::Journal {
+            sink.record_agent_event(&AgentEvent::Journal {
                 bytes: journal.bytes(),
                 stopped: journal.is_stopped(),
             });
@@ -321,11 +321,11 @@ impl Pipeline {
     /// Tells the engine every cgroup there is. The ring buffer is read in between, since a first look at hundreds of
     /// containers takes its time.
     fn scan_if_asked(&mut self, sink: &mut impl Sink) {
-        if !self.hands.take_scan() {
+        if !self.executor.take_scan() {
             return;
         }
         let begin = clock::now();
-        let mut scan = self.hands.tree().scan();
+        let mut scan = self.executor.tree().scan();
         if scan.cut {
             if !std::mem::replace(&mut self.warned_of_cut, true) {
                 tracing::warn!(
@@ -335,7 +335,7 @@ impl Pipeline {
             }
             // What a scan does not find is taken for gone.
             let found = scan.cgroups.iter().map(|cgroup| cgroup.id).collect();
-            scan.cgroups.extend(self.hands.tracked_beside(&found));
+            scan.cgroups.extend(self.executor.tracked_beside(&found));
         }
         let cgroups = scan.cgroups.len();
         for found in scan.cgroups {
@@ -345,30 +345,30 @@ impl Pipeline {
                 path: found.path,
             };
             self.driver.tell_found(input, clock::now(), sink);
-            if self.hands.carry_out(&mut self.driver, sink) {
+            if self.executor.execute_effects(&mut self.driver, sink) {
                 self.drain(sink);
             }
         }
         self.driver
             .tell_found(Input::ScanFinished, clock::now(), sink);
-        self.hands.carry_out(&mut self.driver, sink);
+        self.executor.execute_effects(&mut self.driver, sink);
         let took = clock::now().since(begin);
         tracing::debug!(cgroups, ?took, "the cgroup tree was scanned");
-        sink.vital(&Vital::Scanned { took, cgroups });
+        sink.record_agent_event(&AgentEvent::Scanned { took, cgroups });
     }
 
     fn finish(&mut self, sink: &mut impl Sink) {
         self.drain(sink);
         self.tell_losses(sink);
-        self.hands.tell_sockets(&mut self.driver, sink);
+        self.executor.tell_sockets(&mut self.driver, sink);
         self.driver.tell(Input::Shutdown, clock::now(), sink);
-        self.hands.carry_out(&mut self.driver, sink);
+        self.executor.execute_effects(&mut self.driver, sink);
         self.flush_journal(sink);
     }
 }
 
 /// The next fact; never one where Kubernetes is not asked.
-async fn next(facts: &mut Option<Receiver<Fact>>) -> Option<Fact> {
+async fn next(facts: &mut Option<Receiver<ApiUpdate>>) -> Option<ApiUpdate> {
     match facts {
         Some(facts) => facts.recv().await,
         None => std::future::pending().await,

@@ -3,7 +3,7 @@
 //!
 //! * `btf`: where the running kernel keeps what the probes read; `layout`: that, for the globals and hooks that there
 //!   are. `object`: the embedded probes.
-//! * `load`: puts both together and attaches. `failure`: why it could not, and the way out. `sight`: what that leaves
+//! * `load`: puts both together and attaches. `failure`: why it could not, and the way out. `tcp_features`: what that leaves
 //!   to be seen of connections.
 //! * [`Tracker`] tells the kernel side whom to look at; [`Sockets`] where in its life a container is, and hands out what
 //!   was counted of its connections; [`Counters`] tells what the kernel side counted of itself;
@@ -21,9 +21,9 @@ mod object;
 mod parents;
 mod ring;
 mod shares;
-mod sight;
 mod sockets;
 mod survey;
+mod tcp_features;
 
 pub use btf::BtfError;
 pub use failure::LoadError;
@@ -31,6 +31,6 @@ pub use load::{Options, Probes, ProgramState, Programs, RunStats};
 pub use log::ProbeLog;
 pub use maps::{Counters, Counts, Signals, TrackError, Tracker};
 pub use ring::Ring;
-pub use sight::ConnectionFact;
-pub use sockets::{Course, Sockets};
+pub use sockets::{PhaseRules, Sockets};
 pub use survey::{Survey, built, survey};
+pub use tcp_features::TcpFeature;

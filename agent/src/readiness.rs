@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agent_core::time::Timestamp;
 
-use crate::vital::Vital;
+use crate::agent_event::AgentEvent;
 
 /// The event loop turns once a second; without a turn for this long it hangs.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -33,29 +33,29 @@ impl Readiness {
     }
 
     /// Takes note of what the pipeline said of itself.
-    pub fn record(&self, vital: &Vital<'_>) {
-        match vital {
-            Vital::Attached(programs) => {
+    pub fn record(&self, event: &AgentEvent<'_>) {
+        match event {
+            AgentEvent::Attached(programs) => {
                 let all = programs
                     .iter()
                     .all(|state| state.refused.is_none() || !state.program.required);
                 self.attached.store(all, Ordering::Relaxed);
             }
-            Vital::Scanned { .. } => self.scanned.store(true, Ordering::Relaxed),
-            Vital::Full(tables) => {
+            AgentEvent::Scanned { .. } => self.scanned.store(true, Ordering::Relaxed),
+            AgentEvent::Full(tables) => {
                 *self.full.lock().unwrap_or_else(PoisonError::into_inner) = tables.to_vec();
             }
-            Vital::Started(_)
-            | Vital::Seeing(_)
-            | Vital::Counted(_)
-            | Vital::ProgramsRan(_)
-            | Vital::Undecodable(_)
-            | Vital::UpdateFailed(_)
-            | Vital::Journal { .. }
-            | Vital::Watching { .. }
-            | Vital::ApiFailed { .. }
-            | Vital::PodsKnown(_)
-            | Vital::EventWritten(_) => {}
+            AgentEvent::Started(_)
+            | AgentEvent::TcpFeatures(_)
+            | AgentEvent::Counted(_)
+            | AgentEvent::ProgramsRan(_)
+            | AgentEvent::Undecodable(_)
+            | AgentEvent::UpdateFailed(_)
+            | AgentEvent::Journal { .. }
+            | AgentEvent::Watching { .. }
+            | AgentEvent::ApiFailed { .. }
+            | AgentEvent::PodsKnown(_)
+            | AgentEvent::EventWritten(_) => {}
         }
     }
 
@@ -98,12 +98,12 @@ mod tests {
     fn ready_after_the_probes_and_the_first_scan() {
         let readiness = Readiness::default();
         assert!(readiness.awaited().unwrap().contains("probes"));
-        readiness.record(&Vital::Attached(&[]));
+        readiness.record(&AgentEvent::Attached(&[]));
         assert_eq!(
             readiness.awaited().unwrap(),
             "waiting for the first scan of the cgroup tree to end"
         );
-        readiness.record(&Vital::Scanned {
+        readiness.record(&AgentEvent::Scanned {
             took: Duration::ZERO,
             cgroups: 0,
         });
@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn not_ready_while_there_is_no_room() {
         let readiness = Readiness::reached();
-        readiness.record(&Vital::Full(&["containers"]));
+        readiness.record(&AgentEvent::Full(&["containers"]));
         assert_eq!(
             readiness.awaited().unwrap(),
             "waiting for room for more containers (full: containers)"
         );
-        readiness.record(&Vital::Full(&[]));
+        readiness.record(&AgentEvent::Full(&[]));
         assert_eq!(readiness.awaited(), None);
     }
 

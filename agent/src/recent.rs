@@ -30,8 +30,8 @@ struct Reports {
     finished: BTreeMap<u64, Arc<Report>>,
     finished_shares: Shares<u64>,
     /// Those that are not kept any more, too.
-    finished_in_all: u64,
-    began_at: Timestamp,
+    finished_total: u64,
+    started_at: Timestamp,
 }
 
 impl Default for Reports {
@@ -41,8 +41,8 @@ impl Default for Reports {
             open_shares: Shares::default(),
             finished: BTreeMap::new(),
             finished_shares: Shares::default(),
-            finished_in_all: 0,
-            began_at: clock::now(),
+            finished_total: 0,
+            started_at: clock::now(),
         }
     }
 }
@@ -57,9 +57,9 @@ pub struct Snapshot {
     /// How many finished ones agree with the filter, those beyond the limit included.
     pub found: usize,
     /// How many have finished since it began, wanted or not: where to go on from, see [`Recent::snapshot_since`].
-    pub finished_in_all: u64,
+    pub finished_total: u64,
     /// When it began to count; another time is another run of the agent, whose numbers begin anew.
-    pub began_at: Timestamp,
+    pub started_at: Timestamp,
 }
 
 /// What all reports that are kept have to choose from.
@@ -149,7 +149,7 @@ impl Recent {
             Output::Progress(report) => self.reports().progress(report),
             Output::Finished(report) => self.reports().finish(report),
             Output::Withdrawn { id, .. } => self.reports().close(*id),
-            Output::Wish(_)
+            Output::Effect(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
             | Output::Unreported { .. }
@@ -186,8 +186,8 @@ impl Recent {
                 .map(Arc::clone)
                 .collect(),
             found: reports.finished.values().filter(wanted).count(),
-            finished_in_all: reports.finished_in_all,
-            began_at: reports.began_at,
+            finished_total: reports.finished_total,
+            started_at: reports.started_at,
         }
     }
 
@@ -232,8 +232,8 @@ impl Reports {
 
     fn finish(&mut self, report: &Report) {
         self.close(report.id);
-        self.finished_in_all += 1;
-        let number = self.finished_in_all;
+        self.finished_total += 1;
+        let number = self.finished_total;
         let sharer = Sharer::of(&report.subject, report.pod.as_ref());
         self.finished_shares.add(sharer, number);
         self.finished.insert(number, Arc::new(report.clone()));
@@ -307,7 +307,7 @@ mod tests {
         let later = |since| {
             let snapshot = recent.snapshot_since(&Filter::default(), 1000, since);
             let ids: Vec<_> = snapshot.finished.iter().map(|report| report.id).collect();
-            (ids, snapshot.finished_in_all)
+            (ids, snapshot.finished_total)
         };
         // They finish in another order than they began.
         (0..3).rev().for_each(finish);

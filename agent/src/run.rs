@@ -10,16 +10,16 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
 
-use crate::http::{Server, Shown};
+use crate::agent_event::{AgentEvent, EventFate};
+use crate::http::{AppState, Server};
 use crate::journal;
-use crate::kubernetes::{Kubernetes, KubernetesArgs, Poster};
+use crate::kubernetes::{EventRecorder, Kubernetes, KubernetesArgs};
 use crate::metrics::{Retention, word};
 use crate::open_files;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::sink::Sink;
 use crate::stop;
 use crate::subjects::SubjectArgs;
-use crate::vital::{EventFate, Vital};
 
 /// The agent: measures every termination on this machine and serves the metrics over HTTP.
 #[derive(Clone, Debug, clap::Args)]
@@ -90,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     // The server asks once how many there are.
     open_files::provide()?;
-    let shown = Arc::new(Shown::of_agent(retention));
+    let shown = Arc::new(AppState::of_agent(retention));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -127,9 +127,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 #[derive(Debug)]
 pub struct AgentSink {
     /// What HTTP shows.
-    pub shown: Arc<Shown>,
+    pub shown: Arc<AppState>,
     /// Writes Kubernetes Events, if that is wanted.
-    pub poster: Option<Poster>,
+    pub poster: Option<EventRecorder>,
 }
 
 impl AgentSink {
@@ -138,7 +138,7 @@ impl AgentSink {
         for _event in 0..without_room {
             self.shown
                 .metrics
-                .record_vital(&Vital::EventWritten(EventFate::Dropped));
+                .record_agent_event(&AgentEvent::EventWritten(EventFate::Dropped));
         }
     }
 }
@@ -169,10 +169,10 @@ impl Sink for AgentSink {
         }
     }
 
-    fn vital(&mut self, vital: &Vital<'_>) {
-        self.shown.metrics.record_vital(vital);
-        self.shown.readiness.record(vital);
-        self.shown.condition.record(vital);
+    fn record_agent_event(&mut self, event: &AgentEvent<'_>) {
+        self.shown.metrics.record_agent_event(event);
+        self.shown.readiness.record(event);
+        self.shown.agent_health.record(event);
     }
 
     fn tick(&mut self, now: Timestamp) {

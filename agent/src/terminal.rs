@@ -24,7 +24,7 @@ pub fn style_of_stdout() -> Style {
     let output = Output {
         is_terminal: stdout.is_terminal(),
         width,
-        wish: Wish::of_environment(),
+        effect: ColorChoice::of_environment(),
         is_dumb: is_dumb(),
         // The first that is set decides: https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
         locale: ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -44,7 +44,7 @@ pub(crate) fn rows_of_stdout() -> Option<usize> {
 
 /// Whether standard error takes colours.
 pub(crate) fn colors_on_stderr() -> bool {
-    Wish::of_environment().colors(io::stderr().is_terminal(), is_dumb())
+    ColorChoice::of_environment().colors(io::stderr().is_terminal(), is_dumb())
 }
 
 /// Prints to standard output. A reader that has seen enough is no failure.
@@ -76,7 +76,7 @@ fn is_dumb() -> bool {
 
 /// What the environment wishes of colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
+enum ColorChoice {
     /// <https://no-color.org>
     Never,
     /// <https://bixense.com/clicolors/>
@@ -85,7 +85,7 @@ enum Wish {
     Auto,
 }
 
-impl Wish {
+impl ColorChoice {
     fn of_environment() -> Self {
         let forced = env("CLICOLOR_FORCE").filter(|value| value != OsStr::new("0"));
         match (env("NO_COLOR"), forced) {
@@ -110,14 +110,14 @@ struct Output {
     is_terminal: bool,
     /// Columns; 0 if it does not say.
     width: usize,
-    wish: Wish,
+    effect: ColorChoice,
     is_dumb: bool,
     locale: Option<String>,
 }
 
 impl Output {
     fn style(&self) -> Style {
-        let colors = self.wish.colors(self.is_terminal, self.is_dumb);
+        let colors = self.effect.colors(self.is_terminal, self.is_dumb);
         if !self.is_terminal {
             return Style {
                 colors,
@@ -154,7 +154,7 @@ mod tests {
         Output {
             is_terminal: true,
             width: 120,
-            wish: Wish::Auto,
+            effect: ColorChoice::Auto,
             is_dumb: false,
             locale: Some("C.UTF-8".to_owned()),
         }
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(xterm().style(), wide);
         assert_eq!(
             Output {
-                wish: Wish::Never,
+                effect: ColorChoice::Never,
                 ..xterm()
             }
             .style(),
@@ -204,22 +204,22 @@ mod tests {
 
     #[test]
     fn colours_can_be_forced_into_a_pipe() {
-        let pipe = |wish| {
+        let pipe = |effect| {
             let output = Output {
                 is_terminal: false,
-                wish,
+                effect,
                 ..xterm()
             };
             output.style()
         };
         assert_eq!(
-            pipe(Wish::Always),
+            pipe(ColorChoice::Always),
             Style {
                 colors: true,
                 ..Style::PLAIN
             }
         );
-        assert_eq!(pipe(Wish::Never), Style::PLAIN);
+        assert_eq!(pipe(ColorChoice::Never), Style::PLAIN);
     }
 
     #[test]

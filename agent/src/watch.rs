@@ -22,7 +22,7 @@ use self::live::Live;
 use self::sink::{State, View, WatchSink};
 use crate::client::{Address, Client};
 use crate::clock;
-use crate::kubernetes::{Fact, Kubernetes, KubernetesArgs};
+use crate::kubernetes::{ApiUpdate, Kubernetes, KubernetesArgs};
 use crate::open_files;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::stop;
@@ -122,7 +122,7 @@ fn view(args: &Args) -> Box<dyn View> {
 
 async fn watch(
     options: PipelineOptions,
-    facts: Option<Receiver<Fact>>,
+    facts: Option<Receiver<ApiUpdate>>,
     view: Box<dyn View>,
     stopped: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {

@@ -12,27 +12,27 @@ use std::time::{Duration, Instant};
 use agent_core::input::Input;
 use agent_core::report::Doubt;
 use agent_core::time::Timestamp;
+use gracewatch::agent_event::AgentEvent;
 use gracewatch::driver::Driver;
-use gracewatch::http::{Server, Shown};
+use gracewatch::http::{AppState, Server};
 use gracewatch::metrics::exposition::Format;
 use gracewatch::metrics::{Metrics, Retention};
 use gracewatch::recent::Filter;
 use gracewatch::run::AgentSink;
 use gracewatch::sink::Sink as _;
-use gracewatch::vital::Vital;
 
 /// nginx.service gets SIGTERM, and exits with status 0 after 1.5 s; its cgroup is then empty and removed.
 const JOURNAL: &str = include_str!("graceful.jsonl");
 
-fn shown() -> Arc<Shown> {
-    Arc::new(Shown::of_agent(Retention::default()))
+fn shown() -> Arc<AppState> {
+    Arc::new(AppState::of_agent(Retention::default()))
 }
 
 fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// Tells a driver what the journal says, as the event loop would; nobody carries the wishes out, since the answers are in
+/// Tells a driver what the journal says, as the event loop would; nobody executes the effects, since the answers are in
 /// the journal.
 fn measure(sink: &mut AgentSink) {
     let mut lines = JOURNAL.lines();
@@ -120,7 +120,7 @@ fn a_termination_reaches_the_scrape() {
     assert_eq!(json["finished"][0]["outcome"], "graceful");
     assert_eq!(json["open"].as_array().unwrap().len(), 0);
     assert_eq!(json["version"], 1);
-    assert_eq!(json["finished_in_all"], 1);
+    assert_eq!(json["finished_total"], 1);
     let rest = get(address, "/api/v1/terminations?since=1", "*/*");
     assert!(rest.body.contains("\"finished\":[]"), "{}", rest.body);
     let none = get(address, "/api/v1/terminations?limit=0", "*/*");
@@ -154,9 +154,9 @@ fn ready_says_what_it_waits_for() {
         shown,
         poster: None,
     };
-    sink.vital(&Vital::Attached(&[]));
+    sink.record_agent_event(&AgentEvent::Attached(&[]));
     let took = Duration::ZERO;
-    sink.vital(&Vital::Scanned { took, cgroups: 1 });
+    sink.record_agent_event(&AgentEvent::Scanned { took, cgroups: 1 });
     assert_eq!(get(address, "/readyz", "*/*").status, 200);
     server.stop();
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gracewatch::driver::Driver;
-use gracewatch::http::{Server, Shown};
+use gracewatch::http::{AppState, Server};
 use gracewatch::metrics::Retention;
 use gracewatch::run::AgentSink;
 
@@ -21,13 +21,13 @@ const JOURNAL: &str = include_str!("graceful.jsonl");
 /// An agent without a kernel: what a journal tells, on an address.
 struct Agent {
     server: Server,
-    shown: Arc<Shown>,
+    shown: Arc<AppState>,
 }
 
 impl Agent {
     /// A server that was there a moment ago may leave its address late.
     fn at(address: SocketAddr) -> Self {
-        let shown = Arc::new(Shown::of_agent(Retention::default()));
+        let shown = Arc::new(AppState::of_agent(Retention::default()));
         let begin = Instant::now();
         loop {
             match Server::start(address, Arc::clone(&shown)) {

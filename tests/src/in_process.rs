@@ -7,14 +7,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use agent_core::config::{Config, Limits, Selector};
-use agent_core::output::{Output, UnreportedReason, Wish};
+use agent_core::output::{Effect, Output, UnreportedReason};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, anyhow};
+use gracewatch::agent_event::AgentEvent;
 use gracewatch::journal;
 use gracewatch::pipeline::{Pipeline, PipelineOptions};
 use gracewatch::sink::Sink;
-use gracewatch::vital::Vital;
 use tokio::sync::oneshot;
 
 use crate::harness::WrongVerdict;
@@ -81,7 +81,7 @@ struct Collect(Arc<Shared>);
 impl Sink for Collect {
     fn output(&mut self, output: &Output, _now: Timestamp) {
         let mut heard = self.0.heard();
-        if let Output::Wish(Wish::Watch { tgid, .. }) = output {
+        if let Output::Effect(Effect::Watch { tgid, .. }) = output {
             heard.wished.insert(tgid.0);
             return;
         } else if let Output::Finished(report) = output {
@@ -107,11 +107,11 @@ impl Sink for Collect {
         self.0.changed.notify_all();
     }
 
-    fn vital(&mut self, vital: &Vital<'_>) {
-        if let Vital::Scanned { .. } = vital {
+    fn record_agent_event(&mut self, event: &AgentEvent<'_>) {
+        if let AgentEvent::Scanned { .. } = event {
             self.0.heard().scanned = true;
             self.0.changed.notify_all();
-        } else if let Vital::Counted(counts) = vital {
+        } else if let AgentEvent::Counted(counts) = event {
             self.0.heard().untold = counts.untold;
         }
     }

@@ -43,7 +43,7 @@ fn report(arrival: Option<Duration>, exit: Duration) -> Report {
         outcome: Outcome::Graceful,
         trigger: Trigger::Deleted,
         started_at: began,
-        started_by: Start::Deletion,
+        start_source: Start::Deletion,
         hook: None,
         stop_signal: Some(StopSignal {
             at: began,

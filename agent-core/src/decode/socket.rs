@@ -106,11 +106,11 @@ pub fn counts(
         accepted_at: moment(connections.accepted_at),
         refused_at: moment(connections.refused_at),
         from_node_at: moment(connections.from_node_at),
-        unlistened_at: moment(connections.unlistened_at),
+        last_listener_closed_at: moment(connections.last_listener_closed_at),
         resets: of_phases,
         after_signals,
-        stopping_since: moment(connections.passage.stopping_at),
-        unplaced_at: moment(connections.passage.unplaced_at),
+        stopping_since: moment(connections.progress.stopping_at),
+        unplaced_at: moment(connections.progress.unplaced_at),
         peers: connections.peers.iter().filter_map(peer).collect(),
     })
 }
@@ -121,7 +121,7 @@ fn moment(at: u64) -> Option<Timestamp> {
 
 /// None as long as no signal came.
 fn after_signals(connections: &socket::Connections) -> Vec<AfterSignal> {
-    let since = connections.passage.signals;
+    let since = connections.progress.signals;
     if since.iter().all(|at| *at == 0) {
         return Vec::new();
     }

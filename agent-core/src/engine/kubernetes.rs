@@ -1,8 +1,8 @@
 //! What Kubernetes tells, for the containers that it concerns.
 
 use super::Engine;
-use super::tracked::Tracked;
-use crate::container::Wishes;
+use super::tracked::TrackedContainer;
+use crate::container::ContainerEffects;
 use crate::event::CgroupId;
 use crate::output::{DropReason, Output};
 use crate::pod::{EndpointState, KubeletEvent, Pod};
@@ -61,7 +61,7 @@ impl Engine {
             .collect();
         for id in &ids {
             self.claim(*id, key);
-            if let Some((pod, exited)) = self.containers.get(id).and_then(Tracked::exit) {
+            if let Some((pod, exited)) = self.containers.get(id).and_then(TrackedContainer::exit) {
                 self.pods.note_exit(pod, exited);
             }
         }
@@ -85,7 +85,7 @@ impl Engine {
         if let Some(pod) = self.pods.get(key) {
             self.with(id, now, |tracked, context| {
                 tracked.set_pod(pod, context);
-                Wishes::default()
+                ContainerEffects::default()
             });
         }
     }

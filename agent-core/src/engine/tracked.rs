@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::advice::Advisor;
 use crate::config::Limits;
 use crate::connection::{Phase, SocketCounts};
-use crate::container::{Container, Wishes};
+use crate::container::{Container, ContainerEffects};
 use crate::event::{CgroupId, Event};
 use crate::losses::LossesOf;
-use crate::output::{Output, UnreportedReason, Wish};
+use crate::output::{Effect, Output, UnreportedReason};
 use crate::pod_facts::PodFacts;
 use crate::remaining::Remaining;
 use crate::signal::Signal;
@@ -25,8 +25,8 @@ mod open;
 mod phase;
 
 use super::pods::Exited;
-use open::{LastCounts, Open, Steps, gives_up_at, hook_expires_at};
-use phase::{Connections, Course};
+use open::{FinalCounts, OpenTermination, ProgressKey, gives_up_at, hook_expires_at};
+use phase::{Connections, PhaseGiven};
 
 /// What a container is given to act with.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) struct Context<'a> {
 
 /// A tracked container.
 #[derive(Debug)]
-pub(super) struct Tracked {
+pub(super) struct TrackedContainer {
     pub(super) container: Container,
     /// The outermost container that it is in; its own if it is in none.
     pub(super) outermost: CgroupId,
@@ -54,7 +54,7 @@ pub(super) struct Tracked {
     pub(super) deadline: Option<Timestamp>,
     /// Whether it was looked at what the main process left behind.
     pub(super) looked_at: bool,
-    open: Option<Open>,
+    open: Option<OpenTermination>,
     /// Whether there was a report of it.
     reported: bool,
     /// Whether the agent is about to stop.
@@ -67,7 +67,7 @@ pub(super) struct Tracked {
     awaited: Option<(IpAddr, u16)>,
 }
 
-impl Tracked {
+impl TrackedContainer {
     pub(super) fn new(container: Container, outermost: CgroupId) -> Self {
         Self {
             outermost,
@@ -88,9 +88,9 @@ impl Tracked {
         self.container.is_pods && self.container.subject.pod_uid.as_deref() == Some(key)
     }
 
-    /// The wish to have it tracked, with the signals that matter for it.
-    pub(super) fn track_wish(&self) -> Output {
-        Output::Wish(Wish::Track {
+    /// The effect that has it tracked, with the signals that matter for it.
+    pub(super) fn track_effect(&self) -> Output {
+        Output::Effect(Effect::Track {
             container: self.container.id(),
             path: self.container.subject.path.clone(),
             signals: stop_signals::recorded(self.recorded),
@@ -107,18 +107,20 @@ impl Tracked {
         }
         if self.recorded != self.container.spec.stop_signal {
             self.recorded = self.container.spec.stop_signal;
-            context.outputs.push_back(self.track_wish());
+            context.outputs.push_back(self.track_effect());
         }
         let awaited = self.connects_awaited();
         if let Some((address, port)) = awaited
             && awaited != self.awaited
         {
             self.awaited = awaited;
-            context.outputs.push_back(Output::Wish(Wish::AwaitConnect {
-                container: self.container.id(),
-                address,
-                port,
-            }));
+            context
+                .outputs
+                .push_back(Output::Effect(Effect::AwaitConnect {
+                    container: self.container.id(),
+                    address,
+                    port,
+                }));
         }
     }
 
@@ -144,7 +146,7 @@ impl Tracked {
     }
 
     /// Takes in what the kernel side told of it.
-    pub(super) fn take(&mut self, event: &Event, context: &mut Context<'_>) -> Wishes {
+    pub(super) fn take(&mut self, event: &Event, context: &mut Context<'_>) -> ContainerEffects {
         if self.container.is_restart(event) {
             // What is told from now on is the next main process's.
             self.finish(ReportStage::End, context);
@@ -159,27 +161,27 @@ impl Tracked {
     }
 
     /// Passes on what the container wants done.
-    pub(super) fn grant(&mut self, wishes: Wishes, context: &mut Context<'_>) {
+    pub(super) fn emit_effects(&mut self, effects: ContainerEffects, context: &mut Context<'_>) {
         let container = self.container.id();
-        if wishes.reopened {
+        if effects.reopened {
             self.connections.sockets.settle();
         }
-        for tgid in wishes.watch {
+        for tgid in effects.watch {
             context
                 .outputs
-                .push_back(Output::Wish(Wish::Watch { container, tgid }));
+                .push_back(Output::Effect(Effect::Watch { container, tgid }));
         }
-        if wishes.inspect && !self.container.removed {
+        if effects.inspect && !self.container.removed {
             context
                 .outputs
-                .push_back(Output::Wish(Wish::Inspect { container }));
+                .push_back(Output::Effect(Effect::Inspect { container }));
         }
-        if wishes.process_limit && !self.container.removed {
+        if effects.process_limit && !self.container.removed {
             context
                 .outputs
-                .push_back(Output::Wish(Wish::ReadProcessLimit { container }));
+                .push_back(Output::Effect(Effect::ReadProcessLimit { container }));
         }
-        if let Some(reason) = wishes.dropped {
+        if let Some(reason) = effects.dropped {
             let at = context.now;
             context.outputs.push_back(Output::Dropped { reason, at });
         }
@@ -196,7 +198,7 @@ impl Tracked {
         let phase = termination
             .as_ref()
             .map_or(Phase::Running, Termination::phase);
-        let course = Course {
+        let given = PhaseGiven {
             main: main.map(|main| main.tgid),
             phase,
             stop_signal: self.container.stop_signal().0,
@@ -204,9 +206,8 @@ impl Tracked {
         let began_at = termination
             .as_ref()
             .map(|open| traffic::edges(open).began_at);
-        let course = (course, began_at);
-        self.connections
-            .sync_phase(&self.container, course, context);
+        let given = (given, began_at);
+        self.connections.sync_phase(&self.container, given, context);
         let Some(termination) = termination else {
             withdraw(self.open.take(), &self.container, context);
             self.deadline = self.connections.signals_expire_at(&self.container);
@@ -223,7 +224,7 @@ impl Tracked {
         if open.ended() != ended_before {
             context
                 .outputs
-                .push_back(Output::Wish(Wish::Count { container }));
+                .push_back(Output::Effect(Effect::Count { container }));
         }
         if termination.may_go_on() {
             if !open.inspected {
@@ -231,11 +232,11 @@ impl Tracked {
                 self.looked_at = false;
                 context
                     .outputs
-                    .push_back(Output::Wish(Wish::Inspect { container }));
+                    .push_back(Output::Effect(Effect::Inspect { container }));
             }
         } else {
             let sockets = &self.connections.sockets;
-            let steps = Steps::of(&termination, sockets, open.stuck);
+            let steps = ProgressKey::of(&termination, sockets, open.stuck);
             if open.told != steps {
                 open.told = steps;
                 let report = open.report(&termination, sockets, ReportStage::Progress, context);
@@ -260,7 +261,7 @@ impl Tracked {
             .report_all_resets(&self.container, None, context);
         context
             .outputs
-            .push_back(Output::Wish(Wish::Untrack { container }));
+            .push_back(Output::Effect(Effect::Untrack { container }));
     }
 
     fn why_unreported(&self, context: &Context<'_>) -> UnreportedReason {
@@ -295,17 +296,17 @@ impl Tracked {
             let asked_at = context.now.max(open.noticed_at);
             let asks = context.remaining && open.ask_for_rest(&termination, asked_at);
             if asks {
-                let wish = remaining_wish(&termination);
-                context.outputs.push_back(wish);
+                let effect = remaining_effect(&termination);
+                context.outputs.push_back(effect);
             }
-            if context.reasons.is_some() && open.last_counts == LastCounts::Later {
-                open.last_counts = LastCounts::Asked(asked_at);
+            if context.reasons.is_some() && open.final_counts == FinalCounts::Later {
+                open.final_counts = FinalCounts::Asked(asked_at);
                 let container = self.container.id();
                 context
                     .outputs
-                    .push_back(Output::Wish(Wish::Count { container }));
+                    .push_back(Output::Effect(Effect::Count { container }));
             } else if !asks {
-                open.last_counts = LastCounts::Missing;
+                open.final_counts = FinalCounts::Missing;
                 self.finish(ReportStage::End, context);
             }
         } else if is_due(hook_expires_at(&termination)) {
@@ -313,7 +314,7 @@ impl Tracked {
         } else if is_due(open.asks_before_exit_at(&termination)) {
             open.ask_before_exit(context.now);
             if context.remaining {
-                context.outputs.push_back(remaining_wish(&termination));
+                context.outputs.push_back(remaining_effect(&termination));
             }
         } else if is_due(open.stuck_at(&termination, context.limits)) {
             open.stuck = true;
@@ -329,7 +330,7 @@ impl Tracked {
         }
         self.connections.take(counts, &self.container, context);
         let open = self.open.as_ref();
-        if open.is_some_and(|open| matches!(open.last_counts, LastCounts::Asked(_))) {
+        if open.is_some_and(|open| matches!(open.final_counts, FinalCounts::Asked(_))) {
             self.finish(ReportStage::End, context);
         }
     }
@@ -343,7 +344,7 @@ impl Tracked {
             return;
         };
         let is_known = open.take_rest(&termination, &remaining);
-        let is_over = is_known && open.last_counts == LastCounts::Later;
+        let is_over = is_known && open.final_counts == FinalCounts::Later;
         let is_exiting = remaining.main.as_ref().is_some_and(|main| main.exiting);
         open.is_exiting = is_exiting;
         self.container.take_remaining(remaining, context.now);
@@ -388,9 +389,9 @@ impl Tracked {
     }
 }
 
-/// The wish to have looked at what is left.
-fn remaining_wish(termination: &Termination<'_>) -> Output {
-    Output::Wish(Wish::FindRemaining {
+/// The effect that asks what is left.
+fn remaining_effect(termination: &Termination<'_>) -> Output {
+    Output::Effect(Effect::FindRemaining {
         container: termination.container.id(),
         main: termination.main.tgid,
         start: termination.main.start,
@@ -398,7 +399,7 @@ fn remaining_wish(termination: &Termination<'_>) -> Output {
 }
 
 /// Takes back what was told of a termination that was none.
-fn withdraw(open: Option<Open>, container: &Container, context: &mut Context<'_>) {
+fn withdraw(open: Option<OpenTermination>, container: &Container, context: &mut Context<'_>) {
     if let Some(id) = open.and_then(|open| open.id) {
         let container = container.id();
         context

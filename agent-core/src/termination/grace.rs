@@ -14,34 +14,34 @@ use crate::time::Timestamp;
 
 /// The least that the kubelet leaves between stop signal and SIGKILL (`minimumGracePeriodInSeconds`):
 /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_manager.go#L84>.
-const FLOOR: Duration = Duration::from_secs(2);
+const STOP_GRACE_MIN: Duration = Duration::from_secs(2);
 
 /// The least grace of a pod that is deleted (`calculateEffectiveGracePeriod`):
 /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/pod_workers.go#L999>.
-const LEAST: Duration = Duration::from_secs(1);
+const DELETION_GRACE_MIN: Duration = Duration::from_secs(1);
 
 /// How much earlier than the grace says SIGKILL may come. The runtimes start the timer after the signal is sent, so
 /// it is never early but by the clocks' own differences.
-const EARLY: Duration = Duration::from_millis(50);
+const EARLY_TOLERANCE: Duration = Duration::from_millis(50);
 
 /// How much later it may come. Recorded with containerd and runc: 7 to 23 ms, most of it the start of runc; a loaded
 /// node takes some hundred ms for that, and CRI-O polls every 100 ms.
-const LATE: Duration = Duration::from_secs(1);
+const LATE_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// The same where only the time speaks for its end: the grace is not known, or neither a runtime nor the sender of the stop
 /// signal sent SIGKILL. As narrow as systemd, whose timers are up to 250 ms late, allows.
-const LATE_UNKNOWN: Duration = Duration::from_millis(300);
+const LATE_TOLERANCE_UNKNOWN: Duration = Duration::from_millis(300);
 
 /// What the kubelet's measure of a hook may exceed ours by: it includes the runtime's work before the exec and after the
 /// exit (recorded: 80 ms before).
 const HOOK_OVERHEAD: Duration = Duration::from_millis(250);
 
 /// By how much a time that is cut to a second may be wrong.
-const CUT: Duration = Duration::from_secs(1);
+const CUT_TO_SECOND: Duration = Duration::from_secs(1);
 
 /// The grace periods that may be in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Graces {
+pub(crate) struct GraceCandidates {
     /// The one that is, if that is known.
     pub(crate) known: Option<Duration>,
     /// Others that may be.
@@ -50,7 +50,7 @@ pub(crate) struct Graces {
     open: bool,
 }
 
-impl Graces {
+impl GraceCandidates {
     /// By the kubelet's rule: that of the deletion, else the probe's, else the pod's.
     /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L1440>
     pub(crate) fn of(
@@ -69,13 +69,15 @@ impl Graces {
         let deletions: Vec<Duration> = pod
             .deletions
             .iter()
-            .map(|seen| seen.deletion.grace.clamp(LEAST, GRACE_MAX))
+            .map(|seen| seen.deletion.grace.clamp(DELETION_GRACE_MIN, GRACE_MAX))
             .collect();
         match (reason, deletions.as_slice()) {
             (Some(Trigger::Liveness), _) => Self::of_probe(spec, spec.liveness_grace),
             (Some(Trigger::StartupProbe), _) => Self::of_probe(spec, spec.startup_grace),
             // A pod that is deleted at once is gone before the kubelet learns with which grace.
-            (_, [] | [LEAST, ..]) if deleted => Self::one_of(vec![LEAST], spec.grace),
+            (_, [] | [DELETION_GRACE_MIN, ..]) if deleted => {
+                Self::one_of(vec![DELETION_GRACE_MIN], spec.grace)
+            }
             (_, [first, later @ ..]) if deleted => Self {
                 known: Some(*first),
                 possible: later.to_vec(),
@@ -146,7 +148,7 @@ impl Graces {
 
 /// What of the grace was used up before the stop signal came.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spent<'a> {
+pub(crate) struct GraceUsed<'a> {
     pub(crate) hook: Option<&'a Hook>,
     pub(crate) request: Option<StopRequest>,
     pub(crate) stop: Option<Timestamp>,
@@ -158,7 +160,7 @@ pub(crate) struct Spent<'a> {
 
 /// SIGKILL, as far as it tells whether the grace was over.
 #[derive(Clone, Debug)]
-pub(crate) struct Killed {
+pub(crate) struct SigkillTiming {
     /// How long after the stop signal it came; then, after each time that the stop was begun again.
     waits: Vec<Duration>,
     /// Whether it came from whoever had sent the stop signal, and that is a runtime.
@@ -169,7 +171,7 @@ pub(crate) struct Killed {
     of_runtime: bool,
 }
 
-impl Killed {
+impl SigkillTiming {
     pub(super) fn of(
         observed: &Observed<'_>,
         stop: &SignalFact,
@@ -193,7 +195,7 @@ impl Killed {
     }
 }
 
-impl<'a> Spent<'a> {
+impl<'a> GraceUsed<'a> {
     pub(super) fn of(
         observed: &Observed<'_>,
         request: Option<StopRequest>,
@@ -209,7 +211,7 @@ impl<'a> Spent<'a> {
     }
 }
 
-impl Spent<'_> {
+impl GraceUsed<'_> {
     /// The most likely time for the hook.
     fn on_hook(&self, configured: Duration) -> Duration {
         let Some(hook) = self.hook else {
@@ -271,14 +273,14 @@ impl Spent<'_> {
 
     fn uncertainty(&self) -> Duration {
         let exact = self.request.is_some_and(|request| request.exact);
-        HOOK_OVERHEAD + if exact { Duration::ZERO } else { CUT }
+        HOOK_OVERHEAD + if exact { Duration::ZERO } else { CUT_TO_SECOND }
     }
 
     /// The times after which this grace can have ended: by the kubelet's rule, with hook and order as the kubelet may have
     /// measured them; without both also by the rule of systemd and Docker, which know no floor.
     fn waits(&self, configured: Duration) -> Vec<Duration> {
         if self.hook.is_none() && self.role != Some(Role::Sidecar) {
-            return vec![configured, configured.max(FLOOR)];
+            return vec![configured, configured.max(STOP_GRACE_MIN)];
         }
         let mut waits = Vec::new();
         for hook in self.hooks(configured) {
@@ -296,7 +298,7 @@ impl Spent<'_> {
     fn is_over(&self, configured: Duration, waited: Duration, late: Duration) -> bool {
         self.waits(configured)
             .into_iter()
-            .any(|expected| waited + EARLY >= expected && waited <= expected + late)
+            .any(|expected| waited + EARLY_TOLERANCE >= expected && waited <= expected + late)
     }
 }
 
@@ -304,54 +306,62 @@ impl Spent<'_> {
 /// has sent the stop signal sends SIGKILL when its wait is over; that may be another wait than the first (it was request
 /// again with a shorter one, or was restarted), of which nothing tells.
 pub(super) fn cause_after_stop(
-    graces: &Graces,
-    spent: &Spent<'_>,
-    killed: &Killed,
+    grace_candidates: &GraceCandidates,
+    grace_used: &GraceUsed<'_>,
+    sigkill_timing: &SigkillTiming,
 ) -> (KillCause, Option<Duration>) {
     let is_over = |grace: Duration, late| {
-        let mut waits = killed.waits.iter();
-        waits.any(|wait| spent.is_over(grace, *wait, late))
+        let mut waits = sigkill_timing.waits.iter();
+        waits.any(|wait| grace_used.is_over(grace, *wait, late))
     };
-    let over = graces.all().find(|grace| is_over(*grace, LATE));
+    let over = grace_candidates
+        .all()
+        .find(|grace| is_over(*grace, LATE_TOLERANCE));
     // Somebody else has no reason to send it then but chance: which grace was over is doubtful.
-    let known = over.filter(|grace| !killed.by_another || is_over(*grace, LATE_UNKNOWN));
-    let open = graces.open || graces.is_unknown();
-    let by_seconds = open && killed.waits.iter().any(|wait| is_whole_seconds(*wait));
+    let known =
+        over.filter(|grace| !sigkill_timing.by_another || is_over(*grace, LATE_TOLERANCE_UNKNOWN));
+    let open = grace_candidates.open || grace_candidates.is_unknown();
+    let by_seconds = open
+        && sigkill_timing
+            .waits
+            .iter()
+            .any(|wait| is_whole_seconds(*wait));
     // One that comes after the grace period is late, be it because the sender had to wait for its turn.
-    let is_past = |grace: Duration| killed.waits.iter().any(|wait| *wait >= grace);
-    let is_late = killed.by_the_same && graces.likely().is_some_and(is_past);
-    let by_the_runtime = killed.by_the_same && killed.of_runtime;
+    let is_past = |grace: Duration| sigkill_timing.waits.iter().any(|wait| *wait >= grace);
+    let is_late = sigkill_timing.by_the_same && grace_candidates.likely().is_some_and(is_past);
+    let by_the_runtime = sigkill_timing.by_the_same && sigkill_timing.of_runtime;
     if over.is_some() || by_seconds || by_the_runtime || is_late {
         (KillCause::GraceExpired, known)
     } else {
-        (KillCause::Other, graces.known)
+        (KillCause::Other, grace_candidates.known)
     }
 }
 
 /// Whether SIGKILL that comes so long after the stop signal comes when this wait is over.
 fn is_at(expected: Duration, waited: Duration) -> bool {
-    waited + EARLY >= expected && waited <= expected + LATE
+    waited + EARLY_TOLERANCE >= expected && waited <= expected + LATE_TOLERANCE
 }
 
 /// Whether SIGKILL that comes so long after the stop signal can have come when this grace period was over. What a hook took of
 /// it is not known where this is asked.
 pub(super) fn may_be_over_after(grace: Duration, has_hook: bool, waited: Duration) -> bool {
-    let is_left_by_hook = has_hook && waited + EARLY >= FLOOR && waited <= grace + LATE;
-    is_at(grace, waited) || is_at(grace.max(FLOOR), waited) || is_left_by_hook
+    let is_left_by_hook =
+        has_hook && waited + EARLY_TOLERANCE >= STOP_GRACE_MIN && waited <= grace + LATE_TOLERANCE;
+    is_at(grace, waited) || is_at(grace.max(STOP_GRACE_MIN), waited) || is_left_by_hook
 }
 
 /// Whether a timer of whole seconds, at least one, can have waited so long.
 fn is_whole_seconds(waited: Duration) -> bool {
-    let waited = waited + EARLY;
+    let waited = waited + EARLY_TOLERANCE;
     let beyond = Duration::from_nanos(u64::from(waited.subsec_nanos()));
-    waited >= Duration::from_secs(1) && beyond <= EARLY + LATE_UNKNOWN
+    waited >= Duration::from_secs(1) && beyond <= EARLY_TOLERANCE + LATE_TOLERANCE_UNKNOWN
 }
 
 /// The kubelet's rule: whole seconds of the hook are subtracted, then those of the wait for others; two seconds are left
 /// at the least.
 /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L895>
 fn left(configured: Duration, hook: Duration, order: Duration) -> Duration {
-    remaining(configured, hook, order).max(FLOOR)
+    remaining(configured, hook, order).max(STOP_GRACE_MIN)
 }
 
 /// Whether SIGKILL came when what a hook left of the grace period was over, and that is not when the whole one would have been.
@@ -366,10 +376,10 @@ fn remaining(configured: Duration, hook: Duration, order: Duration) -> Duration 
 }
 
 /// The grace in force, and what was left of it.
-pub(crate) fn grace(configured: Duration, spent: &Spent<'_>) -> Grace {
-    let hook = spent.on_hook(configured);
-    let order = if spent.role == Some(Role::Sidecar) {
-        spent.on_order(hook)
+pub(crate) fn grace(configured: Duration, grace_used: &GraceUsed<'_>) -> Grace {
+    let hook = grace_used.on_hook(configured);
+    let order = if grace_used.role == Some(Role::Sidecar) {
+        grace_used.on_order(hook)
     } else {
         Duration::ZERO
     };

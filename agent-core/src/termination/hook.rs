@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::grace::Graces;
+use super::grace::GraceCandidates;
 use super::observed::Observed;
 use super::request::StopRequest;
 use super::{exec_hook, inferred_hook};
@@ -18,14 +18,14 @@ pub(super) fn find_hook(
     observed: &Observed<'_>,
     request: Option<&StopRequest>,
     reason: Option<Trigger>,
-    graces: &Graces,
+    grace_candidates: &GraceCandidates,
 ) -> (Option<Hook>, bool) {
     match observed.container.spec.hook.as_ref() {
         None => (None, false),
         Some(PreStop::Exec { command }) => exec_hook::find(observed, request, command),
         Some(other) => {
             let hook = request.and_then(|request| {
-                inferred_hook::find(observed, request, reason, graces.likely(), other)
+                inferred_hook::find(observed, request, reason, grace_candidates.likely(), other)
             });
             (hook, false)
         }

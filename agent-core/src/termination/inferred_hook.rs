@@ -56,7 +56,7 @@ pub(super) fn find(
     let running = stop.is_some_and(|stop| {
         let used_up = grace.is_some_and(|grace| stop.since(started_at) + EARLY >= grace);
         let longer = configured.is_none_or(|configured| Some(configured) > grace);
-        used_up && longer && turn(observed, reason, stop) == Turn::AtOnce
+        used_up && longer && turn(observed, reason, stop) == SidecarOrder::AtOnce
     });
     let ended_at = stop
         .filter(|_| !running)
@@ -137,7 +137,7 @@ fn connected(observed: &Observed<'_>, request: &StopRequest) -> Option<Timestamp
 
 /// What the stop signal came upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum SidecarOrder {
     /// The end of the hook.
     AtOnce,
     /// The exits of the containers that go first.
@@ -146,12 +146,12 @@ enum Turn {
     Unknown,
 }
 
-fn turn(observed: &Observed<'_>, reason: Option<Trigger>, stop: Timestamp) -> Turn {
+fn turn(observed: &Observed<'_>, reason: Option<Trigger>, stop: Timestamp) -> SidecarOrder {
     let spec = &observed.container.spec;
     let (Some(pod), Some(name), Some(Role::Sidecar)) =
         (&observed.container.pod, &spec.name, spec.role)
     else {
-        return Turn::AtOnce;
+        return SidecarOrder::AtOnce;
     };
     // A container that is stopped alone waits for nobody.
     let alone = matches!(
@@ -160,25 +160,25 @@ fn turn(observed: &Observed<'_>, reason: Option<Trigger>, stop: Timestamp) -> Tu
     );
     let exits = pod.exits_before(name, stop);
     if alone || exits.is_empty() {
-        return Turn::AtOnce;
+        return SidecarOrder::AtOnce;
     }
     let last = exits.iter().flatten().max();
     if last.is_some_and(|last| stop.since(*last) <= TURN) {
-        Turn::AfterOthers
+        SidecarOrder::AfterOthers
     } else if exits.iter().all(Option::is_some) {
-        Turn::AtOnce
+        SidecarOrder::AtOnce
     } else {
-        Turn::Unknown
+        SidecarOrder::Unknown
     }
 }
 
 fn end(
-    turn: Turn,
+    turn: SidecarOrder,
     started_at: Timestamp,
     configured: Option<Duration>,
     stop: Timestamp,
 ) -> Option<Timestamp> {
-    if turn == Turn::AtOnce {
+    if turn == SidecarOrder::AtOnce {
         return Some(stop);
     }
     let over = started_at.after(configured?);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::grace::{self, Graces, Killed, Spent};
+use super::grace::{self, GraceCandidates, GraceUsed, SigkillTiming};
 use super::observed::Observed;
 use crate::process::SignalFact;
 use crate::report::KillCause;
@@ -14,25 +14,25 @@ pub(super) const OOM_WINDOW: Duration = Duration::from_secs(1);
 /// Returns the cause, and the grace that was over then, if it is known.
 pub(super) fn find_kill_cause(
     observed: &Observed<'_>,
-    graces: &Graces,
-    spent: &Spent<'_>,
+    grace_candidates: &GraceCandidates,
+    grace_used: &GraceUsed<'_>,
     begun_again_at: Option<Timestamp>,
     kill: &SignalFact,
 ) -> (KillCause, Option<Duration>) {
     // A command that entered powered the namespace off with reboot(2); an init's own is no SIGKILL that counts.
     let rebooted = observed.exit.is_some_and(|exit| exit.rebooted.is_some());
     if rebooted && kill.sender.kernel {
-        (KillCause::Inside, graces.known)
+        (KillCause::Inside, grace_candidates.known)
     } else if kill.sender.kernel {
-        (by_kernel(observed, kill), graces.known)
+        (by_kernel(observed, kill), grace_candidates.known)
     } else if !kill.sender.outside {
-        (KillCause::Inside, graces.known)
+        (KillCause::Inside, grace_candidates.known)
     } else {
         match observed.stop {
-            None => (KillCause::NoStopSignal, graces.known),
+            None => (KillCause::NoStopSignal, grace_candidates.known),
             Some(stop) => {
-                let killed = Killed::of(observed, stop, begun_again_at, kill);
-                grace::cause_after_stop(graces, spent, &killed)
+                let sigkill_timing = SigkillTiming::of(observed, stop, begun_again_at, kill);
+                grace::cause_after_stop(grace_candidates, grace_used, &sigkill_timing)
             }
         }
     }

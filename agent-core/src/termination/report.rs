@@ -66,7 +66,7 @@ impl Termination<'_> {
             outcome,
             trigger: trigger(self, outcome),
             started_at: self.started_at(),
-            started_by: self.started_by(),
+            start_source: self.start_source(),
             hook: self.hook.clone(),
             stop_signal: self.stop.map(|stop| self.as_stop_signal(stop)),
             other_signals: self

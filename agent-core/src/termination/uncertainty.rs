@@ -38,7 +38,7 @@ impl Termination<'_> {
                 match cause {
                     Some(KillCause::GraceExpired) => self.grace.is_none(),
                     // Where nobody tells the grace period, none can be said to have been left.
-                    Some(KillCause::Other) => self.graces.may_be_another(),
+                    Some(KillCause::Other) => self.grace_candidates.may_be_another(),
                     Some(
                         KillCause::NoStopSignal
                         | KillCause::Oom
@@ -109,7 +109,7 @@ impl Termination<'_> {
     /// Whether a hook that ran before then would have been seen, and was not left out on purpose: all containers of a pod are
     /// restarted without their hooks.
     pub(crate) fn would_have_seen_hook(&self, then: Timestamp) -> bool {
-        let reach = self.graces.likely().unwrap_or(STOP_MAX_DEFAULT);
+        let reach = self.grace_candidates.likely().unwrap_or(STOP_MAX_DEFAULT);
         let watched_before = match self.main.origin {
             Origin::Entered => true,
             Origin::Found | Origin::Mentioned => self.main.known_at.after(reach) <= then,
@@ -194,7 +194,7 @@ impl Termination<'_> {
 
     /// When a stop at the latest began of which what was seen is the end.
     fn before_one_stop(&self) -> Timestamp {
-        let reach = self.graces.likely().unwrap_or(STOP_MAX_DEFAULT);
+        let reach = self.grace_candidates.likely().unwrap_or(STOP_MAX_DEFAULT);
         self.started_at().before(reach)
     }
 

@@ -60,8 +60,8 @@ pub(super) fn judge(survey: Option<&Survey>) -> Vec<Check> {
     checks
 }
 
-fn warn(name: &'static str, found: String, way_out: impl Into<String>) -> Check {
-    bad(name, Verdict::Warn, found, way_out)
+fn warn(name: &'static str, found: String, remedy: impl Into<String>) -> Check {
+    bad(name, Verdict::Warn, found, remedy)
 }
 
 /// Who the agent is to the API server; whether it is nobody.

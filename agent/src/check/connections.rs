@@ -1,19 +1,19 @@
 //! What this kernel lets the agent see of TCP connections, a line for each kind of fact.
 
 use super::verdict::{Check, Verdict, bad, ok};
-use crate::probes::ConnectionFact;
+use crate::probes::TcpFeature;
 
 /// The lines; none if the probes were not loaded, so that it is not known.
-pub(super) fn judge(sight: &[(ConnectionFact, bool)]) -> Vec<Check> {
-    if sight.is_empty() {
+pub(super) fn judge(tcp_features: &[(TcpFeature, bool)]) -> Vec<Check> {
+    if tcp_features.is_empty() {
         return Vec::new();
     }
-    let seen = |fact| sight.contains(&(fact, true));
+    let seen = |fact| tcp_features.contains(&(fact, true));
     let (sent, received) = (
-        seen(ConnectionFact::ResetsSent),
-        seen(ConnectionFact::ResetsReceived),
+        seen(TcpFeature::ResetsSent),
+        seen(TcpFeature::ResetsReceived),
     );
-    if !(seen(ConnectionFact::States) && sent && received) {
+    if !(seen(TcpFeature::States) && sent && received) {
         let unseen = match (sent, received) {
             (true, true) => "not counted, since connections are not seen",
             (true, false) => "not counted, since resets are seen only as they are sent",
@@ -35,14 +35,14 @@ pub(super) fn judge(sight: &[(ConnectionFact, bool)]) -> Vec<Check> {
         ok("resets", "seen as they are sent and received".to_owned()),
         line(
             "reset reasons",
-            seen(ConnectionFact::ResetReasons),
+            seen(TcpFeature::ResetReasons),
             "told by the kernel for each reset that is sent",
             "not told by this kernel, as by none before 6.10",
             "nothing has to be done; resets are counted without a reason",
         ),
         line(
             "refusals",
-            seen(ConnectionFact::Refusals),
+            seen(TcpFeature::Refusals),
             "seen: attempts refused where nobody listens any more, and packets for connections in TIME_WAIT",
             "not seen: attempts refused where nobody listens any more, and packets for connections in TIME_WAIT",
             "reports do not say what came after the listener was closed; kernels from 6.10 on tell it",

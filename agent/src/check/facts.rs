@@ -7,12 +7,12 @@ use procfs::process::{LimitValue, Process};
 
 use crate::cgroups::Tree;
 use crate::open_files;
-use crate::probes::{self, ConnectionFact, LoadError, Options, ProgramState, Survey};
+use crate::probes::{self, LoadError, Options, ProgramState, Survey, TcpFeature};
 use crate::processes;
 
 /// The facts.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct HostFacts {
     /// The kernel's release, as uname says.
     pub(super) release: String,
     /// Why the probes in this binary cannot be used, if so.
@@ -74,7 +74,7 @@ pub(super) enum Load {
     Attached {
         states: Vec<ProgramState>,
         /// What can be seen of connections with them.
-        sight: Vec<(ConnectionFact, bool)>,
+        tcp_features: Vec<(TcpFeature, bool)>,
     },
 }
 
@@ -84,7 +84,7 @@ pub(super) const CAP_SYS_RESOURCE: u32 = 24;
 pub(super) const CAP_PERFMON: u32 = 38;
 pub(super) const CAP_BPF: u32 = 39;
 
-impl Facts {
+impl HostFacts {
     /// Reads the facts; loads and attaches the probes for a moment if that is wanted.
     pub(super) fn gather(cgroup_root: Option<&Path>, load: bool) -> Self {
         let mut facts = Self {
@@ -222,7 +222,7 @@ fn try_to_load() -> Load {
             let _entered = runtime.enter();
             probes::Probes::load(&options).map(|probes| Load::Attached {
                 states: probes.programs.states().to_vec(),
-                sight: probes.programs.sight(),
+                tcp_features: probes.programs.tcp_features(),
             })
         }
         Err(error) => return Load::Refused(sentence(error)),

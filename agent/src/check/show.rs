@@ -38,11 +38,11 @@ pub(super) fn text(checks: &[Check], style: &Style) -> String {
         line.painted(STRONG, check.name);
         line.fill_to(VERDICT + 2 + NAME + 2);
         out.push_str(&line.paragraph(&check.found));
-        if let Some(way_out) = &check.way_out {
+        if let Some(remedy) = &check.remedy {
             let mut line = Line::new(style);
             line.fill_to(VERDICT + 2 + NAME);
             line.painted(GOOD, if style.unicode { "→ " } else { "> " });
-            out.push_str(&line.paragraph(way_out));
+            out.push_str(&line.paragraph(remedy));
         }
     }
     if checks.iter().all(|check| check.verdict != Verdict::Fail) {

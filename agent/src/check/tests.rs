@@ -13,12 +13,12 @@ use super::facts::{
 };
 use super::verdict::{Check, judge};
 use super::*;
-use crate::probes::{ConnectionFact, ProgramState, Survey};
+use crate::probes::{ProgramState, Survey, TcpFeature};
 use crate::terminal::Style;
 
 /// A machine on which everything is fine.
-fn fine() -> Facts {
-    Facts {
+fn fine() -> HostFacts {
+    HostFacts {
         release: "6.12.0-1-cloud-amd64".to_owned(),
         built: Ok(()),
         survey: Ok(Survey {
@@ -41,14 +41,11 @@ fn fine() -> Facts {
     }
 }
 
-fn attached(
-    refused: impl Fn(&str) -> Option<String>,
-    sees: impl Fn(ConnectionFact) -> bool,
-) -> Load {
-    let facts = ConnectionFact::ALL.into_iter();
+fn attached(refused: impl Fn(&str) -> Option<String>, sees: impl Fn(TcpFeature) -> bool) -> Load {
+    let facts = TcpFeature::ALL.into_iter();
     Load::Attached {
         states: states(refused),
-        sight: facts.map(|fact| (fact, sees(fact))).collect(),
+        tcp_features: facts.map(|fact| (fact, sees(fact))).collect(),
     }
 }
 
@@ -61,7 +58,7 @@ fn states(refused: impl Fn(&str) -> Option<String>) -> Vec<ProgramState> {
 }
 
 /// Everything that is not fine, as people see it.
-fn complaints(facts: &Facts) -> String {
+fn complaints(facts: &HostFacts) -> String {
     let checks: Vec<Check> = judge(facts)
         .into_iter()
         .filter(|check| check.verdict != Verdict::Ok)
@@ -105,7 +102,7 @@ fn a_machine_on_which_everything_is_fine() {
 
 #[test]
 fn not_root() {
-    let facts = Facts {
+    let facts = HostFacts {
         capabilities: 0,
         load: Load::NotAllowed,
         ..fine()
@@ -122,13 +119,13 @@ fn not_root() {
 
 #[test]
 fn one_capability_is_not_enough_and_sys_admin_is() {
-    let facts = Facts {
+    let facts = HostFacts {
         capabilities: 1 << CAP_BPF,
         load: Load::NotAllowed,
         ..fine()
     };
     assert!(complaints(&facts).contains("no CAP_PERFMON"));
-    let facts = Facts {
+    let facts = HostFacts {
         capabilities: 1 << CAP_SYS_ADMIN,
         ..fine()
     };
@@ -143,7 +140,7 @@ fn no_btf() {
         FAIL  BTF            cannot read /sys/kernel/btf/vmlinux: no such file
         FAIL  loading        not possible, as said above
     "#]]
-    .assert_eq(&complaints(&Facts {
+    .assert_eq(&complaints(&HostFacts {
         survey,
         load,
         ..fine()
@@ -157,7 +154,7 @@ fn members_and_hooks_that_a_kernel_lacks() {
             .iter()
             .filter(|program| program.required == required)
             .take(1);
-        Facts {
+        HostFacts {
             survey: Ok(Survey {
                 members: 35,
                 members_missing: vec![
@@ -185,7 +182,7 @@ fn members_and_hooks_that_a_kernel_lacks() {
 #[test]
 fn lockdown() {
     let refused = Load::Refused("kernel lockdown is at `confidentiality`".to_owned());
-    let facts = Facts {
+    let facts = HostFacts {
         lockdown: Lockdown::Confidentiality,
         load: refused,
         ..fine()
@@ -197,7 +194,7 @@ fn lockdown() {
     "#]]
     .assert_eq(&complaints(&facts));
     assert!(
-        !complaints(&Facts {
+        !complaints(&HostFacts {
             lockdown: Lockdown::Integrity,
             ..fine()
         })
@@ -212,12 +209,12 @@ fn pure_cgroup_v1() {
     );
     expect![[r#"
         FAIL  cgroup tree    this machine has cgroup v1 only: boot with systemd.unified_cgroup_hierarchy=1
-    "#]].assert_eq(&complaints(&Facts { tree, ..fine() }));
+    "#]].assert_eq(&complaints(&HostFacts { tree, ..fine() }));
 }
 
 #[test]
 fn old_kernels() {
-    let with = |release: &str, capability: u32| Facts {
+    let with = |release: &str, capability: u32| HostFacts {
         release: release.to_owned(),
         capabilities: fine().capabilities | 1 << capability,
         ..fine()
@@ -234,12 +231,12 @@ fn old_kernels() {
 
 #[test]
 fn hidden_processes_matter_without_ptrace() {
-    let facts = Facts {
+    let facts = HostFacts {
         proc_hides: true,
         ..fine()
     };
     assert!(complaints(&facts).contains("warn  /proc"));
-    let facts = Facts {
+    let facts = HostFacts {
         capabilities: facts.capabilities | 1 << CAP_SYS_PTRACE,
         ..facts
     };
@@ -256,19 +253,14 @@ fn an_optional_probe_that_is_refused_is_no_failure() {
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
     "#]]
-    .assert_eq(&complaints(&Facts { load, ..fine() }));
+    .assert_eq(&complaints(&HostFacts { load, ..fine() }));
 }
 
 #[test]
 fn what_an_old_kernel_tells_of_resets() {
     let load = attached(
         |_| None,
-        |fact| {
-            !matches!(
-                fact,
-                ConnectionFact::ResetReasons | ConnectionFact::Refusals
-            )
-        },
+        |fact| !matches!(fact, TcpFeature::ResetReasons | TcpFeature::Refusals),
     );
     expect![[r#"
         warn  reset reasons  not told by this kernel, as by none before 6.10
@@ -279,13 +271,13 @@ fn what_an_old_kernel_tells_of_resets() {
                              on tell it
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
-    "#]].assert_eq(&complaints(&Facts { load, ..fine() }));
+    "#]].assert_eq(&complaints(&HostFacts { load, ..fine() }));
 }
 
 #[test]
 fn a_probe_of_connections_that_is_refused_leaves_them_out() {
     let refused = |name: &str| (name == "tcp_receive_reset").then(|| "no such hook".to_owned());
-    let load = attached(refused, |fact| fact != ConnectionFact::ResetsReceived);
+    let load = attached(refused, |fact| fact != TcpFeature::ResetsReceived);
     expect![[r#"
         warn  loading        tcp_receive_reset (TCP resets received): no such hook
                            → the rest is measured
@@ -294,12 +286,12 @@ fn a_probe_of_connections_that_is_refused_leaves_them_out() {
                              above
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
-    "#]].assert_eq(&complaints(&Facts { load, ..fine() }));
+    "#]].assert_eq(&complaints(&HostFacts { load, ..fine() }));
 }
 
 #[test]
 fn things_of_the_surroundings() {
-    let facts = Facts {
+    let facts = HostFacts {
         built: Err(
             "this binary was built without the probes: run `cargo xtask build-ebpf`".to_owned(),
         ),
@@ -319,7 +311,7 @@ fn things_of_the_surroundings() {
 
 #[test]
 fn json_says_the_same() {
-    let checks = judge(&Facts {
+    let checks = judge(&HostFacts {
         capabilities: 0,
         ..fine()
     });
@@ -336,7 +328,7 @@ fn json_says_the_same() {
 
 #[test]
 fn this_machine_can_be_looked_at_by_everybody() {
-    let facts = Facts::gather(None, false);
+    let facts = HostFacts::gather(None, false);
     assert!(!facts.release.is_empty());
     assert!(matches!(facts.load, Load::NotWanted));
     assert_eq!(

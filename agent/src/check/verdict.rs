@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::connections;
 use super::facts::{
-    CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, Facts, Load, Lockdown,
+    CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, HostFacts, Load,
+    Lockdown,
 };
 use crate::probes::Survey;
 
@@ -18,7 +19,7 @@ pub(super) struct Check {
     pub(super) found: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) way_out: Option<String>,
+    pub(super) remedy: Option<String>,
 }
 
 /// Whether something is fine.
@@ -38,7 +39,7 @@ pub(super) const fn ok(name: &'static str, found: String) -> Check {
         name,
         verdict: Verdict::Ok,
         found,
-        way_out: None,
+        remedy: None,
     }
 }
 
@@ -46,18 +47,18 @@ pub(super) fn bad(
     name: &'static str,
     verdict: Verdict,
     found: impl Into<String>,
-    way_out: impl Into<String>,
+    remedy: impl Into<String>,
 ) -> Check {
     Check {
         name,
         verdict,
         found: found.into(),
-        way_out: Some(way_out.into()).filter(|text| !text.is_empty()),
+        remedy: Some(remedy.into()).filter(|text| !text.is_empty()),
     }
 }
 
 /// Every check, in the order in which the agent would stumble.
-pub(super) fn judge(facts: &Facts) -> Vec<Check> {
+pub(super) fn judge(facts: &HostFacts) -> Vec<Check> {
     let mut checks = vec![
         kernel(facts),
         told(
@@ -71,8 +72,8 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     checks.extend([lockdown(facts), capabilities(facts)]);
     checks.extend(memory(facts));
     checks.extend([loading(facts)]);
-    if let Load::Attached { sight, .. } = &facts.load {
-        checks.extend(connections::judge(sight));
+    if let Load::Attached { tcp_features, .. } = &facts.load {
+        checks.extend(connections::judge(tcp_features));
     }
     checks.extend([
         cgroups(facts),
@@ -99,7 +100,7 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn kernel(facts: &Facts) -> Check {
+fn kernel(facts: &HostFacts) -> Check {
     let release = &facts.release;
     match version(release) {
         Some(version) if version < (5, 8) => bad(
@@ -124,7 +125,7 @@ fn kernel(facts: &Facts) -> Check {
     }
 }
 
-fn btf(facts: &Facts) -> Check {
+fn btf(facts: &HostFacts) -> Check {
     match &facts.survey {
         Ok(survey) if survey.members_missing.is_empty() => ok(
             "BTF",
@@ -171,7 +172,7 @@ fn hooks(survey: &Survey) -> Check {
     }
 }
 
-fn lockdown(facts: &Facts) -> Check {
+fn lockdown(facts: &HostFacts) -> Check {
     let found = match facts.lockdown {
         Lockdown::Confidentiality => {
             return bad(
@@ -188,7 +189,7 @@ fn lockdown(facts: &Facts) -> Check {
     ok("lockdown", found.to_owned())
 }
 
-fn capabilities(facts: &Facts) -> Check {
+fn capabilities(facts: &HostFacts) -> Check {
     if facts.may_load() {
         let why = if facts.has(CAP_BPF) && facts.has(CAP_PERFMON) {
             "CAP_BPF and CAP_PERFMON"
@@ -212,7 +213,7 @@ fn capabilities(facts: &Facts) -> Check {
 }
 
 /// Locked memory is charged for maps before 5.11 only.
-fn memory(facts: &Facts) -> Option<Check> {
+fn memory(facts: &HostFacts) -> Option<Check> {
     if version(&facts.release).is_none_or(|version| version >= (5, 11)) {
         return None;
     }
@@ -232,7 +233,7 @@ fn memory(facts: &Facts) -> Option<Check> {
     })
 }
 
-fn loading(facts: &Facts) -> Check {
+fn loading(facts: &HostFacts) -> Check {
     match &facts.load {
         Load::NotWanted => ok("loading", "not tried (--no-load)".to_owned()),
         Load::NotAllowed => bad(
@@ -283,7 +284,7 @@ fn loading(facts: &Facts) -> Check {
     }
 }
 
-fn cgroups(facts: &Facts) -> Check {
+fn cgroups(facts: &HostFacts) -> Check {
     match &facts.tree {
         Ok(tree) => {
             let beside = if tree.hybrid {
@@ -300,7 +301,7 @@ fn cgroups(facts: &Facts) -> Check {
     }
 }
 
-fn proc(facts: &Facts) -> Check {
+fn proc(facts: &HostFacts) -> Check {
     if facts.proc_hides && !facts.has(CAP_SYS_PTRACE) {
         bad(
             "/proc",
@@ -314,7 +315,7 @@ fn proc(facts: &Facts) -> Check {
 }
 
 /// People look for it, since most eBPF tools need it.
-fn tracefs(facts: &Facts) -> Check {
+fn tracefs(facts: &HostFacts) -> Check {
     let place = facts.tracefs.as_ref().map_or_else(
         || "not mounted".to_owned(),
         |path| format!("at {}", path.display()),
@@ -325,7 +326,7 @@ fn tracefs(facts: &Facts) -> Check {
     )
 }
 
-fn jit(facts: &Facts) -> Option<Check> {
+fn jit(facts: &HostFacts) -> Option<Check> {
     Some(if facts.jit? {
         ok("JIT", "eBPF programs are compiled".to_owned())
     } else {
@@ -338,7 +339,7 @@ fn jit(facts: &Facts) -> Option<Check> {
     })
 }
 
-fn run_stats(facts: &Facts) -> Check {
+fn run_stats(facts: &HostFacts) -> Check {
     let found = match facts.run_stats {
         Some(true) => {
             "on: the kernel accounts the run time of eBPF programs, at some cost for each run"

@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
-use super::lesson::{self, Lesson};
+use super::command_help::{self, CommandHelp};
 use crate::failure::UsageError;
 
 /// Which manual pages to write, and where.
@@ -32,16 +32,18 @@ pub(super) fn run(args: &Args, mut root: Command) -> anyhow::Result<()> {
         return write_all(&root, folder);
     }
     let wanted = args.command.as_deref().unwrap_or_default();
-    let page = pages(&root).find(|(lesson, _command)| lesson.command == wanted);
-    let Some((lesson, command)) = page else {
-        let known = lesson::LESSONS.map(|lesson| lesson.command).join(", ");
+    let page = pages(&root).find(|(help, _command)| help.command == wanted);
+    let Some((help, command)) = page else {
+        let known = command_help::COMMAND_HELPS
+            .map(|help| help.command)
+            .join(", ");
         return Err(UsageError::new(format!(
             "there is no command `{wanted}`; there are{}",
             known.trim_start_matches(',')
         ))
         .into());
     };
-    crate::terminal::print(&render(lesson, command, &root)?)
+    crate::terminal::print(&render(help, command, &root)?)
 }
 
 fn write_all(root: &Command, folder: &Path) -> anyhow::Result<()> {
@@ -52,35 +54,35 @@ fn write_all(root: &Command, folder: &Path) -> anyhow::Result<()> {
         )
     };
     std::fs::create_dir_all(folder).with_context(|| failed(folder))?;
-    for (lesson, command) in pages(root) {
-        let path = folder.join(format!("{}.1", page_name(lesson)));
-        std::fs::write(&path, render(lesson, command, root)?).with_context(|| failed(&path))?;
+    for (help, command) in pages(root) {
+        let path = folder.join(format!("{}.1", page_name(help)));
+        std::fs::write(&path, render(help, command, root)?).with_context(|| failed(&path))?;
     }
     Ok(())
 }
 
 /// Each lesson with the command that it is of.
-fn pages(root: &Command) -> impl Iterator<Item = (&'static Lesson, &Command)> {
-    lesson::LESSONS.iter().filter_map(move |lesson| {
-        let command = match lesson.command {
+fn pages(root: &Command) -> impl Iterator<Item = (&'static CommandHelp, &Command)> {
+    command_help::COMMAND_HELPS.iter().filter_map(move |help| {
+        let command = match help.command {
             "" => Some(root),
             name => root.find_subcommand(name),
         };
-        Some((lesson, command?))
+        Some((help, command?))
     })
 }
 
 /// `gracewatch-run`, the name of a page.
-fn page_name(lesson: &Lesson) -> String {
-    match lesson.command {
+fn page_name(help: &CommandHelp) -> String {
+    match help.command {
         "" => "gracewatch".to_owned(),
         command => format!("gracewatch-{command}"),
     }
 }
 
-fn render(lesson: &Lesson, command: &Command, root: &Command) -> anyhow::Result<Vec<u8>> {
+fn render(help: &CommandHelp, command: &Command, root: &Command) -> anyhow::Result<Vec<u8>> {
     let mut page = Vec::new();
-    write(&mut page, lesson, command, root).context("cannot make the page")?;
+    write(&mut page, help, command, root).context("cannot make the page")?;
     Ok(in_ascii(&String::from_utf8_lossy(&page)).into_bytes())
 }
 
@@ -99,13 +101,13 @@ fn in_ascii(page: &str) -> String {
 
 fn write(
     page: &mut dyn Write,
-    lesson: &Lesson,
+    help: &CommandHelp,
     command: &Command,
     root: &Command,
 ) -> std::io::Result<()> {
     let version = root.get_version().unwrap_or_default();
     let man = Man::new(command.clone())
-        .title(page_name(lesson))
+        .title(page_name(help))
         .section("1")
         .source(format!("gracewatch {version}"))
         .manual("Gracewatch");
@@ -114,40 +116,40 @@ fn write(
     man.render_synopsis_section(page)?;
     man.render_description_section(page)?;
     man.render_options_section(page)?;
-    if lesson.command.is_empty() {
+    if help.command.is_empty() {
         man.render_subcommands_section(page)?;
     }
-    own_sections(lesson, command).to_writer(page)
+    own_sections(help, command).to_writer(page)
 }
 
-fn own_sections(lesson: &Lesson, command: &Command) -> Roff {
+fn own_sections(help: &CommandHelp, command: &Command) -> Roff {
     let mut page = Roff::new();
     page.control("SH", ["EXAMPLES"]);
-    for (line, why) in lesson.examples {
+    for (line, why) in help.examples {
         entry(&mut page, line, why);
     }
     page.control("SH", ["RIGHTS"]);
-    page.text([roman(lesson.rights)]);
+    page.text([roman(help.rights)]);
     page.control("SH", ["RESULTS"]);
-    page.text([roman(lesson.output)]);
+    page.text([roman(help.output)]);
     page.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in lesson.exits {
+    for (code, meaning) in help.exits {
         entry(&mut page, &code.to_string(), meaning);
     }
     page.control("SH", ["ENVIRONMENT"]);
     for (variable, meaning) in environment(command) {
         entry(&mut page, &variable, &meaning);
     }
-    if !lesson.files.is_empty() {
+    if !help.files.is_empty() {
         page.control("SH", ["FILES"]);
-        for (path, meaning) in lesson.files {
+        for (path, meaning) in help.files {
             entry(&mut page, path, meaning);
         }
     }
     page.control("SH", ["SEE ALSO"]);
-    let others = lesson::LESSONS
+    let others = command_help::COMMAND_HELPS
         .iter()
-        .filter(|other| other.command != lesson.command);
+        .filter(|other| other.command != help.command);
     let names: Vec<_> = others
         .map(|other| format!("{}(1)", page_name(other)))
         .collect();
@@ -170,7 +172,7 @@ pub(super) fn environment(command: &Command) -> Vec<(String, String)> {
     let mut variables: Vec<_> = command.get_arguments().filter_map(of_option).collect();
     variables.sort();
     variables.extend(
-        lesson::COLOUR_VARIABLES.map(|(name, meaning)| (name.to_owned(), meaning.to_owned())),
+        command_help::COLOUR_VARIABLES.map(|(name, meaning)| (name.to_owned(), meaning.to_owned())),
     );
     variables
 }

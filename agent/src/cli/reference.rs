@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use clap::builder::PossibleValue;
 use clap::{Arg, Command};
 
-use super::lesson::{self, Lesson};
+use super::command_help::{self, CommandHelp};
 
 const INTRODUCTION: &str = r#"# Command line
 
@@ -53,19 +53,19 @@ pub(super) fn reference(mut root: Command) -> Result<String, fmt::Error> {
     root.build();
     let mut page = INTRODUCTION.to_owned();
     colours(&mut page)?;
-    if let Some(lesson) = lesson::of("") {
+    if let Some(help) = command_help::of("") {
         page.push_str(EXIT);
-        for (code, meaning) in lesson.exits {
+        for (code, meaning) in help.exits {
             writeln!(page, "| {code} | {meaning} |")?;
         }
         page.push_str("\nWhat they mean for one command stands at the command.\n");
         section(&mut page, "Options of every command")?;
         options(&mut page, root.get_arguments())?;
     }
-    for lesson in lesson::LESSONS {
-        if let Some(command) = root.find_subcommand(lesson.command) {
-            section(&mut page, &format!("`gracewatch {}`", lesson.command))?;
-            write_command(&mut page, &lesson, command)?;
+    for help in command_help::COMMAND_HELPS {
+        if let Some(command) = root.find_subcommand(help.command) {
+            section(&mut page, &format!("`gracewatch {}`", help.command))?;
+            write_command(&mut page, &help, command)?;
         }
     }
     Ok(page)
@@ -73,7 +73,7 @@ pub(super) fn reference(mut root: Command) -> Result<String, fmt::Error> {
 
 fn colours(page: &mut String) -> fmt::Result {
     page.push_str("## Colours\n\nOnly a terminal gets colours.\n\n");
-    for (variable, meaning) in lesson::COLOUR_VARIABLES {
+    for (variable, meaning) in command_help::COLOUR_VARIABLES {
         writeln!(page, "* `{variable}`: {meaning}")?;
     }
     Ok(())
@@ -83,27 +83,27 @@ fn section(page: &mut String, title: &str) -> fmt::Result {
     write!(page, "\n## {title}\n\n")
 }
 
-fn write_command(page: &mut String, lesson: &Lesson, command: &Command) -> fmt::Result {
+fn write_command(page: &mut String, help: &CommandHelp, command: &Command) -> fmt::Result {
     if let Some(about) = command.get_about() {
         writeln!(page, "{about}\n")?;
     }
     page.push_str("```console\n");
-    let widest = lesson
+    let widest = help
         .examples
         .iter()
         .map(|(line, _)| line.len())
         .max()
         .unwrap_or(0)
         .min(52);
-    for (line, why) in lesson.examples {
+    for (line, why) in help.examples {
         writeln!(page, "$ {line:widest$}   # {why}")?;
     }
     write!(
         page,
         "```\n\n**Rights.** {}\n\n**Output.** {}\n\n**Exit codes.** ",
-        lesson.rights, lesson.output
+        help.rights, help.output
     )?;
-    let exits: Vec<_> = lesson
+    let exits: Vec<_> = help
         .exits
         .iter()
         .map(|(code, meaning)| format!("{code}: {meaning}"))

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_with_a_way_out() {
+    fn what_cannot_be_meant_is_refused_with_a_remedy() {
         for text in [
             "",
             "http://",

@@ -5,7 +5,7 @@ use agent_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Address, Trouble};
+use super::{Address, ClientError};
 use crate::http::API_VERSION;
 use crate::terminal::text::visible;
 
@@ -15,13 +15,13 @@ pub struct Answer {
     /// The agent's version.
     pub version: String,
     /// When the agent began to count; another time is another run of it.
-    pub began_at: Timestamp,
+    pub started_at: Timestamp,
     /// The agent's clock, that of the reports.
     pub now: Timestamp,
     /// Nanoseconds since 1970 at that clock's zero.
     pub wall_at_boot: u64,
     /// How many have finished since it began.
-    pub finished_in_all: u64,
+    pub finished_total: u64,
     /// Terminations that are not finished.
     pub open: Vec<Report>,
     /// Finished ones.
@@ -36,7 +36,7 @@ pub struct Answer {
 struct Raw {
     agent: Agent,
     clock: Clock,
-    finished_in_all: u64,
+    finished_total: u64,
     open: Vec<Value>,
     finished: Vec<Value>,
 }
@@ -44,7 +44,7 @@ struct Raw {
 #[derive(Deserialize)]
 struct Agent {
     version: String,
-    began_at: Timestamp,
+    started_at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -53,19 +53,19 @@ struct Clock {
     wall_at_boot: u64,
 }
 
-pub(super) fn read(address: &Address, body: &[u8]) -> Result<Answer, Trouble> {
-    let no_agent = |what| Trouble::NoAgent(address.clone(), what);
+pub(super) fn read(address: &Address, body: &[u8]) -> Result<Answer, ClientError> {
+    let no_agent = |what| ClientError::NoAgent(address.clone(), what);
     let value: Value = serde_json::from_slice(body).map_err(|_error| no_agent("no JSON"))?;
     let is_list = |name: &str| value.get(name).is_some_and(Value::is_array);
     if !(is_list("open") && is_list("finished")) {
         return Err(no_agent("JSON that holds no terminations"));
     }
     let Some(form) = value.get("version").and_then(Value::as_u64) else {
-        return Err(Trouble::Older(address.clone()));
+        return Err(ClientError::Older(address.clone()));
     };
     if form != u64::from(API_VERSION) {
         let agent = value.pointer("/agent/version").and_then(Value::as_str);
-        return Err(Trouble::OtherForm {
+        return Err(ClientError::OtherForm {
             address: address.clone(),
             agent: visible(agent.unwrap_or("of a version that it does not tell")),
             form,
@@ -94,10 +94,10 @@ impl From<Raw> for Answer {
         let finished = reports(raw.finished);
         Self {
             version: raw.agent.version,
-            began_at: raw.agent.began_at,
+            started_at: raw.agent.started_at,
             now: raw.clock.now,
             wall_at_boot: raw.clock.wall_at_boot,
-            finished_in_all: raw.finished_in_all,
+            finished_total: raw.finished_total,
             unread: u64::try_from(told - finished.len()).unwrap_or(u64::MAX),
             why_unread,
             open,

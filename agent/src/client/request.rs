@@ -10,7 +10,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Address, Trouble};
+use super::{Address, ClientError};
 
 /// How long an answer may take, in seconds.
 const PATIENCE: u64 = 10;
@@ -18,21 +18,21 @@ const PATIENCE: u64 = 10;
 const BYTES_MAX: usize = 64 << 20;
 
 /// The body of what is answered.
-pub(super) async fn get(address: &Address, path: &str) -> Result<Bytes, Trouble> {
+pub(super) async fn get(address: &Address, path: &str) -> Result<Bytes, ClientError> {
     let patience = Duration::from_secs(PATIENCE);
     tokio::time::timeout(patience, ask(address, path))
         .await
-        .unwrap_or_else(|_elapsed| Err(Trouble::Slow(address.clone(), PATIENCE)))
+        .unwrap_or_else(|_elapsed| Err(ClientError::Slow(address.clone(), PATIENCE)))
 }
 
-async fn ask(address: &Address, path: &str) -> Result<Bytes, Trouble> {
+async fn ask(address: &Address, path: &str) -> Result<Bytes, ClientError> {
     let stream = TcpStream::connect((address.host.as_str(), address.port))
         .await
         .map_err(|error| {
             if error.kind() == io::ErrorKind::ConnectionRefused {
-                Trouble::Refused(address.clone())
+                ClientError::Refused(address.clone())
             } else {
-                Trouble::Unreachable(address.clone(), error)
+                ClientError::Unreachable(address.clone(), error)
             }
         })?;
     let broken = |error: hyper::Error| broken(address, &error);
@@ -45,7 +45,7 @@ async fn ask(address: &Address, path: &str) -> Result<Bytes, Trouble> {
             .await
             .map_err(broken)?;
         if response.status() != http::StatusCode::OK {
-            return Err(Trouble::Status(address.clone(), response.status()));
+            return Err(ClientError::Status(address.clone(), response.status()));
         }
         let body = Limited::new(response.into_body(), BYTES_MAX)
             .collect()
@@ -53,9 +53,9 @@ async fn ask(address: &Address, path: &str) -> Result<Bytes, Trouble> {
         body.map(http_body_util::Collected::to_bytes)
             .map_err(|error| {
                 if error.is::<LengthLimitError>() {
-                    Trouble::NoAgent(address.clone(), "more than 64 MiB")
+                    ClientError::NoAgent(address.clone(), "more than 64 MiB")
                 } else {
-                    Trouble::Closed(address.clone())
+                    ClientError::Closed(address.clone())
                 }
             })
     };
@@ -71,8 +71,9 @@ async fn ask(address: &Address, path: &str) -> Result<Bytes, Trouble> {
     }
 }
 
-fn request(address: &Address, path: &str) -> Result<Request<Empty<Bytes>>, Trouble> {
-    let wrong = |_error| Trouble::NoAgent(address.clone(), "nothing: the address cannot be asked");
+fn request(address: &Address, path: &str) -> Result<Request<Empty<Bytes>>, ClientError> {
+    let wrong =
+        |_error| ClientError::NoAgent(address.clone(), "nothing: the address cannot be asked");
     let host = HeaderValue::from_str(&address.authority()).map_err(|error| wrong(error.into()))?;
     Request::get(format!("{}{path}", address.prefix))
         .header(header::HOST, host)
@@ -81,10 +82,10 @@ fn request(address: &Address, path: &str) -> Result<Request<Empty<Bytes>>, Troub
         .map_err(wrong)
 }
 
-fn broken(address: &Address, error: &hyper::Error) -> Trouble {
+fn broken(address: &Address, error: &hyper::Error) -> ClientError {
     if error.is_parse() {
-        Trouble::NoHttp(address.clone())
+        ClientError::NoHttp(address.clone())
     } else {
-        Trouble::Closed(address.clone())
+        ClientError::Closed(address.clone())
     }
 }

@@ -29,22 +29,22 @@ fn client(address: &str) -> Client {
     Client::new(address.parse().unwrap())
 }
 
-fn ask(address: &str) -> Result<Answer, Trouble> {
+fn ask(address: &str) -> Result<Answer, ClientError> {
     runtime().block_on(client(address).terminations(0))
 }
 
 /// The sentence, which names the address.
 fn refusal(answer: &'static [u8]) -> (String, bool) {
     let (address, thread) = server(answer);
-    let trouble = ask(&address.to_string()).unwrap_err();
+    let error = ask(&address.to_string()).unwrap_err();
     thread.join().unwrap();
-    let sentence = trouble.to_string();
+    let sentence = error.to_string();
     assert!(
         sentence.contains(&format!("http://{address}")),
         "{sentence}"
     );
     assert!(!sentence.contains('\n'), "{sentence}");
-    (sentence, trouble.may_pass())
+    (sentence, error.may_pass())
 }
 
 macro_rules! http {
@@ -57,13 +57,13 @@ macro_rules! http {
 fn an_agent_is_understood_also_where_it_tells_more() {
     let (address, thread) = server(http!(
         "200 OK",
-        r#"{"version":1,"agent":{"version":"9.9.9","began_at":5,"mood":"good"},"clock":{"now":7,"wall_at_boot":8},
-        "finished_in_all":3,"open":[],"finished":[{"id":1}],"more":{}}"#
+        r#"{"version":1,"agent":{"version":"9.9.9","started_at":5,"mood":"good"},"clock":{"now":7,"wall_at_boot":8},
+        "finished_total":3,"open":[],"finished":[{"id":1}],"more":{}}"#
     ));
     let answer = ask(&address.to_string()).unwrap();
     thread.join().unwrap();
     assert_eq!(
-        (answer.version.as_str(), answer.finished_in_all),
+        (answer.version.as_str(), answer.finished_total),
         ("9.9.9", 3)
     );
     assert_eq!((answer.finished.len(), answer.unread), (0, 1));
@@ -79,19 +79,19 @@ fn nobody_listens() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let trouble = ask(&address.to_string()).unwrap_err();
-    let sentence = trouble.to_string();
+    let error = ask(&address.to_string()).unwrap_err();
+    let sentence = error.to_string();
     assert!(
         sentence.contains(&format!("nobody listens at http://{address}")),
         "{sentence}"
     );
-    assert!(sentence.contains("gracewatch run") && trouble.may_pass());
+    assert!(sentence.contains("gracewatch run") && error.may_pass());
 }
 
 #[test]
 fn there_is_no_such_host() {
-    let trouble = ask("no-such-host.invalid:1").unwrap_err();
-    let sentence = trouble.to_string();
+    let error = ask("no-such-host.invalid:1").unwrap_err();
+    let sentence = error.to_string();
     assert!(
         sentence.contains("http://no-such-host.invalid:1 cannot be reached"),
         "{sentence}"

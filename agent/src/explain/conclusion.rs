@@ -107,7 +107,7 @@ fn of_doubt(doubt: Doubt) -> String {
 type Moment = (&'static str, Timestamp);
 
 fn durations(report: &Report) -> Vec<Conclusion> {
-    let start = (start_name(report.started_by), report.started_at);
+    let start = (start_name(report.start_source), report.started_at);
     let stop = report
         .stop_signal
         .as_ref()

@@ -12,7 +12,7 @@ use crate::timeline::words;
 
 /// What happened at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Fact {
+pub(super) struct Milestone {
     pub(super) at: Timestamp,
     pub(super) source: Source,
     /// The kernel's hook that told it.
@@ -52,8 +52,8 @@ impl Source {
     }
 }
 
-fn kernel(at: Timestamp, hook: &'static str, what: impl Into<String>) -> Fact {
-    Fact {
+fn kernel(at: Timestamp, hook: &'static str, what: impl Into<String>) -> Milestone {
+    Milestone {
         at,
         source: Source::Kernel,
         hook: Some(hook),
@@ -63,8 +63,8 @@ fn kernel(at: Timestamp, hook: &'static str, what: impl Into<String>) -> Fact {
 }
 
 /// A fact that no hook tells, or one of several.
-fn other(at: Timestamp, source: Source, what: impl Into<String>) -> Fact {
-    Fact {
+fn other(at: Timestamp, source: Source, what: impl Into<String>) -> Milestone {
+    Milestone {
         at,
         source,
         hook: None,
@@ -74,7 +74,7 @@ fn other(at: Timestamp, source: Source, what: impl Into<String>) -> Fact {
 }
 
 /// All that has a moment, in order; of the same moment the cause before the effect.
-pub(super) fn facts(report: &Report) -> Vec<Fact> {
+pub(super) fn facts(report: &Report) -> Vec<Milestone> {
     let mut facts = Vec::new();
     facts.extend(started(report));
     facts.extend(asked(report));
@@ -97,7 +97,7 @@ pub(super) fn facts(report: &Report) -> Vec<Fact> {
     facts
 }
 
-fn started(report: &Report) -> Option<Fact> {
+fn started(report: &Report) -> Option<Milestone> {
     let main = report.main.as_ref()?;
     // A field of the process, read at whichever hook shows it first.
     let what = format!(
@@ -108,9 +108,9 @@ fn started(report: &Report) -> Option<Fact> {
 }
 
 /// The request to stop, where Kubernetes told of it.
-fn asked(report: &Report) -> Option<Fact> {
+fn asked(report: &Report) -> Option<Milestone> {
     let at = report.started_at;
-    match report.started_by {
+    match report.start_source {
         Start::Deletion => Some(other(
             at,
             Source::Pod,
@@ -125,7 +125,7 @@ fn asked(report: &Report) -> Option<Fact> {
     }
 }
 
-fn hook_facts(report: &Report, hook: &Hook) -> Vec<Fact> {
+fn hook_facts(report: &Report, hook: &Hook) -> Vec<Milestone> {
     let name = words::hook_command(hook);
     let mut facts = Vec::new();
     match (hook.failure, hook.started_at) {
@@ -148,7 +148,7 @@ fn hook_facts(report: &Report, hook: &Hook) -> Vec<Fact> {
     facts
 }
 
-fn hook_start(hook: &Hook, report: &Report, at: Timestamp, name: &str) -> Fact {
+fn hook_start(hook: &Hook, report: &Report, at: Timestamp, name: &str) -> Milestone {
     let what = format!("the preStop hook began: {name}");
     match hook.method {
         HookMethod::Observed => kernel(at, "sched_process_exec", what),
@@ -161,7 +161,7 @@ fn hook_start(hook: &Hook, report: &Report, at: Timestamp, name: &str) -> Fact {
     }
 }
 
-fn hook_end(hook: &Hook, at: Timestamp) -> Fact {
+fn hook_end(hook: &Hook, at: Timestamp) -> Milestone {
     match (hook.method, hook.status) {
         (HookMethod::Observed, Some(status)) => {
             let by = if hook.ended_by_container {
@@ -189,7 +189,7 @@ fn hook_end(hook: &Hook, at: Timestamp) -> Fact {
     }
 }
 
-fn endpoint(report: &Report) -> Vec<Fact> {
+fn endpoint(report: &Report) -> Vec<Milestone> {
     let Some(endpoint) = &report.endpoint else {
         return Vec::new();
     };
@@ -206,7 +206,7 @@ fn endpoint(report: &Report) -> Vec<Fact> {
 }
 
 /// A signal that was not the stop signal.
-fn other_signal(signal: &StopSignal) -> Fact {
+fn other_signal(signal: &StopSignal) -> Milestone {
     kernel(
         signal.at,
         "signal_generate",
@@ -232,7 +232,7 @@ const fn fate(fate: SignalFate) -> &'static str {
     }
 }
 
-fn stop_signal(report: &Report, stop: &StopSignal) -> Fact {
+fn stop_signal(report: &Report, stop: &StopSignal) -> Milestone {
     let became = stop.fate.map_or_else(|| result(stop), fate);
     let again = match report.stop_signals_repeated {
         0 => String::new(),
@@ -267,7 +267,7 @@ const fn result(stop: &StopSignal) -> &'static str {
     }
 }
 
-fn kill(report: &Report) -> Option<Fact> {
+fn kill(report: &Report) -> Option<Milestone> {
     let kill = report.kill.as_ref()?;
     let again = match report.kills_repeated {
         0 => String::new(),
@@ -280,7 +280,7 @@ fn kill(report: &Report) -> Option<Fact> {
     ))
 }
 
-fn exit(report: &Report) -> Option<Fact> {
+fn exit(report: &Report) -> Option<Milestone> {
     let exit = report.exit.as_ref()?;
     Some(kernel(
         exit.at,
@@ -292,11 +292,11 @@ fn exit(report: &Report) -> Option<Fact> {
     ))
 }
 
-fn connections(report: &Report) -> Vec<Fact> {
+fn connections(report: &Report) -> Vec<Milestone> {
     let Some(connections) = report.connections.as_ref() else {
         return Vec::new();
     };
-    let closed = connections.unlistened_at.map(|at| {
+    let closed = connections.last_listener_closed_at.map(|at| {
         kernel(
             at,
             "inet_sock_set_state",
@@ -315,7 +315,7 @@ fn connections(report: &Report) -> Vec<Fact> {
 }
 
 /// Which hook sees a reset that answers a packet differs between kernels.
-fn reset(mark: &ResetMark) -> Fact {
+fn reset(mark: &ResetMark) -> Milestone {
     let class = &mark.class;
     let (hook, what) = match (mark.refused, class.direction, class.mode) {
         (true, ..) => (None, "a connection attempt was refused"),
@@ -332,7 +332,7 @@ fn reset(mark: &ResetMark) -> Fact {
     };
     let why = class.reason.as_deref().map(words::reset_reason);
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    Fact {
+    Milestone {
         hook,
         peer: mark.peer,
         ..other(

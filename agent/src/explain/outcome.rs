@@ -77,7 +77,7 @@ fn exit(report: &Report) -> String {
 
 /// What made it terminating before a stop signal came.
 fn begun(report: &Report) -> &'static str {
-    match report.started_by {
+    match report.start_source {
         Start::Deletion => "its pod was deleted",
         Start::Killing => "the kubelet said so",
         Start::Hook => "its preStop hook ran",

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::choose::Chosen;
 use super::conclusion::{Conclusion, Kind, conclusions};
-use super::fact::{Fact, facts};
+use super::fact::{Milestone, facts};
 use super::moment::{date, since};
 use super::source::Remembered;
 use crate::metrics::word;
@@ -27,11 +27,12 @@ pub(super) fn text(remembered: &Remembered, chosen: &Chosen<'_>, style: &Style) 
         style,
     ));
     let facts = facts(report);
-    let moment = |fact: &Fact| since(report.started_at, fact.at);
+    let moment = |fact: &Milestone| since(report.started_at, fact.at);
     let widest = facts.iter().map(|fact| text::width(&moment(fact))).max();
     let widest = widest.unwrap_or(0);
     // A hundred resets alike are one thing to know.
-    let alike = |one: &Fact, next: &Fact| (one.source, &one.what) == (next.source, &next.what);
+    let alike =
+        |one: &Milestone, next: &Milestone| (one.source, &one.what) == (next.source, &next.what);
     for several in facts.chunk_by(alike) {
         let (Some(first), Some(last)) = (several.first(), several.last()) else {
             continue;
@@ -87,7 +88,7 @@ fn counted_from(remembered: &Remembered, report: &Report) -> String {
     format!("counted from {start}")
 }
 
-fn fact_line(fact: &Fact, moment: &str, times: &str, widest: usize, style: &Style) -> String {
+fn fact_line(fact: &Milestone, moment: &str, times: &str, widest: usize, style: &Style) -> String {
     let mut line = Line::new(style);
     line.plain(&" ".repeat(2 + widest - text::width(moment)));
     line.painted(DIM, moment);
@@ -230,7 +231,7 @@ pub(super) fn json(remembered: &Remembered, chosen: &Chosen<'_>) -> serde_json::
     struct Explanation<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         wall_at_boot: Option<u64>,
-        facts: Vec<Fact>,
+        facts: Vec<Milestone>,
         conclusions: Vec<Conclusion>,
         report: &'a Report,
     }

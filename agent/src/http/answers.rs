@@ -15,7 +15,7 @@ use futures_util::future::Shared;
 use hyper::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::Shown;
+use super::AppState;
 use crate::metrics::exposition::Format;
 
 /// Kinds of answers, each of which is made on a thread of its own.
@@ -27,7 +27,7 @@ const REST: u32 = 3;
 /// What the pages are made of, and who makes them.
 #[derive(Debug)]
 pub(super) struct Site {
-    pub(super) shown: Arc<Shown>,
+    pub(super) shown: Arc<AppState>,
     scrapes: Lane,
     pages: Lane,
     /// The encodings that have not begun.
@@ -35,7 +35,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(shown: Arc<Shown>) -> Self {
+    pub(super) fn new(shown: Arc<AppState>) -> Self {
         Self {
             shown,
             scrapes: Lane::default(),
@@ -47,7 +47,7 @@ impl Site {
     /// The answer that `work` makes.
     pub(super) async fn page(
         self: &Arc<Self>,
-        work: impl FnOnce(&Shown) -> Response<Vec<u8>> + Send + 'static,
+        work: impl FnOnce(&AppState) -> Response<Vec<u8>> + Send + 'static,
     ) -> Response {
         let turn = self.pages.turn().await;
         let site = Arc::clone(self);
@@ -207,7 +207,9 @@ mod tests {
     use crate::metrics::Retention;
 
     fn site() -> Arc<Site> {
-        Arc::new(Site::new(Arc::new(Shown::of_agent(Retention::default()))))
+        Arc::new(Site::new(Arc::new(
+            AppState::of_agent(Retention::default()),
+        )))
     }
 
     fn held(response: &Response) -> Option<(usize, usize)> {

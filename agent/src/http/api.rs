@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Shown, answers::Site};
+use super::{AppState, Origin, answers::Site};
 use crate::recent::Filter;
 
 /// Reports of each kind that one answer holds, unless asked for fewer.
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
     pub(super) limit: Option<usize>,
-    /// `finished_in_all` of the answer before: only what finished after it.
+    /// `finished_total` of the answer before: only what finished after it.
     pub(super) since: Option<u64>,
     #[serde(flatten)]
     pub(super) filter: Filter,
@@ -42,16 +42,16 @@ struct Terminations<'a> {
     version: u32,
     agent: Agent,
     clock: Clock,
-    finished_in_all: u64,
+    finished_total: u64,
     open: Vec<&'a Report>,
     finished: Vec<&'a Report>,
 }
 
-/// Who answers. Another `began_at` is another run, whose numbers begin anew.
+/// Who answers. Another `started_at` is another run, whose numbers begin anew.
 #[derive(Serialize)]
 struct Agent {
     version: &'static str,
-    began_at: Timestamp,
+    started_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -84,7 +84,7 @@ async fn terminations(State(site): State<Arc<Site>>, Query(wanted): Query<Wanted
     site.page(move |shown| list(shown, &wanted)).await
 }
 
-fn list(shown: &Shown, wanted: &Wanted) -> Response<Vec<u8>> {
+fn list(shown: &AppState, wanted: &Wanted) -> Response<Vec<u8>> {
     let limit = wanted.limit.unwrap_or(LIMIT);
     let since = wanted.since.unwrap_or(0);
     let snapshot = shown.recent.snapshot_since(&wanted.filter, limit, since);
@@ -92,10 +92,10 @@ fn list(shown: &Shown, wanted: &Wanted) -> Response<Vec<u8>> {
         version: API_VERSION,
         agent: Agent {
             version: env!("CARGO_PKG_VERSION"),
-            began_at: snapshot.began_at,
+            started_at: snapshot.started_at,
         },
         clock: Clock::of(&shown.origin),
-        finished_in_all: snapshot.finished_in_all,
+        finished_total: snapshot.finished_total,
         open: snapshot.open.iter().map(AsRef::as_ref).collect(),
         finished: snapshot.finished.iter().map(AsRef::as_ref).collect(),
     })
@@ -105,7 +105,7 @@ async fn termination(State(site): State<Arc<Site>>, Path(key): Path<String>) -> 
     site.page(move |shown| one(shown, &key)).await
 }
 
-fn one(shown: &Shown, key: &str) -> Response<Vec<u8>> {
+fn one(shown: &AppState, key: &str) -> Response<Vec<u8>> {
     let Some(report) = shown.origin.id(key).and_then(|id| shown.recent.find(id)) else {
         let sentence = format!("{}\n", not_kept(&shown.origin));
         return text(

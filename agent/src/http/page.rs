@@ -34,7 +34,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use maud::Markup;
 
-use super::Shown;
+use super::AppState;
 use super::answers::Site;
 use super::api::Wanted;
 
@@ -76,7 +76,7 @@ async fn termination(
     site.page(move |shown| one(shown, &key, &headers)).await
 }
 
-fn one(shown: &Shown, key: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+fn one(shown: &AppState, key: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
     match shown.origin.id(key).and_then(|id| shown.recent.find(id)) {
         Some(report) => answer(StatusCode::OK, termination::render(shown, &report), headers),
         None => answer(StatusCode::NOT_FOUND, frame::not_kept(shown), headers),

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use self::connection::Clients;
 use self::places::Limits;
-use super::{Shown, answers, router};
+use super::{AppState, answers, router};
 use crate::failure::UsageError;
 
 /// How long requests that are being answered may take when the agent stops.
@@ -51,7 +51,7 @@ impl Server {
     ///
     /// # Errors
     /// A sentence that names the address, if it cannot be had.
-    pub fn start(address: SocketAddr, shown: Arc<Shown>) -> anyhow::Result<Self> {
+    pub fn start(address: SocketAddr, shown: Arc<AppState>) -> anyhow::Result<Self> {
         let listener = bind(address, shown.origin.option())?;
         let address = listener.local_addr().context("cannot tell the address")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,7 +119,7 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
 
 async fn serve(
     listener: TcpListener,
-    shown: Arc<Shown>,
+    shown: Arc<AppState>,
     mut stopped: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -4,39 +4,39 @@
 use agent_core::input::Input;
 use tokio::sync::mpsc;
 
-use crate::vital::Vital;
+use crate::agent_event::AgentEvent;
 
 /// How many facts may wait for the pipeline.
 const WAITING: usize = 1024;
 
 /// One fact.
 #[derive(Debug)]
-pub enum Fact {
+pub enum ApiUpdate {
     /// For the engine.
     Input(Box<Input>),
     /// About the agent itself.
-    Vital(Vital<'static>),
+    AgentEvent(AgentEvent<'static>),
 }
 
 /// The sending end.
 #[derive(Clone, Debug)]
-pub(super) struct Facts(mpsc::Sender<Fact>);
+pub(super) struct ApiUpdates(mpsc::Sender<ApiUpdate>);
 
-impl Facts {
-    pub(super) fn queue() -> (Self, mpsc::Receiver<Fact>) {
+impl ApiUpdates {
+    pub(super) fn queue() -> (Self, mpsc::Receiver<ApiUpdate>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
 
     pub(super) async fn input(&self, input: Input) {
-        self.send(Fact::Input(Box::new(input))).await;
+        self.send(ApiUpdate::Input(Box::new(input))).await;
     }
 
-    pub(super) async fn vital(&self, vital: Vital<'static>) {
-        self.send(Fact::Vital(vital)).await;
+    pub(super) async fn send_agent_event(&self, event: AgentEvent<'static>) {
+        self.send(ApiUpdate::AgentEvent(event)).await;
     }
 
-    async fn send(&self, fact: Fact) {
+    async fn send(&self, fact: ApiUpdate) {
         // Nobody listens any more when the agent stops.
         if let Err(error) = self.0.send(fact).await {
             tracing::trace!(%error, "a fact came after the end");

@@ -62,7 +62,7 @@ impl Reason {
     }
 
     /// What to do about it, if something is to be done.
-    pub(super) const fn way_out(self) -> &'static str {
+    pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::Unauthorized => {
                 "check the token or certificate; `gracewatch check` shows who the agent is"

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::access::Access;
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::failure::{Failure, Reason};
 use super::outage::Outage;
 
@@ -49,12 +49,12 @@ pub(super) struct Followed {
 pub(super) async fn follow<K>(
     access: &Access,
     followed: &Followed,
-    facts: &Facts,
+    facts: &ApiUpdates,
     mut each: impl AsyncFnMut(Event<K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let mut pauses = Pauses::new();
+    let mut pauses = Backoff::new();
     let mut outage = Outage::new(followed.resource);
     loop {
         let answered = Arc::new(Notify::new());
@@ -80,9 +80,9 @@ pub(super) async fn follow<K>(
 /// Following with one set of credentials.
 struct Run<'a> {
     followed: &'a Followed,
-    facts: &'a Facts,
+    facts: &'a ApiUpdates,
     answered: &'a Notify,
-    pauses: &'a mut Pauses,
+    pauses: &'a mut Backoff,
     outage: &'a mut Outage,
 }
 
@@ -130,13 +130,13 @@ impl Run<'_> {
 }
 
 /// Pauses that grow while no answer holds.
-pub(super) struct Pauses {
+pub(super) struct Backoff {
     growing: ExponentialBackoff,
     /// When something was first answered well since the last pause.
     answered_at: Option<Instant>,
 }
 
-impl Pauses {
+impl Backoff {
     pub(super) fn new() -> Self {
         Self {
             growing: growing(),

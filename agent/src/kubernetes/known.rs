@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1 as api;
 use kube::runtime::watcher::Event;
 
 use super::owner::Owner;
-use super::reduce::{Reduced, reduce};
+use super::reduce::{ReducedPod, reduce};
 
 /// Pods that are remembered at once; a node runs some hundreds at the most.
 const PODS_MAX: usize = 2048;
@@ -37,7 +37,7 @@ struct Entry {
 
 /// When something was seen, and how the clocks stand to each other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct ClockReading {
     /// On the boot clock.
     pub(super) seen_at: Timestamp,
     /// The wall clock at the boot clock's zero, in nanoseconds since 1970.
@@ -55,7 +55,7 @@ pub(super) struct Change {
 
 impl Known {
     /// Takes one event of the watch.
-    pub(super) fn take(&mut self, event: Event<api::Pod>, moment: Moment) -> Change {
+    pub(super) fn take(&mut self, event: Event<api::Pod>, moment: ClockReading) -> Change {
         match event {
             Event::Init => {
                 self.listed = Some(BTreeSet::new());
@@ -121,8 +121,8 @@ impl Known {
         Some(told(&entry.pod, seen_at, false))
     }
 
-    fn apply(&mut self, object: &api::Pod, moment: Moment, listed: bool) -> Change {
-        let Some(Reduced { mut pod, owner }) = reduce(object, moment.wall_at_boot) else {
+    fn apply(&mut self, object: &api::Pod, moment: ClockReading, listed: bool) -> Change {
+        let Some(ReducedPod { mut pod, owner }) = reduce(object, moment.wall_at_boot) else {
             return Change::default();
         };
         let uid = pod.uid.clone();
@@ -167,7 +167,7 @@ impl Known {
     }
 
     /// The last state comes with the deletion, and may be the first that shows it.
-    fn delete(&mut self, object: &api::Pod, moment: Moment) -> Change {
+    fn delete(&mut self, object: &api::Pod, moment: ClockReading) -> Change {
         let Some(uid) = object.metadata.uid.clone() else {
             return Change::default();
         };
@@ -183,7 +183,7 @@ impl Known {
         }
     }
 
-    fn list_ended(&mut self, moment: Moment) -> Change {
+    fn list_ended(&mut self, moment: ClockReading) -> Change {
         let listed = self.listed.take().unwrap_or_default();
         let vanished: Vec<String> = self
             .pods

@@ -15,9 +15,9 @@ use kube::runtime::watcher::Event;
 
 use self::words::{Said, said};
 use super::access::Access;
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::follow::{Followed, PAGE, follow};
-use super::known::{Known, Moment};
+use super::known::{ClockReading, Known};
 use super::pods::now;
 use super::reduce::boot_time;
 
@@ -31,7 +31,7 @@ const BEFORE_START: Duration = Duration::from_mins(1);
 const HEARD_MAX: usize = 4096;
 
 /// Watches; never ends.
-pub(super) async fn watch(access: &Access, known: &RefCell<Known>, facts: &Facts) {
+pub(super) async fn watch(access: &Access, known: &RefCell<Known>, facts: &ApiUpdates) {
     let followed = Followed {
         resource: "events",
         fields: Some(FIELDS.to_owned()),
@@ -82,7 +82,7 @@ fn input(
     event: &api::Event,
     said: Said,
     happened_at: Timestamp,
-    moment: Moment,
+    moment: ClockReading,
     known: &mut Known,
 ) -> Option<Input> {
     let uid = event.involved_object.uid.as_deref()?;
@@ -131,7 +131,7 @@ impl Heard {
     }
 
     /// When it happened, if it was not heard before.
-    fn first_time(&mut self, event: &api::Event, moment: Moment) -> Option<Timestamp> {
+    fn first_time(&mut self, event: &api::Event, moment: ClockReading) -> Option<Timestamp> {
         let happened_at = boot_time(&last_time(event)?, moment.wall_at_boot);
         if happened_at < self.since {
             return None;

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::failure::{Failure, Reason};
-use crate::vital::Vital;
+use crate::agent_event::AgentEvent;
 
 /// How a watch stands.
 #[derive(Debug)]
@@ -37,11 +37,11 @@ impl Outage {
 
     /// An attempt failed. The first failure may be a connection that was just closed; the second in a row, or one that
     /// trying again does not mend, is worth a line of the log.
-    pub(super) async fn failed(&mut self, failure: &Failure, facts: &Facts) {
+    pub(super) async fn failed(&mut self, failure: &Failure, facts: &ApiUpdates) {
         let resource = self.resource;
         let reason = failure.reason;
         facts
-            .vital(Vital::ApiFailed {
+            .send_agent_event(AgentEvent::ApiFailed {
                 resource,
                 reason: reason.name(),
             })
@@ -58,7 +58,7 @@ impl Outage {
         let (since, before, same) = match self.state {
             State::Unknown | State::Connected => {
                 facts
-                    .vital(Vital::Watching {
+                    .send_agent_event(AgentEvent::Watching {
                         resource,
                         connected: false,
                     })
@@ -82,7 +82,7 @@ impl Outage {
                 reason = reason.name(),
                 said = failure.said,
                 "the watch of {resource} is interrupted, measuring goes on: {}",
-                reason.way_out()
+                reason.remedy()
             );
         }
         self.state = State::Failing {
@@ -93,7 +93,7 @@ impl Outage {
     }
 
     /// The API server answered well.
-    pub(super) async fn ended(&mut self, facts: &Facts) {
+    pub(super) async fn ended(&mut self, facts: &ApiUpdates) {
         let resource = self.resource;
         match self.state {
             State::Connected => return,
@@ -110,7 +110,7 @@ impl Outage {
         }
         self.state = State::Connected;
         facts
-            .vital(Vital::Watching {
+            .send_agent_event(AgentEvent::Watching {
                 resource,
                 connected: true,
             })

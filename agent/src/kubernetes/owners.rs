@@ -13,13 +13,13 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 
 use super::access::Access;
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::failure::{Failure, Reason};
-use super::follow::Pauses;
+use super::follow::Backoff;
 use super::known::Known;
 use super::owner::{Owner, OwnerKind, controller, workload};
+use crate::agent_event::AgentEvent;
 use crate::clock;
-use crate::vital::Vital;
 
 /// Owners that may wait to be looked up.
 pub(super) const WAITING: usize = 1024;
@@ -46,7 +46,7 @@ pub(super) async fn look_up(
     access: &Access,
     known: &RefCell<Known>,
     mut unsure: mpsc::Receiver<Unsure>,
-    facts: &Facts,
+    facts: &ApiUpdates,
 ) {
     let mut owners = Owners {
         access,
@@ -68,7 +68,7 @@ pub(super) async fn look_up(
 
 struct Owners<'a> {
     access: &'a Access,
-    facts: &'a Facts,
+    facts: &'a ApiUpdates,
     client: Option<Client>,
     /// By the owner's UID.
     remembered: BTreeMap<String, Workload>,
@@ -95,7 +95,7 @@ impl Owners<'_> {
 
     async fn ask_patiently(&mut self, owner: &Owner) -> Option<Workload> {
         let resource = resource(owner.kind);
-        let mut pauses = Pauses::new();
+        let mut pauses = Backoff::new();
         for _attempt in 0..ATTEMPTS {
             let failure = match self.ask(owner).await {
                 Ok(meta) => return Some(top(owner, &meta)),
@@ -110,7 +110,7 @@ impl Owners<'_> {
                 "an owner could not be looked up"
             );
             self.facts
-                .vital(Vital::ApiFailed {
+                .send_agent_event(AgentEvent::ApiFailed {
                     resource,
                     reason: reason.name(),
                 })

@@ -7,19 +7,19 @@ use kube::runtime::watcher::Event;
 use tokio::sync::mpsc;
 
 use super::access::Access;
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::follow::{Followed, PAGE, follow};
-use super::known::{Known, Moment};
+use super::known::{ClockReading, Known};
 use super::owners::Unsure;
+use crate::agent_event::AgentEvent;
 use crate::clock;
-use crate::vital::Vital;
 
 /// Watches; never ends.
 pub(super) async fn watch(
     access: &Access,
     known: &RefCell<Known>,
     unsure: mpsc::Sender<Unsure>,
-    facts: &Facts,
+    facts: &ApiUpdates,
 ) {
     let followed = Followed {
         resource: "pods",
@@ -41,7 +41,7 @@ pub(super) async fn watch(
             );
         }
         let pods = known.borrow().len();
-        facts.vital(Vital::PodsKnown(pods)).await;
+        facts.send_agent_event(AgentEvent::PodsKnown(pods)).await;
         if list_ended {
             say_if_empty(access, pods, &mut was_empty).await;
         }
@@ -50,8 +50,8 @@ pub(super) async fn watch(
 }
 
 /// Now, by both clocks.
-pub(super) fn now() -> Moment {
-    Moment {
+pub(super) fn now() -> ClockReading {
+    ClockReading {
         seen_at: clock::now(),
         wall_at_boot: clock::wall_at_boot(),
     }

@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 use self::limit::Limits;
 use self::note::notes;
 
-pub(super) use self::note::Note;
+pub(super) use self::note::PodEvent;
 use super::access::Access;
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::failure::{Failure, Reason};
-use super::follow::Pauses;
-use crate::vital::{EventFate, Vital};
+use super::follow::Backoff;
+use crate::agent_event::{AgentEvent, EventFate};
 
 /// Events that may wait to be written.
 const WAITING: usize = 256;
@@ -29,10 +29,10 @@ const ATTEMPTS: u32 = 4;
 
 /// Takes reports in; never blocks.
 #[derive(Debug)]
-pub struct Poster(mpsc::Sender<Note>);
+pub struct EventRecorder(mpsc::Sender<PodEvent>);
 
-impl Poster {
-    pub(super) fn queue() -> (Self, mpsc::Receiver<Note>) {
+impl EventRecorder {
+    pub(super) fn queue() -> (Self, mpsc::Receiver<PodEvent>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
@@ -49,12 +49,16 @@ impl Poster {
 }
 
 /// Writes until nobody gives any more, or RBAC forbids it.
-pub(super) async fn deliver(access: &Access, mut queue: mpsc::Receiver<Note>, facts: &Facts) {
+pub(super) async fn deliver(
+    access: &Access,
+    mut queue: mpsc::Receiver<PodEvent>,
+    facts: &ApiUpdates,
+) {
     let mut limits = Limits::new(Instant::now());
     let mut writer = Writer {
         access,
         recorder: None,
-        pauses: Pauses::new(),
+        pauses: Backoff::new(),
     };
     while let Some(note) = queue.recv().await {
         if !limits.allow(&note.pod_uid, Instant::now()) {
@@ -63,16 +67,22 @@ pub(super) async fn deliver(access: &Access, mut queue: mpsc::Receiver<Note>, fa
                 reason = note.reason,
                 "too many Events: dropped"
             );
-            facts.vital(Vital::EventWritten(EventFate::Dropped)).await;
+            facts
+                .send_agent_event(AgentEvent::EventWritten(EventFate::Dropped))
+                .await;
             continue;
         }
         let Err(failure) = writer.write(&note).await else {
-            facts.vital(Vital::EventWritten(EventFate::Sent)).await;
+            facts
+                .send_agent_event(AgentEvent::EventWritten(EventFate::Sent))
+                .await;
             continue;
         };
-        facts.vital(Vital::EventWritten(EventFate::Failed)).await;
         facts
-            .vital(Vital::ApiFailed {
+            .send_agent_event(AgentEvent::EventWritten(EventFate::Failed))
+            .await;
+        facts
+            .send_agent_event(AgentEvent::ApiFailed {
                 resource: "events",
                 reason: failure.reason.name(),
             })
@@ -101,11 +111,11 @@ fn is_by_rbac(failure: &Failure) -> bool {
 struct Writer<'a> {
     access: &'a Access,
     recorder: Option<Recorder>,
-    pauses: Pauses,
+    pauses: Backoff,
 }
 
 impl Writer<'_> {
-    async fn write(&mut self, note: &Note) -> Result<(), Failure> {
+    async fn write(&mut self, note: &PodEvent) -> Result<(), Failure> {
         let mut attempt = 1;
         loop {
             let Err(failure) = self.attempt(note).await else {
@@ -121,7 +131,7 @@ impl Writer<'_> {
         }
     }
 
-    async fn attempt(&mut self, note: &Note) -> Result<(), Failure> {
+    async fn attempt(&mut self, note: &PodEvent) -> Result<(), Failure> {
         let recorder = if let Some(recorder) = &self.recorder {
             recorder.clone()
         } else {

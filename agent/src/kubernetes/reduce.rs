@@ -22,7 +22,7 @@ const GRACE: i64 = 30;
 
 /// A reduced pod, and who owns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reduced {
+pub(super) struct ReducedPod {
     /// With the workload as far as the object itself tells it.
     pub(super) pod: Pod,
     /// What has to be looked up to know the workload for sure, if anything.
@@ -30,7 +30,7 @@ pub(super) struct Reduced {
 }
 
 /// Reduces; `None` for an object without a name or UID, which no API server gives.
-pub(super) fn reduce(object: &api::Pod, wall_at_boot: u64) -> Option<Reduced> {
+pub(super) fn reduce(object: &api::Pod, wall_at_boot: u64) -> Option<ReducedPod> {
     let meta = &object.metadata;
     let spec = object.spec.as_ref()?;
     let status = object.status.as_ref();
@@ -62,7 +62,7 @@ pub(super) fn reduce(object: &api::Pod, wall_at_boot: u64) -> Option<Reduced> {
         runtime_class: spec.runtime_class_name.clone(),
         containers: containers::of(spec, status),
     };
-    Some(Reduced { pod, owner })
+    Some(ReducedPod { pod, owner })
 }
 
 fn seconds(count: i64) -> Duration {

@@ -6,7 +6,7 @@ use kube::runtime::watcher::Event;
 
 use super::access::Access;
 use super::endpoints::Endpoints;
-use super::facts::Facts;
+use super::facts::ApiUpdates;
 use super::follow::{Followed, follow};
 use crate::clock;
 
@@ -14,7 +14,7 @@ use crate::clock;
 const PAGE: u32 = 50;
 
 /// Watches; never ends.
-pub(super) async fn watch(access: &Access, facts: &Facts) {
+pub(super) async fn watch(access: &Access, facts: &ApiUpdates) {
     let followed = Followed {
         resource: "endpointslices",
         // Neither the node nor the pod of an endpoint can be selected by.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use agent_common::map::Full;
+use agent_common::map::FullMap;
 use agent_core::output::{DropReason, UnreportedReason};
 use agent_core::report::{Report, Subject};
 use prometheus_client::metrics::counter::Counter;
@@ -13,8 +13,8 @@ use prometheus_client::registry::Registry;
 
 use super::definition as def;
 use super::label::{Labels, record_kind, word};
+use crate::agent_event::{AgentEvent, EventFate};
 use crate::probes::{Counts, RunStats};
-use crate::vital::{EventFate, Vital};
 
 /// The families. Clones share the series.
 #[derive(Debug, Default)]
@@ -22,13 +22,13 @@ pub(super) struct Agent {
     /// Empty where nothing measures: in a replay.
     start_time: Family<Labels, Gauge<f64, AtomicU64>>,
     probe_attached: Family<Labels, Gauge>,
-    fact_visible: Family<Labels, Gauge>,
+    tcp_feature_available: Family<Labels, Gauge>,
     records: Family<Labels, Counter>,
     records_lost: Family<Labels, Counter>,
     map_full: Family<Labels, Counter>,
     decode_errors: Family<Labels, Counter>,
     dropped: Family<Labels, Counter>,
-    wishes_failed: Family<Labels, Counter>,
+    updates_failed: Family<Labels, Counter>,
     unattributed: Family<Labels, Counter>,
     pods_known: Gauge,
     watch_connected: Family<Labels, Gauge>,
@@ -60,13 +60,13 @@ impl Agent {
         def::BUILD.register(registry, Info::new(version));
         def::START_TIME.register(registry, self.start_time.clone());
         def::PROBE_ATTACHED.register(registry, self.probe_attached.clone());
-        def::FACT_VISIBLE.register(registry, self.fact_visible.clone());
+        def::TCP_FEATURE_AVAILABLE.register(registry, self.tcp_feature_available.clone());
         def::RECORDS.register(registry, self.records.clone());
         def::RECORDS_LOST.register(registry, self.records_lost.clone());
         def::MAP_FULL.register(registry, self.map_full.clone());
         def::DECODE_ERRORS.register(registry, self.decode_errors.clone());
         def::DROPPED.register(registry, self.dropped.clone());
-        def::WISHES_FAILED.register(registry, self.wishes_failed.clone());
+        def::UPDATES_FAILED.register(registry, self.updates_failed.clone());
         def::UNATTRIBUTED.register(registry, self.unattributed.clone());
         def::PODS_KNOWN.register(registry, self.pods_known.clone());
         def::WATCH_CONNECTED.register(registry, self.watch_connected.clone());
@@ -152,49 +152,49 @@ impl Agent {
         }
     }
 
-    pub(super) fn vital(&self, vital: &Vital<'_>) {
-        match vital {
-            Vital::Started(wall) => {
+    pub(super) fn record_agent_event(&self, event: &AgentEvent<'_>) {
+        match event {
+            AgentEvent::Started(wall) => {
                 self.start_time.get_or_create(&Labels::default()).set(*wall);
             }
-            Vital::Attached(programs) => {
+            AgentEvent::Attached(programs) => {
                 for state in *programs {
                     self.probe_attached
                         .get_or_create(&Labels::one("probe", state.program.name))
                         .set(i64::from(state.refused.is_none()));
                 }
             }
-            Vital::Seeing(facts) => {
+            AgentEvent::TcpFeatures(facts) => {
                 for (fact, is_visible) in *facts {
-                    self.fact_visible
-                        .get_or_create(&Labels::one("fact", fact.name()))
+                    self.tcp_feature_available
+                        .get_or_create(&Labels::one("feature", fact.name()))
                         .set(i64::from(*is_visible));
                 }
             }
-            Vital::Scanned { took, cgroups } => {
+            AgentEvent::Scanned { took, cgroups } => {
                 self.scans.inc();
                 self.scan_duration.set(took.as_secs_f64());
                 set(&self.scan_cgroups, *cgroups);
             }
-            Vital::Full(_) => {}
-            Vital::Counted(counts) => self.counted(counts),
-            Vital::ProgramsRan(programs) => self.programs_ran(programs),
-            Vital::Undecodable(reason) => {
+            AgentEvent::Full(_) => {}
+            AgentEvent::Counted(counts) => self.counted(counts),
+            AgentEvent::ProgramsRan(programs) => self.programs_ran(programs),
+            AgentEvent::Undecodable(reason) => {
                 self.decode_errors
                     .get_or_create(&Labels::one("reason", *reason))
                     .inc();
             }
-            Vital::UpdateFailed(update) => {
-                self.wishes_failed
+            AgentEvent::UpdateFailed(update) => {
+                self.updates_failed
                     .get_or_create(&Labels::one("update", update.name()))
                     .inc();
             }
-            Vital::Journal { bytes, stopped } => {
+            AgentEvent::Journal { bytes, stopped } => {
                 self.journal_bytes
                     .set(i64::try_from(*bytes).unwrap_or(i64::MAX));
                 self.journal_stopped.set(i64::from(*stopped));
             }
-            Vital::Watching {
+            AgentEvent::Watching {
                 resource,
                 connected,
             } => {
@@ -202,13 +202,13 @@ impl Agent {
                     .get_or_create(&Labels::one("resource", *resource))
                     .set(i64::from(*connected));
             }
-            Vital::ApiFailed { resource, reason } => {
+            AgentEvent::ApiFailed { resource, reason } => {
                 self.api_errors
                     .get_or_create(&Labels::one("resource", *resource).and("reason", *reason))
                     .inc();
             }
-            Vital::PodsKnown(pods) => set(&self.pods_known, *pods),
-            Vital::EventWritten(fate) => {
+            AgentEvent::PodsKnown(pods) => set(&self.pods_known, *pods),
+            AgentEvent::EventWritten(fate) => {
                 self.kubernetes_events
                     .get_or_create(&Labels::one("result", fate.name()))
                     .inc();
@@ -246,10 +246,10 @@ impl Agent {
         raise(&untold, counts.untold);
         for (full, count) in &counts.map_full {
             let map = match full {
-                Full::Subjects => "subjects",
-                Full::Watched => "watched",
-                Full::Resets => "resets",
-                Full::Share => "share",
+                FullMap::Subjects => "subjects",
+                FullMap::Watched => "watched",
+                FullMap::Resets => "resets",
+                FullMap::Share => "share",
             };
             raise(
                 &self.map_full.get_or_create(&Labels::one("map", map)),

@@ -2,7 +2,7 @@
 
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use self::Care::{Holds, Like, Misleads};
+use self::Caveat::{Holds, Like, Misleads};
 
 /// What a metric is and for how long its series live.
 #[derive(Debug)]
@@ -16,12 +16,12 @@ pub(crate) struct Definition {
     /// Without a full stop: the exposition adds it.
     pub(crate) help: &'static str,
     /// How it is to be read.
-    pub(crate) care: Care,
+    pub(crate) care: Caveat,
 }
 
 /// How far a metric can be taken at its word. Each text is without a full stop, as the help.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Care {
+pub(crate) enum Caveat {
     /// When it says something else than one would think.
     Misleads(&'static str),
     /// What is said of that one goes for this, too; and what is to be added, or nothing.
@@ -121,10 +121,10 @@ definitions! {
     OPEN_FINDING = "pod_termination_open_finding", None, Kind::Gauge, &["finding"],
         "1 for each finding that a termination which is not finished has already",
         Misleads("More may come, and one may go, until it is finished; the end alone is in workload_termination_findings_total");
-    POD_HOOK = "pod_termination_prestop_duration", Seconds, Kind::Gauge, &["hook", "method"],
+    POD_HOOK = "pod_termination_prestop_duration", Seconds, Kind::Gauge, &["handler", "method"],
         "How long the preStop hook of the termination ran",
         Misleads("With method=\"inferred\" it was not seen to run: the time is that from the deletion, or from the kubelet's connection, to the stop signal. With method=\"observed\" it begins at the exec in the container: what the runtime does before is not in it. Absent if the hook's end is not known");
-    POD_HOOK_FAILED = "pod_termination_prestop_failed", None, Kind::Gauge, &["hook"],
+    POD_HOOK_FAILED = "pod_termination_prestop_failed", None, Kind::Gauge, &["handler"],
         "Whether the preStop hook of the termination failed: 1 yes, 0 not as far as is known",
         Misleads("How an httpGet or sleep hook ended is told only by the kubelet's Event, if the agent may watch Events; an answer with an HTTP error is no failure to the kubelet. A hook that is killed because its container ended has not failed");
     POD_SIGNAL_TO_EXIT = "pod_termination_signal_to_exit", Seconds, Kind::Gauge, &[],
@@ -139,7 +139,7 @@ definitions! {
     POD_GRACE_USED = "pod_termination_grace_used", Ratio, Kind::Gauge, &[],
         "Duration of the termination divided by the configured grace period",
         Misleads("Above 1 without a SIGKILL for a hook that overran, for a sidecar that waited, and after a slow delivery of the deletion. Absent where no grace period is known: without Kubernetes what --subjects does not tell, with it evictions and shutdowns by the kubelet");
-    POD_GRACE_AFTER_HOOK = "pod_termination_grace_after_hook", Seconds, Kind::Gauge, &[],
+    POD_GRACE_AFTER_HOOK = "pod_termination_grace_after_prestop", Seconds, Kind::Gauge, &[],
         "What the hook left of the grace period for the stop signal; 2 is the kubelet's floor",
         Misleads("By the kubelet's rule from the hook's time as measured here, not told by the kubelet: its own measure has the runtime's work in it, so that it can be a second less");
     POD_INCOMPLETE = "pod_termination_incomplete", None, Kind::Gauge, &[],
@@ -165,7 +165,7 @@ definitions! {
         Misleads("Accepted by the kernel, whether or not the program took them. Without those of pod_termination_connections_from_node; scrapes count like any other");
     POD_REFUSED = "pod_termination_connections_refused", None, Kind::Gauge, &["scope"],
         "Connection attempts (SYN) that were refused from the start of the termination on",
-        Misleads("An attempt that is made again counts again. scope=\"container\": at a port that the container had listened on; scope=\"pod\": at a port on which no container of the pod was seen to listen, so that container and role are absent. Without those of pod_termination_connections_from_node. 0 where gracewatch_connection_fact_visible{fact=\"refusals\"} is 0");
+        Misleads("An attempt that is made again counts again. scope=\"container\": at a port that the container had listened on; scope=\"pod\": at a port on which no container of the pod was seen to listen, so that container and role are absent. Without those of pod_termination_connections_from_node. 0 where gracewatch_tcp_feature_available{feature=\"refusals\"} is 0");
     POD_FROM_NODE = "pod_termination_connections_from_node", None, Kind::Gauge, &[],
         "Connections that came from an address of the node from the start of the termination on, accepted or refused, and are in no other number of arrivals: the pod has probes, which go on meanwhile, and these are most likely theirs",
         Misleads("0 for a pod without probes, where such a connection counts like any other");
@@ -188,10 +188,10 @@ definitions! {
     WORKLOAD_DOUBTS = "workload_termination_doubts", None, Kind::Counter, &["doubt"],
         "Finished terminations whose verdict is not certain, by why",
         Misleads("One termination can have several, and more are doubted than are wrong");
-    WORKLOAD_HOOK = "workload_termination_prestop_duration", Seconds, Kind::Histogram(SECONDS), &["hook", "method"],
+    WORKLOAD_HOOK = "workload_termination_prestop_duration", Seconds, Kind::Histogram(SECONDS), &["handler", "method"],
         "How long preStop hooks ran; complete reports only",
         Like(&POD_HOOK, "A program that could not be executed never ran and is not in it");
-    WORKLOAD_HOOK_FAILURES = "workload_termination_prestop_failures", None, Kind::Counter, &["hook", "failure"],
+    WORKLOAD_HOOK_FAILURES = "workload_termination_prestop_failures", None, Kind::Counter, &["handler", "failure"],
         "Terminations whose preStop hook failed, by how",
         Like(&POD_HOOK_FAILED, "");
     WORKLOAD_SIGNAL_TO_EXIT = "workload_termination_signal_to_exit", Seconds, Kind::Histogram(SECONDS), &[],
@@ -203,7 +203,7 @@ definitions! {
     WORKLOAD_GRACE_USED = "workload_termination_grace_used", Ratio, Kind::Histogram(SHARES), &[],
         "Duration of the termination divided by the configured grace period, where that is known; complete reports only",
         Like(&POD_GRACE_USED, "");
-    WORKLOAD_GRACE_AFTER_HOOK = "workload_termination_grace_after_hook", Seconds, Kind::Histogram(SECONDS_LEFT), &[],
+    WORKLOAD_GRACE_AFTER_HOOK = "workload_termination_grace_after_prestop", Seconds, Kind::Histogram(SECONDS_LEFT), &[],
         "What hooks left of the grace period for the stop signal; complete reports with a hook only",
         Like(&POD_GRACE_AFTER_HOOK, "");
     WORKLOAD_FLOOR_USED = "workload_termination_grace_floor_used", None, Kind::Counter, &[],
@@ -230,18 +230,18 @@ definitions! {
     WORKLOAD_ENDPOINT_LAG = "workload_termination_endpoint_lag", Seconds, Kind::Histogram(SECONDS), &[],
         "Time from the start of the termination until the EndpointSlices did not show the pod as ready any more; complete reports only",
         Like(&POD_ENDPOINT_LAG, "");
-    WORKLOAD_ADVISED_SLEEP = "workload_termination_advised_prestop_sleep", Seconds, Kind::Gauge, &[],
+    WORKLOAD_RECOMMENDED_SLEEP = "workload_termination_recommended_prestop_sleep", Seconds, Kind::Gauge, &[],
         "The preStop sleep that would have covered the last connection that came in 99 % of the terminations",
-        Misleads("Absent until there are enough terminations, and for workload=\"other\". From the terminations of this node that workload_termination_advice_terminations counts; where connections came to the very end it is the least that helps");
-    WORKLOAD_ADVISED_GRACE = "workload_termination_advised_grace", Seconds, Kind::Gauge, &[],
+        Misleads("Absent until there are enough terminations, and for workload=\"other\". From the terminations of this node that workload_termination_recommendation_terminations counts; where connections came to the very end it is the least that helps");
+    WORKLOAD_RECOMMENDED_GRACE = "workload_termination_recommended_grace", Seconds, Kind::Gauge, &[],
         "The grace period that would have sufficed for 99 % of the terminations with that sleep, and a margin",
-        Like(&WORKLOAD_ADVISED_SLEEP, "Absent also while so many were killed that it is not known what they need");
-    WORKLOAD_ADVICE_FROM = "workload_termination_advice_terminations", None, Kind::Gauge, &[],
-        "Terminations that the advice stands on",
+        Like(&WORKLOAD_RECOMMENDED_SLEEP, "Absent also while so many were killed that it is not known what they need");
+    WORKLOAD_RECOMMENDATION_TERMINATIONS = "workload_termination_recommendation_terminations", None, Kind::Gauge, &[],
+        "Terminations that the recommendation is made from",
         Misleads("The last 512 at the most, and only those that the agent of this node saw since it started");
     WORKLOAD_RESETS = "workload_connections_reset", None, Kind::Counter, &["phase", "direction", "mode", "reason", "scope"],
         "TCP resets by when (phase), by who reset (direction), and for those sent by what made them (mode: active if the program or its death ended the connection, passive if a packet was answered) and by the kernel's reason",
-        Misleads("With the answers to attempts that were refused (reason no_socket). scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. reason is unknown where gracewatch_connection_fact_visible{fact=\"reset_reasons\"} is 0. Told every few seconds");
+        Misleads("With the answers to attempts that were refused (reason no_socket). scope=\"pod\": there was no socket, only the pod is known, and container and role are absent. reason is unknown where gracewatch_tcp_feature_available{feature=\"reset_reasons\"} is 0. Told every few seconds");
     // The agent itself.
     BUILD = "gracewatch_build", None, Kind::Info, &["version"],
         "The agent's version",
@@ -252,9 +252,9 @@ definitions! {
     PROBE_ATTACHED = "gracewatch_probe_attached", None, Kind::Gauge, &["probe"],
         "Whether the kernel program is attached: 1 yes, 0 no (an optional one that this kernel cannot attach)",
         Misleads("One that this kernel does not need, since its hooks have another form, has no series, so their number differs between kernels. A required one is never 0: the agent does not start without it");
-    FACT_VISIBLE = "gracewatch_connection_fact_visible", None, Kind::Gauge, &["fact"],
-        "Whether this kernel lets the agent see such facts of TCP connections: 1 yes, 0 no",
-        Misleads("What is not visible is not counted, and that is a 0 in the numbers of connections: look here first");
+    TCP_FEATURE_AVAILABLE = "gracewatch_tcp_feature_available", None, Kind::Gauge, &["feature"],
+        "Whether this kernel offers what the feature of TCP connections is counted by: 1 yes, 0 no",
+        Misleads("What is not available is not counted, and that is a 0 in the numbers of connections: look here first");
     RECORDS = "gracewatch_records", None, Kind::Counter, &["kind"],
         "Records that the kernel side put into the ring buffer",
         Misleads("Not the events of the machine: most are passed over in the kernel, and connections are counted there. Read about once a second");
@@ -270,7 +270,7 @@ definitions! {
     DROPPED = "gracewatch_dropped", None, Kind::Counter, &["reason"],
         "What the engine threw away because a limit was reached or nothing is known of the container",
         Misleads("reason=\"container_unknown\" is ordinary in small numbers: events of a container that has just gone, or that is not tracked yet. With reason=\"containers_share\" one container, or one place such as a user's session, holds more containers than its share. The others mean that a bound is too small for this node");
-    WISHES_FAILED = "gracewatch_kernel_updates_failed", None, Kind::Counter, &["update"],
+    UPDATES_FAILED = "gracewatch_kernel_updates_failed", None, Kind::Counter, &["update"],
         "Containers or processes that could not be told to the kernel side; they are not measured",
         Misleads("What update=\"node_address\" costs is another: probes of the kubelet then count as connections of others");
     UNATTRIBUTED = "gracewatch_unattributed", None, Kind::Counter, &["reason"],

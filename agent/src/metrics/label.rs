@@ -51,7 +51,7 @@ impl Labels {
     /// that of an earlier pod of the same name.
     pub(crate) fn of_subject(report: &Report) -> Self {
         let subject = &report.subject;
-        match Who::is(report).owner() {
+        match SubjectRef::is(report).owner() {
             Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
                 .and("pod", &pod.name)
                 .container_of(pod)
@@ -68,7 +68,7 @@ impl Labels {
     /// What comes again under the same name. Without Kubernetes a unit without its instance, or the name of a cgroup that a
     /// glob named; a container or a scope, which has a new name each time, is a workload of its own. Never the name of a program:
     /// that is the program's choice, and could be another one's.
-    pub(crate) fn of_workload(who: &Who<'_>) -> Self {
+    pub(crate) fn of_workload(who: &SubjectRef<'_>) -> Self {
         match who.owner() {
             Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
                 .and("workload_kind", known(&pod.workload.kind))
@@ -82,7 +82,7 @@ impl Labels {
 
     /// Where the bound on workloads puts those that are too many. Kinds of Kubernetes are anybody's words, so they
     /// are not told apart.
-    pub(crate) fn of_other_workloads(who: &Who<'_>) -> Self {
+    pub(crate) fn of_other_workloads(who: &SubjectRef<'_>) -> Self {
         let kind = match who.owner() {
             Owner::Pod(_) | Owner::UnknownPod(_) => OTHER.to_owned(),
             Owner::None => word(who.subject.kind),
@@ -117,7 +117,7 @@ impl Labels {
 
 /// Who is to be named.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Who<'a> {
+pub(crate) struct SubjectRef<'a> {
     pub(crate) subject: &'a Subject,
     pub(crate) pod: Option<&'a PodRef>,
 }
@@ -130,7 +130,7 @@ enum Owner<'a> {
     None,
 }
 
-impl<'a> Who<'a> {
+impl<'a> SubjectRef<'a> {
     /// Whom a report is about.
     pub(crate) fn is(report: &'a Report) -> Self {
         Self {

@@ -24,7 +24,7 @@ pub(super) fn duration(report: &Report) -> Option<Duration> {
 }
 
 fn was_asked(report: &Report) -> bool {
-    matches!(report.started_by, Start::Deletion | Start::Killing)
+    matches!(report.start_source, Start::Deletion | Start::Killing)
         || report.hook.is_some()
         || report.stop_signal.is_some()
 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::Retention;
-use super::definition::{ALL, Care, Definition, Kind};
+use super::definition::{ALL, Caveat, Definition, Kind};
 
 const INTRODUCTION: &str = r#"# Metrics
 
@@ -157,10 +157,10 @@ fn write_row(page: &mut String, definition: &Definition) -> fmt::Result {
 
 fn care(definition: &Definition) -> String {
     match definition.care {
-        Care::Misleads(when) => format!("{when}."),
-        Care::Like(other, "") => format!("As `{}`.", other.full_name()),
-        Care::Like(other, more) => format!("As `{}`. {more}.", other.full_name()),
-        Care::Holds(why) => format!("Never, as far as is known: {why}."),
+        Caveat::Misleads(when) => format!("{when}."),
+        Caveat::Like(other, "") => format!("As `{}`.", other.full_name()),
+        Caveat::Like(other, more) => format!("As `{}`. {more}.", other.full_name()),
+        Caveat::Holds(why) => format!("Never, as far as is known: {why}."),
     }
 }
 

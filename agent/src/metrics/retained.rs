@@ -120,7 +120,7 @@ impl Retained {
         let (hook, hook_failed) = match &report.hook {
             Some(hook) => (
                 Some(with_hook(labels.clone(), hook)),
-                Some(labels.clone().and("hook", word(hook.kind))),
+                Some(labels.clone().and("handler", word(hook.kind))),
             ),
             None => (None, None),
         };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use agent_core::output::DropReason;
 use agent_core::report::Report;
 
-use super::definition::{ALL, Care, Kind};
+use super::definition::{ALL, Caveat, Kind};
 use super::exposition::Format;
 use super::*;
 
@@ -31,7 +31,7 @@ fn killed(id: u64, name: &str) -> Report {
         "outcome": "grace_exceeded",
         "trigger": "stopped",
         "started_at": 95 * SECOND,
-        "started_by": "hook",
+        "start_source": "hook",
         "hook": {
             "kind": "exec", "method": "observed", "failure": null,
             "tgid": 8, "argv": ["sh"], "started_at": 95 * SECOND, "ended_at": 99 * SECOND + SECOND / 2,
@@ -72,10 +72,10 @@ fn a_finished_termination_is_told_in_both_families() {
     let workload = r#"workload_kind="systemd_service",workload="web.service""#;
     for line in [
         format!(
-            "pod_termination_prestop_duration_seconds{{{subject},hook=\"exec\",method=\"observed\"}} 4.5"
+            "pod_termination_prestop_duration_seconds{{{subject},handler=\"exec\",method=\"observed\"}} 4.5"
         ),
-        format!("pod_termination_prestop_failed{{{subject},hook=\"exec\"}} 0"),
-        format!("pod_termination_grace_after_hook_seconds{{{subject}}} 31"),
+        format!("pod_termination_prestop_failed{{{subject},handler=\"exec\"}} 0"),
+        format!("pod_termination_grace_after_prestop_seconds{{{subject}}} 31"),
         format!("pod_termination_signal_to_exit_seconds{{{subject}}} 30"),
         format!("pod_termination_duration_seconds{{{subject}}} 35"),
         format!("pod_termination_sigkill_used{{{subject}}} 1"),
@@ -121,7 +121,7 @@ fn what_nobody_stopped_has_no_duration() {
     (crashed.hook, crashed.stop_signal, crashed.kill) = (None, None, None);
     crashed.outcome = agent_core::report::Outcome::Crashed;
     crashed.started_at = at(130);
-    crashed.started_by = agent_core::report::Start::Exit;
+    crashed.start_source = agent_core::report::Start::Exit;
     finish(&metrics, crashed, at(131));
     let page = page(&metrics, Format::Text);
     assert!(page.contains("outcome=\"crashed\",trigger=\"stopped\"} 1"));
@@ -288,41 +288,43 @@ fn full() -> Metrics {
     finish(&metrics, doubtful, at(131));
     let reason = DropReason::ContainersFull;
     metrics.record(&Output::Dropped { reason, at: at(1) }, at(131));
-    metrics.record_vital(&Vital::Undecodable("short"));
+    metrics.record_agent_event(&AgentEvent::Undecodable("short"));
     let open = Box::new(killed(8, "open.service"));
     metrics.record(&Output::Progress(open), at(131));
-    metrics.record_vital(&Vital::Watching {
+    metrics.record_agent_event(&AgentEvent::Watching {
         resource: "pods",
         connected: true,
     });
-    metrics.record_vital(&Vital::ApiFailed {
+    metrics.record_agent_event(&AgentEvent::ApiFailed {
         resource: "pods",
         reason: "gone",
     });
-    metrics.record_vital(&Vital::PodsKnown(7));
-    metrics.record_vital(&Vital::EventWritten(crate::vital::EventFate::Sent));
-    metrics.record_vital(&Vital::UpdateFailed(crate::vital::Update::Track));
-    metrics.record_vital(&Vital::Started(1.7e9));
+    metrics.record_agent_event(&AgentEvent::PodsKnown(7));
+    metrics.record_agent_event(&AgentEvent::EventWritten(
+        crate::agent_event::EventFate::Sent,
+    ));
+    metrics.record_agent_event(&AgentEvent::UpdateFailed(crate::agent_event::Update::Track));
+    metrics.record_agent_event(&AgentEvent::Started(1.7e9));
     let program = agent_common::global::PROGRAMS[0];
-    metrics.record_vital(&Vital::Attached(&[crate::probes::ProgramState {
+    metrics.record_agent_event(&AgentEvent::Attached(&[crate::probes::ProgramState {
         program,
         refused: None,
     }]));
-    metrics.record_vital(&Vital::Seeing(&[(
-        crate::probes::ConnectionFact::ResetReasons,
+    metrics.record_agent_event(&AgentEvent::TcpFeatures(&[(
+        crate::probes::TcpFeature::ResetReasons,
         true,
     )]));
-    metrics.record_vital(&Vital::ProgramsRan(&[crate::probes::RunStats {
+    metrics.record_agent_event(&AgentEvent::ProgramsRan(&[crate::probes::RunStats {
         name: program.name,
         run_time: Duration::from_millis(1500),
         runs: 12,
     }]));
-    metrics.record_vital(&Vital::Counted(&crate::probes::Counts {
+    metrics.record_agent_event(&AgentEvent::Counted(&crate::probes::Counts {
         untold: 4,
         unattributed: 0,
         recorded: [(agent_common::record::Kind::Exit, 5)].into(),
         lost: [(agent_common::record::Kind::Exit, 2)].into(),
-        map_full: vec![(agent_common::map::Full::Watched, 1)],
+        map_full: vec![(agent_common::map::FullMap::Watched, 1)],
     }));
     metrics
 }
@@ -372,7 +374,7 @@ fn the_table_and_the_scrape_agree() {
         page.contains("gracewatch_program_run_seconds_total{program=\"signal_generate\"} 1.5\n")
     );
     assert!(page.contains("gracewatch_records_lost_total{kind=\"exit\"} 2\n"));
-    assert!(page.contains("gracewatch_connection_fact_visible{fact=\"reset_reasons\"} 1\n"));
+    assert!(page.contains("gracewatch_tcp_feature_available{feature=\"reset_reasons\"} 1\n"));
     assert!(page.contains("gracewatch_pods_known 7\n"));
     assert!(page.contains("gracewatch_kubernetes_events_total{result=\"sent\"} 1\n"));
     assert!(page.contains("gracewatch_kubernetes_events_total{result=\"failed\"} 0\n"));
@@ -433,17 +435,17 @@ fn every_metric_says_how_it_is_to_be_read() {
     for definition in ALL {
         let name = definition.name;
         let text = match definition.care {
-            Care::Misleads(text) | Care::Holds(text) => text,
-            Care::Like(other, more) => {
+            Caveat::Misleads(text) | Caveat::Holds(text) => text,
+            Caveat::Like(other, more) => {
                 assert!(
-                    !matches!(other.care, Care::Like(..)),
+                    !matches!(other.care, Caveat::Like(..)),
                     "{name} refers to {}, which refers on: name the one that says it",
                     other.name
                 );
                 more
             }
         };
-        let is_said = matches!(definition.care, Care::Like(..)) && text.is_empty();
+        let is_said = matches!(definition.care, Caveat::Like(..)) && text.is_empty();
         assert!(
             is_said || text.split_whitespace().count() >= 3,
             "{name}: say when it misleads, or why it never does"

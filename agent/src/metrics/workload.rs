@@ -17,7 +17,7 @@ pub(super) use self::known::{Known, Place};
 use super::Retention;
 use super::definition::{self as def, Definition};
 use super::exemplar::{Exemplars, Pointer};
-use super::label::{Labels, Who, word};
+use super::label::{Labels, SubjectRef, word};
 use super::measured::{
     at_stop_signal, duration, endpoint_lag, grace_after_hook, grace_used, is_completed_init,
     is_incomplete, last_arrival, number,
@@ -123,7 +123,7 @@ impl Workload {
     pub(super) fn admit(
         &self,
         known: &mut Known,
-        who: &Who<'_>,
+        who: &SubjectRef<'_>,
         now: Timestamp,
         retention: Retention,
     ) -> Place {
@@ -159,7 +159,7 @@ impl Workload {
             one_more(&self.sigkills, labels);
         }
         if let Some((hook, failure)) = failed_hook(report) {
-            let failed = |own: Labels| own.and("hook", word(hook.kind));
+            let failed = |own: Labels| own.and("handler", word(hook.kind));
             let labels = own.series(|own| failed(own).and("failure", word(failure)));
             one_more(&self.hook_failures, labels);
         }
@@ -308,7 +308,7 @@ impl<'a> Own<'a> {
 /// The labels of a hook's duration.
 pub(super) fn with_hook(labels: Labels, hook: &Hook) -> Labels {
     labels
-        .and("hook", word(hook.kind))
+        .and("handler", word(hook.kind))
         .and("method", word(hook.method))
 }
 

@@ -2,10 +2,10 @@
 
 use agent_core::time::Timestamp;
 
-use crate::pipeline::wishes::WARN_INTERVAL;
+use crate::agent_event::AgentEvent;
+use crate::pipeline::effects::WARN_INTERVAL;
 use crate::probes::{Counts, Tracker};
 use crate::sink::Sink;
-use crate::vital::Vital;
 
 /// The table of containers, which is the engine's.
 const CONTAINERS: &str = "containers";
@@ -90,7 +90,7 @@ impl Tables {
                 "no room for more containers: what comes from now on is not measured, and the agent is not ready"
             );
         }
-        sink.vital(&Vital::Full(&full));
+        sink.record_agent_event(&AgentEvent::Full(&full));
         self.full = full;
     }
 }

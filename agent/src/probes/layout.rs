@@ -6,7 +6,7 @@ use agent_common::global::{
 };
 
 use super::btf::{Argument, Btf, BtfError};
-use super::sight::Sight;
+use super::tcp_features::TcpVisibility;
 
 /// Everything that is read from BTF.
 pub(super) struct Layout {
@@ -17,7 +17,7 @@ pub(super) struct Layout {
     /// BTF with nothing but the hooks.
     pub(super) hooks: Vec<u8>,
     /// What the hooks of sockets tell.
-    pub(super) sight: Sight,
+    pub(super) tcp_features: TcpVisibility,
 }
 
 impl Layout {
@@ -54,7 +54,7 @@ impl Layout {
             globals,
             programs,
             hooks: btf.only_hooks(PROGRAMS.iter().map(|program| program.hook))?,
-            sight: Sight {
+            tcp_features: TcpVisibility {
                 counts_sockets: sockets.missing.is_none(),
                 passes_reason: sockets.passes_reason,
                 has_ipv6: address6.is_some(),

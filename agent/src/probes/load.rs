@@ -17,8 +17,8 @@ use super::maps::{Counters, Tracker};
 use super::memory;
 use super::object;
 use super::ring::Ring;
-use super::sight::{ConnectionFact, Sight};
 use super::sockets::Sockets;
+use super::tcp_features::{TcpFeature, TcpVisibility};
 
 /// How to load the probes.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ pub struct RunStats {
 pub struct Programs {
     ebpf: Ebpf,
     states: Vec<ProgramState>,
-    sight: Sight,
+    tcp_features: TcpVisibility,
 }
 
 impl fmt::Debug for Programs {
@@ -92,14 +92,14 @@ impl Programs {
     }
 
     /// What can be seen of connections on this kernel, and what cannot.
-    pub fn sight(&self) -> Vec<(ConnectionFact, bool)> {
-        self.sight.facts(&self.states)
+    pub fn tcp_features(&self) -> Vec<(TcpFeature, bool)> {
+        self.tcp_features.facts(&self.states)
     }
 
     /// The kernel's reasons for a reset by number, for [`agent_core::config::Config::reset_reasons`]: empty if it has none, and
     /// `None` if connections and resets are not counted.
     pub fn reset_reasons(&self) -> Option<BTreeMap<u32, String>> {
-        self.sight.reasons(&self.states)
+        self.tcp_features.reasons(&self.states)
     }
 
     /// What the kernel accounts for the attached programs.
@@ -126,7 +126,7 @@ impl Probes {
     ///
     /// Outside of a tokio runtime that has I/O enabled.
     pub fn load(options: &Options) -> Result<Self, LoadError> {
-        let (mut ebpf, states, sight) = load_and_attach(options)?;
+        let (mut ebpf, states, tcp_features) = load_and_attach(options)?;
         memory::give_back();
         Ok(Self {
             tracker: Tracker::take(&mut ebpf)?,
@@ -137,13 +137,15 @@ impl Probes {
             programs: Programs {
                 ebpf,
                 states,
-                sight,
+                tcp_features,
             },
         })
     }
 }
 
-fn load_and_attach(options: &Options) -> Result<(Ebpf, Vec<ProgramState>, Sight), LoadError> {
+fn load_and_attach(
+    options: &Options,
+) -> Result<(Ebpf, Vec<ProgramState>, TcpVisibility), LoadError> {
     let object = object::embedded()?;
     check_ring_size(options.ring_bytes)?;
     let log_level = log::level(options.log);
@@ -166,7 +168,7 @@ fn load_and_attach(options: &Options) -> Result<(Ebpf, Vec<ProgramState>, Sight)
     }
     let mut ebpf = loader.load(object).map_err(LoadError::from_object)?;
     let states = attach_all(&mut ebpf, &layout)?;
-    Ok((ebpf, states, layout.sight))
+    Ok((ebpf, states, layout.tcp_features))
 }
 
 fn check_ring_size(bytes: u32) -> Result<(), LoadError> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use agent_common::map::{
-    BY_KERNEL, CGROUPS_OF_SHARE, Full, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS,
+    BY_KERNEL, CGROUPS_OF_SHARE, FullMap, LOST, MAP_FULL, RECORDED, SIGNAL_COUNTS, SLOTS,
     SUBJECT_SLOTS, SUBJECTS, SUBJECTS_MAX, SignalCounts, Subject, UNATTRIBUTED, UNCOUNTED,
     UNTOLD_ENDS, Uncounted, WATCHED, WATCHED_MAX, Watched,
 };
@@ -473,7 +473,7 @@ pub struct Counts {
     /// Records that were not made, since the ring buffer had no room or a container had caused too many.
     pub lost: BTreeMap<Kind, u64>,
     /// Insertions that found a hash full.
-    pub map_full: Vec<(Full, u64)>,
+    pub map_full: Vec<(FullMap, u64)>,
     /// Records of these that may have been about any container.
     pub unattributed: u64,
     /// Containers that were made and removed, and of which no record found room.
@@ -514,7 +514,7 @@ impl Counters {
                 .map(|kind| Ok((kind, sum(map, kind as u32)?)))
                 .collect()
         };
-        let map_full = Full::ALL
+        let map_full = FullMap::ALL
             .into_iter()
             .map(|full| Ok((full, sum(&self.map_full, full as u32)?)));
         Ok(Counts {

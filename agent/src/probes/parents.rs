@@ -19,7 +19,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The cgroups that are known to hold containers. The kernel side takes out those that are removed.
 pub(super) struct Parents {
-    parents: HashMap<MapData, u64, Parent>,
+    map: HashMap<MapData, u64, Parent>,
     /// Those that this side put in, by who can make them. The kernel side may have taken out some.
     held: BTreeMap<Sharer, BTreeSet<u64>>,
     /// When it was looked last which of them were taken out.
@@ -38,7 +38,7 @@ enum Sharer {
 impl Parents {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
-            parents: take(ebpf, PARENTS)?,
+            map: take(ebpf, PARENTS)?,
             held: BTreeMap::new(),
             looked_at: Timestamp::default(),
         })
@@ -53,7 +53,7 @@ impl Parents {
         names: &[Names],
         signals: Signals,
     ) -> Result<(), TrackError> {
-        let known = self.parents.get(&cgroup, 0).ok();
+        let known = self.map.get(&cgroup, 0).ok();
         let before = known.unwrap_or_default();
         let parent = Parent {
             signals: before.signals | signals.recorded,
@@ -68,14 +68,14 @@ impl Parents {
             let place = || Sharer::Place(share::place(path).to_owned());
             self.hold(outermost.map_or_else(place, Sharer::Container), cgroup)?;
         }
-        self.parents
+        self.map
             .insert(cgroup, parent, 0)
             .map_err(|source| refused(PARENTS, PARENTS_MAX, cgroup, source))
     }
 
     /// Expects none in this cgroup any more.
     pub(super) fn remove(&mut self, cgroup: u64) -> Result<(), TrackError> {
-        remove(&mut self.parents, PARENTS, &cgroup)
+        remove(&mut self.map, PARENTS, &cgroup)
     }
 
     /// Counts one more for this sharer, if that is within its share.
@@ -84,8 +84,10 @@ impl Parents {
             self.forget_removed(clock::now());
         }
         if !self.has_room(&sharer) {
-            let map = PARENTS;
-            return Err(TrackError::BeyondShare { map, key: cgroup });
+            return Err(TrackError::BeyondShare {
+                map: PARENTS,
+                key: cgroup,
+            });
         }
         self.held.entry(sharer).or_default().insert(cgroup);
         Ok(())
@@ -107,9 +109,9 @@ impl Parents {
             return;
         }
         self.looked_at = now;
-        let parents = &self.parents;
+        let map = &self.map;
         self.held.retain(|_sharer, cgroups| {
-            cgroups.retain(|cgroup| parents.get(cgroup, 0).is_ok());
+            cgroups.retain(|cgroup| map.get(cgroup, 0).is_ok());
             !cgroups.is_empty()
         });
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use agent_common::socket::{
-    CONNECTIONS, CONTAINERS_MAX, COURSES, Connections, Course as Given, NODE_ADDRESSES,
-    NODE_ADDRESSES_MAX, Phase as PhaseId, RESETS, RESETS_MAX, ResetKey,
+    CONNECTIONS, CONTAINERS_MAX, Connections, NODE_ADDRESSES, NODE_ADDRESSES_MAX, PHASE_RULES,
+    Phase as PhaseId, PhaseRules as Given, RESETS, RESETS_MAX, ResetKey,
 };
 use agent_core::connection::{Phase, SocketCounts};
 use agent_core::decode;
@@ -31,7 +31,7 @@ pub struct Sockets {
 
 /// Where a container is in its life, as far as user space knows.
 #[derive(Clone, Copy, Debug)]
-pub struct Course {
+pub struct PhaseRules {
     /// Its main process, if that is known.
     pub main: Option<u32>,
     /// The phase. The kernel side goes on by itself at signals from outside for the main process, and at its exit.
@@ -64,7 +64,7 @@ impl Sockets {
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
             connections: take(ebpf, CONNECTIONS)?,
-            courses: take(ebpf, COURSES)?,
+            courses: take(ebpf, PHASE_RULES)?,
             resets: take(ebpf, RESETS)?,
             node_addresses: take(ebpf, NODE_ADDRESSES)?,
             last: BTreeMap::new(),
@@ -80,7 +80,7 @@ impl Sockets {
             return Ok(());
         }
         // The one that lets the kernel side count comes last.
-        put(&mut self.courses, COURSES, container, Given::default())?;
+        put(&mut self.courses, PHASE_RULES, container, Given::default())?;
         let none = Connections::default();
         put(&mut self.connections, CONNECTIONS, container, none)?;
         self.last.insert(container, Read::default());
@@ -97,7 +97,7 @@ impl Sockets {
         };
         let now = self.connections.get(&container, 0).unwrap_or_default();
         remove(&mut self.connections, CONNECTIONS, &container)?;
-        remove(&mut self.courses, COURSES, &container)?;
+        remove(&mut self.courses, PHASE_RULES, &container)?;
         let resets = if now.reset_changes == last.connections.reset_changes {
             last.resets
         } else {
@@ -113,18 +113,18 @@ impl Sockets {
     ///
     /// # Errors
     /// If a map is full or cannot be written.
-    pub fn set_course(&mut self, container: u64, course: Course) -> Result<(), TrackError> {
+    pub fn set_phase_rules(&mut self, container: u64, rules: PhaseRules) -> Result<(), TrackError> {
         if !self.last.contains_key(&container) {
             return Ok(());
         }
         let given = Given {
-            main: course.main.unwrap_or(0),
-            phase: id(course.phase) as u32,
-            void_until: course.void_until.0,
-            stops: course.stops,
-            candidates: course.candidates,
+            main: rules.main.unwrap_or(0),
+            phase: id(rules.phase) as u32,
+            void_until: rules.void_until.0,
+            stops: rules.stops,
+            candidates: rules.candidates,
         };
-        put(&mut self.courses, COURSES, container, given)
+        put(&mut self.courses, PHASE_RULES, container, given)
     }
 
     /// What was counted of a container so far; `None` if it was never added.

@@ -11,8 +11,8 @@ use agent_core::time::Timestamp;
 use anyhow::Context as _;
 
 use super::{open, replay};
-use crate::condition::Condition;
-use crate::http::{Origin, Server, Shown};
+use crate::agent_health::AgentHealth;
+use crate::http::{AppState, Origin, Server};
 use crate::metrics::{Metrics, Retention};
 use crate::readiness::Readiness;
 use crate::recent::Recent;
@@ -52,7 +52,7 @@ pub(super) fn serve(files: &[PathBuf], address: SocketAddr) -> anyhow::Result<()
 struct Recording {
     metrics: Metrics,
     recent: Recent,
-    condition: Condition,
+    agent_health: AgentHealth,
     terminations: usize,
     /// The highest number of a termination.
     last_id: u64,
@@ -65,7 +65,7 @@ impl Default for Recording {
         Self {
             metrics: Metrics::new(Retention::default()),
             recent: Recent::default(),
-            condition: Condition::default(),
+            agent_health: AgentHealth::default(),
             terminations: 0,
             last_id: 0,
             end: Timestamp::default(),
@@ -93,7 +93,7 @@ impl Recording {
             ) => {
                 let sentence = format!("The journal {name} is not whole: {damage}.");
                 tracing::warn!("{sentence}");
-                self.condition.remark(sentence);
+                self.agent_health.remark(sentence);
                 Ok(())
             }
             Some(JournalError::Empty | JournalError::Header(_) | JournalError::Format(_))
@@ -111,13 +111,13 @@ impl Recording {
         }
     }
 
-    fn shown(self, files: &[PathBuf]) -> Shown {
+    fn shown(self, files: &[PathBuf]) -> AppState {
         let names = files.iter().map(|file| file.display().to_string());
-        Shown {
+        AppState {
             metrics: self.metrics,
             recent: self.recent,
             readiness: Readiness::reached(),
-            condition: self.condition,
+            agent_health: self.agent_health,
             origin: Origin::Recording {
                 files: names.collect(),
                 end: self.end,
@@ -132,7 +132,7 @@ fn renumbered(output: &Output, before: u64) -> Output {
     match &mut output {
         Output::Progress(report) | Output::Finished(report) => report.id += before,
         Output::Withdrawn { id, .. } => *id += before,
-        Output::Wish(_)
+        Output::Effect(_)
         | Output::Resets { .. }
         | Output::Dropped { .. }
         | Output::Unreported { .. }
@@ -178,7 +178,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         read.unwrap();
         assert_eq!(recording.terminations, 1);
-        let [sentence] = recording.condition.sentences().try_into().unwrap();
+        let [sentence] = recording.agent_health.sentences().try_into().unwrap();
         assert!(sentence.contains("cut off"), "{sentence}");
         assert!(format!("{:#}", refused.unwrap_err()).contains("header"));
     }

@@ -9,7 +9,7 @@ pub const LEGEND: &str = "↑ reset sent, ↓ received, × refused";
 
 /// What an event of a moment is. Each has a sign of its own: they are told apart without colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sign {
+pub(crate) enum Marker {
     /// The container reset a connection.
     Sent,
     /// The peer reset one.
@@ -22,7 +22,7 @@ pub(crate) enum Sign {
     Endpoint,
 }
 
-impl Sign {
+impl Marker {
     /// How it is drawn, one column wide.
     pub(crate) const fn drawn(self) -> char {
         match self {
@@ -37,15 +37,15 @@ impl Sign {
 
 /// Events of one kind.
 #[derive(Clone, Debug)]
-pub(crate) struct Moments {
-    pub(crate) sign: Sign,
+pub(crate) struct Markers {
+    pub(crate) sign: Marker,
     /// When they were, those whose time is known.
     pub(crate) at: Vec<Timestamp>,
     /// How many there were in all, where that is counted.
     pub(crate) in_all: Option<u64>,
 }
 
-impl Moments {
+impl Markers {
     /// The columns of a bar: a sign where there was one event, a digit where there were several, `+` where there were
     /// more than nine.
     pub(super) fn cells(&self, scale: &Scale, columns: usize) -> String {
@@ -75,8 +75,8 @@ mod tests {
     };
 
     fn drawn(at: &[u64]) -> String {
-        let moments = Moments {
-            sign: Sign::Sent,
+        let moments = Markers {
+            sign: Marker::Sent,
             at: at.iter().copied().map(Timestamp).collect(),
             in_all: None,
         };

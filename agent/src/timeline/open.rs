@@ -4,7 +4,7 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
 use super::bar::Scale;
-use super::moments::Sign;
+use super::moments::Marker;
 use super::name::short_name;
 use super::paint;
 use super::phase::Phase;
@@ -66,13 +66,13 @@ fn tenths(report: &Report, now: Timestamp) -> String {
 }
 
 /// Of each column the reset that is drawn over it: of several kinds the one that tells most of the container.
-fn resets(report: &Report, scale: &Scale, columns: usize) -> Vec<Option<Sign>> {
+fn resets(report: &Report, scale: &Scale, columns: usize) -> Vec<Option<Marker>> {
     let mut drawn = vec![None; columns];
     let marks = report.connections.iter().flat_map(|one| &one.marks);
     for mark in marks {
         let (column, sign) = (scale.column(mark.at, columns), sign_of(mark));
         if let Some(cell) = drawn.get_mut(column) {
-            *cell = Some(cell.map_or(sign, |before: Sign| before.min(sign)));
+            *cell = Some(cell.map_or(sign, |before: Marker| before.min(sign)));
         }
     }
     drawn

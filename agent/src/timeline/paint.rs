@@ -2,9 +2,9 @@
 
 use agent_core::report::Outcome;
 
-use super::moments::Sign;
+use super::moments::Marker;
 use super::phase::Phase;
-use super::row::{News, Row};
+use super::row::{Row, Severity};
 use super::words::FactKind;
 use crate::terminal::{BAD, CALM, DIM, GOOD, NORMAL, ODD, STRONG};
 
@@ -34,17 +34,17 @@ pub(super) const fn of_phase(phase: Phase) -> anstyle::Style {
 
 pub(super) const fn of_event(row: &Row) -> anstyle::Style {
     match row.news {
-        News::Good => GOOD,
-        News::Bad => BAD,
-        News::Neutral => NORMAL,
+        Severity::Good => GOOD,
+        Severity::Bad => BAD,
+        Severity::Neutral => NORMAL,
     }
 }
 
-pub(super) const fn of_sign(sign: Sign) -> anstyle::Style {
+pub(super) const fn of_sign(sign: Marker) -> anstyle::Style {
     match sign {
-        Sign::Sent | Sign::Received | Sign::Refused => BAD.bold(),
-        Sign::Arrival => STRONG,
-        Sign::Endpoint => CALM.bold(),
+        Marker::Sent | Marker::Received | Marker::Refused => BAD.bold(),
+        Marker::Arrival => STRONG,
+        Marker::Endpoint => CALM.bold(),
     }
 }
 

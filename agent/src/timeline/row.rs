@@ -4,7 +4,7 @@ use agent_core::time::Timestamp;
 
 use super::bar::Scale;
 use super::duration::human;
-use super::moments::Moments;
+use super::moments::Markers;
 use super::phase::Phase;
 
 /// An event and the phase that it began.
@@ -12,19 +12,19 @@ use super::phase::Phase;
 pub(crate) struct Row {
     pub(crate) at: Timestamp,
     pub(crate) event: String,
-    pub(crate) news: News,
+    pub(crate) news: Severity,
     pub(crate) phase: Phase,
     /// When the phase ended, or now if it lasts. `None`: nobody saw the end.
     pub(crate) end: Option<Timestamp>,
     /// What is known of how long it took.
     pub(crate) length: Length,
     /// What is drawn in the place of a bar.
-    pub(crate) moments: Option<Moments>,
+    pub(crate) moments: Option<Markers>,
 }
 
 /// Whether an event is good news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum Severity {
     Good,
     Bad,
     Neutral,
@@ -48,8 +48,8 @@ impl Row {
     pub(super) const fn event(
         at: Timestamp,
         event: String,
-        news: News,
-        moments: Option<Moments>,
+        news: Severity,
+        moments: Option<Markers>,
     ) -> Self {
         Self {
             at,
@@ -105,7 +105,7 @@ pub(crate) fn scale(rows: &[Row], now: Option<Timestamp>) -> Option<Scale> {
 
 /// A phase that began at `at`: until the first of `ends` that was seen, else until now if it may last.
 pub(super) fn phase(
-    (at, event, news): (Timestamp, String, News),
+    (at, event, news): (Timestamp, String, Severity),
     phase: Phase,
     ends: &[Option<Timestamp>],
     now: Option<Timestamp>,

@@ -7,7 +7,7 @@ use agent_core::report::{Hook, HookFailure, HookMethod, Outcome, Report};
 use agent_core::time::Timestamp;
 
 use super::phase::Phase;
-use super::row::{Length, News, Row, phase};
+use super::row::{Length, Row, Severity, phase};
 use super::{traffic, words};
 
 /// The rows of a report, in the order of their times. With `now`, phases of a report in progress last until then.
@@ -20,7 +20,7 @@ pub(crate) fn rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     rows.extend(stop_signal(report, now));
     rows.extend(kill(report, now));
     rows.extend(exit(report, now));
-    let released = |at| Row::event(at, "released".to_owned(), News::Neutral, None);
+    let released = |at| Row::event(at, "released".to_owned(), Severity::Neutral, None);
     rows.extend(report.released_at.map(released));
     rows.extend(traffic::rows(report));
     rows.sort_by_key(|row| row.at);
@@ -33,7 +33,7 @@ fn started(report: &Report) -> Option<Row> {
         return None;
     }
     let start = report.main.as_ref()?.start;
-    let event = (start, "started".to_owned(), News::Neutral);
+    let event = (start, "started".to_owned(), Severity::Neutral);
     Some(phase(event, Phase::Running, &[exit_time(report)], None))
 }
 
@@ -54,7 +54,7 @@ fn next_after_hook(report: &Report) -> Option<Timestamp> {
 /// The request to stop, where Kubernetes told of it: a mark, and the wait for what follows if there is one to see.
 fn asked(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     let text = words::asked(report)?;
-    let event = (report.started_at, text.to_owned(), News::Neutral);
+    let event = (report.started_at, text.to_owned(), Severity::Neutral);
     // A hook that begins at once, or takes the place of this row because it never ran, shows the wait itself.
     let begins = report
         .hook
@@ -86,8 +86,8 @@ fn hook(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
             | HookFailure::NotStarted
             | HookFailure::Reported
             | HookFailure::Unsupported,
-        ) => News::Bad,
-        Some(HookFailure::Status) | None => News::Neutral,
+        ) => Severity::Bad,
+        Some(HookFailure::Status) | None => Severity::Neutral,
     };
     let event = (began, words::hook_event(hook), news);
     if !words::has_run(hook) {
@@ -127,7 +127,11 @@ fn waiting(
     let status = hook
         .status
         .map_or_else(|| "ended".to_owned(), words::exit_short);
-    let news = if failed { News::Bad } else { News::Neutral };
+    let news = if failed {
+        Severity::Bad
+    } else {
+        Severity::Neutral
+    };
     Some(phase(
         (ended, format!("hook {status}"), news),
         Phase::Waiting,
@@ -140,9 +144,9 @@ fn stop_signal(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     let stop = report.stop_signal.as_ref()?;
     let ignored = stop.result == Delivery::Ignored;
     let (event, news) = if ignored {
-        (format!("{} ignored", stop.signal), News::Bad)
+        (format!("{} ignored", stop.signal), Severity::Bad)
     } else {
-        (stop.signal.to_string(), News::Neutral)
+        (stop.signal.to_string(), Severity::Neutral)
     };
     Some(phase(
         (stop.at, event, news),
@@ -153,16 +157,16 @@ fn stop_signal(report: &Report, now: Option<Timestamp>) -> Option<Row> {
 }
 
 fn kill(report: &Report, now: Option<Timestamp>) -> Option<Row> {
-    let event = (kill_time(report)?, "SIGKILL".to_owned(), News::Bad);
+    let event = (kill_time(report)?, "SIGKILL".to_owned(), Severity::Bad);
     Some(phase(event, Phase::Dying, &[exit_time(report)], now))
 }
 
 fn exit(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     let exit = report.exit.as_ref()?;
     let news = if exit.status == ExitStatus::Code(0) {
-        News::Good
+        Severity::Good
     } else {
-        News::Bad
+        Severity::Bad
     };
     let event = (exit.at, words::exit_short(exit.status), news);
     let lasts = report.released_at.or(now).is_some();

@@ -62,7 +62,7 @@ pub(crate) fn report(outcome: Outcome) -> Report {
         outcome,
         trigger: Trigger::Stopped,
         started_at: at(0),
-        started_by: Start::StopSignal,
+        start_source: Start::StopSignal,
         hook: None,
         stop_signal: None,
         other_signals: Vec::new(),
@@ -176,7 +176,7 @@ pub(crate) fn of_pod(mut report: Report) -> Report {
         role: Some(Role::Main),
     });
     report.trigger = Trigger::Deleted;
-    report.started_by = Start::Deletion;
+    report.start_source = Start::Deletion;
     report.started_at = Timestamp(T0 - 500_000_000);
     report
 }
@@ -268,7 +268,7 @@ pub(crate) fn cut_off() -> Report {
         accepted_in_hook: 2,
         accepted_after: 14,
         last_arrival_at: Some(at(730_000)),
-        unlistened_at: Some(at(400_050)),
+        last_listener_closed_at: Some(at(400_050)),
         refused: 57,
         resets: vec![
             count(class(Phase::Running, None), 6),

@@ -5,8 +5,8 @@ use agent_core::event::{Delivery, ExitStatus};
 use agent_core::report::{Hook, HookFailure, HookMethod, Report, Start};
 use agent_core::time::Timestamp;
 
-use super::moments::Sign;
-use super::row::News;
+use super::moments::Marker;
+use super::row::Severity;
 use super::{traffic, words};
 
 /// A fact that has a moment.
@@ -16,7 +16,7 @@ pub(crate) struct Step {
     pub(crate) what: String,
     /// What tells it: a hook of the kernel, the Kubernetes API, or what it was concluded from.
     pub(crate) from: String,
-    pub(crate) news: News,
+    pub(crate) news: Severity,
 }
 
 impl Step {
@@ -25,11 +25,11 @@ impl Step {
             at,
             what: what.into(),
             from: from.into(),
-            news: News::Neutral,
+            news: Severity::Neutral,
         }
     }
 
-    fn that_is(self, news: News) -> Self {
+    fn that_is(self, news: Severity) -> Self {
         Self { news, ..self }
     }
 }
@@ -61,7 +61,7 @@ fn started(report: &Report) -> Option<Step> {
 }
 
 fn asked(report: &Report) -> Option<Step> {
-    let from = match report.started_by {
+    let from = match report.start_source {
         Start::Deletion => "Kubernetes API: the pod's deletion, when the node saw it",
         Start::Killing => "Kubernetes API: the kubelet's Event Killing",
         Start::Hook | Start::StopSignal | Start::Kill | Start::Exit | Start::Release => {
@@ -75,7 +75,7 @@ fn endpoint(report: &Report) -> Vec<Step> {
     let Some(endpoint) = &report.endpoint else {
         return Vec::new();
     };
-    let mark = Sign::Endpoint.drawn();
+    let mark = Marker::Endpoint.drawn();
     let step = |at: Timestamp, what: &str| {
         let from = "Kubernetes API: EndpointSlice, when the node saw it";
         Step::new(at, format!("{mark} endpoint {what}"), from)
@@ -100,8 +100,8 @@ fn of_hook(report: &Report, hook: &Hook) -> Vec<Step> {
     };
     let event = words::hook_event(hook);
     let news = match hook.failure {
-        Some(_) => News::Bad,
-        None => News::Neutral,
+        Some(_) => Severity::Bad,
+        None => Severity::Neutral,
     };
     if !words::has_run(hook) {
         let at = hook.started_at.unwrap_or(report.started_at);
@@ -134,11 +134,11 @@ fn stop_signal(report: &Report) -> Option<Step> {
         words::handled(stop)
     );
     let news = match stop.result {
-        Delivery::Ignored => News::Bad,
+        Delivery::Ignored => Severity::Bad,
         Delivery::Delivered
         | Delivery::AlreadyPending
         | Delivery::OverflowFail
-        | Delivery::LoseInfo => News::Neutral,
+        | Delivery::LoseInfo => Severity::Neutral,
     };
     Some(Step::new(stop.at, what, "kernel: signal_generate").that_is(news))
 }
@@ -146,15 +146,15 @@ fn stop_signal(report: &Report) -> Option<Step> {
 fn kill(report: &Report) -> Option<Step> {
     let kill = report.kill.as_ref()?;
     let what = format!("SIGKILL {}", words::sender(&kill.sender));
-    Some(Step::new(kill.at, what, "kernel: signal_generate").that_is(News::Bad))
+    Some(Step::new(kill.at, what, "kernel: signal_generate").that_is(Severity::Bad))
 }
 
 fn exit(report: &Report) -> Option<Step> {
     let exit = report.exit.as_ref()?;
     let news = if exit.status == ExitStatus::Code(0) {
-        News::Good
+        Severity::Good
     } else {
-        News::Bad
+        Severity::Bad
     };
     let what = format!("main process: {}", words::exit_short(exit.status));
     Some(Step::new(exit.at, what, "kernel: sched_process_exit").that_is(news))
@@ -166,7 +166,7 @@ fn connections(report: &Report) -> Vec<Step> {
         return Vec::new();
     };
     let mut steps = Vec::new();
-    steps.extend(connections.unlistened_at.map(|at| {
+    steps.extend(connections.last_listener_closed_at.map(|at| {
         let what = "its last listener was closed";
         Step::new(at, what, "kernel: inet_sock_set_state")
     }));
@@ -174,7 +174,7 @@ fn connections(report: &Report) -> Vec<Step> {
     steps.extend(
         last.filter(|_| words::counted_to_the_end(report))
             .map(|at| {
-                let what = format!("{} last connection came", Sign::Arrival.drawn());
+                let what = format!("{} last connection came", Marker::Arrival.drawn());
                 Step::new(
                     at,
                     what,
@@ -182,7 +182,7 @@ fn connections(report: &Report) -> Vec<Step> {
                 )
             }),
     );
-    for sign in [Sign::Sent, Sign::Received, Sign::Refused] {
+    for sign in [Marker::Sent, Marker::Received, Marker::Refused] {
         let of_sign = connections
             .marks
             .iter()
@@ -193,17 +193,19 @@ fn connections(report: &Report) -> Vec<Step> {
     steps
 }
 
-fn first_reset(mark: &ResetMark, sign: Sign) -> Step {
+fn first_reset(mark: &ResetMark, sign: Marker) -> Step {
     let what = match sign {
-        Sign::Refused => "connection attempt refused".to_owned(),
-        Sign::Sent | Sign::Received | Sign::Arrival | Sign::Endpoint => {
+        Marker::Refused => "connection attempt refused".to_owned(),
+        Marker::Sent | Marker::Received | Marker::Arrival | Marker::Endpoint => {
             format!("reset {}", words::reset_what(&mark.class))
         }
     };
     let from = match sign {
-        Sign::Received => "kernel: tcp_receive_reset",
-        Sign::Sent | Sign::Refused | Sign::Arrival | Sign::Endpoint => "kernel: tcp_send_reset",
+        Marker::Received => "kernel: tcp_receive_reset",
+        Marker::Sent | Marker::Refused | Marker::Arrival | Marker::Endpoint => {
+            "kernel: tcp_send_reset"
+        }
     };
     let what = format!("{} first {what}", sign.drawn());
-    Step::new(mark.at, what, from).that_is(News::Bad)
+    Step::new(mark.at, what, from).that_is(Severity::Bad)
 }

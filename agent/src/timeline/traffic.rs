@@ -4,8 +4,8 @@ use agent_core::connection::{Connections, Direction, Phase, ResetMark};
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
-use super::moments::{Moments, Sign};
-use super::row::{News, Row};
+use super::moments::{Marker, Markers};
+use super::row::{Row, Severity};
 use super::words;
 
 /// A row for each kind of reset, for the last arrival and for the endpoint, as far as they were.
@@ -15,8 +15,8 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
     if let Some(connections) = &report.connections {
         let is_counted = words::counted_to_the_end(report);
         let last = connections.last_arrival_at.filter(|_| is_counted);
-        rows.extend(last.map(|at| single(at, Sign::Arrival, "last arrival")));
-        for sign in [Sign::Sent, Sign::Received, Sign::Refused] {
+        rows.extend(last.map(|at| single(at, Marker::Arrival, "last arrival")));
+        for sign in [Marker::Sent, Marker::Received, Marker::Refused] {
             let in_all = is_counted.then(|| counted(connections, sign));
             rows.extend(lane(connections, sign, in_all));
         }
@@ -28,25 +28,25 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
 fn unready(report: &Report) -> Option<Row> {
     let endpoint = report.endpoint.as_ref()?;
     let at = endpoint.unready_at.or(endpoint.terminating_at)?;
-    (at >= report.started_at).then(|| single(at, Sign::Endpoint, "not ready"))
+    (at >= report.started_at).then(|| single(at, Marker::Endpoint, "not ready"))
 }
 
-fn single(at: Timestamp, sign: Sign, what: &str) -> Row {
-    let moments = Moments {
+fn single(at: Timestamp, sign: Marker, what: &str) -> Row {
+    let moments = Markers {
         sign,
         at: vec![at],
         in_all: None,
     };
-    row(at, moments, what, News::Neutral)
+    row(at, moments, what, Severity::Neutral)
 }
 
-fn row(at: Timestamp, moments: Moments, what: &str, news: News) -> Row {
+fn row(at: Timestamp, moments: Markers, what: &str, news: Severity) -> Row {
     let event = format!("{} {what}", moments.sign.drawn());
     Row::event(at, event, news, Some(moments))
 }
 
 /// The resets of one kind. Without a time of any there is no place for them in the picture; the words have them.
-fn lane(connections: &Connections, sign: Sign, in_all: Option<u64>) -> Option<Row> {
+fn lane(connections: &Connections, sign: Marker, in_all: Option<u64>) -> Option<Row> {
     let marks = connections.marks.iter();
     let at: Vec<_> = marks
         .filter(|mark| sign_of(mark) == sign)
@@ -56,32 +56,34 @@ fn lane(connections: &Connections, sign: Sign, in_all: Option<u64>) -> Option<Ro
     let marked = u64::try_from(at.len()).unwrap_or(u64::MAX);
     let in_all = in_all.map(|count| count.max(marked));
     let what = match (sign, in_all) {
-        (Sign::Sent, Some(1)) => "reset sent",
-        (Sign::Sent, _) => "resets sent",
-        (Sign::Received, Some(1)) => "reset received",
-        (Sign::Received, _) => "resets received",
-        (Sign::Refused | Sign::Arrival | Sign::Endpoint, _) => "refused",
+        (Marker::Sent, Some(1)) => "reset sent",
+        (Marker::Sent, _) => "resets sent",
+        (Marker::Received, Some(1)) => "reset received",
+        (Marker::Received, _) => "resets received",
+        (Marker::Refused | Marker::Arrival | Marker::Endpoint, _) => "refused",
     };
-    let moments = Moments { sign, at, in_all };
-    Some(row(first, moments, what, News::Bad))
+    let moments = Markers { sign, at, in_all };
+    Some(row(first, moments, what, Severity::Bad))
 }
 
 /// What a reset is to the one who looks: a refused attempt broke no connection.
-pub(crate) const fn sign_of(mark: &ResetMark) -> Sign {
+pub(crate) const fn sign_of(mark: &ResetMark) -> Marker {
     match (mark.refused, mark.class.direction) {
-        (true, _) => Sign::Refused,
-        (false, Direction::Sent) => Sign::Sent,
-        (false, Direction::Received) => Sign::Received,
+        (true, _) => Marker::Refused,
+        (false, Direction::Sent) => Marker::Sent,
+        (false, Direction::Received) => Marker::Received,
     }
 }
 
-fn counted(connections: &Connections, sign: Sign) -> u64 {
+fn counted(connections: &Connections, sign: Marker) -> u64 {
     let of_probes = connections.refused_from_node;
     let refused = connections.refused + connections.refused_in_pod + of_probes;
     match sign {
-        Sign::Refused => refused,
-        Sign::Sent => resets(connections, Direction::Sent).saturating_sub(refused),
-        Sign::Received | Sign::Arrival | Sign::Endpoint => resets(connections, Direction::Received),
+        Marker::Refused => refused,
+        Marker::Sent => resets(connections, Direction::Sent).saturating_sub(refused),
+        Marker::Received | Marker::Arrival | Marker::Endpoint => {
+            resets(connections, Direction::Received)
+        }
     }
 }
 

@@ -81,19 +81,19 @@ async fn follow(
                 }
                 take(&mut followed, &answer);
             }
-            Err(trouble) if trouble.may_pass() => {
+            Err(error) if error.may_pass() => {
                 if !std::mem::replace(&mut is_away, true) {
-                    let away = format!("No answer: {trouble}. Trying again every second.");
+                    let away = format!("No answer: {error}. Trying again every second.");
                     state.borrow_mut().remark(&away);
                 }
             }
-            Err(trouble) => return Err(trouble.into()),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 fn greeting(client: &Client, first: &Answer) -> String {
-    let before = match first.finished_in_all {
+    let before = match first.finished_total {
         0 => String::new(),
         many => format!(
             " {many} finished before; `gracewatch explain --agent {}` lists those that it remembers.",
@@ -112,7 +112,7 @@ fn greeting(client: &Client, first: &Answer) -> String {
 struct Followed {
     address: Address,
     /// Which run of the agent.
-    began_at: Timestamp,
+    started_at: Timestamp,
     /// How many finished ones were told of.
     since: u64,
     open: BTreeMap<u64, Report>,
@@ -122,7 +122,7 @@ struct Followed {
 
 /// What an answer holds that was not known.
 #[derive(Debug, Default)]
-struct News {
+struct Severity {
     remarks: Vec<String>,
     outputs: Vec<Output>,
 }
@@ -131,16 +131,16 @@ impl Followed {
     fn new(client: &Client, first: &Answer) -> Self {
         Self {
             address: client.address().clone(),
-            began_at: first.began_at,
-            since: first.finished_in_all,
+            started_at: first.started_at,
+            since: first.finished_total,
             open: BTreeMap::new(),
             unread: None,
         }
     }
 
-    fn take(&mut self, answer: &Answer) -> News {
-        let mut news = News::default();
-        if answer.began_at != self.began_at {
+    fn take(&mut self, answer: &Answer) -> Severity {
+        let mut news = Severity::default();
+        if answer.started_at != self.started_at {
             self.begin_anew(answer, &mut news);
             return news;
         }
@@ -150,7 +150,7 @@ impl Followed {
             self.unread = unread;
         }
         let told = u64::try_from(answer.finished.len()).unwrap_or(u64::MAX);
-        let came = answer.finished_in_all.saturating_sub(self.since);
+        let came = answer.finished_total.saturating_sub(self.since);
         let missed = came.saturating_sub(told).saturating_sub(answer.unread);
         if missed > 0 {
             news.remarks.push(format!(
@@ -158,7 +158,7 @@ impl Followed {
                 self.address
             ));
         }
-        self.since = answer.finished_in_all;
+        self.since = answer.finished_total;
         for report in answer.finished.iter().rev() {
             self.open.remove(&report.id);
             news.outputs
@@ -169,7 +169,7 @@ impl Followed {
     }
 
     /// What is open still or newly, as far as something of it is new; what is neither open nor finished was none.
-    fn take_open(&mut self, answer: &Answer, news: &mut News) {
+    fn take_open(&mut self, answer: &Answer, news: &mut Severity) {
         let now_open: BTreeMap<_, _> = answer
             .open
             .iter()
@@ -189,14 +189,14 @@ impl Followed {
     }
 
     /// Another run of the agent: its numbers begin at 1 again, and all that it tells is new. The next answer has it.
-    fn begin_anew(&mut self, answer: &Answer, news: &mut News) {
+    fn begin_anew(&mut self, answer: &Answer, news: &mut Severity) {
         news.remarks.push(format!(
             "The agent at {} was restarted; what ended before it was back is not shown, and numbers begin anew.",
             self.address
         ));
         news.outputs.extend(self.open.values().map(withdrawn));
         self.open.clear();
-        self.began_at = answer.began_at;
+        self.started_at = answer.started_at;
         self.since = 0;
     }
 }
@@ -222,14 +222,14 @@ mod tests {
         }
     }
 
-    fn answer(began_at: u64, in_all: u64, open: &[u64], finished: &[u64]) -> Answer {
+    fn answer(started_at: u64, in_all: u64, open: &[u64], finished: &[u64]) -> Answer {
         let reports = |ids: &[u64], outcome| ids.iter().map(|id| report(*id, outcome)).collect();
         Answer {
             version: "0.1.0".to_owned(),
-            began_at: Timestamp(began_at),
+            started_at: Timestamp(started_at),
             now: Timestamp(0),
             wall_at_boot: 0,
-            finished_in_all: in_all,
+            finished_total: in_all,
             open: reports(open, Outcome::InProgress),
             finished: reports(finished, Outcome::Graceful),
             unread: 0,
@@ -242,12 +242,12 @@ mod tests {
         Followed::new(&client, &answer(7, 5, &[], &[]))
     }
 
-    fn words(news: &News) -> Vec<String> {
+    fn words(news: &Severity) -> Vec<String> {
         let word = |output: &Output| match output {
             Output::Progress(report) => format!("open {}", report.id),
             Output::Finished(report) => format!("finished {}", report.id),
             Output::Withdrawn { id, .. } => format!("withdrawn {id}"),
-            Output::Wish(_)
+            Output::Effect(_)
             | Output::Dropped { .. }
             | Output::Unreported { .. }
             | Output::Resets { .. }
@@ -303,7 +303,7 @@ mod tests {
             news.remarks[0].contains("abducted") && news.remarks.len() == 1,
             "{news:?}"
         );
-        strange.finished_in_all = 7;
+        strange.finished_total = 7;
         assert!(followed.take(&strange).remarks.is_empty());
     }
 

@@ -7,9 +7,9 @@ use agent_core::output::Output;
 use agent_core::report::Report;
 use agent_core::time::Timestamp;
 
+use crate::agent_event::AgentEvent;
 use crate::sink::Sink;
 use crate::terminal::Style;
-use crate::vital::Vital;
 
 /// A way to show terminations.
 pub(super) trait View {
@@ -122,7 +122,7 @@ impl State {
                 });
                 Ok(())
             }
-            Output::Wish(_)
+            Output::Effect(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
             | Output::Unreported { .. } => Ok(()),
@@ -130,26 +130,26 @@ impl State {
         self.note(shown);
     }
 
-    fn vital(&mut self, vital: &Vital<'_>) {
-        match vital {
-            Vital::Scanned { .. } if !self.began => {
+    fn record_agent_event(&mut self, event: &AgentEvent<'_>) {
+        match event {
+            AgentEvent::Scanned { .. } if !self.began => {
                 self.began = true;
                 self.remark(&greeting(self.counts.followed.unwrap_or(0)));
             }
-            Vital::Counted(counts) => self.counts.lost = counts.lost.values().sum(),
-            Vital::Scanned { .. }
-            | Vital::Started(_)
-            | Vital::Attached(_)
-            | Vital::Seeing(_)
-            | Vital::Full(_)
-            | Vital::ProgramsRan(_)
-            | Vital::Undecodable(_)
-            | Vital::UpdateFailed(_)
-            | Vital::Journal { .. }
-            | Vital::Watching { .. }
-            | Vital::ApiFailed { .. }
-            | Vital::PodsKnown(_)
-            | Vital::EventWritten(_) => {}
+            AgentEvent::Counted(counts) => self.counts.lost = counts.lost.values().sum(),
+            AgentEvent::Scanned { .. }
+            | AgentEvent::Started(_)
+            | AgentEvent::Attached(_)
+            | AgentEvent::TcpFeatures(_)
+            | AgentEvent::Full(_)
+            | AgentEvent::ProgramsRan(_)
+            | AgentEvent::Undecodable(_)
+            | AgentEvent::UpdateFailed(_)
+            | AgentEvent::Journal { .. }
+            | AgentEvent::Watching { .. }
+            | AgentEvent::ApiFailed { .. }
+            | AgentEvent::PodsKnown(_)
+            | AgentEvent::EventWritten(_) => {}
         }
     }
 }
@@ -164,8 +164,8 @@ impl Sink for WatchSink<'_> {
         self.state.borrow_mut().output(output);
     }
 
-    fn vital(&mut self, vital: &Vital<'_>) {
-        self.state.borrow_mut().vital(vital);
+    fn record_agent_event(&mut self, event: &AgentEvent<'_>) {
+        self.state.borrow_mut().record_agent_event(event);
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use agent_core::input::Input;
 use agent_core::pod::EndpointState;
 use agent_core::report::Report;
-use gracewatch::kubernetes::{Access, Ends, Fact, Kubernetes, Origin};
-use gracewatch::vital::Vital;
+use gracewatch::agent_event::AgentEvent;
+use gracewatch::kubernetes::{Access, ApiUpdate, Channels, Kubernetes, Origin};
 use serde_json::{Value, json};
 
 /// For as long something that must come is waited for.
@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(1500);
 /// A running thread and what it told.
 pub struct Listener {
     kubernetes: Kubernetes,
-    ends: Ends,
+    ends: Channels,
     folder: PathBuf,
     failures: Vec<(&'static str, &'static str)>,
     watching: Vec<(&'static str, bool)>,
@@ -147,15 +147,15 @@ impl Listener {
             .await
             .ok()?;
         match fact.expect("the thread ended") {
-            Fact::Input(input) => self.waiting.push(*input),
-            Fact::Vital(Vital::ApiFailed { resource, reason }) => {
+            ApiUpdate::Input(input) => self.waiting.push(*input),
+            ApiUpdate::AgentEvent(AgentEvent::ApiFailed { resource, reason }) => {
                 self.failures.push((resource, reason));
             }
-            Fact::Vital(Vital::Watching {
+            ApiUpdate::AgentEvent(AgentEvent::Watching {
                 resource,
                 connected,
             }) => self.watching.push((resource, connected)),
-            Fact::Vital(_) => {}
+            ApiUpdate::AgentEvent(_) => {}
         }
         Some(())
     }
@@ -249,7 +249,7 @@ pub fn report_with_a_finding() -> Report {
         "outcome": "signal_ignored",
         "trigger": "deleted",
         "started_at": 1,
-        "started_by": "deletion",
+        "start_source": "deletion",
         "hook": null,
         "stop_signal": null,
         "stop_signals_repeated": 0,

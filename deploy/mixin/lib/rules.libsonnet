@@ -10,7 +10,7 @@ local counters = [
   { metric: 'workload_termination_outcomes_total', record: 'outcomes', labels: ['outcome', 'trigger'], more: '' },
   { metric: 'workload_termination_findings_total', record: 'findings', labels: ['finding'], more: '' },
   { metric: 'workload_termination_sigkills_total', record: 'sigkills', labels: ['cause'], more: '' },
-  { metric: 'workload_termination_prestop_failures_total', record: 'prestop_failures', labels: ['hook', 'failure'], more: '' },
+  { metric: 'workload_termination_prestop_failures_total', record: 'prestop_failures', labels: ['handler', 'failure'], more: '' },
 ];
 
 {

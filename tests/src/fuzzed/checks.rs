@@ -159,7 +159,7 @@ fn told_once(said: &[Output]) -> Result<(), String> {
                     return Err(format!("report {id} is withdrawn after its end"));
                 }
             }
-            Output::Wish(_)
+            Output::Effect(_)
             | Output::Resets { .. }
             | Output::Dropped { .. }
             | Output::Unreported { .. }
@@ -175,7 +175,7 @@ fn told_once(said: &[Output]) -> Result<(), String> {
 /// A hook may have begun after the stop signal where its process is said to have begun after its own end: no kernel says that.
 fn in_order(report: &Report) -> Result<(), String> {
     let times = [
-        Some(report.started_at).filter(|_at| report.started_by != Start::Hook),
+        Some(report.started_at).filter(|_at| report.start_source != Start::Hook),
         report.stop_signal.as_ref().map(|stop| stop.at),
         report.kill.as_ref().map(|kill| kill.at),
         report.exit.as_ref().map(|exit| exit.at),
@@ -185,7 +185,7 @@ fn in_order(report: &Report) -> Result<(), String> {
     }
     Err(format!(
         "the times of report {} are not in order: {times:?}, by {:?}",
-        report.id, report.started_by
+        report.id, report.start_source
     ))
 }
 

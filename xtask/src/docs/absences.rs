@@ -1,5 +1,6 @@
 //! What ARCHITECTURE.md says is absent and no compiler looks for, looked for here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::files;
@@ -18,6 +19,24 @@ const CONFINED: [(&str, &str); 11] = [
     ("kube", "agent/src/kubernetes"),
     ("maud", "agent/src/http"),
     ("prometheus_client", "agent/src/metrics"),
+];
+
+/// Names that were given up for terms that engineers know, and those terms.
+const RETIRED: [(&str, &str); 14] = [
+    ("COURSES", "PHASE_RULES"),
+    ("ConnectionFact", "TcpFeature"),
+    ("Course", "PhaseRules"),
+    ("Graces", "GraceCandidates"),
+    ("Lesson", "CommandHelp"),
+    ("News", "Severity"),
+    ("Passage", "PhaseProgress"),
+    ("Poster", "EventRecorder"),
+    ("Sight", "Discovery, TcpVisibility"),
+    ("Trouble", "ClientError"),
+    ("Vital", "AgentEvent"),
+    ("Wish", "Effect"),
+    ("Wishes", "ContainerEffects"),
+    ("carry_out", "execute_effects"),
 ];
 
 /// The sources below a folder of the workspace, by their paths from its root.
@@ -100,6 +119,23 @@ fn unsafe_code_is_forbidden_but_on_the_kernel_side() {
                 "{} does not forbid unsafe code",
                 path.display()
             );
+        }
+    }
+}
+
+#[test]
+fn retired_names_stay_away() {
+    for folder in ["agent-common", "agent-core", "agent-ebpf", "agent"] {
+        for (path, source) in sources(&format!("{folder}/src")) {
+            let is_part = |c: char| c.is_alphanumeric() || c == '_';
+            let words: BTreeSet<&str> = source.split(|c| !is_part(c)).collect();
+            for (retired, now) in RETIRED {
+                assert!(
+                    !words.contains(retired),
+                    "{} names {retired}, which is called {now} now",
+                    path.display()
+                );
+            }
         }
     }
 }

@@ -183,7 +183,7 @@ fn connections() -> socket::Connections {
         accepted_at: 5,
         refused_at: 0,
         from_node_at: 6,
-        unlistened_at: 7,
+        last_listener_closed_at: 7,
         intervals,
         ..socket::Connections::default()
     }
@@ -199,7 +199,7 @@ fn the_counts_are_read_by_phase_and_class() {
             accepted_at: Some(Timestamp(5)),
             refused_at: None,
             from_node_at: Some(Timestamp(6)),
-            unlistened_at: Some(Timestamp(7)),
+            last_listener_closed_at: Some(Timestamp(7)),
             resets: vec![
                 (
                     class(Phase::Running, Direction::Sent, Mode::Passive, Some(1)),
@@ -218,11 +218,11 @@ fn the_counts_are_read_by_phase_and_class() {
 #[test]
 fn what_was_counted_after_signals_is_read_by_their_places() {
     let connections = socket::Connections {
-        passage: socket::Passage {
+        progress: socket::PhaseProgress {
             signals: [0, 100, 200, 0],
             stopping_at: 300,
             unplaced_at: 400,
-            ..socket::Passage::default()
+            ..socket::PhaseProgress::default()
         },
         ..connections()
     };

@@ -49,7 +49,7 @@ fn refused() -> Counts {
             counts.refused = 3;
             counts.refused_in_pod = 2;
         })
-        .unlistened_at(10.4)
+        .last_listener_closed_at(10.4)
         .accepted_at(10.35)
         .refused_at(12.01)
 }
@@ -82,7 +82,7 @@ pub(super) fn reset() -> Report {
         .resets(class(Phase::Closing, Mode::Active, STATE), 2)
         .resets(class(Phase::Closing, Mode::Passive, ABORT_ON_DATA), 1)
         .resets(class(Phase::Closing, Mode::Passive, NO_SOCKET), 50)
-        .unlistened_at(10.9);
+        .last_listener_closed_at(10.9);
     stopped_pod(counts)
 }
 
@@ -121,7 +121,7 @@ fn the_advice_knows_hook_and_grace() {
             .at(14.0)
     };
     let own = with_hook(5, sleep_hook(2));
-    let counts = refused().unlistened_at(12.1).refused_at(13.5);
+    let counts = refused().last_listener_closed_at(12.1).refused_at(13.5);
     let report = reports(&scene(&own).counts(counts).said).remove(0);
     assert_eq!(
         advice(&report, FindingKind::EndpointRace),
@@ -138,7 +138,7 @@ fn the_sleep_covers_the_endpoints_and_says_when_it_is_the_least() {
     let counts = || {
         Counts::default()
             .phase(Phase::Stopping, |counts| counts.refused = 2)
-            .unlistened_at(10.4)
+            .last_listener_closed_at(10.4)
             .refused_at(10.5)
     };
     let exact = stopped_pod(counts());
@@ -173,7 +173,7 @@ fn a_hook_that_closes_the_listener_is_too_long_already() {
         .at(26.15);
     let counts = Counts::default()
         .phase(Phase::Hook, |counts| counts.refused = 8)
-        .unlistened_at(10.2)
+        .last_listener_closed_at(10.2)
         .refused_at(12.5);
     let report = reports(&scene.counts(counts).said).remove(0);
     assert!(
@@ -211,7 +211,7 @@ fn a_server_that_drains_is_told_nothing() {
             counts.finished = 90;
         })
         .accepted_at(10.8)
-        .unlistened_at(10.85)
+        .last_listener_closed_at(10.85)
         .resets(received(Phase::Stopping), 3)
         .resets(class(Phase::Stopping, Mode::Passive, ABORT_ON_DATA), 30);
     let report = stopped_pod(counts);
@@ -227,7 +227,7 @@ fn who_never_accepts_what_still_comes_loses_it_in_the_queue() {
         .phase(Phase::Closing, |counts| counts.cut = 4)
         .resets(class(Phase::Closing, Mode::Active, STATE), 4)
         .accepted_at(10.8)
-        .unlistened_at(10.9);
+        .last_listener_closed_at(10.9);
     let report = stopped_pod(counts);
     assert_eq!(
         kinds(&report),
@@ -246,7 +246,7 @@ fn what_is_refused_all_the_time_does_not_come_of_the_stop() {
     assert_eq!(kinds(&stopped_pod(noise)), []);
     let still_listening = refused();
     let report = stopped_pod(Counts(crate::connection::SocketCounts {
-        unlistened_at: None,
+        last_listener_closed_at: None,
         ..still_listening.0
     }));
     assert_eq!(kinds(&report), []);
@@ -263,7 +263,7 @@ fn what_is_refused_in_the_pod_alone_is_nobodys() {
             },
             9,
         )
-        .unlistened_at(10.9)
+        .last_listener_closed_at(10.9)
         .refused_at(11.5);
     let report = stopped_pod(counts);
     assert_eq!(kinds(&report), []);
@@ -287,7 +287,7 @@ fn probes_are_no_arrivals() {
             .resets(class(Phase::Closing, Mode::Active, STATE), 2)
             .accepted_at(10.4)
             .node_at(12.0)
-            .unlistened_at(10.5)
+            .last_listener_closed_at(10.5)
     };
     let report = report_of(deleted_pod(&probed), counts());
     assert_eq!(kinds(&report), []);
@@ -422,7 +422,7 @@ fn who_was_killed_without_a_word_gets_no_advice_on_stopping() {
         ]
     );
     assert_eq!(
-        kinds(slow(), counts().unlistened_at(13.01)),
+        kinds(slow(), counts().last_listener_closed_at(13.01)),
         [FindingKind::TooSlow, FindingKind::ConnectionsReset],
         "it listened until it was killed"
     );

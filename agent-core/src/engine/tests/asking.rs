@@ -19,7 +19,7 @@ fn drained(counts: Counts) -> Report {
         .exits(Who::Main, 0)
         .removed()
         .at(121.15);
-    let counts = counts.unlistened_at(100.2).stopping_since(100.1);
+    let counts = counts.last_listener_closed_at(100.2).stopping_since(100.1);
     reports(&scene.counts(counts).said).remove(0)
 }
 

@@ -9,10 +9,10 @@ use crate::config::Selector;
 use crate::connection::{Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope};
 use crate::event::{EventKind, Exit, ExitStatus, Process, Tgid};
 use crate::input::Input;
-use crate::output::{Output, Wish};
+use crate::output::{Effect, Output};
 use crate::report::{Doubt, Report};
 
-const UNTRACK: Output = Output::Wish(Wish::Untrack {
+const UNTRACK: Output = Output::Effect(Effect::Untrack {
     container: CONTAINER,
 });
 
@@ -43,7 +43,7 @@ fn connections(report: Report) -> Connections {
 fn the_kernel_side_is_told_of_main_process_and_phase() {
     let scene = stopped();
     assert_eq!(
-        scene.courses(),
+        scene.phases_given(),
         [
             (Some(100), Phase::Running),
             (Some(100), Phase::Stopping),
@@ -55,7 +55,7 @@ fn the_kernel_side_is_told_of_main_process_and_phase() {
             .running()
             .at(10.0)
             .stop(HANDLED)
-            .courses(),
+            .phases_given(),
         [],
         "nothing is counted"
     );
@@ -67,7 +67,7 @@ fn a_deletion_begins_the_phase_of_the_hook() {
         .at(10.0)
         .sees(&deleted(&pod(30), 10.0, 30));
     assert_eq!(
-        scene.courses(),
+        scene.phases_given(),
         [(Some(100), Phase::Running), (Some(100), Phase::Hook)]
     );
 }
@@ -94,7 +94,7 @@ fn what_was_no_termination_is_taken_back() {
     assert_eq!(asked_before, 1, "what was counted is no part of the next");
     let scene = scene.stop(HANDLED).at(10_000.0);
     let phases: Vec<Phase> = scene
-        .courses()
+        .phases_given()
         .into_iter()
         .map(|(_, phase)| phase)
         .collect();
@@ -124,16 +124,19 @@ fn a_signal_that_nothing_comes_of_is_taken_back() {
             .sends(Who::Runc, Who::Main, QUIT, HANDLED)
     };
     let running = (Some(100), Phase::Running);
-    assert_eq!(stirred().at(101.9).courses(), [running]);
+    assert_eq!(stirred().at(101.9).phases_given(), [running]);
     let scene = stirred().at(102.1);
-    assert_eq!(scene.courses(), [running, running]);
+    assert_eq!(scene.phases_given(), [running, running]);
     assert_eq!(scene.voided(), [0.0, 12.0]);
     assert_eq!(scene.times_counted(), 1);
     assert_eq!(scene.at(1000.0).times_counted(), 1);
 
     // In hindsight it was what stopped it (nginx).
     let stopped = stirred().at(20.0).exits(Who::Main, 0).removed();
-    assert_eq!(stopped.courses(), [running, (Some(100), Phase::Closing)]);
+    assert_eq!(
+        stopped.phases_given(),
+        [running, (Some(100), Phase::Closing)]
+    );
     let scene = stopped
         .at(21.1)
         .counts(Counts::default().phase(Phase::Stopping, |counts| counts.finished = 4));
@@ -144,7 +147,11 @@ fn a_signal_that_nothing_comes_of_is_taken_back() {
         .at(10.0)
         .sends(Who::Child, Who::Main, QUIT, HANDLED)
         .at(1000.0);
-    assert_eq!(inside.courses(), [running], "the kernel side began nothing");
+    assert_eq!(
+        inside.phases_given(),
+        [running],
+        "the kernel side began nothing"
+    );
 }
 
 #[test]
@@ -155,7 +162,7 @@ fn what_began_before_the_deletion_is_taken_back_to_the_hook() {
         .at(10.0)
         .sees(&deleted(&pod(30), 10.0, 30));
     let phases: Vec<Phase> = scene
-        .courses()
+        .phases_given()
         .into_iter()
         .map(|(_, phase)| phase)
         .collect();
@@ -284,7 +291,7 @@ fn how_many_were_open_follows_from_how_they_ended() {
         })
         .accepted_at(10.2)
         .refused_at(10.9)
-        .unlistened_at(10.1);
+        .last_listener_closed_at(10.1);
     let scene = stopped().at(11.6).counts(counts);
     let said = connections(reports(&scene.said).remove(0));
     let expected = Connections {
@@ -294,7 +301,7 @@ fn how_many_were_open_follows_from_how_they_ended() {
         accepted_in_hook: 7,
         accepted_after: 6,
         last_arrival_at: Some(seconds(10.9)),
-        unlistened_at: Some(seconds(10.1)),
+        last_listener_closed_at: Some(seconds(10.1)),
         refused: 111,
         refused_in_pod: 4,
         ..Connections::default()
@@ -304,10 +311,15 @@ fn how_many_were_open_follows_from_how_they_ended() {
 
 #[test]
 fn what_came_before_the_termination_is_no_arrival() {
-    let counts = Counts::default().accepted_at(9.9).unlistened_at(3.0);
+    let counts = Counts::default()
+        .accepted_at(9.9)
+        .last_listener_closed_at(3.0);
     let scene = stopped().at(11.6).counts(counts);
     let said = connections(reports(&scene.said).remove(0));
-    assert_eq!((said.last_arrival_at, said.unlistened_at), (None, None));
+    assert_eq!(
+        (said.last_arrival_at, said.last_listener_closed_at),
+        (None, None)
+    );
 }
 
 #[test]
@@ -531,7 +543,7 @@ fn what_is_counted_of_the_next_process_is_no_part_of_the_report() {
         .at(31.1)
         .counts(closing(7, 90));
     assert_eq!(
-        scene.courses().split_off(2),
+        scene.phases_given().split_off(2),
         [
             (Some(101), Phase::Closing),
             (Some(555), Phase::Running),

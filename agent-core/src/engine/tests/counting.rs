@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::event::EventKind;
 use crate::input::Input;
 use crate::journal::Entry;
-use crate::output::{Output, Wish};
+use crate::output::{Effect, Output};
 use crate::remaining::Remaining;
 use crate::sockets::Reasons;
 use crate::time::Timestamp;
@@ -113,7 +113,7 @@ fn is_untracked(said: &[Output]) -> bool {
         .any(|output| matches!(output, Output::Tracked { added: false, .. }))
 }
 
-/// When the reports were given out; the wish for counts is answered after this time, or never.
+/// When the reports were given out; the effect that asks for counts is answered after this time, or never.
 fn given_out_at(config: Config, entries: &[Entry], answer: Option<Duration>) -> Vec<Timestamp> {
     let mut engine = Engine::new(config).unwrap();
     let mut waiting: Vec<(Timestamp, Input)> = Vec::new();
@@ -140,7 +140,7 @@ fn given_out_at(config: Config, entries: &[Entry], answer: Option<Duration>) -> 
         while let Some(output) = engine.poll_output() {
             match output {
                 Output::Finished(_) => given.push(now),
-                Output::Wish(Wish::FindRemaining { container, .. }) => {
+                Output::Effect(Effect::FindRemaining { container, .. }) => {
                     let remaining = Remaining::default();
                     let answer = Input::Remaining {
                         container,
@@ -148,10 +148,12 @@ fn given_out_at(config: Config, entries: &[Entry], answer: Option<Duration>) -> 
                     };
                     engine.handle(answer, now);
                 }
-                Output::Wish(Wish::Count { container }) => waiting.extend(answer.map(|after| {
-                    let counts = Box::default();
-                    (now.after(after), Input::Sockets { container, counts })
-                })),
+                Output::Effect(Effect::Count { container }) => {
+                    waiting.extend(answer.map(|after| {
+                        let counts = Box::default();
+                        (now.after(after), Input::Sockets { container, counts })
+                    }));
+                }
                 _ => {}
             }
         }

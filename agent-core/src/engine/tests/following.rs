@@ -1,4 +1,4 @@
-//! How containers are followed: what is wished for, restarts, daemons, bounds, the end of the agent.
+//! How containers are followed: what is asked for, restarts, daemons, bounds, the end of the agent.
 
 use super::scene::{
     CONTAINER, DOCKER, HANDLED, IGNORED, SERVICE, Scene, Who, config, doubts, kinds, made, reports,
@@ -7,7 +7,7 @@ use crate::config::{ConfigError, Limits};
 use crate::engine::Engine;
 use crate::event::{CgroupId, Tgid};
 use crate::input::Input;
-use crate::output::{DropReason, Output, Wish};
+use crate::output::{DropReason, Effect, Output};
 use crate::report::{Doubt, Finding, FindingKind, Outcome};
 use crate::signal::Signal;
 use crate::time::Timestamp;
@@ -60,7 +60,7 @@ fn each_step_is_told_once() {
     );
     assert_eq!(reports.len(), 1);
     assert_eq!(kinds(&reports[0]), [FindingKind::SignalIgnored]);
-    let untrack = Output::Wish(Wish::Untrack {
+    let untrack = Output::Effect(Effect::Untrack {
         container: CONTAINER,
     });
     assert!(said.contains(&untrack));
@@ -75,7 +75,7 @@ fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
     let mut scene = Scene::service();
     scene = scene.found(&[Who::Plain, Who::Child]);
     let track = |output: &Output| match output {
-        Output::Wish(Wish::Track {
+        Output::Effect(Effect::Track {
             path,
             signals,
             begins,
@@ -91,7 +91,7 @@ fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
         .said
         .iter()
         .filter_map(|output| match output {
-            Output::Wish(Wish::Watch { tgid, .. }) => Some(*tgid),
+            Output::Effect(Effect::Watch { tgid, .. }) => Some(*tgid),
             _ => None,
         })
         .collect();
@@ -122,7 +122,7 @@ fn a_daemon_that_forked_is_the_main_process() {
     assert_eq!(doubts(&reports[0]), []);
     let inspects = said
         .iter()
-        .filter(|output| matches!(output, Output::Wish(Wish::Inspect { .. })))
+        .filter(|output| matches!(output, Output::Effect(Effect::Inspect { .. })))
         .count();
     assert_eq!(inspects, 1, "one, for the exit that may be a daemon's");
 }
@@ -385,7 +385,7 @@ fn a_container_inside_a_service_is_tracked_again_when_the_service_is_found_after
         .said
         .iter()
         .filter_map(|output| match output {
-            Output::Wish(Wish::Track { container, .. }) => Some(*container),
+            Output::Effect(Effect::Track { container, .. }) => Some(*container),
             _ => None,
         })
         .collect();
@@ -404,7 +404,7 @@ fn a_container_made_while_a_scan_goes_on_is_not_taken_for_gone() {
         .at(10.1)
         .tells(made(CONTAINER, DOCKER))
         .tells(Input::ScanFinished);
-    let untrack = |output: &Output| matches!(output, Output::Wish(Wish::Untrack { .. }));
+    let untrack = |output: &Output| matches!(output, Output::Effect(Effect::Untrack { .. }));
     assert!(!scene.said.iter().any(untrack));
 }
 
@@ -439,7 +439,7 @@ fn a_cgroup_that_lives_on_is_asked_for_its_counts() {
         .at(10.5)
         .exits(Who::Main, 0)
         .empty();
-    let asked = Output::Wish(Wish::Count {
+    let asked = Output::Effect(Effect::Count {
         container: CONTAINER,
     });
     let times = scene.said.iter().filter(|said| **said == asked).count();

@@ -6,7 +6,7 @@ use super::findings::evidence;
 use super::scene::{HANDLED, IGNORED, Scene, Who, doubts, kinds};
 use super::stage::{container, deleted, exec_hook, http_hook, pod, seconds, sleep_hook, with_hook};
 use crate::input::ProcessLimit;
-use crate::output::{Output, Wish};
+use crate::output::{Effect, Output};
 use crate::pod::{KubeletEventKind, Pod, PreStop, Role};
 use crate::report::{
     Doubt, FindingKind, Hook, HookFailure, HookKind, HookMethod, KillCause, Outcome, Report, Start,
@@ -56,7 +56,7 @@ fn a_match_before_the_deletion_was_a_probe() {
     );
     assert_eq!(hook(&report).tgid, Some(Who::Hook.process().tgid));
     assert_eq!(report.hook_duration(), Some(secs(1.0)));
-    assert_eq!(report.started_by, Start::Deletion);
+    assert_eq!(report.start_source, Start::Deletion);
     assert_eq!(report.doubts, []);
     let report = stopped_at(
         Scene::running_in(&own)
@@ -141,7 +141,7 @@ fn a_hook_of_a_probes_kill_is_known_without_any_word() {
         .at(12.0)
         .exits(Who::Hook, 0);
     let report = stopped_at(scene, 12.1);
-    assert_eq!(report.started_by, Start::Hook);
+    assert_eq!(report.start_source, Start::Hook);
     assert_eq!(report.hook_duration(), Some(secs(2.0)));
 }
 
@@ -249,7 +249,7 @@ fn a_sleep_begins_with_the_kubelets_word() {
     let report = slept(11.02, 11.0);
     assert_eq!(report.hook_duration(), Some(secs(5.01)));
     assert_eq!(report.started_at, seconds(10.0));
-    assert_eq!(report.started_by, Start::Deletion);
+    assert_eq!(report.start_source, Start::Deletion);
     // The word was late: the pause was as long as configured all the same.
     assert_eq!(slept(11.8, 11.0).hook_duration(), Some(secs(5.0)));
     let cut_off = Scene::running_in(&with_hook(30, sleep_hook(20)))
@@ -347,8 +347,12 @@ fn a_restart_of_all_containers_has_no_hook() {
 fn a_request_begins_with_the_kubelets_connection() {
     let own = with_hook(30, http_hook(8080));
     let scene = Scene::running_in(&own);
-    let awaited =
-        |output: &Output| matches!(output, Output::Wish(Wish::AwaitConnect { port: 8080, .. }));
+    let awaited = |output: &Output| {
+        matches!(
+            output,
+            Output::Effect(Effect::AwaitConnect { port: 8080, .. })
+        )
+    };
     assert_eq!(scene.said.iter().filter(|said| awaited(said)).count(), 1);
     let report = stopped_at(
         scene
@@ -375,7 +379,7 @@ fn a_request_begins_with_the_kubelets_connection() {
 fn connections_to_a_probes_port_are_not_asked_for() {
     let mut own = with_hook(30, http_hook(8080));
     own.containers[0].probe_ports = vec![8080];
-    let awaited = |output: &Output| matches!(output, Output::Wish(Wish::AwaitConnect { .. }));
+    let awaited = |output: &Output| matches!(output, Output::Effect(Effect::AwaitConnect { .. }));
     assert!(!Scene::running_in(&own).said.iter().any(awaited));
 }
 
@@ -500,7 +504,7 @@ fn a_sidecars_exec_hook_is_not_forgotten_while_it_waits() {
 fn fails_near_limit(current: u64, refused: u64) -> Report {
     let own = with_hook(30, exec_hook("flush"));
     let scene = deleted_at_10(&own).at(10.1).fails_to_run(Who::Hook);
-    let asked = |output: &Output| matches!(output, Output::Wish(Wish::ReadProcessLimit { .. }));
+    let asked = |output: &Output| matches!(output, Output::Effect(Effect::ReadProcessLimit { .. }));
     assert!(scene.said.iter().any(asked));
     let limit = ProcessLimit {
         current,

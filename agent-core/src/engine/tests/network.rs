@@ -14,7 +14,7 @@ use crate::connection::{
 };
 use crate::event::EventKind;
 use crate::input::Input;
-use crate::output::{Output, Wish};
+use crate::output::{Effect, Output};
 use crate::pod::{EndpointState, Pod};
 use crate::time::Timestamp;
 
@@ -82,8 +82,8 @@ impl Counts {
         self
     }
 
-    pub(super) fn unlistened_at(mut self, at: f64) -> Self {
-        self.0.unlistened_at = Some(seconds(at));
+    pub(super) fn last_listener_closed_at(mut self, at: f64) -> Self {
+        self.0.last_listener_closed_at = Some(seconds(at));
         self
     }
 
@@ -212,20 +212,20 @@ impl Scene {
     }
 
     /// What the kernel side was told of the course, as `main phase`.
-    pub(super) fn courses(&self) -> Vec<(Option<u32>, Phase)> {
-        let course = |output: &Output| match output {
-            Output::Wish(Wish::Phase { main, phase, .. }) => {
+    pub(super) fn phases_given(&self) -> Vec<(Option<u32>, Phase)> {
+        let phase_given = |output: &Output| match output {
+            Output::Effect(Effect::Phase { main, phase, .. }) => {
                 Some((main.map(|main| main.0), *phase))
             }
             _ => None,
         };
-        self.said.iter().filter_map(course).collect()
+        self.said.iter().filter_map(phase_given).collect()
     }
 
     /// Up to which second the kernel side was told each time that what began is void.
     pub(super) fn voided(&self) -> Vec<f64> {
         let void = |output: &Output| match output {
-            Output::Wish(Wish::Phase { void_until, .. }) => {
+            Output::Effect(Effect::Phase { void_until, .. }) => {
                 Some(void_until.since(Timestamp(0)).as_secs_f64())
             }
             _ => None,
@@ -235,7 +235,7 @@ impl Scene {
 
     /// How often it was asked for counts.
     pub(super) fn times_counted(&self) -> usize {
-        let counts = |output: &&Output| matches!(output, Output::Wish(Wish::Count { .. }));
+        let counts = |output: &&Output| matches!(output, Output::Effect(Effect::Count { .. }));
         self.said.iter().filter(counts).count()
     }
 }
@@ -349,7 +349,7 @@ pub(super) fn any_counts() -> impl Strategy<Value = SocketCounts> {
             accepted_at: times.0,
             refused_at: times.1,
             from_node_at: times.2,
-            unlistened_at: times.3,
+            last_listener_closed_at: times.3,
             resets: resets.into_iter().collect(),
             after_signals: signals.0,
             stopping_since: signals.1,

@@ -6,7 +6,7 @@ use super::scene::{FATAL, HANDLED, IGNORED, Scene, Who, config, doubts, kinds, m
 use super::stage::{UID, container, deleted, exec_hook, id, path, pod, seconds, with_hook};
 use crate::config::Limits;
 use crate::input::Input;
-use crate::output::{DropReason, Output, Wish};
+use crate::output::{DropReason, Effect, Output};
 use crate::pod::{Disruption, KubeletEventKind, Pod, Role};
 use crate::report::{Doubt, KillCause, Outcome, Report, Start, Trigger};
 use crate::signal::Signal;
@@ -36,7 +36,7 @@ fn a_deleted_pods_container_is_named_and_begins_with_the_deletion() {
     assert_eq!(reference.container.as_deref(), Some("app"));
     assert_eq!(reference.role, Some(Role::Main));
     assert_eq!(reference.workload.kind, "Deployment");
-    assert_eq!(report.started_by, Start::Deletion);
+    assert_eq!(report.start_source, Start::Deletion);
     assert_eq!(report.started_at, seconds(10.25));
     assert_eq!(report.total(), Some(secs(0.75)));
     assert_eq!(report.trigger, Trigger::Deleted);
@@ -72,7 +72,7 @@ fn a_deletion_after_the_exit_counts_for_nothing() {
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
     assert_eq!(report.trigger, Trigger::Crashed);
-    assert_eq!(report.started_by, Start::Exit);
+    assert_eq!(report.start_source, Start::Exit);
 }
 
 /// As it was recorded: the watch may be behind the kubelet.
@@ -88,7 +88,7 @@ fn a_deletion_that_is_seen_after_the_stop_signal_is_still_the_reason() {
         .removed()
         .report();
     assert_eq!(report.trigger, Trigger::Deleted);
-    assert_eq!(report.started_by, Start::StopSignal);
+    assert_eq!(report.start_source, Start::StopSignal);
     assert_eq!(report.started_at, seconds(10.1));
 }
 
@@ -328,7 +328,7 @@ fn what_the_kubelet_says_of_a_probe_is_the_reason_and_its_grace_counts() {
         .removed()
         .report();
     assert_eq!(report.trigger, Trigger::Liveness);
-    assert_eq!(report.started_by, Start::Killing);
+    assert_eq!(report.start_source, Start::Killing);
     assert_eq!(report.started_at, seconds(10.3));
     assert_eq!(report.grace.as_ref().unwrap().configured, secs(5.0));
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
@@ -433,7 +433,7 @@ fn a_static_pod_is_found_by_its_hash_and_not_stopped_by_a_deletion() {
         .report();
     assert_eq!(report.pod.as_ref().unwrap().uid, own.uid);
     assert_eq!(report.trigger, Trigger::Deleted);
-    assert_eq!(report.started_by, Start::StopSignal);
+    assert_eq!(report.start_source, Start::StopSignal);
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn a_stop_signal_of_the_pods_own_is_asked_for_and_known() {
     let usr1: Signal = "SIGUSR1".parse().unwrap();
     own.containers[0].stop_signal = Some(usr1);
     let scene = Scene::of_pod().running().at(2.0).sees(&own).at(10.0);
-    let asked = |output: &Output| matches!(output, Output::Wish(Wish::Track { begins, .. }) if begins.contains(&usr1));
+    let asked = |output: &Output| matches!(output, Output::Effect(Effect::Track { begins, .. }) if begins.contains(&usr1));
     assert_eq!(scene.said.iter().filter(|said| asked(said)).count(), 1);
     let report = scene
         .sends(Who::Runc, Who::Main, 10, HANDLED)

@@ -316,7 +316,7 @@ proptest! {
                     prop_assert!(is_ordered(report), "{report:#?}");
                 }
                 Output::Withdrawn { id, .. } => prop_assert!(over.insert(*id)),
-                Output::Wish(_) | Output::Resets { .. }
+                Output::Effect(_) | Output::Resets { .. }
                 | Output::Dropped { .. }
                 | Output::Unreported { .. }
                 | Output::Tracked { .. } => {}

@@ -9,7 +9,7 @@ use crate::event::{
     Process, SignalSent, Tgid,
 };
 use crate::input::{Input, ProcessFound, ProcessLimit};
-use crate::output::{Output, Wish};
+use crate::output::{Effect, Output};
 use crate::remaining::Remaining;
 use crate::report::{Doubt, FindingKind, Report};
 use crate::signal::{Signal, SignalSet};
@@ -201,7 +201,7 @@ impl Scene {
 
     fn drain(mut self) -> Self {
         while let Some(output) = self.engine.poll_output() {
-            if let Output::Wish(Wish::FindRemaining { container, .. }) = output {
+            if let Output::Effect(Effect::FindRemaining { container, .. }) = output {
                 let remaining = self.remaining.clone();
                 let answer = Input::Remaining {
                     container,

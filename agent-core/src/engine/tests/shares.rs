@@ -2,7 +2,7 @@
 
 use crate::event::{CgroupId, EventKind};
 use crate::input::Input;
-use crate::output::{DropReason, Output, Wish};
+use crate::output::{DropReason, Effect, Output};
 use crate::report::{Doubt, Outcome};
 use crate::time::Timestamp;
 
@@ -19,7 +19,7 @@ fn inside(path: &str, number: u64) -> String {
 /// Each container that is to be tracked, and whose share pays for it.
 fn pays(scene: &Scene) -> Vec<(u64, u64)> {
     let pays = scene.said.iter().filter_map(|output| match output {
-        Output::Wish(Wish::Track {
+        Output::Effect(Effect::Track {
             container,
             outermost,
             ..
@@ -83,11 +83,11 @@ fn only_those_that_a_loss_may_concern_are_looked_at_again() {
         .at(10.0)
         .tells(lost_of(OTHER));
     let inspected = scene.said.iter().filter_map(|output| match output {
-        Output::Wish(Wish::Inspect { container }) => Some(*container),
+        Output::Effect(Effect::Inspect { container }) => Some(*container),
         _ => None,
     });
     assert_eq!(inspected.collect::<Vec<_>>(), [OTHER]);
-    let rescan = Output::Wish(Wish::Rescan { at_once: false });
+    let rescan = Output::Effect(Effect::Rescan { at_once: false });
     assert!(scene.said.contains(&rescan));
 }
 
@@ -176,7 +176,7 @@ fn containers_without_a_place_are_looked_for_when_there_is_room() {
         })
     };
     let rescans = |scene: &Scene| {
-        let is_it = |output: &&Output| matches!(output, Output::Wish(Wish::Rescan { .. }));
+        let is_it = |output: &&Output| matches!(output, Output::Effect(Effect::Rescan { .. }));
         scene.said.iter().filter(is_it).count()
     };
     let scene = Scene::of(config)

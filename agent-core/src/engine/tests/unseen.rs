@@ -3,7 +3,7 @@
 use super::scene::{BY_KERNEL, CONTAINER, DOCKER, HANDLED, Scene, Who, config, doubts, made};
 use crate::event::{CgroupId, Event};
 use crate::input::Input;
-use crate::output::{Output, UnreportedReason, Wish};
+use crate::output::{Effect, Output, UnreportedReason};
 use crate::report::{Doubt, FindingKind, Outcome};
 use crate::time::Timestamp;
 
@@ -134,7 +134,7 @@ fn a_container_without_a_report_is_counted_and_forgotten() {
     let gone = Scene::container().tells(Input::Gone {
         container: CONTAINER,
     });
-    let untrack = Output::Wish(Wish::Untrack {
+    let untrack = Output::Effect(Effect::Untrack {
         container: CONTAINER,
     });
     assert!(gone.said.contains(&untrack));
@@ -155,7 +155,7 @@ fn a_cgroup_beside_a_container_that_is_none_is_not_tracked() {
     let other = CgroupId(70);
     let untracked = |path: &str| {
         let scene = Scene::service().tells(born(other, path));
-        let untrack = Output::Wish(Wish::Untrack { container: other });
+        let untrack = Output::Effect(Effect::Untrack { container: other });
         scene.said.contains(&untrack)
     };
     assert!(untracked("/system.slice/libpod-conmon-1.scope"));

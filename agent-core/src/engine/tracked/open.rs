@@ -36,11 +36,11 @@ pub(super) const COUNT_MAX: Duration = Duration::from_millis(200);
     clippy::struct_excessive_bools,
     reason = "independent facts, as they became known"
 )]
-pub(super) struct Open {
+pub(super) struct OpenTermination {
     /// Its report's number, once anything was told of it.
     pub(super) id: Option<u64>,
     /// What was told last.
-    pub(super) told: Steps,
+    pub(super) told: ProgressKey,
     /// When the exit became known.
     exit_noticed: Option<Timestamp>,
     /// When the release became known.
@@ -52,7 +52,7 @@ pub(super) struct Open {
     /// Whether it ended without an answer to that.
     pub(super) left_unknown: bool,
     /// The last counts of its connections.
-    pub(super) last_counts: LastCounts,
+    pub(super) final_counts: FinalCounts,
     /// Whether it is known what was left after the exit.
     pub(super) rest: Rest,
     /// When it was asked last what is left, before the exit was seen.
@@ -83,7 +83,7 @@ pub(super) enum Rest {
 
 /// The last counts of a termination's connections, which its report waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum LastCounts {
+pub(super) enum FinalCounts {
     /// Everything else is waited for.
     #[default]
     Later,
@@ -99,7 +99,7 @@ pub(super) enum LastCounts {
     reason = "independent facts, each of which is a step of its own"
 )]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Steps {
+pub(super) struct ProgressKey {
     hook_started: Option<Timestamp>,
     hook_ended: Option<Timestamp>,
     stop_signal: Option<Timestamp>,
@@ -116,7 +116,7 @@ pub(super) struct Steps {
     exiting: bool,
 }
 
-impl Open {
+impl OpenTermination {
     /// When the exit and the release became known.
     pub(super) const fn ended(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.exit_noticed, self.release_noticed)
@@ -140,11 +140,11 @@ impl Open {
     ) -> Option<Timestamp> {
         let closes_at = self.closes_at(termination, looked_at, limits);
         // What came late may have moved the end.
-        if let LastCounts::Asked(asked_at) = self.last_counts {
+        if let FinalCounts::Asked(asked_at) = self.final_counts {
             if closes_at.is_some_and(|at| at <= asked_at) {
                 return Some(asked_at.after(COUNT_MAX));
             }
-            self.last_counts = LastCounts::Later;
+            self.final_counts = FinalCounts::Later;
         }
         if let Rest::Asked(asked_at) | Rest::AskedAgain(asked_at) = self.rest {
             if closes_at.is_some_and(|at| at <= asked_at) {
@@ -251,7 +251,7 @@ impl Open {
             Rest::Later | Rest::Left | Rest::Known => return false,
         };
         if self.rest == Rest::Left {
-            self.last_counts = LastCounts::Later;
+            self.final_counts = FinalCounts::Later;
         }
         self.rest == Rest::Known
     }
@@ -286,14 +286,14 @@ impl Open {
             losses: context.losses,
             sockets,
             reasons: context.reasons,
-            counts_missing: self.last_counts == LastCounts::Missing,
+            counts_missing: self.final_counts == FinalCounts::Missing,
             left_unknown: self.left_unknown,
         };
         termination.report(stage, &surroundings)
     }
 }
 
-impl Steps {
+impl ProgressKey {
     pub(super) fn of(termination: &Termination<'_>, sockets: &Sockets, stuck: bool) -> Self {
         let started_at = termination.started_at();
         let since_start = |mark: &&(Timestamp, _)| mark.0 >= started_at;

@@ -6,7 +6,7 @@ use super::Context;
 use crate::connection::{Phase, SocketCounts};
 use crate::container::Container;
 use crate::event::{Event, EventKind, Tgid};
-use crate::output::{Output, Wish};
+use crate::output::{Effect, Output};
 use crate::signal::Signal;
 use crate::sockets::{Edges, Parting, Placement, Sockets};
 use crate::stop_signals;
@@ -21,7 +21,7 @@ const KILL_MAX: Duration = Duration::from_secs(10);
 pub(in crate::engine) struct Connections {
     pub(in crate::engine) sockets: Sockets,
     /// What the kernel side was given last.
-    given: Course,
+    given: PhaseGiven,
     /// When the main process last got a signal with which the kernel side began an interval that may turn out to be
     /// of no termination.
     signalled_at: Option<Timestamp>,
@@ -31,7 +31,7 @@ pub(in crate::engine) struct Connections {
 
 /// What the kernel side is given of a container's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Course {
+pub(super) struct PhaseGiven {
     /// Its main process, if it is known.
     pub(super) main: Option<Tgid>,
     pub(super) phase: Phase,
@@ -43,7 +43,7 @@ impl Default for Connections {
     fn default() -> Self {
         Self {
             sockets: Sockets::default(),
-            given: Course {
+            given: PhaseGiven {
                 main: None,
                 phase: Phase::Running,
                 stop_signal: Signal::TERM,
@@ -60,29 +60,29 @@ impl Connections {
     pub(super) fn sync_phase(
         &mut self,
         container: &Container,
-        (course, began_at): (Course, Option<Timestamp>),
+        (phase_given, began_at): (PhaseGiven, Option<Timestamp>),
         context: &mut Context<'_>,
     ) {
         if context.reasons.is_none() {
             return;
         }
         let before = self.given;
-        let is_over = container.removed && course.phase == Phase::Running;
+        let is_over = container.removed && phase_given.phase == Phase::Running;
         let expired = self.signals_expire_at(container);
         let has_expired = expired.is_some_and(|at| at <= context.now);
-        if is_over || (before == course && !has_expired) {
+        if is_over || (before == phase_given && !has_expired) {
             return;
         }
-        self.given = course;
+        self.given = phase_given;
         let ran = before.phase == Phase::Running;
-        let parted = match (ran, course.phase == Phase::Running) {
+        let parted = match (ran, phase_given.phase == Phase::Running) {
             (true, false) => {
                 self.sockets.begin();
                 // The signals before it were none that stopped it. Those that came after may be.
                 let is_older = |at: &Timestamp| began_at.is_some_and(|began| *at < began);
                 let older = self.signalled_at().filter(is_older);
                 older
-                    .filter(|_| course.phase == Phase::Hook)
+                    .filter(|_| phase_given.phase == Phase::Hook)
                     .map(|at| (Parting::Signals, at))
             }
             (false, true) => Some((Parting::Termination, context.now)),
@@ -92,12 +92,12 @@ impl Connections {
         if let Some((what, void_until)) = parted {
             self.part(what, void_until);
         }
-        context.outputs.push_back(Output::Wish(Wish::Phase {
+        context.outputs.push_back(Output::Effect(Effect::Phase {
             container: container.id(),
-            main: course.main,
-            phase: course.phase,
-            stops: stop_signals::stopping(course.stop_signal),
-            candidates: stop_signals::candidates(course.stop_signal),
+            main: phase_given.main,
+            phase: phase_given.phase,
+            stops: stop_signals::stopping(phase_given.stop_signal),
+            candidates: stop_signals::candidates(phase_given.stop_signal),
             void_until: self.void_until,
         }));
         if parted.is_some() {
@@ -105,7 +105,7 @@ impl Connections {
             let container = container.id();
             context
                 .outputs
-                .push_back(Output::Wish(Wish::Count { container }));
+                .push_back(Output::Effect(Effect::Count { container }));
         }
     }
 

@@ -35,7 +35,7 @@ pub(in crate::findings) fn race(
     // Where attempts at a closed port are usual, those of the termination need not come of it.
     let refused = arrivals.others.refused;
     if refused > traffic.refused_running()
-        && let Some(closed_at) = connections.unlistened_at
+        && let Some(closed_at) = connections.last_listener_closed_at
         && termination.kill.is_none_or(|(kill, _)| closed_at < kill.at)
     {
         is_of_clients = arrivals.clients.refused > 0;
@@ -186,7 +186,7 @@ impl Sleep {
                 "Let it go on listening for {length} after it is told to stop, or take it out of the load balancer that long before."
             );
         }
-        let closed_at = connections.unlistened_at;
+        let closed_at = connections.last_listener_closed_at;
         let in_hook = closed_at
             .zip(termination.stop)
             .is_some_and(|(closed_at, stop)| closed_at < stop.at);

@@ -153,7 +153,7 @@ pub(in crate::findings) fn reset(
 }
 
 fn of_clients(resets: &Resets, traffic: &Traffic) -> [Listed; 4] {
-    let has_closed = traffic.connections.unlistened_at.is_some();
+    let has_closed = traffic.connections.last_listener_closed_at.is_some();
     let queued = if has_closed {
         "that waited in the accept queue of a listener that was closed (or were closed with SO_LINGER 0)"
     } else {

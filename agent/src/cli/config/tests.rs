@@ -175,7 +175,7 @@ fn a_value_that_does_not_fit_is_named() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_a_way_out() {
+fn a_file_that_cannot_be_read_is_named_with_a_remedy() {
     let sentence = File::read(Path::new("/nowhere/config.toml"))
         .unwrap_err()
         .to_string();

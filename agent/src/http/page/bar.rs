@@ -7,7 +7,7 @@ use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
 use super::drawing::{self, Edge};
-use crate::timeline::{Moments, Phase, Row, Scale, human, rows, scale};
+use crate::timeline::{Markers, Phase, Row, Scale, human, rows, scale};
 
 /// Where a bar's parts are, in pixels from its top.
 const EDGES: u32 = 8;
@@ -19,14 +19,14 @@ const RESETS: u32 = 42;
 const HORIZONS: [u64; 6] = [10, 30, 60, 300, 900, 3600];
 
 /// What is drawn of a report.
-pub(super) struct Course {
+pub(super) struct BarLayout {
     pub(super) rows: Vec<Row>,
     pub(super) scale: Scale,
     /// When SIGKILL is due, if it is open and that is known.
     pub(super) due: Option<Timestamp>,
 }
 
-impl Course {
+impl BarLayout {
     /// None if nothing has a time.
     pub(super) fn of(report: &Report, now: Timestamp) -> Option<Self> {
         let now = (report.outcome == Outcome::InProgress).then_some(now);
@@ -65,8 +65,8 @@ fn horizon(from: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// The bar. `id` names it in the page, `name` is whose it is.
-pub(super) fn bar(report: &Report, course: &Course, id: &str, name: &str) -> Markup {
-    let Course { rows, scale, due } = course;
+pub(super) fn bar(report: &Report, layout: &BarLayout, id: &str, name: &str) -> Markup {
+    let BarLayout { rows, scale, due } = layout;
     let resets: Vec<_> = rows.iter().filter_map(|row| row.moments.as_ref()).collect();
     let height = if resets.is_empty() { 34 } else { 50 };
     html! {
@@ -90,7 +90,7 @@ pub(super) fn bar(report: &Report, course: &Course, id: &str, name: &str) -> Mar
     }
 }
 
-fn marks(moments: &Moments, scale: &Scale) -> Markup {
+fn marks(moments: &Markers, scale: &Scale) -> Markup {
     html! {
         @for at in &moments.at {
             (drawing::sign(moments.sign, scale, *at, RESETS))
@@ -133,13 +133,13 @@ mod tests {
         report.exit = None;
         report.released_at = None;
         let now = sample::at(15_000_000);
-        let course = Course::of(&report, now).unwrap();
-        assert_eq!(course.due, Some(sample::at(30_009_340)));
-        assert_eq!(course.scale.to, sample::at(30_009_340));
+        let layout = BarLayout::of(&report, now).unwrap();
+        assert_eq!(layout.due, Some(sample::at(30_009_340)));
+        assert_eq!(layout.scale.to, sample::at(30_009_340));
         report.grace = None;
-        let course = Course::of(&report, now).unwrap();
+        let layout = BarLayout::of(&report, now).unwrap();
         assert_eq!(
-            (course.due, course.scale.to),
+            (layout.due, layout.scale.to),
             (None, sample::at(30_000_000))
         );
     }
@@ -147,14 +147,14 @@ mod tests {
     #[test]
     fn what_overlaps_is_told_apart() {
         let mut report = sample::seed();
-        let course = Course::of(&report, sample::at(0)).unwrap();
-        assert!(phases(&course.rows).iter().all(|(_, overlaps)| !overlaps));
+        let layout = BarLayout::of(&report, sample::at(0)).unwrap();
+        assert!(phases(&layout.rows).iter().all(|(_, overlaps)| !overlaps));
         if let Some(hook) = &mut report.hook {
             hook.ended_at = Some(sample::at(11_000_000));
             hook.running_at_stop_signal = true;
         }
-        let course = Course::of(&report, sample::at(0)).unwrap();
-        let overlapping = phases(&course.rows)
+        let layout = BarLayout::of(&report, sample::at(0)).unwrap();
+        let overlapping = phases(&layout.rows)
             .iter()
             .filter(|(_, overlaps)| *overlaps)
             .count();
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn a_bar_is_said_in_words() {
         let report = sample::ignored();
-        let course = Course::of(&report, sample::at(0)).unwrap();
+        let layout = BarLayout::of(&report, sample::at(0)).unwrap();
         assert_eq!(
-            described(&course.rows, &course.scale),
+            described(&layout.rows, &layout.scale),
             "0 s SIGTERM ignored, 30.004 s stopping; 30.004 s SIGKILL, 900 µs dying; \
              30.005 s ended by SIGKILL, 1.00 ms closing; 30.006 s released"
         );

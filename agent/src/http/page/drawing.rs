@@ -6,7 +6,7 @@ use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
 use super::look;
-use crate::timeline::{Phase, Row, Scale, Sign};
+use crate::timeline::{Marker, Phase, Row, Scale};
 
 /// A place on a drawing, in percent of its width.
 pub(super) fn percent(scale: &Scale, at: Timestamp) -> String {
@@ -76,7 +76,7 @@ pub(super) fn edges(report: &Report, scale: &Scale, y: u32) -> Markup {
 }
 
 /// A mark of something that has a sign.
-pub(super) fn sign(sign: Sign, scale: &Scale, at: Timestamp, y: u32) -> Markup {
+pub(super) fn sign(sign: Marker, scale: &Scale, at: Timestamp, y: u32) -> Markup {
     let name = look::of_sign(sign);
     html! {
         use href={ "#m-" (name) } class={ "mark " (name) } x=(percent(scale, at)) y=(y) {}

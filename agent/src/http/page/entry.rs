@@ -4,7 +4,7 @@ use agent_core::report::{Outcome, Report};
 use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
-use super::bar::{Course, bar};
+use super::bar::{BarLayout, bar};
 use super::{drawing, look, moment};
 use crate::http::Origin;
 use crate::timeline::{self, Phase, human};
@@ -24,9 +24,9 @@ pub(super) fn entry(report: &Report, origin: &Origin) -> Markup {
                     (about(report))
                 }
                 div class="course" {
-                    @if let Some(course) = Course::of(report, now) {
-                        (bar(report, &course, &id, &name))
-                        (parts(&course))
+                    @if let Some(layout) = BarLayout::of(report, now) {
+                        (bar(report, &layout, &id, &name))
+                        (parts(&layout))
                     }
                     (findings(report))
                 }
@@ -62,9 +62,9 @@ pub(super) fn about(report: &Report) -> Markup {
 }
 
 /// What the bar consists of, and how long each part took.
-fn parts(course: &Course) -> Markup {
-    let phases = course.rows.iter().filter(|row| row.phase != Phase::Over);
-    let marks = course.rows.iter().filter(|row| row.moments.is_some());
+fn parts(layout: &BarLayout) -> Markup {
+    let phases = layout.rows.iter().filter(|row| row.phase != Phase::Over);
+    let marks = layout.rows.iter().filter(|row| row.moments.is_some());
     html! {
         ul class="parts" {
             @for row in phases {

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::{asset, drawing};
-use crate::http::{Origin, Shown, api};
+use crate::http::{AppState, Origin, api};
 
 /// A page.
 pub(super) struct Frame<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     /// The whole document.
-    pub(super) fn around(&self, shown: &Shown, content: Markup) -> Markup {
+    pub(super) fn around(&self, shown: &AppState, content: Markup) -> Markup {
         let root = self.root;
         html! {
             (DOCTYPE)
@@ -61,7 +61,7 @@ impl Frame<'_> {
 }
 
 /// What is not as it should be with the agent; present and empty if all is well, so that what comes later is announced.
-fn state(shown: &Shown) -> Markup {
+fn state(shown: &AppState) -> Markup {
     let awaited = shown
         .readiness
         .awaited()
@@ -73,7 +73,7 @@ fn state(shown: &Shown) -> Markup {
     let sentences = awaited.into_iter().chain(stalled);
     html! {
         div id="state" class="state" role="status" data-live {
-            @for sentence in sentences.chain(shown.condition.sentences()) {
+            @for sentence in sentences.chain(shown.agent_health.sentences()) {
                 p { span aria-hidden="true" { "! " } (sentence) }
             }
         }
@@ -94,7 +94,7 @@ fn origin(origin: &Origin) -> Markup {
 }
 
 /// The page of a termination that is not there.
-pub(super) fn not_kept(shown: &Shown) -> Markup {
+pub(super) fn not_kept(shown: &AppState) -> Markup {
     let frame = Frame {
         title: "Not kept",
         root: "../",

@@ -6,7 +6,7 @@ use agent_core::report::Report;
 use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
-use super::bar::Course;
+use super::bar::BarLayout;
 use super::drawing::{self, Edge};
 use super::look;
 use crate::timeline::{Row, Scale, human};
@@ -15,8 +15,8 @@ use crate::timeline::{Row, Scale, human};
 const TICKS_MAX: u64 = 5;
 
 /// The lanes; a table, so that each row is read as: when, what, how long.
-pub(super) fn lanes(report: &Report, course: &Course) -> Markup {
-    let Course { rows, scale, due } = course;
+pub(super) fn lanes(report: &Report, layout: &BarLayout) -> Markup {
+    let BarLayout { rows, scale, due } = layout;
     let ticks = ticks(scale);
     html! {
         table class="lanes" {

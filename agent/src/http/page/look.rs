@@ -2,7 +2,7 @@
 
 use agent_core::report::Outcome;
 
-use crate::timeline::{FactKind, News, Phase, Sign};
+use crate::timeline::{FactKind, Marker, Phase, Severity};
 
 pub(super) const fn of_outcome(outcome: Outcome) -> &'static str {
     match outcome {
@@ -18,11 +18,11 @@ pub(super) const fn of_outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-pub(super) const fn of_news(news: News) -> &'static str {
+pub(super) const fn of_news(news: Severity) -> &'static str {
     match news {
-        News::Good => "good",
-        News::Bad => "bad",
-        News::Neutral => "plain",
+        Severity::Good => "good",
+        Severity::Bad => "bad",
+        Severity::Neutral => "plain",
     }
 }
 
@@ -48,12 +48,12 @@ pub(super) const fn of_phase(phase: Phase) -> &'static str {
 }
 
 /// The name of a mark's shape and colour.
-pub(super) const fn of_sign(sign: Sign) -> &'static str {
+pub(super) const fn of_sign(sign: Marker) -> &'static str {
     match sign {
-        Sign::Sent => "sent",
-        Sign::Received => "received",
-        Sign::Refused => "refused",
-        Sign::Arrival => "arrival",
-        Sign::Endpoint => "endpoint",
+        Marker::Sent => "sent",
+        Marker::Received => "received",
+        Marker::Refused => "refused",
+        Marker::Arrival => "arrival",
+        Marker::Endpoint => "endpoint",
     }
 }

@@ -7,14 +7,14 @@ use super::entry::entry;
 use super::filter::form;
 use super::frame::Frame;
 use crate::http::api::Wanted;
-use crate::http::{Origin, Shown};
+use crate::http::{AppState, Origin};
 use crate::recent::{Choices, Snapshot};
 use crate::timeline::Phase;
 
 /// Finished terminations that the page shows, unless asked for another number.
 const LIMIT: usize = 50;
 
-pub(super) fn render(shown: &Shown, wanted: &Wanted) -> Markup {
+pub(super) fn render(shown: &AppState, wanted: &Wanted) -> Markup {
     let limit = wanted.limit.unwrap_or(LIMIT);
     let snapshot = shown.recent.snapshot(&wanted.filter, limit);
     let choices = shown.recent.choices();
@@ -85,7 +85,7 @@ fn legend() -> Markup {
 }
 
 /// What stands below the list, or in its place.
-fn rest(snapshot: &Snapshot, choices: &Choices, shown: &Shown, wanted: &Wanted) -> Markup {
+fn rest(snapshot: &Snapshot, choices: &Choices, shown: &AppState, wanted: &Wanted) -> Markup {
     let hidden = snapshot.found - snapshot.finished.len();
     if hidden > 0 {
         let href = address(wanted, snapshot.found);

@@ -4,15 +4,15 @@ use agent_core::connection::Direction;
 use agent_core::report::{HookMethod, Outcome, Report};
 use maud::{Markup, html};
 
-use super::bar::Course;
+use super::bar::BarLayout;
 use super::entry::{about, badge};
 use super::frame::Frame;
 use super::lanes::lanes;
 use super::{look, moment, resets, steps};
-use crate::http::{Origin, Shown};
+use crate::http::{AppState, Origin};
 use crate::timeline::{self, Fact, FactKind, facts, human, next_step};
 
-pub(super) fn render(shown: &Shown, report: &Report) -> Markup {
+pub(super) fn render(shown: &AppState, report: &Report) -> Markup {
     let origin = &shown.origin;
     let name = timeline::name(report);
     let key = origin.key(report.id);
@@ -34,7 +34,7 @@ pub(super) fn render(shown: &Shown, report: &Report) -> Markup {
                 (figures(report, origin))
                 (diagnoses(report))
                 h2 id="timeline" { "Timeline" }
-                @if let Some(course) = Course::of(report, origin.now()) { (lanes(report, &course)) }
+                @if let Some(layout) = BarLayout::of(report, origin.now()) { (lanes(report, &layout)) }
                 h2 id="facts" { "Facts in order" }
                 (steps::table(report, origin))
                 (resets::section(report, origin))

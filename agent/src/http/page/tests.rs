@@ -5,14 +5,14 @@ use agent_core::report::{Outcome, Report};
 use agent_core::time::Timestamp;
 
 use super::*;
-use crate::condition::Condition;
+use crate::agent_health::AgentHealth;
 use crate::http::Origin;
 use crate::metrics::{Metrics, Retention};
 use crate::readiness::Readiness;
 use crate::recent::{Filter, Recent};
 use crate::timeline::sample;
 
-fn shown(reports: impl IntoIterator<Item = Report>) -> Shown {
+fn shown(reports: impl IntoIterator<Item = Report>) -> AppState {
     let recent = Recent::default();
     for report in reports {
         let report = Box::new(report);
@@ -24,18 +24,18 @@ fn shown(reports: impl IntoIterator<Item = Report>) -> Shown {
         };
         recent.record(&told(report));
     }
-    Shown {
+    AppState {
         metrics: Metrics::new(Retention::default()),
         recent,
         readiness: Readiness::reached(),
-        condition: Condition::default(),
+        agent_health: AgentHealth::default(),
         origin: Origin::Agent {
             run: "abc".to_owned(),
         },
     }
 }
 
-fn list(shown: &Shown, filter: Filter, limit: Option<usize>) -> String {
+fn list(shown: &AppState, filter: Filter, limit: Option<usize>) -> String {
     overview::render(
         shown,
         &Wanted {
@@ -184,7 +184,7 @@ fn what_is_wrong_with_the_agent_is_said() {
     assert!(!list(&shown, Filter::default(), None).contains("does not measure yet"));
     shown.readiness = Readiness::default();
     shown
-        .condition
+        .agent_health
         .remark("The journal is not whole.".to_owned());
     assert_says(
         &list(&shown, Filter::default(), None),

@@ -25,8 +25,8 @@ fn deleted(name: &str) -> api::Pod {
     })
 }
 
-const fn at(second: u64) -> Moment {
-    Moment {
+const fn at(second: u64) -> ClockReading {
+    ClockReading {
         seen_at: Timestamp(second * 1_000_000_000),
         // Moves a little from one reading to the next.
         wall_at_boot: 1_767_225_600_000_000_000 + second,

@@ -21,8 +21,8 @@ fn event(more: serde_json::Value) -> api::Event {
     serde_json::from_value(event).unwrap()
 }
 
-const fn at(second: u64) -> Moment {
-    Moment {
+const fn at(second: u64) -> ClockReading {
+    ClockReading {
         seen_at: Timestamp(second * 1_000_000_000),
         wall_at_boot: WALL_AT_BOOT,
     }

@@ -11,7 +11,7 @@ const MESSAGE_MAX: usize = 1024;
 
 /// One Event to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Note {
+pub(in super::super) struct PodEvent {
     pub(super) namespace: String,
     pub(super) pod: String,
     /// By which `kubectl describe` finds the Events of a pod: of a static pod the kubelet's, not the API's.
@@ -23,7 +23,7 @@ pub(in super::super) struct Note {
 }
 
 /// An Event for each finding of a pod's container, where the report leaves no doubt that could make it wrong.
-pub(super) fn notes(report: &Report) -> Vec<Note> {
+pub(super) fn notes(report: &Report) -> Vec<PodEvent> {
     let Some(pod) = &report.pod else {
         return Vec::new();
     };
@@ -33,7 +33,7 @@ pub(super) fn notes(report: &Report) -> Vec<Note> {
             .iter()
             .all(|doubt| harmless(*doubt, finding.kind))
     };
-    let note = |finding: &Finding| Note {
+    let note = |finding: &Finding| PodEvent {
         namespace: pod.namespace.clone(),
         pod: pod.name.clone(),
         pod_uid: report
@@ -161,7 +161,7 @@ fn message(container: Option<&str>, finding: &Finding) -> String {
     format!("{kept}…")
 }
 
-impl Note {
+impl PodEvent {
     /// As the recorder takes it.
     pub(super) fn event(&self) -> Event {
         Event {

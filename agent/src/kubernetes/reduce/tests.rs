@@ -9,12 +9,12 @@ use super::*;
 /// 2026-01-01T00:00:00Z.
 const BOOT: u64 = 1_767_225_600_000_000_000;
 
-fn reduced(object: Value) -> Reduced {
+fn reduced(object: Value) -> ReducedPod {
     let object: api::Pod = serde_json::from_value(object).unwrap();
     reduce(&object, BOOT).unwrap()
 }
 
-fn fixture(name: &str) -> Reduced {
+fn fixture(name: &str) -> ReducedPod {
     let text = match name {
         "terminating" => include_str!("fixtures/terminating.json"),
         _ => include_str!("fixtures/static.json"),
@@ -24,7 +24,7 @@ fn fixture(name: &str) -> Reduced {
 
 #[test]
 fn a_terminating_pod_with_everything() {
-    let Reduced { pod, owner } = fixture("terminating");
+    let ReducedPod { pod, owner } = fixture("terminating");
     assert_eq!(
         (pod.namespace.as_str(), pod.name.as_str()),
         ("shop", "cart-6d5f8-x2x")
@@ -125,7 +125,7 @@ fn a_static_pod_is_told_by_its_hash_and_the_same_on_every_node() {
 }
 
 fn owned(references: Value, labels: Value) -> (String, String, bool) {
-    let Reduced { pod, owner } = reduced(json!({
+    let ReducedPod { pod, owner } = reduced(json!({
         "metadata": {"name": "p", "namespace": "n", "uid": "u", "ownerReferences": references, "labels": labels},
         "spec": {"containers": []},
     }));

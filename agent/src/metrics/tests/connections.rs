@@ -51,7 +51,7 @@ pub(super) fn put_into(report: &mut Report) {
         accepted_in_hook: 90,
         accepted_after: 4,
         last_arrival_at: Some(Timestamp(107 * SECOND + SECOND / 2)),
-        unlistened_at: Some(at(130)),
+        last_listener_closed_at: Some(at(130)),
         refused: 5,
         refused_in_pod: 8,
         accepted_from_node: 2,
@@ -150,9 +150,9 @@ fn a_workload_adds_them_up() {
             workload("last_arrival_seconds_count", "", "1"),
             workload("last_arrival_seconds_sum", "", "12.5"),
             workload("endpoint_lag_seconds_bucket", ",le=\"2\"", "2"),
-            workload("advised_prestop_sleep_seconds", "", "13"),
-            workload("advised_grace_seconds", "", "45"),
-            workload("advice_terminations", "", "24"),
+            workload("recommended_prestop_sleep_seconds", "", "13"),
+            workload("recommended_grace_seconds", "", "45"),
+            workload("recommendation_terminations", "", "24"),
         ],
     );
 }
@@ -171,7 +171,7 @@ fn what_nobody_stopped_had_no_connections_at_a_signal() {
     let mut crashed = measured();
     (crashed.hook, crashed.stop_signal, crashed.kill) = (None, None, None);
     (crashed.outcome, crashed.trigger) = (Outcome::Crashed, Trigger::Crashed);
-    (crashed.started_at, crashed.started_by) = (at(130), Start::Exit);
+    (crashed.started_at, crashed.start_source) = (at(130), Start::Exit);
     finish(&metrics, crashed, at(131));
     let page = page(&metrics, Format::Text);
     assert_lines(
@@ -292,16 +292,16 @@ fn advice_is_that_of_one_workload_and_goes_when_it_does_not_hold() {
     }
     finish(&metrics, other, at(141));
     let page = page(&metrics, Format::Text);
-    assert!(!page.contains("workload_termination_advised_grace_seconds{"));
+    assert!(!page.contains("workload_termination_recommended_grace_seconds{"));
     let advice: Vec<&str> = page
         .lines()
-        .filter(|line| line.starts_with("workload_termination_advi"))
+        .filter(|line| line.starts_with("workload_termination_recommend"))
         .collect();
     assert_eq!(advice.len(), 2, "{page}");
     assert_lines(
         &page,
         &[format!(
-            "workload_termination_advice_terminations{{{WORKLOAD}}} 25"
+            "workload_termination_recommendation_terminations{{{WORKLOAD}}} 25"
         )],
     );
 }

@@ -19,7 +19,7 @@ pub(super) fn pods(id: u64) -> Report {
     report.subject.container_id = Some(ID.to_owned());
     report.subject.pod_uid = Some(UID.to_owned());
     report.trigger = Trigger::Deleted;
-    report.started_by = Start::Deletion;
+    report.start_source = Start::Deletion;
     report.pod = Some(PodRef {
         namespace: "shop".to_owned(),
         name: "web-7d4b9c6f5-x2x9k".to_owned(),
@@ -65,7 +65,7 @@ fn a_container_is_told_by_its_pod_and_its_workload() {
     }
     finish(&metrics, report, at(131));
     let page = page(&metrics, Format::Text);
-    let hook = "hook=\"http_get\"";
+    let hook = "handler=\"http_get\"";
     let ended = "outcome=\"grace_exceeded\",trigger=\"deleted\"";
     assert_lines(
         &page,
@@ -84,7 +84,7 @@ fn a_container_is_told_by_its_pod_and_its_workload() {
                 "workload_termination_prestop_duration_seconds_count{{{WORKLOAD},{hook},method=\"inferred\"}} 1"
             ),
             format!("workload_termination_grace_floor_used_total{{{WORKLOAD}}} 1"),
-            format!("workload_termination_grace_after_hook_seconds_sum{{{WORKLOAD}}} 31"),
+            format!("workload_termination_grace_after_prestop_seconds_sum{{{WORKLOAD}}} 31"),
             "gracewatch_unattributed_total{reason=\"pod_unknown\"} 0".to_owned(),
         ],
     );
@@ -155,7 +155,7 @@ fn an_init_container_that_completed_is_only_counted() {
     (report.hook, report.stop_signal, report.kill, report.grace) = (None, None, None, None);
     report.outcome = Outcome::Completed;
     report.trigger = Trigger::Completed;
-    report.started_by = Start::Exit;
+    report.start_source = Start::Exit;
     report.findings.clear();
     if let Some(pod) = &mut report.pod {
         pod.container = Some("migrate".to_owned());

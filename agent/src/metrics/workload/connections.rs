@@ -23,9 +23,9 @@ pub(super) struct Connections {
     finished: Count,
     accepted_after: Count,
     refused: Count,
-    advised_sleep: Number,
-    advised_grace: Number,
-    advice_from: Number,
+    recommended_sleep: Number,
+    recommended_grace: Number,
+    recommendation_terminations: Number,
 }
 
 impl Connections {
@@ -34,9 +34,10 @@ impl Connections {
         def::WORKLOAD_FINISHED.register(registry, self.finished.clone());
         def::WORKLOAD_ACCEPTED_AFTER.register(registry, self.accepted_after.clone());
         def::WORKLOAD_REFUSED.register(registry, self.refused.clone());
-        def::WORKLOAD_ADVISED_SLEEP.register(registry, self.advised_sleep.clone());
-        def::WORKLOAD_ADVISED_GRACE.register(registry, self.advised_grace.clone());
-        def::WORKLOAD_ADVICE_FROM.register(registry, self.advice_from.clone());
+        def::WORKLOAD_RECOMMENDED_SLEEP.register(registry, self.recommended_sleep.clone());
+        def::WORKLOAD_RECOMMENDED_GRACE.register(registry, self.recommended_grace.clone());
+        def::WORKLOAD_RECOMMENDATION_TERMINATIONS
+            .register(registry, self.recommendation_terminations.clone());
         def::WORKLOAD_RESETS.register(registry, self.reset.clone());
     }
 
@@ -77,21 +78,21 @@ impl Connections {
 
     /// Shows the last advice.
     pub(super) fn advise(&self, workload: &Labels, advice: &Advice) {
-        self.advised_sleep
+        self.recommended_sleep
             .get_or_create(workload)
             .set(advice.pre_stop_sleep.as_secs_f64());
-        self.advice_from
+        self.recommendation_terminations
             .get_or_create(workload)
             .set(number(advice.terminations));
         match advice.grace {
             Some(grace) => {
-                self.advised_grace
+                self.recommended_grace
                     .get_or_create(workload)
                     .set(grace.as_secs_f64());
             }
             // The one before does not hold any more.
             None => {
-                self.advised_grace.remove(workload);
+                self.recommended_grace.remove(workload);
             }
         }
     }
@@ -115,7 +116,11 @@ impl Connections {
         ] {
             family.remove(labels);
         }
-        for family in [&self.advised_sleep, &self.advised_grace, &self.advice_from] {
+        for family in [
+            &self.recommended_sleep,
+            &self.recommended_grace,
+            &self.recommendation_terminations,
+        ] {
             family.remove(labels);
         }
     }

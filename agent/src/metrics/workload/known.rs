@@ -6,7 +6,7 @@ use agent_core::report::SubjectKind;
 use agent_core::time::Timestamp;
 
 use super::super::Retention;
-use super::super::label::{Labels, Who};
+use super::super::label::{Labels, SubjectRef};
 use crate::shares::Sharer;
 
 /// Workloads of these kinds have a new name each time as a rule, so they take at the most half of the room: the others
@@ -60,7 +60,12 @@ enum Room {
 
 impl Known {
     /// The labels to count under: the workload's own, or those of the rest when there is no room for another.
-    pub(super) fn admit(&mut self, who: &Who<'_>, retention: Retention, now: Timestamp) -> Place {
+    pub(super) fn admit(
+        &mut self,
+        who: &SubjectRef<'_>,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Place {
         let workload = Labels::of_workload(who);
         let comes_once = comes_once(who);
         let until = comes_once.then(|| now.after(retention.time));
@@ -155,7 +160,7 @@ impl Known {
 }
 
 /// Whether it has a name that no other gets: a runtime's container without a pod, and a scope.
-fn comes_once(who: &Who<'_>) -> bool {
+fn comes_once(who: &SubjectRef<'_>) -> bool {
     let has_own_name = match who.subject.kind {
         SubjectKind::SystemdScope
         | SubjectKind::Docker

@@ -216,7 +216,7 @@ fn a_socket_is_never_tried() {
 fn a_missing_program_of_a_sidecar_killed_by_its_liveness_probe() {
     let mut report = sample::of_pod(sample::ignored());
     report.trigger = Trigger::Liveness;
-    report.started_by = Start::Killing;
+    report.start_source = Start::Killing;
     if let Some(pod) = &mut report.pod {
         (pod.container, pod.role) = (Some("proxy".to_owned()), Some(Role::Sidecar));
     }
@@ -259,7 +259,7 @@ fn a_pod_that_nobody_knows() {
     let mut report = sample::of_pod(sample::ignored());
     report.pod = None;
     report.trigger = Trigger::Unknown;
-    report.started_by = Start::StopSignal;
+    report.start_source = Start::StopSignal;
     report.started_at = at(0);
     report.doubts = vec![Doubt::PodUnknown];
     check(

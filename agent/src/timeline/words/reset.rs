@@ -6,7 +6,7 @@ use agent_core::connection::{
 
 use super::reason::told;
 use super::traffic::counted;
-use crate::timeline::moments::Sign;
+use crate::timeline::moments::Marker;
 
 /// Kinds of resets that are told one by one; the report has all of them.
 const KINDS_MAX: usize = 6;
@@ -39,10 +39,10 @@ impl Kind<'_> {
     }
 
     /// How they are drawn.
-    pub(crate) const fn sign(&self) -> Sign {
+    pub(crate) const fn sign(&self) -> Marker {
         match self.class.direction {
-            Direction::Received => Sign::Received,
-            Direction::Sent => Sign::Sent,
+            Direction::Received => Marker::Received,
+            Direction::Sent => Marker::Sent,
         }
     }
 

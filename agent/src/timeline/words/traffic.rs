@@ -61,7 +61,7 @@ fn edge(report: &Report) -> String {
 
 /// `1.203 s after the deletion`: when something was, counted from T0.
 fn since_start(report: &Report, at: Timestamp) -> String {
-    let start = match report.started_by {
+    let start = match report.start_source {
         Start::Deletion => "the deletion",
         Start::Killing => "the kubelet began to stop it",
         Start::Hook => "the hook began",
@@ -157,7 +157,7 @@ fn refused(report: &Report, connections: &Connections) -> Option<String> {
     });
     own.as_ref().or(of_pod.as_ref())?;
     let closed = connections
-        .unlistened_at
+        .last_listener_closed_at
         .map(|at| format!("its last listener was closed {}", since_start(report, at)));
     joined([own, of_pod, closed])
 }

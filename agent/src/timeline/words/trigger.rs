@@ -19,7 +19,7 @@ pub(crate) const fn trigger(trigger: Trigger) -> Option<&'static str> {
 
 /// The request to stop as an event, where Kubernetes told of it.
 pub(in crate::timeline) fn asked(report: &Report) -> Option<&'static str> {
-    let by_kubernetes = matches!(report.started_by, Start::Deletion | Start::Killing);
+    let by_kubernetes = matches!(report.start_source, Start::Deletion | Start::Killing);
     by_kubernetes.then(|| match report.trigger {
         Trigger::Liveness => "liveness failed",
         Trigger::StartupProbe => "startup failed",
@@ -33,7 +33,7 @@ pub(in crate::timeline) fn asked(report: &Report) -> Option<&'static str> {
         | Trigger::Crashed
         | Trigger::Completed
         | Trigger::Unknown
-            if report.started_by == Start::Deletion =>
+            if report.start_source == Start::Deletion =>
         {
             "pod deleted"
         }

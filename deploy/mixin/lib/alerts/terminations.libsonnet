@@ -74,7 +74,7 @@ local query = import '../query.libsonnet';
           {
             alert: 'TerminationPreStopHookFailed',
             expr: |||
-              sum by (%s, hook, failure) (
+              sum by (%s, handler, failure) (
                 %s
               ) >= %d
             ||| % [levels, record('termination_prestop_failures', config.countWindow), config.hookFailedMin],

@@ -61,7 +61,7 @@ local query = import '../query.libsonnet';
           panels.instant(grown('reason', 'gracewatch_unattributed_total'), 'unattributed: {{reason}}'),
         ])],
         [8, 8, panels.bars('Probes', '1: attached. 0: this kernel does not take it, see docs/kernels.md. The least of all nodes.', [panels.instant('min by (probe) (gracewatch_probe_attached%s)' % here, '{{probe}}')])],
-        [8, 8, panels.bars('Facts of connections that the kernel shows', '0: not visible on some node, and the numbers of connections have a 0 for it there. docs/connections.md.', [panels.instant('min by (fact) (gracewatch_connection_fact_visible%s)' % here, '{{fact}}')])],
+        [8, 8, panels.bars('TCP features that the kernel offers', '0: not available on some node, and the numbers of connections have a 0 for it there. docs/connections.md.', [panels.instant('min by (feature) (gracewatch_tcp_feature_available%s)' % here, '{{feature}}')])],
         [8, 8, panels.bars('Watches of the Kubernetes API', '1: delivers. Absent: not watched, by option or for want of a right.', [panels.instant('min by (resource) (gracewatch_watch_connected%s)' % here, '{{resource}}')])],
         [8, 8, panels.bars('Requests to the Kubernetes API that failed', 'In the time shown. forbidden: a right is missing, see docs/install.md.', [panels.instant(query.grownBy(config, ['resource', 'reason'], 'gracewatch_api_errors_total', '$__range', '%s=~"$cluster", node=~"$node"' % config.clusterLabel, '$__range_s'), '{{resource}} {{reason}}')])],
         [8, 8, panels.bars('Events put on pods', 'sent; dropped: too many in a short time; failed: the API did not take them.', [panels.instant(grown('result', 'gracewatch_kubernetes_events_total'), '{{result}}')])],

@@ -58,8 +58,8 @@ local query = import '../query.libsonnet';
         )],
         [12, 10, panels.bars('Whole termination', 'From the deletion, the hook or the stop signal, whichever was seen first, to the exit.', [panels.instant('topk(20, %s)' % last('pod_termination_duration_seconds'), row)], 's')],
         [12, 10, panels.bars('Stop signal to exit', 'How long the program itself took. At the grace period it was killed.', [panels.instant('topk(20, %s)' % last('pod_termination_signal_to_exit_seconds'), row)], 's')],
-        [12, 9, panels.bars('preStop hook', 'How long the hook ran; inferred for httpGet and sleep.', [panels.instant('topk(20, %s)' % last('pod_termination_prestop_duration_seconds', who + ', hook, method'), row + ' {{hook}} {{method}}')], 's')],
-        [12, 9, panels.bars('Left for the stop signal', "What the hook left of the grace period, by the kubelet's rule. 2 s is its floor.", [panels.instant('bottomk(20, %s)' % last('pod_termination_grace_after_hook_seconds'), row)], 's')],
+        [12, 9, panels.bars('preStop hook', 'How long the hook ran; inferred for httpGet and sleep.', [panels.instant('topk(20, %s)' % last('pod_termination_prestop_duration_seconds', who + ', handler, method'), row + ' {{handler}} {{method}}')], 's')],
+        [12, 9, panels.bars('Left for the stop signal', "What the hook left of the grace period, by the kubelet's rule. 2 s is its floor.", [panels.instant('bottomk(20, %s)' % last('pod_termination_grace_after_prestop_seconds'), row)], 's')],
         [12, 9, panels.bars('Connections at the stop signal and after', 'open: established when the stop signal came. accepted after, refused: what came later. From the node itself, such as probes, is left out.', [
           panels.instant('topk(10, %s > 0)' % last('pod_termination_connections_at_stop_signal'), row + ' open'),
           panels.instant('topk(10, %s > 0)' % last('pod_termination_connections_accepted_after_stop_signal'), row + ' accepted after'),

@@ -254,7 +254,7 @@ mod tests {
             "id": 1,
             "subject": { "cgroup": 1, "path": "/x", "kind": "cgroup", "name": "x" },
             "main": null, "outcome": outcome, "trigger": trigger, "started_at": 0,
-            "started_by": "exit", "hook": null, "stop_signal": null, "stop_signals_repeated": 0,
+            "start_source": "exit", "hook": null, "stop_signal": null, "stop_signals_repeated": 0,
             "kill": null, "kills_repeated": 0, "exit": null, "released_at": null, "grace": null,
             "signals_inside": 0, "signals_outside": 0, "findings": findings, "doubts": doubts,
         }))

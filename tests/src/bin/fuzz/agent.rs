@@ -182,8 +182,8 @@ impl Agent {
         let (status, text) = self.whole.get(&query)?;
         anyhow::ensure!(status == 200, "{query} answers {status}");
         let answer: Value = serde_json::from_str(&text).context("the answer is no JSON")?;
-        let in_all = answer.get("finished_in_all").and_then(Value::as_u64);
-        let in_all = in_all.context("the answer lacks finished_in_all")?;
+        let in_all = answer.get("finished_total").and_then(Value::as_u64);
+        let in_all = in_all.context("the answer lacks finished_total")?;
         let finished = answer.get("finished").and_then(Value::as_array);
         let finished = finished.context("the answer lacks finished")?;
         let told = in_all.saturating_sub(reports.since);

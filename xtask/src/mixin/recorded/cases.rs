@@ -122,7 +122,7 @@ const HOOK: &[&str] = &[
     "workload",
     "container",
     "role",
-    "hook",
+    "handler",
     "failure",
 ];
 const LOST: &str = "gracewatch_records_lost_total";

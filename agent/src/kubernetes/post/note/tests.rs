@@ -38,7 +38,7 @@ fn report(kinds: &[FindingKind], doubts: &[Doubt]) -> Report {
         outcome: Outcome::SignalIgnored,
         trigger: Trigger::Deleted,
         started_at: Timestamp(1),
-        started_by: Start::Deletion,
+        start_source: Start::Deletion,
         hook: None,
         stop_signal: None,
         other_signals: Vec::new(),

@@ -68,7 +68,7 @@ fn goes_on_connecting(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     };
     let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
     verdict.found(&told, &[FindingKind::EndpointRace]);
-    let unlistened = told.connections.and_then(|all| all.unlistened_at);
+    let unlistened = told.connections.and_then(|all| all.last_listener_closed_at);
     verdict.that(
         format!("the listener was closed within {closed}, told was {unlistened:?}"),
         unlistened.is_some_and(|at| closed.contains(at)),

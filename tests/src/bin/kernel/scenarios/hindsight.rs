@@ -7,7 +7,7 @@ use agent_core::connection::{BySide, Mode, Phase, Side, SocketCounts};
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result};
-use gracewatch::probes::{Course, Signals};
+use gracewatch::probes::{PhaseRules, Signals};
 use gracewatch_tests::rig::clock::{self, Span};
 use gracewatch_tests::rig::kubelet::send;
 use gracewatch_tests::rig::puppet::Order;
@@ -31,14 +31,14 @@ fn sides(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = alone.track(&cgroup)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
-    let course = Course {
+    let rules = PhaseRules {
         main: Some(server.main.pid()),
         phase: Phase::Running,
         stops: Signal::KILL.bit(),
         candidates: 0,
         void_until: Timestamp(0),
     };
-    alone.probes.sockets.set_course(container.0, course)?;
+    alone.probes.sockets.set_phase_rules(container.0, rules)?;
     let half_closed = server.accepted(V4)?;
     std::io::Write::write_all(&mut &half_closed, b"nobody reads this")?;
     half_closed.shutdown(Shutdown::Write)?;
@@ -107,18 +107,18 @@ fn intervals(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut server = start(stage, &cgroup)?;
     let sockets = &mut alone.probes.sockets;
     let pid = server.main.pid();
-    let course = |void_until| Course {
+    let rules = |void_until| PhaseRules {
         main: Some(pid),
         phase: Phase::Running,
         stops,
         candidates: stops | winch.bit(),
         void_until,
     };
-    sockets.set_course(container.0, course(Timestamp(0)))?;
+    sockets.set_phase_rules(container.0, rules(Timestamp(0)))?;
     let mut held = vec![server.accepted(V4)?];
     send(stage.toolbox(), pid, winch, Via::Pidfd)?;
     held.push(server.accepted(V4)?);
-    sockets.set_course(container.0, course(clock::now()))?;
+    sockets.set_phase_rules(container.0, rules(clock::now()))?;
     held.push(server.accepted(V4)?);
     let mut spans = Vec::new();
     for signal in [winch, Signal::TERM, Signal::TERM, winch, winch, winch] {

@@ -12,7 +12,7 @@ use agent_core::report::Outcome;
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 use anyhow::{Result, ensure};
-use gracewatch::probes::{ConnectionFact, Course, Signals, Sockets};
+use gracewatch::probes::{PhaseRules, Signals, Sockets, TcpFeature};
 use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::attacker::{self, Attack, Plan};
 use gracewatch_tests::rig::cgroup::Cgroup;
@@ -85,14 +85,14 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .track((container.0, container.0), &[], mask)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
-    let course = Course {
+    let rules = PhaseRules {
         main: Some(server.main.pid()),
         phase: Phase::Running,
         stops: signals,
         candidates: 0,
         void_until: Timestamp(0),
     };
-    alone.probes.sockets.set_course(container.0, course)?;
+    alone.probes.sockets.set_phase_rules(container.0, rules)?;
 
     let unread = server.accepted(V4)?;
     std::io::Write::write_all(&mut &unread, b"nobody reads this")?;
@@ -207,15 +207,15 @@ fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// Says whether the reasons are seen, too.
 fn all_but_reasons_is_seen(alone: &Alone, check: &mut Check) -> bool {
-    let sight = alone.probes.programs.sight();
-    for (fact, seen) in &sight {
+    let tcp_features = alone.probes.programs.tcp_features();
+    for (fact, seen) in &tcp_features {
         let name = fact.name();
         check.that(
             format!("{name} are seen"),
-            *seen || *fact == ConnectionFact::ResetReasons,
+            *seen || *fact == TcpFeature::ResetReasons,
         );
     }
-    sight.contains(&(ConnectionFact::ResetReasons, true))
+    tcp_features.contains(&(TcpFeature::ResetReasons, true))
 }
 
 pub(super) fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
@@ -286,7 +286,8 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
     check.same("after the exit", closing, expected);
     check.that(
         "times in order",
-        counts.accepted_at < counts.unlistened_at && counts.unlistened_at < counts.refused_at,
+        counts.accepted_at < counts.last_listener_closed_at
+            && counts.last_listener_closed_at < counts.refused_at,
     );
     let resets: Vec<_> = counts
         .resets

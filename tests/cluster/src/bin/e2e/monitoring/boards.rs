@@ -60,11 +60,11 @@ const RIGHTLY_ABSENT: [(&str, &str); 3] = [
         "kernel.bpf_stats_enabled is 0",
     ),
     (
-        "workload_termination_advised_prestop_sleep_seconds",
+        "workload_termination_recommended_prestop_sleep_seconds",
         "no workload had 20 stops",
     ),
     (
-        "workload_termination_advised_grace_seconds",
+        "workload_termination_recommended_grace_seconds",
         "no workload had 20 stops",
     ),
 ];

@@ -105,7 +105,7 @@ pub(super) fn word(value: impl Serialize) -> String {
 
 /// What ended without being asked to did not take a time for it.
 fn was_asked(report: &Report) -> bool {
-    matches!(report.started_by, Start::Deletion | Start::Killing)
+    matches!(report.start_source, Start::Deletion | Start::Killing)
         || report.hook.is_some()
         || report.stop_signal.is_some()
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::vital::Vital;
+use crate::agent_event::AgentEvent;
 
 /// Shared between the event loop and HTTP.
 #[derive(Debug, Default)]
-pub struct Condition(Mutex<Facts>);
+pub struct AgentHealth(Mutex<HealthState>);
 
 #[derive(Debug, Default)]
-struct Facts {
+struct HealthState {
     records_lost: u64,
     /// Optional programs that are not attached: their names, and what is not measured without them.
     not_attached: Vec<(&'static str, &'static str)>,
@@ -22,18 +22,18 @@ struct Facts {
     remarks: Vec<String>,
 }
 
-impl Condition {
+impl AgentHealth {
     /// Takes note of what the pipeline said of itself.
-    pub fn record(&self, vital: &Vital<'_>) {
-        match vital {
-            Vital::Attached(programs) => {
+    pub fn record(&self, event: &AgentEvent<'_>) {
+        match event {
+            AgentEvent::Attached(programs) => {
                 let refused = programs.iter().filter(|state| state.refused.is_some());
                 let refused = refused.map(|state| (state.program.name, state.program.purpose));
                 self.facts().not_attached = refused.collect();
             }
-            Vital::Full(tables) => self.facts().full = tables.to_vec(),
-            Vital::Counted(counts) => self.facts().records_lost = counts.lost.values().sum(),
-            Vital::Watching {
+            AgentEvent::Full(tables) => self.facts().full = tables.to_vec(),
+            AgentEvent::Counted(counts) => self.facts().records_lost = counts.lost.values().sum(),
+            AgentEvent::Watching {
                 resource,
                 connected,
             } => {
@@ -44,16 +44,16 @@ impl Condition {
                     facts.unheard.insert(resource);
                 }
             }
-            Vital::Started(_)
-            | Vital::Seeing(_)
-            | Vital::Scanned { .. }
-            | Vital::ProgramsRan(_)
-            | Vital::Undecodable(_)
-            | Vital::UpdateFailed(_)
-            | Vital::Journal { .. }
-            | Vital::ApiFailed { .. }
-            | Vital::PodsKnown(_)
-            | Vital::EventWritten(_) => {}
+            AgentEvent::Started(_)
+            | AgentEvent::TcpFeatures(_)
+            | AgentEvent::Scanned { .. }
+            | AgentEvent::ProgramsRan(_)
+            | AgentEvent::Undecodable(_)
+            | AgentEvent::UpdateFailed(_)
+            | AgentEvent::Journal { .. }
+            | AgentEvent::ApiFailed { .. }
+            | AgentEvent::PodsKnown(_)
+            | AgentEvent::EventWritten(_) => {}
         }
     }
 
@@ -97,7 +97,7 @@ impl Condition {
         sentences
     }
 
-    fn facts(&self) -> MutexGuard<'_, Facts> {
+    fn facts(&self) -> MutexGuard<'_, HealthState> {
         // A panic elsewhere leaves whole facts.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,31 +125,31 @@ mod tests {
 
     #[test]
     fn each_thing_that_is_not_well_has_a_sentence() {
-        let condition = Condition::default();
-        condition.record(&Vital::Attached(&[ProgramState {
+        let agent_health = AgentHealth::default();
+        agent_health.record(&AgentEvent::Attached(&[ProgramState {
             program: PROGRAMS[0],
             refused: Some("no such hook".to_owned()),
         }]));
-        condition.record(&Vital::Counted(&counts(
+        agent_health.record(&AgentEvent::Counted(&counts(
             [(Kind::Exit, 2), (Kind::Signal, 1)].into(),
         )));
-        let watching = |connected| Vital::Watching {
+        let watching = |connected| AgentEvent::Watching {
             resource: "pods",
             connected,
         };
-        condition.record(&watching(false));
-        let [lost, probe, api] = condition.sentences().try_into().unwrap();
+        agent_health.record(&watching(false));
+        let [lost, probe, api] = agent_health.sentences().try_into().unwrap();
         assert!(
             lost.starts_with("3 records of the kernel were lost"),
             "{lost}"
         );
         assert!(probe.contains(PROGRAMS[0].name), "{probe}");
         assert!(api.contains("(pods)"), "{api}");
-        condition.record(&watching(true));
-        assert_eq!(condition.sentences().len(), 2);
-        condition.record(&Vital::Full(&["containers"]));
+        agent_health.record(&watching(true));
+        assert_eq!(agent_health.sentences().len(), 2);
+        agent_health.record(&AgentEvent::Full(&["containers"]));
         assert!(
-            condition
+            agent_health
                 .sentences()
                 .concat()
                 .contains("(full: containers)")
@@ -158,11 +158,11 @@ mod tests {
 
     #[test]
     fn nothing_is_said_when_all_is_well() {
-        let condition = Condition::default();
-        condition.record(&Vital::Attached(&[]));
-        condition.record(&Vital::Counted(&counts(BTreeMap::new())));
-        assert!(condition.sentences().is_empty());
-        condition.remark("The recording ends early.".to_owned());
-        assert_eq!(condition.sentences(), ["The recording ends early."]);
+        let agent_health = AgentHealth::default();
+        agent_health.record(&AgentEvent::Attached(&[]));
+        agent_health.record(&AgentEvent::Counted(&counts(BTreeMap::new())));
+        assert!(agent_health.sentences().is_empty());
+        agent_health.remark("The recording ends early.".to_owned());
+        assert_eq!(agent_health.sentences(), ["The recording ends early."]);
     }
 }

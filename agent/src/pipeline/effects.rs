@@ -1,4 +1,4 @@
-//! Carries out what the engine wishes: tells the kernel side whom to look at, and looks at /proc and the cgroup tree.
+//! Executes the effects of the engine: tells the kernel side whom to look at, and looks at /proc and the cgroup tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,21 +7,21 @@ use agent_common::map::{OUTSIDE, SignalCounts};
 use agent_core::config::Config;
 use agent_core::event::{CgroupId, Event, EventKind, Tgid};
 use agent_core::input::{Input, ProcessFound, Unrecorded};
-use agent_core::output::{Names, Wish};
+use agent_core::output::{Effect, Names};
 use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 
 use super::tables::Tables;
+use crate::agent_event::{AgentEvent, Update};
 use crate::cgroups::{Cgroup, Tree};
 use crate::clock;
 use crate::driver::Driver;
 use crate::node_addresses::NodeAddresses;
-use crate::probes::{Counts, Course, Signals, Sockets, TrackError, Tracker};
+use crate::probes::{Counts, PhaseRules, Signals, Sockets, TrackError, Tracker};
 use crate::process_limit;
 use crate::processes;
 use crate::remaining;
 use crate::sink::Sink;
-use crate::vital::{Update, Vital};
 
 /// How often the tree is scanned for what has time.
 const SCAN_INTERVAL: Duration = Duration::from_secs(5);
@@ -35,9 +35,9 @@ struct Unplaced {
     signals: Signals,
 }
 
-/// What carries the wishes out.
+/// Executes the effects.
 #[derive(Debug)]
-pub(super) struct Hands {
+pub(super) struct EffectExecutor {
     tree: Tree,
     tracker: Tracker,
     /// Not there if connections are not counted.
@@ -60,7 +60,7 @@ pub(super) struct Hands {
     tables: Tables,
 }
 
-impl Hands {
+impl EffectExecutor {
     pub(super) fn new(
         tree: Tree,
         tracker: Tracker,
@@ -104,22 +104,22 @@ impl Hands {
         takes
     }
 
-    /// Carries out all wishes and tells the engine the answers, until it wishes nothing more. Says whether there were any.
-    pub(super) fn carry_out(&mut self, driver: &mut Driver, sink: &mut impl Sink) -> bool {
+    /// Executes all effects and feeds the answers to the engine, until there are no more effects. Says whether there were any.
+    pub(super) fn execute_effects(&mut self, driver: &mut Driver, sink: &mut impl Sink) -> bool {
         let mut any = false;
-        while let Some(wish) = driver.next_wish() {
+        while let Some(effect) = driver.next_wish() {
             any = true;
-            for answer in self.answer(wish, sink) {
+            for answer in self.answer(effect, sink) {
                 driver.tell_found(answer, clock::now(), sink);
             }
         }
         any
     }
 
-    /// Carries out a wish and gives the answers to it.
-    fn answer(&mut self, wish: Wish, sink: &mut impl Sink) -> Vec<Input> {
-        match wish {
-            Wish::Track {
+    /// Executes an effect and returns the answers.
+    fn answer(&mut self, effect: Effect, sink: &mut impl Sink) -> Vec<Input> {
+        match effect {
+            Effect::Track {
                 container,
                 path,
                 signals,
@@ -129,32 +129,32 @@ impl Hands {
                 let signals = signals_of(&signals, &begins);
                 self.track((container, outermost), path, signals, sink)
             }
-            Wish::Inspect { container } => self.inspect(container).into_iter().collect(),
-            Wish::Count { container } => self.count(container),
-            Wish::ReadProcessLimit { container } => {
+            Effect::Inspect { container } => self.inspect(container).into_iter().collect(),
+            Effect::Count { container } => self.count(container),
+            Effect::ReadProcessLimit { container } => {
                 self.read_process_limit(container).into_iter().collect()
             }
-            Wish::FindRemaining {
+            Effect::FindRemaining {
                 container,
                 main,
                 start,
             } => vec![self.find_remaining(container, main, start)],
-            Wish::Expect { .. }
-            | Wish::Watch { .. }
-            | Wish::AwaitConnect { .. }
-            | Wish::Phase { .. }
-            | Wish::Untrack { .. }
-            | Wish::Rescan { .. } => {
-                self.tell(wish, sink);
+            Effect::Expect { .. }
+            | Effect::Watch { .. }
+            | Effect::AwaitConnect { .. }
+            | Effect::Phase { .. }
+            | Effect::Untrack { .. }
+            | Effect::Rescan { .. } => {
+                self.tell(effect, sink);
                 Vec::new()
             }
         }
     }
 
-    /// Carries out a wish to which there is no answer.
-    fn tell(&mut self, wish: Wish, sink: &mut impl Sink) {
-        match wish {
-            Wish::Expect {
+    /// Executes an effect that has no answer.
+    fn tell(&mut self, effect: Effect, sink: &mut impl Sink) {
+        match effect {
+            Effect::Expect {
                 cgroup,
                 path,
                 names,
@@ -165,11 +165,11 @@ impl Hands {
                 let signals = signals_of(&signals, &begins);
                 self.expect((cgroup, &path), outermost, (&names, signals), sink);
             }
-            Wish::Watch { container, tgid } => {
+            Effect::Watch { container, tgid } => {
                 let watched = self.tracker.watch(tgid.0, container.0);
                 note(watched, Update::Watch, container, (&mut self.tables, sink));
             }
-            Wish::AwaitConnect {
+            Effect::AwaitConnect {
                 container,
                 address,
                 port,
@@ -178,7 +178,7 @@ impl Hands {
                 let to = (&mut self.tables, sink);
                 note(awaited, Update::AwaitConnect, container, to);
             }
-            Wish::Phase {
+            Effect::Phase {
                 container,
                 main,
                 phase,
@@ -186,23 +186,23 @@ impl Hands {
                 candidates,
                 void_until,
             } => {
-                let course = Course {
+                let rules = PhaseRules {
                     main: main.map(|main| main.0),
                     phase,
                     stops: mask(&stops),
                     candidates: mask(&candidates),
                     void_until,
                 };
-                self.set_course(container, course, sink);
+                self.set_phase_rules(container, rules, sink);
             }
-            Wish::Untrack { container } => self.untrack(container, sink),
-            Wish::Rescan { at_once: true } => self.scan_asked = true,
-            Wish::Rescan { at_once: false } => self.scan_wanted = true,
-            Wish::Track { .. }
-            | Wish::Inspect { .. }
-            | Wish::Count { .. }
-            | Wish::ReadProcessLimit { .. }
-            | Wish::FindRemaining { .. } => {}
+            Effect::Untrack { container } => self.untrack(container, sink),
+            Effect::Rescan { at_once: true } => self.scan_asked = true,
+            Effect::Rescan { at_once: false } => self.scan_wanted = true,
+            Effect::Track { .. }
+            | Effect::Inspect { .. }
+            | Effect::Count { .. }
+            | Effect::ReadProcessLimit { .. }
+            | Effect::FindRemaining { .. } => {}
         }
     }
 
@@ -341,15 +341,15 @@ impl Hands {
 
     /// Whether a process that was found is there still, after the kernel side was told to watch it: of its end it will tell.
     /// A runtime's helper that went in between would never be known to be gone. That it cannot be told is noted when the
-    /// engine wishes it.
+    /// engine asks for it.
     fn stays(&mut self, container: CgroupId, process: &ProcessFound) -> bool {
         let watched = self.tracker.watch(process.tgid.0, container.0);
         watched.is_err() || processes::is_there(process)
     }
 
-    fn set_course(&mut self, container: CgroupId, course: Course, sink: &mut impl Sink) {
+    fn set_phase_rules(&mut self, container: CgroupId, rules: PhaseRules, sink: &mut impl Sink) {
         if let Some(sockets) = &mut self.sockets {
-            let told = sockets.set_course(container.0, course);
+            let told = sockets.set_phase_rules(container.0, rules);
             note(told, Update::Phase, container, (&mut self.tables, sink));
         }
     }
@@ -381,7 +381,7 @@ impl Hands {
             };
             driver.tell_found(input, clock::now(), sink);
         }
-        self.carry_out(driver, sink);
+        self.execute_effects(driver, sink);
     }
 
     fn untrack(&mut self, container: CgroupId, sink: &mut impl Sink) {
@@ -441,7 +441,7 @@ impl Hands {
         let told = sockets.set_node_addresses(&changes.added, &changes.removed);
         if let Err(error) = told {
             tracing::warn!(%error, "the kernel side does not know all addresses of this node, so probes count as connections of others");
-            sink.vital(&Vital::UpdateFailed(Update::NodeAddress));
+            sink.record_agent_event(&AgentEvent::UpdateFailed(Update::NodeAddress));
         }
     }
 
@@ -471,7 +471,7 @@ impl Hands {
                 }
             }
         }
-        self.carry_out(driver, sink);
+        self.execute_effects(driver, sink);
     }
 
     /// What was lost of each outermost container since the last call. Says it now and then. New cgroups outside of all
@@ -515,7 +515,7 @@ impl Hands {
     pub(super) fn sweep(&mut self, sink: &mut impl Sink) {
         if let Err(error) = self.tracker.sweep() {
             tracing::warn!(%error, "the kernel side could not be told to forget containers that are gone");
-            sink.vital(&Vital::UpdateFailed(Update::Untrack));
+            sink.record_agent_event(&AgentEvent::UpdateFailed(Update::Untrack));
         }
     }
 }
@@ -562,7 +562,7 @@ fn note<T>(
                 tracing::warn!(%error, container, update = update_name, "the kernel side could not be told");
             }
         }
-        sink.vital(&Vital::UpdateFailed(update));
+        sink.record_agent_event(&AgentEvent::UpdateFailed(update));
     });
     result.ok()
 }

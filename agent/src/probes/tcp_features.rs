@@ -9,7 +9,7 @@ const PREFIX: &str = "SK_RST_REASON_";
 
 /// A fact of TCP connections that not every kernel tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionFact {
+pub enum TcpFeature {
     /// That they were accepted, made and ended.
     States,
     /// Resets sent.
@@ -22,7 +22,7 @@ pub enum ConnectionFact {
     Refusals,
 }
 
-impl ConnectionFact {
+impl TcpFeature {
     /// Every fact.
     pub const ALL: [Self; 5] = [
         Self::States,
@@ -46,7 +46,7 @@ impl ConnectionFact {
 
 /// What the hooks of sockets tell here, if they are attached.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct TcpVisibility {
     /// Whether the kernel has all that is read of sockets.
     pub(super) counts_sockets: bool,
     /// Whether `tcp_send_reset` passes a reason, and tells of resets without a socket.
@@ -56,9 +56,9 @@ pub(super) struct Sight {
     pub(super) reasons: Vec<(String, u32)>,
 }
 
-impl Sight {
+impl TcpVisibility {
     /// Every fact, and whether it is seen with these programs.
-    pub(super) fn facts(&self, states: &[ProgramState]) -> Vec<(ConnectionFact, bool)> {
+    pub(super) fn facts(&self, states: &[ProgramState]) -> Vec<(TcpFeature, bool)> {
         let is_attached = |name: &str| {
             let mut of_name = states.iter().filter(|state| state.program.name == name);
             self.counts_sockets && of_name.any(|state| state.refused.is_none())
@@ -67,22 +67,22 @@ impl Sight {
         let by_functions = is_attached("tcp_v4_send_reset")
             && (is_attached("tcp_v6_send_reset") || !self.has_ipv6);
         let is_seen = |fact| match fact {
-            ConnectionFact::States => is_attached("inet_sock_set_state"),
-            ConnectionFact::ResetsSent => sent,
-            ConnectionFact::ResetsReceived => is_attached("tcp_receive_reset"),
-            ConnectionFact::ResetReasons => sent && self.passes_reason,
-            ConnectionFact::Refusals => sent && self.passes_reason || by_functions,
+            TcpFeature::States => is_attached("inet_sock_set_state"),
+            TcpFeature::ResetsSent => sent,
+            TcpFeature::ResetsReceived => is_attached("tcp_receive_reset"),
+            TcpFeature::ResetReasons => sent && self.passes_reason,
+            TcpFeature::Refusals => sent && self.passes_reason || by_functions,
         };
-        let all = ConnectionFact::ALL.into_iter();
+        let all = TcpFeature::ALL.into_iter();
         all.map(|fact| (fact, is_seen(fact))).collect()
     }
 
     /// The kernel's reasons by number. `None` if connections or resets are not counted.
     pub(super) fn reasons(&self, states: &[ProgramState]) -> Option<BTreeMap<u32, String>> {
         let needed = [
-            ConnectionFact::States,
-            ConnectionFact::ResetsSent,
-            ConnectionFact::ResetsReceived,
+            TcpFeature::States,
+            TcpFeature::ResetsSent,
+            TcpFeature::ResetsReceived,
         ];
         let facts = self.facts(states);
         if needed.iter().any(|fact| facts.contains(&(*fact, false))) {
@@ -111,15 +111,15 @@ mod tests {
         PROGRAMS.iter().map(state).collect()
     }
 
-    fn unseen(sight: &Sight, refused: &[&str]) -> Vec<&'static str> {
-        let facts = sight.facts(&states(refused)).into_iter();
+    fn unseen(tcp_features: &TcpVisibility, refused: &[&str]) -> Vec<&'static str> {
+        let facts = tcp_features.facts(&states(refused)).into_iter();
         facts
             .filter_map(|(fact, seen)| (!seen).then_some(fact.name()))
             .collect()
     }
 
-    fn new() -> Sight {
-        Sight {
+    fn new() -> TcpVisibility {
+        TcpVisibility {
             counts_sockets: true,
             passes_reason: true,
             has_ipv6: true,
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_old_kernel_tells_refusals_by_its_functions() {
-        let old = || Sight {
+        let old = || TcpVisibility {
             passes_reason: false,
             reasons: Vec::new(),
             ..new()
@@ -157,7 +157,7 @@ mod tests {
             unseen(&old(), &["tcp_v6_send_reset"]),
             ["reset_reasons", "refusals"]
         );
-        let without_ipv6 = Sight {
+        let without_ipv6 = TcpVisibility {
             has_ipv6: false,
             ..old()
         };
@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn without_a_program_connections_are_not_counted() {
         assert_eq!(new().reasons(&states(&["tcp_receive_reset"])), None);
-        let none = Sight {
+        let none = TcpVisibility {
             counts_sockets: false,
             ..new()
         };
-        assert_eq!(unseen(&none, &[]).len(), ConnectionFact::ALL.len());
+        assert_eq!(unseen(&none, &[]).len(), TcpFeature::ALL.len());
         assert_eq!(none.reasons(&states(&[])), None);
     }
 }

@@ -7,7 +7,7 @@ const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// Why an agent could not be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum ClientError {
     /// Nobody listens there.
     #[error(
         "nobody listens at {0}; start the agent by `gracewatch run`, or name the address of one that runs by --agent"
@@ -58,7 +58,7 @@ pub enum Trouble {
     },
 }
 
-impl Trouble {
+impl ClientError {
     /// Whether it may pass by itself: the agent is being restarted, or the way to it is closed for a while.
     pub const fn may_pass(&self) -> bool {
         match self {

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crate::probes::{ConnectionFact, Counts, ProgramState, RunStats};
+use crate::probes::{Counts, ProgramState, RunStats, TcpFeature};
 
 /// One fact about the agent.
 #[derive(Debug)]
-pub enum Vital<'a> {
+pub enum AgentEvent<'a> {
     /// Measuring begins, at this wall time, in seconds since 1970.
     Started(f64),
     /// The probes are loaded; which of them are attached.
     Attached(&'a [ProgramState]),
-    /// Which facts of connections this kernel lets the probes see: each of [`ConnectionFact::ALL`] once.
-    Seeing(&'a [(ConnectionFact, bool)]),
+    /// Which facts of connections this kernel lets the probes see: each of [`TcpFeature::ALL`] once.
+    TcpFeatures(&'a [(TcpFeature, bool)]),
     /// A scan of the cgroup tree ended, and everything it found was told to the engine.
     Scanned {
         /// How long it took, with all that followed from it.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// What there is to know of a command beside its options.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lesson {
+pub(super) struct CommandHelp {
     /// The command; empty for `gracewatch` itself.
     pub(super) command: &'static str,
     /// Command lines, and what each is for.
@@ -64,9 +64,9 @@ const ROOT: &str = "Root, or CAP_BPF and CAP_PERFMON to load the probes, and CAP
 hidepid. It must see the machine's own pid namespace and the whole cgroup tree.";
 const NONE: &str = "None: any user can run it, on any machine.";
 
-/// A lesson for each command, in the order of the help.
-pub(super) const LESSONS: [Lesson; 8] = [
-    Lesson {
+/// The help of each command, in the order of the help.
+pub(super) const COMMAND_HELPS: [CommandHelp; 8] = [
+    CommandHelp {
         command: "",
         examples: &[
             (
@@ -108,7 +108,7 @@ a terminal: NO_COLOR turns colours off, CLICOLOR_FORCE=1 keeps them in pipes and
         ],
         files: &[CONFIG],
     },
-    Lesson {
+    CommandHelp {
         command: "run",
         examples: &[
             (
@@ -149,7 +149,7 @@ the log on standard error for each termination. With Kubernetes, Events on the p
         ],
         files: &[CONFIG, CGROUPS, BTF, SERVICE_ACCOUNT, KUBECONFIG],
     },
-    Lesson {
+    CommandHelp {
         command: "watch",
         examples: &[
             (
@@ -190,7 +190,7 @@ pipe no colours, and remarks on standard error. A running agent is not disturbed
         ],
         files: &[CONFIG, CGROUPS, BTF, SERVICE_ACCOUNT, KUBECONFIG],
     },
-    Lesson {
+    CommandHelp {
         command: "check",
         examples: &[
             (
@@ -219,7 +219,7 @@ pipe no colours, and remarks on standard error. A running agent is not disturbed
         ],
         files: &[CONFIG, CGROUPS, BTF, SERVICE_ACCOUNT, KUBECONFIG],
     },
-    Lesson {
+    CommandHelp {
         command: "replay",
         examples: &[
             (
@@ -251,7 +251,7 @@ pipe no colours, and remarks on standard error. A running agent is not disturbed
         ],
         files: &[CONFIG],
     },
-    Lesson {
+    CommandHelp {
         command: "explain",
         examples: &[
             (
@@ -293,7 +293,7 @@ Without a name, a line for each termination.",
         ],
         files: &[CONFIG],
     },
-    Lesson {
+    CommandHelp {
         command: "completions",
         examples: &[
             ("source <(gracewatch completions bash)", "for this shell"),
@@ -319,7 +319,7 @@ Without a name, a line for each termination.",
         ],
         files: &[],
     },
-    Lesson {
+    CommandHelp {
         command: "man",
         examples: &[
             (
@@ -343,12 +343,12 @@ Without a name, a line for each termination.",
     },
 ];
 
-/// The lesson of a command.
-pub(super) fn of(command: &str) -> Option<&'static Lesson> {
-    LESSONS.iter().find(|lesson| lesson.command == command)
+/// The help of a command.
+pub(super) fn of(command: &str) -> Option<&'static CommandHelp> {
+    COMMAND_HELPS.iter().find(|help| help.command == command)
 }
 
-impl Lesson {
+impl CommandHelp {
     /// What stands below the options of `-h`.
     pub(super) fn short(&self) -> String {
         let mut text = "Examples:\n".to_owned();
