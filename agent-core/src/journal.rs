@@ -130,10 +130,7 @@ impl Reader {
     /// # Errors
     /// If it is no header, or of another format.
     pub fn header(&mut self, line: &str) -> Result<Header, JournalError> {
-        self.line += 1;
-        if line.len() > LINE_MAX {
-            return Err(JournalError::Long { line: self.line });
-        }
+        self.count_line(line)?;
         if line.is_empty() {
             return Err(JournalError::Empty);
         }
@@ -149,10 +146,7 @@ impl Reader {
     /// # Errors
     /// If it is no entry; a line without its end that stops in the middle is [`JournalError::Truncated`].
     pub fn entry(&mut self, line: &str) -> Result<Entry, JournalError> {
-        self.line += 1;
-        if line.len() > LINE_MAX {
-            return Err(JournalError::Long { line: self.line });
-        }
+        self.count_line(line)?;
         serde_json::from_str(line).map_err(|source| {
             if source.is_eof() && !line.ends_with('\n') {
                 JournalError::Truncated { line: self.line }
@@ -163,6 +157,14 @@ impl Reader {
                 }
             }
         })
+    }
+
+    const fn count_line(&mut self, line: &str) -> Result<(), JournalError> {
+        self.line += 1;
+        if line.len() > LINE_MAX {
+            return Err(JournalError::Long { line: self.line });
+        }
+        Ok(())
     }
 }
 

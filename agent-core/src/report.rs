@@ -568,7 +568,7 @@ pub enum Doubt {
     MainUncertain,
     /// The agent stopped while the termination was open (`incomplete`).
     AgentStopped,
-    /// The grace period is not known; that it ended was concluded from the whole seconds before SIGKILL, or from its sender.
+    /// Which grace period was over is not certain; that one was is concluded from the time before SIGKILL, or from its sender.
     GraceUnknown,
     /// A debugger traced the main process, which changes what signals do.
     Traced,

@@ -26,17 +26,7 @@ pub(crate) fn remember(task: BtfPtr, subject: Subject) {
     if network == 0 || network == network_namespace(task.follow(&TASK_REAL_PARENT)) {
         return;
     }
-    let (container, outermost) = (subject.container, subject.outermost);
-    // SAFETY: the value is copied at once.
-    if unsafe { NETWORKS.get(network) }.is_some_and(|known| *known == container) {
-        return;
-    }
-    if !share::take(outermost, Remembered::Network) {
-        share::note_lost(outermost);
-        return;
-    }
-    // The oldest entry gives way, so there is always room.
-    let _inserted = NETWORKS.insert(network, container, 0);
+    put(&NETWORKS, network, subject, Remembered::Network);
 }
 
 #[inline(always)]
@@ -49,18 +39,24 @@ fn network_namespace(task: BtfPtr) -> u32 {
 /// Takes note of who listens on a port, or did until now.
 #[inline(always)]
 pub(crate) fn record_listener(listener: Listener, subject: Subject) {
+    // Beyond the share, what is refused at this port later counts for its pod, and no more for its container.
+    put(&LISTENERS, listener, subject, Remembered::Listener);
+}
+
+/// Remembers whose this is, unless that is known, or the share of its outermost container is used up.
+#[inline(always)]
+fn put<K>(owners: &LruHashMap<K, u64>, key: K, subject: Subject, remembered: Remembered) {
     let (container, outermost) = (subject.container, subject.outermost);
     // SAFETY: the value is copied at once.
-    if unsafe { LISTENERS.get(listener) }.is_some_and(|known| *known == container) {
+    if unsafe { owners.get(&key) }.is_some_and(|known| *known == container) {
         return;
     }
-    // What is refused at this port later counts for its pod, and no more for its container.
-    if !share::take(outermost, Remembered::Listener) {
+    if !share::take(outermost, remembered) {
         share::note_lost(outermost);
         return;
     }
     // The oldest entry gives way, so there is always room.
-    let _inserted = LISTENERS.insert(listener, container, 0);
+    let _inserted = owners.insert(&key, container, 0);
 }
 
 /// Somebody else listens on a port.

@@ -94,7 +94,7 @@ impl Driver {
     }
 
     /// The oldest effect that nobody has executed.
-    pub fn next_wish(&mut self) -> Option<Effect> {
+    pub fn next_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 

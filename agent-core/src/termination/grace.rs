@@ -180,8 +180,7 @@ impl SigkillTiming {
     ) -> Self {
         let again = observed.choice.again.iter().map(|fact| fact.at);
         let begun = std::iter::once(stop.at).chain(again).chain(begun_again_at);
-        let same = stop.sender.comm == kill.sender.comm
-            && stop.sender.parent_comm == kill.sender.parent_comm;
+        let same = stop_signal::is_same(&stop.sender, &kill.sender);
         let by_runtime = stop_signal::is_of_runtime(&kill.sender);
         Self {
             waits: begun
@@ -298,7 +297,7 @@ impl GraceUsed<'_> {
     fn is_over(&self, configured: Duration, waited: Duration, late: Duration) -> bool {
         self.waits(configured)
             .into_iter()
-            .any(|expected| waited + EARLY_TOLERANCE >= expected && waited <= expected + late)
+            .any(|expected| is_within(expected, waited, late))
     }
 }
 
@@ -339,7 +338,12 @@ pub(super) fn cause_after_stop(
 
 /// Whether SIGKILL that comes so long after the stop signal comes when this wait is over.
 fn is_at(expected: Duration, waited: Duration) -> bool {
-    waited + EARLY_TOLERANCE >= expected && waited <= expected + LATE_TOLERANCE
+    is_within(expected, waited, LATE_TOLERANCE)
+}
+
+/// The same, if it may be so late.
+fn is_within(expected: Duration, waited: Duration, late: Duration) -> bool {
+    waited + EARLY_TOLERANCE >= expected && waited <= expected + late
 }
 
 /// Whether SIGKILL that comes so long after the stop signal can have come when this grace period was over. What a hook took of

@@ -122,7 +122,7 @@ impl<'a> Candidates<'a, '_> {
 }
 
 /// Whether two signals came from the same program: a runtime starts a new process for each.
-fn is_same(one: &Sender, other: &Sender) -> bool {
+pub(super) fn is_same(one: &Sender, other: &Sender) -> bool {
     one.comm == other.comm && one.parent_comm == other.parent_comm
 }
 

@@ -107,7 +107,7 @@ impl EffectExecutor {
     /// Executes all effects and feeds the answers to the engine, until there are no more effects. Says whether there were any.
     pub(super) fn execute_effects(&mut self, driver: &mut Driver, sink: &mut impl Sink) -> bool {
         let mut any = false;
-        while let Some(effect) = driver.next_wish() {
+        while let Some(effect) = driver.next_effect() {
             any = true;
             for answer in self.answer(effect, sink) {
                 driver.tell_found(answer, clock::now(), sink);

@@ -326,22 +326,22 @@ fn verdict_that_is_not_certain() {
     check(
         &report,
         expect![[r#"
-            #3  3f9c2a1b7d04  Docker container      ✘ SIGNAL IGNORED (not certain)  30.005 s
-                   0 s  SIGTERM ignored   ███████████████████████████████▉ 30.004 s stopping
-              30.004 s  SIGKILL                                          ▏   900 µs dying
-              30.005 s  ended by SIGKILL                                 ▏  1.00 ms closing
-              30.006 s  released
-              Ignored SIGTERM: the kernel threw it away, the process never saw it. SIGKILL
-              came 30.004 s later, as at the end of a grace period.
-              doubt     Whether its grace period was over is not certain: that is concluded
-                        from who sent SIGKILL, or from when it came.
-              main      sleep 10m · pid 4711, PID 1 of its namespace
-              SIGTERM   from runc (pid 4790, child of containerd-shim) · thrown away by the
-                        kernel
-              SIGKILL   from runc (pid 4790, child of containerd-shim) · the grace period
-                        was over
-              cgroup    /system.slice/docker-3f9c.scope
-        "#]],
+        #3  3f9c2a1b7d04  Docker container      ✘ SIGNAL IGNORED (not certain)  30.005 s
+               0 s  SIGTERM ignored   ███████████████████████████████▉ 30.004 s stopping
+          30.004 s  SIGKILL                                          ▏   900 µs dying
+          30.005 s  ended by SIGKILL                                 ▏  1.00 ms closing
+          30.006 s  released
+          Ignored SIGTERM: the kernel threw it away, the process never saw it. SIGKILL
+          came 30.004 s later, as at the end of a grace period.
+          doubt     Whether its grace period was over is not certain: that is concluded
+                    from who sent SIGKILL, or from when it came.
+          main      sleep 10m · pid 4711, PID 1 of its namespace
+          SIGTERM   from runc (pid 4790, child of containerd-shim) · thrown away by the
+                    kernel
+          SIGKILL   from runc (pid 4790, child of containerd-shim) · the grace period
+                    was over
+          cgroup    /system.slice/docker-3f9c.scope
+    "#]],
     );
 }
 

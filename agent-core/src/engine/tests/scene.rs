@@ -332,13 +332,23 @@ impl Scene {
         )
     }
 
+    /// The main process exits with this code, and these signals still wait for it.
+    pub(super) fn exits_with_pending(self, code: u8, pending: u64) -> Self {
+        let pending = Some(SignalSet(pending));
+        self.ends_with(Who::Main, ExitStatus::Code(code), pending)
+    }
+
     fn ends(self, who: Who, status: ExitStatus) -> Self {
+        self.ends_with(who, status, None)
+    }
+
+    fn ends_with(self, who: Who, status: ExitStatus, pending: Option<SignalSet>) -> Self {
         let process = who.process();
         self.happens(EventKind::Exit(Exit {
             process,
             status,
             executed: true,
-            pending: None,
+            pending,
             ns_reboot: None,
         }))
     }

@@ -11,7 +11,7 @@ use crate::config::Selector;
 use crate::event::{Delivered, EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
 use crate::remaining::{Remaining, Task, TaskState};
 use crate::report::{Doubt, FindingKind, KillCause, Outcome, Trigger};
-use crate::signal::{Signal, SignalSet};
+use crate::signal::Signal;
 use crate::time::Timestamp;
 
 const HUP: u32 = 1;
@@ -507,13 +507,7 @@ fn a_reload_before_an_unnoticed_stop_signal_is_doubted() {
         .at(10.8)
         .stop_blocked()
         .at(10.9)
-        .happens(EventKind::Exit(Exit {
-            process: Who::Main.process(),
-            status: ExitStatus::Code(0),
-            executed: true,
-            pending: Some(SignalSet(Signal::TERM.bit())),
-            ns_reboot: None,
-        }));
+        .exits_with_pending(0, Signal::TERM.bit());
     assert!(is_unsure(&unnoticed.removed().report()));
     let alone = reloaded().at(10.9).exits(Who::Main, 0).removed().report();
     assert!(!is_unsure(&alone));

@@ -150,12 +150,11 @@ impl<'a, 'c> Candidates<'a, 'c> {
             1 => {
                 let chosen = newest(&fitting, |_fact| true);
                 // The runtime had sent the usual one before, and may have been late with SIGKILL.
-                let came_before = |fact: &&SignalFact| {
-                    let is_another =
-                        |chosen: &SignalFact| fact.signal != chosen.signal && fact.at < chosen.at;
-                    self.is_usual(fact) && chosen.is_some_and(is_another)
+                let follows_usual = |chosen: &SignalFact| {
+                    let mut usual = near.iter().filter(|fact| self.is_usual(fact));
+                    !self.is_usual(chosen) && usual.any(|usual| usual.at < chosen.at)
                 };
-                (chosen, near.iter().any(came_before))
+                (chosen, chosen.is_some_and(follows_usual))
             }
             0 => {
                 let near = if near.is_empty() { same } else { &near };
@@ -251,9 +250,8 @@ impl<'a, 'c> Candidates<'a, 'c> {
                 let is_another =
                     |fact: &SignalFact| fact.signal != other.signal && self.had_effect(fact);
                 // A runtime that sent the usual one had begun the stop, though the program did not notice it.
-                let usual = self.of_runtime(|fact| self.is_usual(fact));
-                let several = self.of_runtime(is_another).or(usual);
-                let is_one_of_several = !by_number && several.is_some();
+                let may_have_begun = |fact: &SignalFact| is_another(fact) || self.is_usual(fact);
+                let is_one_of_several = !by_number && self.of_runtime(may_have_begun).is_some();
                 (is_stop.then_some(other), !is_stop || is_one_of_several)
             }
             (None, None) => self.before_unnoticed_end(code),
