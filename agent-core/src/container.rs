@@ -100,6 +100,8 @@ pub(crate) struct Container {
     pub(crate) connects: Vec<Timestamp>,
     /// Since when its cgroup is empty or removed.
     pub(crate) released_at: Option<Timestamp>,
+    /// When its cgroup became empty last, be it in use again or not.
+    emptied_at: Option<Timestamp>,
     /// Whether its cgroup is removed.
     pub(crate) removed: bool,
     /// How near it was to its limit of processes when that was read last, and when that was.
@@ -221,6 +223,7 @@ impl Container {
             inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,
+            emptied_at: None,
             removed: false,
             process_limit: None,
             remaining: None,
@@ -299,6 +302,7 @@ impl Container {
             }
             EventKind::CgroupPopulated { populated } => {
                 self.released_at = (!populated).then_some(event.at);
+                self.emptied_at = self.released_at.or(self.emptied_at);
                 effects.inspect =
                     *populated && self.processes.values().all(|known| !known.is_alive());
             }
@@ -586,9 +590,9 @@ impl Container {
         limits: &Limits,
         effects: &mut ContainerEffects,
     ) -> bool {
-        if let Some(mut known) = self.processes.get_mut(process.tgid) {
+        if let Some(known) = self.processes.get(&process.tgid) {
             if known.started_like(process.start) {
-                known.update(process);
+                self.update(process, effects);
                 return true;
             }
             if known.start > process.start {
@@ -605,14 +609,40 @@ impl Container {
         };
         let mut process = process.charged(charge);
         process.spent = self.ended.is_some_and(|ended| ended.rules_out(&process));
-        let released_before = |released: Timestamp| released < process.start;
-        if !process.spent && !self.removed && self.released_at.is_some_and(released_before) {
-            self.released_at = None;
-            effects.reopened = true;
+        if !process.spent {
+            self.reopen(process.start, effects);
         }
         if let Some(replaced) = self.processes.insert(process) {
             self.keep_replaced(replaced);
         }
         true
+    }
+
+    /// Takes over what a later look at a process told. If it was only found, and the last termination was closed in between, it was
+    /// taken for a part of that: where it turns out to have entered from outside, it may be the next main process all the same.
+    fn update(&mut self, process: Process, effects: &mut ContainerEffects) {
+        let ended = self.ended.filter(|_ended| !self.is_of_runtime());
+        let Some(mut known) = self.processes.get_mut(process.tgid) else {
+            return;
+        };
+        let was_entered = known.origin == Origin::Entered;
+        known.update(process);
+        let enters = !was_entered && known.origin == Origin::Entered;
+        let comes_next = ended.filter(|ended| enters && !ended.rules_out(&known));
+        if known.spent && comes_next.is_some() {
+            known.spent = false;
+            let start = known.start;
+            drop(known);
+            self.reopen(start, effects);
+        }
+    }
+
+    /// A process that may be the next main one started then: the cgroup that was released before is in use again.
+    fn reopen(&mut self, start: Timestamp, effects: &mut ContainerEffects) {
+        let released_before = |released: Timestamp| released < start;
+        if !self.removed && self.released_at.is_some_and(released_before) {
+            self.released_at = None;
+            effects.reopened = true;
+        }
     }
 }

@@ -311,7 +311,7 @@ impl Engine {
 
     fn take_processes(&mut self, id: CgroupId, found: &[ProcessFound], now: Timestamp) {
         self.with(id, now, |tracked, context| {
-            tracked.looked_at = true;
+            tracked.looked_at = Some(now);
             tracked
                 .container
                 .take_found(found, now, context.losses, context.limits)

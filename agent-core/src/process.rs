@@ -290,6 +290,11 @@ impl Process {
         self.execs.iter().any(|exec| !exec.is_of_runtime) || self.has_run_found
     }
 
+    /// Whether any exec of it was seen.
+    pub(crate) const fn was_seen_to_run(&self) -> bool {
+        !self.execs.is_empty()
+    }
+
     /// Returns the name of the first program that it is known to have run, and the words of that. It is the name of the file
     /// that was executed; of a process that was there before, its name if its command line agrees; of one that only a signal or
     /// its exit told of, the name that it had then. What a process calls itself later is not among them.

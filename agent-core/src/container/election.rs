@@ -16,6 +16,9 @@ use crate::process::{Origin, Process};
 use crate::report::SubjectKind;
 use crate::time::Timestamp;
 
+/// `/proc` counts starts in clock ticks of 10 ms.
+const PROC_TICK_NS: u64 = 10_000_000;
+
 /// How likely a process is the main one: the lower, the likelier.
 pub(super) type Rank = (u8, Option<Reverse<Timestamp>>, Timestamp);
 
@@ -34,7 +37,13 @@ pub(super) fn rank(process: &Process) -> Option<Rank> {
     };
     let left = process.exit.as_ref().filter(|_| left_without_exec);
     let left = left.map(|exit| Reverse(exit.at));
-    Some((class, left, process.start))
+    // Where one start is rounded down and the other is not, the rounded one may be the later.
+    let rounded = Timestamp(process.start.0 + PROC_TICK_NS);
+    let start = match process.origin {
+        Origin::Found => rounded,
+        Origin::Entered | Origin::Mentioned => process.start,
+    };
+    Some((class, left, start))
 }
 
 impl Container {
@@ -49,7 +58,8 @@ impl Container {
     }
 
     /// Whether another process than the main one lives and could take its place: what a daemon left behind. One that was seen to
-    /// enter from outside while the main process lived is a visitor (a shell, a command that was run in the container).
+    /// enter from outside while the main process lived is a visitor (a shell, a command that was run in the container). One that
+    /// came after it and runs the same program is the next main process.
     pub(crate) fn has_successor(&self) -> bool {
         let Some(main) = self.main() else {
             return false;
@@ -58,8 +68,34 @@ impl Container {
         let is_visitor = |other: &Process| {
             other.origin == Origin::Entered && ended.is_some_and(|ended| other.known_at < ended)
         };
-        self.candidates()
-            .any(|other| other.tgid != main.tgid && other.is_alive() && !is_visitor(other))
+        let is_next = |other: &Process| {
+            let argv = other.argv().words();
+            other.has_run() && self.came_after(main, other) && self.runs_the_same(main, argv)
+        };
+        self.candidates().any(|other| {
+            other.tgid != main.tgid && other.is_alive() && !is_visitor(other) && !is_next(other)
+        })
+    }
+
+    /// When the last process became known that entered after the main one's exit and of which no program was seen yet: it is the next
+    /// main process if that is the same one.
+    pub(crate) fn newcomer_known_at(&self) -> Option<Timestamp> {
+        let main = self.main().filter(|_main| !self.is_of_runtime())?;
+        let awaited = self.candidates().filter(|other| {
+            other.is_alive() && self.came_after(main, other) && !other.was_seen_to_run()
+        });
+        awaited.map(|other| other.known_at).max()
+    }
+
+    /// Whether a process that lives entered from outside after the main one's exit. Who is there although the cgroup was empty in
+    /// between did, too. The start of one that was found may be of a moment before that: `/proc` rounds it down.
+    fn came_after(&self, main: &Process, other: &Process) -> bool {
+        let emptied = main
+            .exit
+            .as_ref()
+            .zip(self.emptied_at)
+            .is_some_and(|(exit, emptied)| exit.at <= emptied);
+        emptied || (other.origin == Origin::Entered && main.ended_before(other.start))
     }
 
     /// Whether this is the next main process: the program of the last one, begun anew in the same cgroup by whoever had begun
@@ -68,11 +104,16 @@ impl Container {
         let EventKind::Exec(exec) = &event.kind else {
             return false;
         };
-        !self.is_of_runtime()
-            && exec.process.parent_outside
+        let argv = exec.argv.iter().map(String::as_str);
+        exec.process.parent_outside
             && self.main().is_some_and(|main| {
-                main.ended_before(exec.process.start) && main.argv().is(&exec.argv)
+                main.ended_before(exec.process.start) && self.runs_the_same(main, argv)
             })
+    }
+
+    /// Whether this command line is that of the main process, which is begun anew in the same cgroup.
+    fn runs_the_same<'a>(&self, main: &Process, argv: impl Iterator<Item = &'a str>) -> bool {
+        !self.is_of_runtime() && main.argv().has_words(argv)
     }
 
     /// Whether a process entered from outside after the main one had ended: the next main process, or what systemd runs after a

@@ -18,6 +18,7 @@ mod hiding;
 mod hindsight;
 mod hooks;
 mod kinds_of_faults;
+mod lagging;
 mod network;
 mod outcomes;
 mod plot;

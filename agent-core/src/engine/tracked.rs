@@ -52,8 +52,8 @@ pub(super) struct TrackedContainer {
     pub(super) outermost: CgroupId,
     /// When to call [`Self::handle_timeout`].
     pub(super) deadline: Option<Timestamp>,
-    /// Whether it was looked at what the main process left behind.
-    pub(super) looked_at: bool,
+    /// When it was looked at what the main process left behind, if it was.
+    pub(super) looked_at: Option<Timestamp>,
     open: Option<OpenTermination>,
     /// Whether there was a report of it.
     reported: bool,
@@ -72,7 +72,7 @@ impl TrackedContainer {
         Self {
             outermost,
             deadline: None,
-            looked_at: false,
+            looked_at: None,
             open: None,
             reported: false,
             shut_down: false,
@@ -229,7 +229,7 @@ impl TrackedContainer {
         if termination.may_go_on() {
             if !open.inspected {
                 open.inspected = true;
-                self.looked_at = false;
+                self.looked_at = None;
                 context
                     .outputs
                     .push_back(Output::Effect(Effect::Inspect { container }));
@@ -374,7 +374,7 @@ impl TrackedContainer {
         let mut edges = None;
         if let Some(termination) = Termination::derive(&self.container) {
             edges = Some(traffic::edges(&termination));
-            open.left_unknown = termination.may_go_on() && !self.looked_at;
+            open.left_unknown = termination.may_go_on() && self.looked_at.is_none();
             let sockets = &self.connections.sockets;
             let mut report = open.report(&termination, sockets, stage, context);
             report.advice = context.advisor.learn(&report);

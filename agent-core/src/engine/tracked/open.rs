@@ -135,7 +135,7 @@ impl OpenTermination {
     pub(super) fn deadline(
         &mut self,
         termination: &Termination<'_>,
-        looked_at: bool,
+        looked_at: Option<Timestamp>,
         limits: &Limits,
     ) -> Option<Timestamp> {
         let closes_at = self.closes_at(termination, looked_at, limits);
@@ -168,13 +168,11 @@ impl OpenTermination {
     pub(super) fn closes_at(
         &self,
         termination: &Termination<'_>,
-        looked_at: bool,
+        looked_at: Option<Timestamp>,
         limits: &Limits,
     ) -> Option<Timestamp> {
         let since = self.release_noticed.or(self.exit_noticed)?;
-        let wait = if termination.may_go_on() && !looked_at {
-            LOOK_MAX
-        } else if !termination.container.is_settled() {
+        let wait = if !termination.container.is_settled() {
             limits.pod_wait
         } else if termination.lacks_reason() {
             let pod = termination.container.pod.as_ref();
@@ -187,7 +185,10 @@ impl OpenTermination {
         } else {
             Duration::ZERO
         };
-        let closes_at = since.after(wait.max(limits.tail));
+        let mut closes_at = since.after(wait.max(limits.tail));
+        if termination.may_go_on() {
+            closes_at = closes_at.max(goes_on_by(termination, (since, looked_at), limits));
+        }
         if self.rest == Rest::Left && !termination.container.has_newcomer() {
             let exit_noticed = self.exit_noticed?;
             return Some(closes_at.max(exit_noticed.after(REMAINING_AFTER)));
@@ -317,6 +318,20 @@ impl ProgressKey {
             exiting: termination.is_held_in_exit(),
         }
     }
+}
+
+/// By when it is known whether a container goes on whose main process ended in an orderly way at that time, and in which it was looked
+/// what was left behind.
+fn goes_on_by(
+    termination: &Termination<'_>,
+    (ended_at, looked_at): (Timestamp, Option<Timestamp>),
+    limits: &Limits,
+) -> Timestamp {
+    // What was looked up is newer than the records that were told by then; those come within the tail.
+    let looked = looked_at.map_or(ended_at.after(LOOK_MAX), |at| at.after(limits.tail));
+    // The program is begun anew, or this was one of several: only the newcomer's exec tells.
+    let newcomer = termination.container.newcomer_known_at();
+    newcomer.map_or(looked, |known_at| looked.max(known_at.after(LOOK_MAX)))
 }
 
 /// When a hook that no stop signal followed turns out to be none.

@@ -17,8 +17,8 @@ pub(crate) trait Agent: Debug + Sync {
     /// Waits for the finished report of the cgroup with this path.
     fn report(&self, path: &str, limit: Duration) -> Result<Report>;
 
-    /// How many finished reports there are of it by now.
-    fn count(&self, path: &str) -> usize;
+    /// The finished reports of it that there are by now, the oldest first.
+    fn reports(&self, path: &str) -> Vec<Report>;
 }
 
 impl Agent for InProcess {
@@ -31,7 +31,7 @@ impl Agent for InProcess {
         found.into_iter().next().context("no report")
     }
 
-    fn count(&self, path: &str) -> usize {
-        self.reports(path).len()
+    fn reports(&self, path: &str) -> Vec<Report> {
+        Self::reports(self, path)
     }
 }

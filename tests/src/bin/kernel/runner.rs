@@ -231,7 +231,7 @@ impl Agent for NoAgent {
         anyhow::bail!("nobody watches {path}")
     }
 
-    fn count(&self, _path: &str) -> usize {
-        0
+    fn reports(&self, _path: &str) -> Vec<agent_core::report::Report> {
+        Vec::new()
     }
 }

@@ -47,7 +47,9 @@ impl Agent for Own {
         self.whole.wait_report(path, limit)
     }
 
-    fn count(&self, path: &str) -> usize {
-        self.whole.reports(path).map_or(0, |reports| reports.len())
+    fn reports(&self, path: &str) -> Vec<Report> {
+        let mut reports = self.whole.reports(path).unwrap_or_default();
+        reports.reverse();
+        reports
     }
 }

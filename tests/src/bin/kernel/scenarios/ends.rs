@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use agent_core::report::{Outcome, Trigger};
+use agent_core::report::{Outcome, Report, Trigger};
 use anyhow::Result;
 use gracewatch_tests::rig::launch::Launch;
 
@@ -55,20 +55,30 @@ fn crash_loop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .rig
         .app(stage.name, "--on-stop exit --lifetime 100 --code 3");
     let launch = Launch::new(&cgroup, program).sharing_pids();
+    let mut crashed = Vec::new();
     for _crash in 0..CRASHES {
-        launch.start(stage.toolbox())?.wait_end(LIMIT)?;
+        let mut main = launch.start(stage.toolbox())?;
+        main.wait_end(LIMIT)?;
+        crashed.push(main.pid());
         sleep(PAUSE);
     }
     cgroup.remove()?;
     let started = Instant::now();
-    let reports = || stage.agent.count(cgroup.path());
-    while reports() < CRASHES && started.elapsed() < LIMIT {
+    let reports = || stage.agent.reports(cgroup.path());
+    while reports().len() < CRASHES && started.elapsed() < LIMIT {
         sleep(PAUSE);
     }
-    check.same("reports", reports(), CRASHES);
-    let report = stage.report_of(&cgroup)?;
-    check.verdict(&report, Outcome::Crashed, &[], &[]);
+    let reports = reports();
+    let reported: Vec<_> = reports.iter().filter_map(main_pid).collect();
+    check.same("main processes with a report", reported, crashed);
+    for report in &reports {
+        check.verdict(report, Outcome::Crashed, &[], &[]);
+    }
     Ok(())
+}
+
+fn main_pid(report: &Report) -> Option<u32> {
+    Some(report.main.as_ref()?.tgid.0)
 }
 
 /// No stop signal, no SIGKILL, only an exit with the status that the parent was told.
