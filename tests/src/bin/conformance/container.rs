@@ -122,9 +122,9 @@ impl<'a> Container<'a> {
                 let sender = self.sender(send)?;
                 self.wait_turn(step);
                 // A runtime starts its timer when the signal is sent.
-                let sent = sender.fire();
+                let sent = fire(sender, send);
                 self.before = Instant::now();
-                sent.map(drop)
+                sent
             }
             Act::Ready
             | Act::Watched
@@ -171,7 +171,7 @@ impl<'a> Container<'a> {
                 condition.wait(self.main.pid(), &self.cgroup, SOON)?;
             }
             Act::Pause => return Ok(()),
-            Act::Send(send) => drop(self.sender(send)?.fire()?),
+            Act::Send(send) => fire(self.sender(send)?, send)?,
             Act::Stop(grace, signal) => return self.stop(*grace, *signal),
             Act::Exec(words) => drop(self.enter(words, "exec")?.wait_end(SOON)?),
             Act::Start(words) => {
@@ -378,6 +378,14 @@ fn append_to(path: &Path) -> Result<File> {
         .append(true)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Has a signal sent. Where the row allows it, its target may be gone by then.
+fn fire(sender: Sender, send: &Send) -> Result<()> {
+    match sender.fire() {
+        Err(error) if send.if_there && error.to_string().contains("No such process") => Ok(()),
+        fired => fired.map(drop),
+    }
 }
 
 /// The root of a row's container: its files over the programs.

@@ -29,7 +29,7 @@ pub(crate) enum Act {
     WaitFor(String),
     /// `pause`: nothing, where only the time counts.
     Pause,
-    /// `send SIGNAL [to COMM] [by NAME] [N times]`.
+    /// `send SIGNAL [to COMM] [by NAME] [N times] [if there]`.
     Send(Send),
     /// `stop 5s [with SIGNAL]`: the stop signal and, if the program has not ended by then, SIGKILL.
     Stop(Duration, Signal),
@@ -75,6 +75,8 @@ pub(crate) struct Send {
     /// The name of the process that sends it.
     pub(crate) by: String,
     pub(crate) times: u32,
+    /// Whether it may be gone by then.
+    pub(crate) if_there: bool,
 }
 
 /// How long a wait without a time takes at most.
@@ -172,6 +174,7 @@ fn send(signal: &str, mut rest: &[&str]) -> Result<Send> {
         to: None,
         by: SENDER.to_owned(),
         times: 1,
+        if_there: false,
     };
     while !rest.is_empty() {
         rest = match rest {
@@ -185,6 +188,10 @@ fn send(signal: &str, mut rest: &[&str]) -> Result<Send> {
             }
             [times, "times", rest @ ..] => {
                 send.times = times.parse()?;
+                rest
+            }
+            ["if", "there", rest @ ..] => {
+                send.if_there = true;
                 rest
             }
             other => bail!("`{}` is not understood", other.join(" ")),
@@ -232,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_step_has_a_time_and_words() {
-        let step: Step = "after 1.5s send QUIT to node by systemd 3 times"
+        let step: Step = "after 1.5s send QUIT to node by systemd 3 times if there"
             .parse()
             .unwrap();
         assert_eq!(step.after, Some(Duration::from_millis(1500)));
@@ -241,6 +248,7 @@ mod tests {
             to: Some("node".to_owned()),
             by: "systemd".to_owned(),
             times: 3,
+            if_there: true,
         };
         assert_eq!(step.act, Act::Send(send));
     }
