@@ -33,8 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "the benchmark loads probes into the kernel and makes cgroups: run it as root, `sudo -E env PATH=\"$PATH\" cargo xtask bench`"
     );
     let objects = build_ebpf::build_all()?;
-    eprintln!("building the agent and the benchmark");
-    let mut bench = Command::new(cargo::build_with_agent("bench")?);
+    let mut bench = Command::new(cargo::build_with_agent(&objects.probes, "bench")?);
     bench.arg("--empty").arg(objects.empty);
     if args.quick {
         bench.arg("--quick");

@@ -26,15 +26,10 @@ pub(crate) fn build_debug(program: &str) -> Result<PathBuf> {
     Ok(cache::workspace().join("target/debug").join(program))
 }
 
-/// Builds the agent, and a program that uses it, both in release; gives the program's path.
-pub(crate) fn build_with_agent(program: &str) -> Result<PathBuf> {
-    let mut build = cargo(&["build", "--quiet", "--release"]);
-    process::run(
-        build
-            .args(USER_SIDE)
-            .args(["--bin", "gracewatch", "--bin", program]),
-    )?;
-    Ok(cache::workspace().join("target/release").join(program))
+/// Builds the agent around the eBPF object, and a program that uses it, both as they are in the image and in a virtual machine: what
+/// is tested is what runs elsewhere, and one build serves all. Gives the program's path.
+pub(crate) fn build_with_agent(object: &Path, program: &str) -> Result<PathBuf> {
+    Ok(build_static(object, &["gracewatch", program])?.join(program))
 }
 
 const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";

@@ -58,9 +58,8 @@ fn build() -> Result<Command> {
          `sudo -E env PATH=\"$PATH\" cargo xtask conformance`"
     );
     let programs = tools::programs()?;
-    build_ebpf::build()?;
-    eprintln!("building the agent and the conformance runner");
-    let mut command = Command::new(cargo::build_with_agent("conformance")?);
+    let object = build_ebpf::build()?;
+    let mut command = Command::new(cargo::build_with_agent(&object, "conformance")?);
     command.arg("--programs").arg(programs);
     command.arg("--rows").arg(cache::workspace().join(ROWS));
     Ok(command)

@@ -39,9 +39,8 @@ pub(crate) fn build() -> Result<Command> {
          `sudo -E env PATH=\"$PATH\" cargo xtask connections`"
     );
     let tools = tools::traffic()?;
-    build_ebpf::build()?;
-    eprintln!("building the agent and the connection tier");
-    let mut command = Command::new(cargo::build_with_agent("connections")?);
+    let object = build_ebpf::build()?;
+    let mut command = Command::new(cargo::build_with_agent(&object, "connections")?);
     command.arg("--tools").arg(tools);
     Ok(command)
 }

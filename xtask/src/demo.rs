@@ -37,7 +37,6 @@ pub(crate) fn build() -> Result<Command> {
         rustix::process::geteuid().is_root(),
         "the demo loads probes into the kernel and makes cgroups: run it as root, `sudo -E env PATH=\"$PATH\" cargo xtask demo`"
     );
-    build_ebpf::build()?;
-    eprintln!("building the agent and the demo");
-    Ok(Command::new(cargo::build_with_agent("demo")?))
+    let object = build_ebpf::build()?;
+    Ok(Command::new(cargo::build_with_agent(&object, "demo")?))
 }

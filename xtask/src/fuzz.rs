@@ -85,7 +85,6 @@ fn build() -> Result<Command> {
         "random stops load probes and make cgroups: run this as root, \
          `sudo -E env PATH=\"$PATH\" cargo xtask fuzz`"
     );
-    build_ebpf::build()?;
-    eprintln!("building the agent and the random stops");
-    Ok(Command::new(cargo::build_with_agent("fuzz")?))
+    let object = build_ebpf::build()?;
+    Ok(Command::new(cargo::build_with_agent(&object, "fuzz")?))
 }

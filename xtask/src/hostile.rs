@@ -60,7 +60,6 @@ fn build() -> Result<Command> {
         "attacks load probes and make cgroups: run this as root, \
          `sudo -E env PATH=\"$PATH\" cargo xtask hostile`"
     );
-    build_ebpf::build()?;
-    eprintln!("building the agent and the attacks");
-    Ok(Command::new(cargo::build_with_agent("hostile")?))
+    let object = build_ebpf::build()?;
+    Ok(Command::new(cargo::build_with_agent(&object, "hostile")?))
 }

@@ -42,9 +42,8 @@ fn build(write_docs: bool) -> Result<Command> {
          `sudo -E env PATH=\"$PATH\" cargo xtask page`"
     );
     let (browser, axe) = tools::browser()?;
-    build_ebpf::build()?;
-    eprintln!("building the agent and the page tier");
-    let mut command = Command::new(cargo::build_with_agent("page")?);
+    let object = build_ebpf::build()?;
+    let mut command = Command::new(cargo::build_with_agent(&object, "page")?);
     command.arg("--browser").arg(browser).arg("--axe").arg(axe);
     command
         .arg("--recordings")

@@ -156,8 +156,8 @@ fn kernel(write_docs: bool) -> Result<FailedStages> {
         "the probes and cgroups of this kernel need root: run `cargo xtask test` as root, or leave this out with \
          `--without kernel,connections,demo,page,cri,e2e`"
     );
-    build_ebpf::build()?;
-    let mut tests = Command::new(cargo::build_with_agent("kernel")?);
+    let object = build_ebpf::build()?;
+    let mut tests = Command::new(cargo::build_with_agent(&object, "kernel")?);
     if write_docs {
         tests
             .arg("--accuracy-out")
