@@ -130,6 +130,21 @@ impl<'a> Truth<'a> {
         self.stop().is_some_and(|stop| stop.signal != self.usual())
     }
 
+    /// What became of a stop signal. Where it was thrown away, and came again and was not, there are two words for it.
+    fn fate_of_stop(&self, stop: &Sent) -> Fate {
+        let again = self.sent().filter(|(_, sent)| {
+            sent.signal == stop.signal
+                && sent.from != From::Inside
+                && sent.span.before > stop.span.before
+                && sent.span.before <= self.played.told_at
+        });
+        let mut again = again.map(|(_, sent)| self.life.fate(sent));
+        match self.life.fate(stop) {
+            Fate::ThrownAway if again.any(|fate| fate != Fate::ThrownAway) => Fate::Unclear,
+            fate => fate,
+        }
+    }
+
     fn usual(&self) -> u32 {
         self.case.configured.unwrap_or(15)
     }
@@ -231,7 +246,7 @@ impl<'a> Truth<'a> {
             expected.stops = own;
             expected.stops.insert(self.stop);
         }
-        let fate = self.life.fate(stop);
+        let fate = self.fate_of_stop(stop);
         if fate != Fate::Taken {
             expected.outcomes.insert("signal_ignored");
         }
@@ -503,7 +518,7 @@ impl<'a> Truth<'a> {
     /// The findings about a stop signal, each with whether it holds; none if that is not known.
     fn of_signal(&self, sent: &Sent) -> [(&'static str, Option<bool>); 5] {
         let died_of_it = self.played.status.signal() == Some(sent.signal.cast_signed());
-        let thrown_away = match self.life.fate(sent) {
+        let thrown_away = match self.fate_of_stop(sent) {
             // An init without a handler was seen to die of it on 5.10 and 6.12, and not on 6.18: its first thread blocked the
             // signal then, and others did not.
             Fate::ThrownAway if died_of_it => None,
