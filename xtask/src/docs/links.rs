@@ -1,5 +1,5 @@
 //! Whether the links of all Markdown pages lead somewhere: to a file of the repository, and there to a heading. Links to
-//! other hosts are not followed: the answer would be another each day.
+//! other hosts are not followed: the answer would be another each day. And whether the files are there that the pages name as code.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -23,7 +23,25 @@ pub(super) struct Links {
 struct Page {
     targets: Vec<String>,
     anchors: Vec<String>,
+    /// Files of the repository, as code.
+    files: Vec<String>,
 }
+
+/// Folders of the repository, a path from which is one of a file.
+const FOLDERS: [&str; 9] = [
+    "agent/",
+    "agent-common/",
+    "agent-core/",
+    "agent-ebpf/",
+    "deploy/",
+    "findings/",
+    "fuzz/",
+    "tests/",
+    "xtask/",
+];
+
+/// Pages that tell of former times.
+const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions"];
 
 /// Follows the links of every page below `root`.
 pub(super) fn check(root: &Path) -> Result<Links> {
@@ -47,12 +65,30 @@ pub(super) fn check(root: &Path) -> Result<Links> {
                     .push(format!("{path}: the link `{target}` {reason}"));
             }
         }
+        if HISTORY.iter().any(|page| path.starts_with(page)) {
+            continue;
+        }
+        for file in page.files.iter().filter(|file| !root.join(file).exists()) {
+            let path = path.display();
+            links
+                .broken
+                .push(format!("{path}: there is no file `{file}`"));
+        }
     }
     Ok(links)
 }
 
 fn is_ours(target: &str) -> bool {
     !target.contains("://") && !target.starts_with("mailto:")
+}
+
+/// Whether a piece of code is the path of a file. One with a place for a name is none.
+fn is_file(code: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
+    let has_place = |part: &str| part.split('.').next().is_some_and(|name| name == "NAME");
+    FOLDERS.iter().any(|folder| code.starts_with(folder))
+        && code.chars().all(is_plain)
+        && !code.split('/').any(has_place)
 }
 
 fn follow(
@@ -118,9 +154,17 @@ impl Page {
                         page.add_anchor(&heading);
                     }
                 }
-                Event::Text(text) | Event::Code(text) => {
+                Event::Text(text) => {
                     if let Some(heading) = &mut heading {
                         heading.push_str(&text);
+                    }
+                }
+                Event::Code(code) => {
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&code);
+                    }
+                    if is_file(&code) {
+                        page.files.push(code.into_string());
                     }
                 }
                 _ => {}
@@ -163,6 +207,12 @@ mod tests {
         let text = "[a](x.md) ![b](y.svg) [c][d] `[e](no)`\n\n| t |\n| --- |\n| [f](z.md#g) |\n\n[d]: w.md\n";
         let page = Page::parse(text);
         assert_eq!(page.targets, ["x.md", "y.svg", "w.md", "z.md#g"]);
+    }
+
+    #[test]
+    fn files_are_told_from_other_code() {
+        let text = "`agent/src/cli.rs` `xtask/` `tests/conformance/*.toml` `deploy/NAME.md` `cargo xtask` `agent/src/no way`";
+        assert_eq!(Page::parse(text).files, ["agent/src/cli.rs", "xtask/"]);
     }
 
     #[test]
