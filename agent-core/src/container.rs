@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attribution;
+use crate::command_line::CommandLine;
 use crate::config::{Limits, Selector};
 use crate::event::{
-    CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
+    CgroupId, Delivery, Event, EventKind, Exec, Exit, ExitStatus, Process as Seen, SignalSent, Tgid,
 };
 use crate::input::{ProcessFound, ProcessLimit};
 use crate::losses::LossesOf;
@@ -19,6 +20,7 @@ use crate::remaining::Remaining;
 use crate::report::{MainExit, Subject, SubjectKind};
 use crate::signal::Signal;
 use crate::spec::Spec;
+use crate::stop_signals;
 use crate::time::Timestamp;
 
 mod election;
@@ -27,11 +29,15 @@ mod inner;
 mod oom;
 mod processes;
 
+pub(crate) use election::Succession;
 pub(crate) use inner::InnerSignal;
 use inner::InnerSignals;
 pub(crate) use oom::OomVictim;
 use oom::OomVictims;
 use processes::{Changed, Processes};
+
+/// `/proc` counts starts in clock ticks.
+const PROC_TICK: Duration = Duration::from_millis(10);
 
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
@@ -94,6 +100,10 @@ pub(crate) struct Container {
     pub(crate) oom: OomVictims,
     /// Whether the main process is one that was there before the last one went: what a daemon left behind, or a visitor.
     main_was_found: bool,
+    /// Whether a stop signal was forgotten of which nothing had come for so long, though no grace period is known.
+    pub(crate) gave_up: bool,
+    /// Whether the main process may be one that only ran before or after it.
+    pub(crate) main_is_doubtful: bool,
     /// Signals to processes that are not watched.
     pub(crate) inner: InnerSignals,
     /// When somebody from outside connected to the port of its hook.
@@ -110,6 +120,8 @@ pub(crate) struct Container {
     pub(crate) remaining: Option<Left>,
     /// The main process whose termination ended last.
     ended: Option<Ended>,
+    /// Its command line, if it was certain that it was the main process.
+    ended_argv: Option<CommandLine>,
     pub(crate) signals_inside: u64,
     pub(crate) signals_outside: u64,
     /// Signals between processes of the container that would have been told, had there not been so many.
@@ -186,7 +198,12 @@ impl Ended {
     /// is left of a container whose init has ended. The next one of that would be an init, too.
     fn rules_out(&self, process: &Process) -> bool {
         let is_same = process.tgid == self.tgid && process.started_like(self.start);
-        let was_there = self.exited_at.is_some_and(|exit| process.start < exit);
+        // `/proc` rounds a start down.
+        let start = match process.origin {
+            Origin::Found => process.start.after(PROC_TICK),
+            Origin::Entered | Origin::Mentioned => process.start,
+        };
+        let was_there = self.exited_at.is_some_and(|exit| start < exit);
         is_same || was_there || (self.is_init && !process.is_init())
     }
 }
@@ -220,6 +237,9 @@ impl Container {
             exited: Vec::new(),
             oom: OomVictims::default(),
             main_was_found: false,
+            main_is_doubtful: false,
+            gave_up: false,
+            ended_argv: None,
             inner: InnerSignals::default(),
             connects: Vec::new(),
             released_at: None,
@@ -416,8 +436,16 @@ impl Container {
     ) {
         let outside =
             sent.sender.container != Some(self.id()) && sent.sender.tgid != sent.target.tgid;
-        let meant_to_stop = outside || self.is_control_process(sent.sender.tgid);
-        let fact = SignalFact::new(sent, at, outside);
+        let by_control = !outside
+            && [sent.sender.tgid, sent.sender.parent_tgid]
+                .into_iter()
+                .any(|sender| self.is_control_process(sender));
+        let meant_to_stop = outside || by_control;
+        self.heed_systemd(sent);
+        let fact = SignalFact {
+            by_control,
+            ..SignalFact::new(sent, at, outside)
+        };
         self.mention(&sent.target, at, limits, effects);
         let charge = self.purse.take(SignalFact::bytes());
         let is_main = charge.is_none() && self.main().is_some_and(|main| main.is(&sent.target));
@@ -433,6 +461,9 @@ impl Container {
         } else if sent.sender.tgid != sent.target.tgid {
             &mut target.from_inside
         } else {
+            if sent.result != Delivery::Ignored {
+                target.raised = Some(sent.signal);
+            }
             return;
         };
         let is_kept = charge.is_some() || (is_main && signals.len() < SIGNALS_WITHOUT_ROOM);
@@ -441,6 +472,28 @@ impl Container {
         }
         drop(target);
         self.has_forgotten_signals |= !is_kept;
+    }
+
+    /// systemd stops the main process first. Of several that were found in a service, the one to which it sends a stop signal is
+    /// the main one; what is older was left behind by an earlier one (`KillMode=process`).
+    fn heed_systemd(&mut self, sent: &SignalSent) {
+        let is_systemds = sent.sender.tgid == Tgid(1) && stop_signals::may_stop(sent.signal);
+        let target = sent.target.tgid;
+        let is_led_astray = self.main().is_some_and(|main| {
+            let is_untold = main.stops.len() == 0 && main.is_alive();
+            main.tgid != target && main.origin == Origin::Found && is_untold
+        });
+        let is_candidate = self.processes.get(&target).is_some_and(|known| {
+            known.is(&sent.target)
+                && known.is_alive()
+                && !known.spent
+                && known.origin == Origin::Found
+        });
+        let of_service = self.subject.kind == SubjectKind::SystemdService;
+        if of_service && is_systemds && is_led_astray && is_candidate {
+            self.processes
+                .change_all(|process| process.spent |= process.tgid != target);
+        }
     }
 
     /// Whether systemd started this process beside the main one: `ExecStop=` runs inside the service's cgroup, and its

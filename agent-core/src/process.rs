@@ -67,6 +67,8 @@ pub(crate) struct Process {
     pub(crate) from_inside: Signals,
     /// Signals that no process sent, but for SIGKILL: the kernel did, because of what the program did or set up.
     pub(crate) by_kernel: Signals,
+    /// The last signal that it sent to itself and that was not thrown away.
+    pub(crate) raised: Option<Signal>,
     /// Signals that it took out of its queue.
     pub(crate) deliveries: Deliveries,
     pub(crate) exit: Option<MainExit>,
@@ -101,6 +103,7 @@ impl Process {
             kills: Signals::default(),
             from_inside: Signals::default(),
             by_kernel: Signals::default(),
+            raised: None,
             deliveries: Deliveries::default(),
             exit: None,
             pending_at_exit: None,
@@ -401,6 +404,8 @@ pub(crate) struct SignalFact {
     pub(crate) traced: bool,
     /// Whether sender and target share a pid namespace that is not the machine's: a sidecar in a pod that shares one.
     pub(crate) shares_namespace: bool,
+    /// A process that systemd started beside the main one sent it, or a child of that: `ExecStop=`, `ExecReload=`.
+    pub(crate) by_control: bool,
     /// The target was dying already, for certain.
     pub(crate) too_late: bool,
     /// The target is dying, be it by this signal or from before.
@@ -408,6 +413,11 @@ pub(crate) struct SignalFact {
 }
 
 impl SignalFact {
+    /// Whether somebody outside sent it, or systemd by a process that it started for that.
+    pub(crate) const fn is_from_outside(&self) -> bool {
+        self.sender.outside || self.by_control
+    }
+
     /// What one takes of the memory, with its three names.
     pub(crate) const fn bytes() -> usize {
         size_of::<Self>() + 3 * 16
@@ -434,6 +444,7 @@ impl SignalFact {
             shares_namespace: sent.sender.ns_level > 0
                 && (sent.sender.ns_level, sent.sender.ns_inum)
                     == (sent.target.ns_level, sent.target.ns_inum),
+            by_control: false,
             too_late: sent.came_too_late(),
             exiting: sent.exiting,
         }

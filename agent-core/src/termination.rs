@@ -45,6 +45,7 @@ pub(crate) use hook::HOOK_TO_STOP_SIGNAL_MAX;
 pub(crate) use observed::STOP_MAX_DEFAULT;
 pub(crate) use report::{ReportStage, Surroundings, pod_ref};
 pub(crate) use request::SKEW;
+pub(crate) use stop_signal::is_of_runtime;
 pub(crate) use trigger::{takes_out, trigger};
 
 /// After this time what is left of a container is not a matter of a parent that is slow to notice the exit. A runtime waits

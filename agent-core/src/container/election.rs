@@ -9,15 +9,31 @@
 //! subject, unless the status of a pod names it (a pod that only keeps room for others runs `pause` as its container).
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use super::Container;
-use crate::event::{Event, EventKind};
-use crate::process::{Origin, Process};
+use crate::event::{Event, EventKind, Exec, ExitStatus};
+use crate::process::{Origin, Process, SignalFact};
 use crate::report::SubjectKind;
+use crate::signal::Signal;
+use crate::stop_signals;
+use crate::termination::{STOP_MAX_DEFAULT, is_of_runtime};
 use crate::time::Timestamp;
 
 /// `/proc` counts starts in clock ticks of 10 ms.
 const PROC_TICK_NS: u64 = 10_000_000;
+
+/// What a process is that ends soon after the main one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Succession {
+    /// The container has gone on with it.
+    TakesPlace {
+        /// Whether that is certain.
+        certain: bool,
+    },
+    /// It was the next main process.
+    Follows,
+}
 
 /// How likely a process is the main one: the lower, the likelier.
 pub(super) type Rank = (u8, Option<Reverse<Timestamp>>, Timestamp);
@@ -101,6 +117,14 @@ impl Container {
     /// Whether this is the next main process: the program of the last one, begun anew in the same cgroup by whoever had begun
     /// it. A runtime makes another container instead.
     pub(crate) fn is_restart(&self, event: &Event) -> bool {
+        if let EventKind::Exec(Exec { process, .. }) | EventKind::Attach(process) = &event.kind {
+            // A number that is used again.
+            let is_anew = |main: &Process| main.tgid == process.tgid && !main.is(process);
+            let main = self.main().filter(|main| is_anew(main));
+            if main.is_some_and(|main| main.ended_before(process.start)) {
+                return true;
+            }
+        }
         let EventKind::Exec(exec) = &event.kind else {
             return false;
         };
@@ -109,6 +133,62 @@ impl Container {
             && self.main().is_some_and(|main| {
                 main.ended_before(exec.process.start) && self.runs_the_same(main, argv)
             })
+    }
+
+    /// What the exit of another process than the main one, which has ended, says of that: nothing as a rule. A process that lives on
+    /// when its report is due takes its place, see [`Self::has_successor`]; one that ends before that does, too.
+    pub(crate) fn succession(&self, event: &Event, may_go_on: bool) -> Option<Succession> {
+        let EventKind::Exit(exit) = &event.kind else {
+            return None;
+        };
+        let main = self.main().filter(|_main| !self.is_of_runtime())?;
+        let other = self.processes.get(&exit.process.tgid)?;
+        let is_other = other.tgid != main.tgid && other.is(&exit.process) && !other.spent;
+        if !is_other || !other.is_alive() {
+            return None;
+        }
+        let Some(ended) = main.exit.as_ref().map(|exit| exit.at) else {
+            // Found in its place after a loss.
+            let is_next = main
+                .vanished_at
+                .is_some_and(|vanished| other.known_at >= vanished);
+            return is_next.then_some(Succession::Follows);
+        };
+        let by_runtime = |fact: &SignalFact| {
+            let stops = stop_signals::may_stop(fact.signal) || fact.signal == Signal::KILL;
+            stops && is_of_runtime(&fact.sender)
+        };
+        let mut signals = other.stops.iter().chain(other.kills.iter());
+        let is_stopped = signals.any(by_runtime);
+        let is_newcomer = other.origin == Origin::Entered && main.ended_before(other.start);
+        let is_visitor =
+            |other: &Process| other.origin == Origin::Entered && other.known_at < ended;
+        // One of several that are left is no more than a helper of theirs.
+        let another = |another: &Process| {
+            let is_it = [main.tgid, other.tgid].contains(&another.tgid);
+            // What was looked up may be newer than this exit.
+            let was_there = another.start.0 + PROC_TICK_NS < event.at.0;
+            !is_it && was_there && another.is_alive() && !is_visitor(another)
+        };
+        let may_go_on = may_go_on && !self.candidates().any(another);
+        match (is_newcomer, may_go_on) {
+            (false, true) if !is_visitor(other) => Some(Succession::TakesPlace { certain: true }),
+            // Whoever is stopped by systemd is no program that it runs before or after the main one for a moment.
+            (true, true) if is_stopped => Some(Succession::TakesPlace { certain: true }),
+            // A program that ran before the main one (`ExecStartPre=`), or that cleaned up after it and failed.
+            (true, true) if exit.status != ExitStatus::Code(0) => {
+                Some(Succession::TakesPlace { certain: false })
+            }
+            // systemd runs no program after the main one as the init of a namespace.
+            (true, false)
+                if is_stopped
+                    || other.is_init()
+                    || self.runs_the_same(main, other.argv().words()) =>
+            {
+                Some(Succession::Follows)
+            }
+            (_, _) => None,
+        }
     }
 
     /// Whether this command line is that of the main process, which is begun anew in the same cgroup.
@@ -127,6 +207,27 @@ impl Container {
         self.candidates().any(came_after)
     }
 
+    /// Whether the main process ran for longer than this.
+    pub(crate) fn main_ran_longer_than(&self, long: Duration) -> bool {
+        self.main().is_some_and(|main| {
+            let exit = main.exit.as_ref();
+            exit.is_some_and(|exit| exit.at.since(main.start) > long)
+        })
+    }
+
+    /// Whether the main process entered after another one had ended, is another program, and ended soon by itself: systemd runs
+    /// programs after the main one, too (`ExecStopPost=`), for up to [`STOP_MAX_DEFAULT`].
+    pub(super) fn may_be_beside_main(&self) -> bool {
+        let (Some(main), Some(before)) = (self.main(), self.ended_argv.as_ref()) else {
+            return false;
+        };
+        let is_other = !main.argv().has_words(before.words());
+        let ran = main.exit.as_ref().map(|exit| exit.at.since(main.start));
+        let is_stopped = main.stops.len() > 0 || main.kills.len() > 0;
+        let is_short = ran.is_some_and(|ran| ran <= STOP_MAX_DEFAULT);
+        !self.is_of_runtime() && is_other && is_short && !is_stopped
+    }
+
     /// Whether another process could as well be the main one: it was not seen which entered first.
     pub(crate) fn main_is_ambiguous(&self) -> bool {
         let found = |process: &Process| process.origin != Origin::Entered;
@@ -135,6 +236,8 @@ impl Container {
             let is_successor = self.main_was_found && found(main);
             main.origin == Origin::Mentioned
                 || is_successor
+                || self.main_is_doubtful
+                || self.may_be_beside_main()
                 || (!main.is_init() && found(main) && !alone)
         })
     }

@@ -145,15 +145,21 @@ impl Container {
             exited_at: main.exit.as_ref().map(|exit| exit.at),
         });
         self.ended = ended.or(self.ended);
+        if !self.may_be_beside_main() {
+            self.ended_argv = self.main().map(|main| main.argv().clone());
+        }
         self.remaining = None;
         self.process_limit = None;
         let main = self.main().cloned().filter(|_main| !self.is_of_runtime());
+        // One that was found need not have been seen to enter: records were lost, or are read later. `/proc` rounds its start
+        // down, so that one that is after the exit is certain. Where the exit was not seen, what was not there before may be next.
         let comes_after = |process: &Process| {
-            process.origin == Origin::Entered
-                && main
-                    .as_ref()
-                    .is_some_and(|main| main.ended_before(process.start))
+            main.as_ref().is_some_and(|main| match main.vanished_at {
+                Some(vanished) if main.exit.is_none() => process.known_at >= vanished,
+                _ => process.origin != Origin::Mentioned && main.ended_before(process.start),
+            })
         };
+        let is_doubtful = main.as_ref().is_some_and(|main| main.exit.is_none());
         self.processes.forget_gone();
         self.processes.change_all(|process| {
             let is_ruled_out = self.ended.is_some_and(|ended| ended.rules_out(process));
@@ -162,7 +168,9 @@ impl Container {
         self.replaced.clear();
         self.has_forgotten = false;
         self.has_forgotten_signals = false;
+        self.gave_up = false;
         self.main_was_found = false;
+        self.main_is_doubtful = is_doubtful && self.main().is_some();
         self.oom.clear();
         self.inner.clear();
         self.connects.clear();
@@ -201,6 +209,7 @@ impl Container {
 
     /// Nothing came of the stop signal: the main process lives on.
     pub(crate) fn forget_stop_signals(&mut self) {
+        self.gave_up |= self.spec.grace.is_none();
         self.processes.change_all(|process| process.stops.clear());
     }
 }

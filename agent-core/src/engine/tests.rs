@@ -30,6 +30,7 @@ mod scene;
 mod shares;
 mod sharing;
 mod stage;
+mod unprepared;
 mod unseen;
 mod variants;
 mod which_signal;

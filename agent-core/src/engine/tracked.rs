@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::advice::Advisor;
 use crate::config::Limits;
 use crate::connection::{Phase, SocketCounts};
-use crate::container::{Container, ContainerEffects};
-use crate::event::{CgroupId, Event};
+use crate::container::{Container, ContainerEffects, Succession};
+use crate::event::{CgroupId, Event, EventKind};
 use crate::losses::LossesOf;
 use crate::output::{Effect, Output, UnreportedReason};
 use crate::pod_facts::PodFacts;
@@ -17,7 +17,7 @@ use crate::signal::Signal;
 use crate::sockets::Reasons;
 use crate::spec;
 use crate::stop_signals;
-use crate::termination::{ReportStage, Termination};
+use crate::termination::{ReportStage, STOP_MAX_DEFAULT, Termination};
 use crate::time::Timestamp;
 use crate::traffic;
 
@@ -151,8 +151,27 @@ impl TrackedContainer {
             // What is told from now on is the next main process's.
             self.finish(ReportStage::End, context);
         }
+        self.take_succession(event, context);
         self.connections.note_event(event, &self.container, context);
         self.container.take(event, context.limits)
+    }
+
+    /// What took the place of the main process ends before the report of that is out.
+    fn take_succession(&mut self, event: &Event, context: &mut Context<'_>) {
+        if self.open.is_none() || !matches!(event.kind, EventKind::Exit(_)) {
+            return;
+        }
+        let termination = Termination::derive(&self.container);
+        let may_go_on = termination.is_some_and(|termination| termination.may_go_on());
+        match self.container.succession(event, may_go_on) {
+            Some(Succession::TakesPlace { certain }) => {
+                withdraw(self.open.take(), &self.container, context);
+                self.container.forget_main();
+                self.container.main_is_doubtful |= !certain;
+            }
+            Some(Succession::Follows) => self.finish(ReportStage::End, context),
+            None => {}
+        }
     }
 
     /// Whether nothing more can come of it.
@@ -290,7 +309,11 @@ impl TrackedContainer {
             let goes_on = termination.may_go_on() && self.container.has_successor();
             if termination.is_stage() || goes_on {
                 withdraw(self.open.take(), &self.container, context);
+                // systemd lets no program run so long before the main one.
+                let ran_long = self.container.main_ran_longer_than(STOP_MAX_DEFAULT);
+                let doubtful = ran_long && self.container.has_newcomer();
                 self.container.forget_main();
+                self.container.main_is_doubtful |= doubtful;
                 return;
             }
             let asked_at = context.now.max(open.noticed_at);

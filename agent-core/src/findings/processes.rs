@@ -8,7 +8,7 @@ use crate::container::InnerSignal;
 use crate::event::{Handler, Tgid};
 use crate::report::{Finding, FindingKind};
 use crate::signal::Signal;
-use crate::termination::Termination;
+use crate::termination::{STOP_MAX_DEFAULT, Termination};
 use crate::time::Timestamp;
 
 /// How long before its exit is seen a dying init may begin to kill what is left in its pid namespace. A thread of it does so once all
@@ -70,6 +70,14 @@ fn is_visitors(termination: &Termination<'_>, kill: &InnerSignal) -> bool {
     origin != termination.main.tgid && container.has_entered(origin)
 }
 
+/// Whether a hook, a probe or another command that entered from outside sent it: no supervisor of the program.
+fn is_by_visitor(termination: &Termination<'_>, kill: &InnerSignal) -> bool {
+    let main = termination.main.tgid;
+    [kill.fact.sender.tgid, kill.fact.sender_parent]
+        .into_iter()
+        .any(|sender| sender != main && termination.container.has_entered(sender))
+}
+
 /// One process that was killed: `` `node` (pid 7), which had a handler for SIGTERM and never got it ``.
 fn describe(termination: &Termination<'_>, kill: &InnerSignal, since: Timestamp) -> String {
     let name = format!("`{}` (pid {})", kill.fact.target_comm, kill.target.0);
@@ -107,6 +115,7 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
             && kill.fact.at >= began
             && before_exit(kill.fact.at)
             && kill.fact.sender.tgid != kill.target
+            && !is_by_visitor(termination, kill)
             && !is_visitors(termination, kill)
     });
     let first = killed.first()?;
@@ -149,7 +158,8 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
 /// The OOM killer ended a process that is not the main one.
 pub(super) fn child_oom_killed(termination: &Termination<'_>) -> Option<Finding> {
     let victim = termination.chosen_oom_victim()?;
-    if victim.pid == termination.main.tgid.0 {
+    let is_old = victim.at < termination.started_at().before(STOP_MAX_DEFAULT);
+    if victim.pid == termination.main.tgid.0 || is_old {
         return None;
     }
     let name = victim.comm.as_ref().map_or_else(

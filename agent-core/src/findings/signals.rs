@@ -163,7 +163,9 @@ pub(super) fn other(termination: &Termination<'_>) -> Option<Finding> {
 /// A process of the container, or of one that shares its pid namespace, stopped it.
 pub(super) fn from_inside(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop?;
-    let place = if !stop.sender.outside {
+    let place = if stop.by_control {
+        return None;
+    } else if !stop.sender.outside {
         "of the same container"
     } else if stop.shares_namespace {
         "of a container that shares its pid namespace"

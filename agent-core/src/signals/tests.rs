@@ -24,6 +24,7 @@ fn fact(number: u32, at: u64) -> SignalFact {
         blocked: false,
         traced: false,
         shares_namespace: false,
+        by_control: false,
         too_late: false,
         exiting: false,
     }

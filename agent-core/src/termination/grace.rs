@@ -336,6 +336,11 @@ pub(super) fn cause_after_stop(
     }
 }
 
+/// The longest that a stop with this grace period takes as a rule: the kubelet has a least one, and SIGKILL is never early.
+pub(super) fn longest(grace: Duration) -> Duration {
+    grace.max(STOP_GRACE_MIN) + LATE_TOLERANCE
+}
+
 /// Whether SIGKILL that comes so long after the stop signal comes when this wait is over.
 fn is_at(expected: Duration, waited: Duration) -> bool {
     is_within(expected, waited, LATE_TOLERANCE)

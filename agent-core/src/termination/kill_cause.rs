@@ -25,7 +25,7 @@ pub(super) fn find_kill_cause(
         (KillCause::Inside, grace_candidates.known)
     } else if kill.sender.kernel {
         (by_kernel(observed, kill), grace_candidates.known)
-    } else if !kill.sender.outside {
+    } else if !kill.is_from_outside() {
         (KillCause::Inside, grace_candidates.known)
     } else {
         match observed.stop {

@@ -81,7 +81,7 @@ pub(super) fn was_stopped(stop: Option<&SignalFact>, kill: Option<&SignalFact>) 
 }
 
 const fn is_from_somebody_outside(fact: &SignalFact) -> bool {
-    fact.sender.outside && !fact.sender.kernel
+    fact.is_from_outside() && !fact.sender.kernel
 }
 
 /// The first SIGKILL that can have killed the main process: not thrown away, and not sent to one that was ending by

@@ -39,8 +39,14 @@ fn by_kill(termination: &Termination<'_>) -> Outcome {
         return Outcome::Unknown;
     };
     match cause {
+        // `kill -9 $$`, or a signal to its own process group.
+        KillCause::Inside if is_own_kill(termination) => Outcome::Crashed,
         KillCause::Oom => Outcome::OomKilled,
-        KillCause::NoStopSignal if termination.began_out_of_sight() => Outcome::Unknown,
+        KillCause::NoStopSignal
+            if termination.began_out_of_sight() || termination.container.gave_up =>
+        {
+            Outcome::Unknown
+        }
         KillCause::NoStopSignal => Outcome::ForceKilled,
         KillCause::GraceExpired | KillCause::Other if termination.was_ignored() => {
             Outcome::SignalIgnored
@@ -48,6 +54,13 @@ fn by_kill(termination: &Termination<'_>) -> Outcome {
         KillCause::GraceExpired => Outcome::GraceExceeded,
         KillCause::Inside | KillCause::Kernel | KillCause::Other => Outcome::KilledByOther,
     }
+}
+
+/// Whether the main process sent itself the SIGKILL that ended it.
+fn is_own_kill(termination: &Termination<'_>) -> bool {
+    let main = termination.main.tgid;
+    let kill = termination.kill.filter(|(kill, _)| !kill.sender.kernel);
+    kill.is_some_and(|(kill, _)| kill.sender.tgid == main)
 }
 
 fn by_signal(termination: &Termination<'_>, signal: Signal) -> Outcome {
@@ -86,6 +99,7 @@ pub(crate) fn is_signal_missing(termination: &Termination<'_>) -> bool {
     let by_kernel = main.by_kernel.iter().any(|fact| fact.signal == signal);
     is_others
         && !by_kernel
+        && main.raised != Some(signal)
         && termination.stop.is_none_or(|stop| stop.signal != signal)
         && termination.sender_of_death().is_none()
 }

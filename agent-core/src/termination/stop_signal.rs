@@ -40,12 +40,16 @@ pub(super) fn choose<'a>(
     kill: Option<&SignalFact>,
 ) -> Choice<'a> {
     let candidates = Candidates::of(container, main, kill);
-    let killed_from_outside = kill.filter(|kill| kill.sender.outside && !kill.sender.kernel);
+    let killed_from_outside = kill.filter(|kill| kill.is_from_outside() && !kill.sender.kernel);
     let (stop, is_uncertain) = match (killed_from_outside, main.exit.as_ref()) {
         (Some(kill), _) => candidates.before_kill(kill),
         (None, Some(exit)) => match exit.status {
             ExitStatus::Signal { signal, .. } if signal != Signal::KILL => {
                 candidates.before_death_by(signal)
+            }
+            // An init that powers its namespace off has shut down in order.
+            ExitStatus::Signal { .. } if exit.rebooted.is_some() && kill.is_none() => {
+                candidates.before_exit_with(0)
             }
             ExitStatus::Signal { .. } => candidates.before_kill_from_inside(),
             ExitStatus::Code(code) => candidates.before_exit_with(code),
@@ -67,7 +71,7 @@ impl<'a> Candidates<'a, '_> {
             || stop.is_some_and(|stop| self.is_too_early(stop));
         let Some(newest) = stop else {
             return Choice {
-                is_uncertain,
+                is_uncertain: is_uncertain || self.has_given_up(),
                 others: self.others(None, &[]),
                 ..Choice::default()
             };
@@ -77,8 +81,11 @@ impl<'a> Candidates<'a, '_> {
         } else {
             &self.inside
         };
+        // What systemd has a process of its own do (`ExecStop=`) begins the stop that it goes on with by itself.
         let same = |fact: &&&SignalFact| {
-            fact.signal == newest.signal && is_same(&fact.sender, &newest.sender)
+            let by_systemd =
+                fact.by_control && (newest.by_control || is_of_runtime(&newest.sender));
+            fact.signal == newest.signal && (by_systemd || is_same(&fact.sender, &newest.sender))
         };
         let mut row: Vec<&SignalFact> = Vec::new();
         for fact in pool
@@ -128,7 +135,7 @@ pub(super) fn is_same(one: &Sender, other: &Sender) -> bool {
 
 /// Whether a program that stops containers and services sent it. A name proves nothing against malice, but a person's `kill`
 /// has another one.
-pub(super) fn is_of_runtime(sender: &Sender) -> bool {
+pub(crate) fn is_of_runtime(sender: &Sender) -> bool {
     const RUNTIMES: [&str; 11] = [
         "runc", "crun", "youki", "runsc", "systemd", "conmon", "conmonrs", "dockerd", "podman",
         "crio", "kubelet",

@@ -1,6 +1,6 @@
 //! What keeps a verdict from being certain.
 
-use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, outcome};
+use super::{ReportStage, STOP_MAX_DEFAULT, Surroundings, Termination, grace, outcome};
 use crate::event::Delivery;
 use crate::losses::LossesOf;
 use crate::process::{Origin, SignalFact};
@@ -194,7 +194,10 @@ impl Termination<'_> {
 
     /// When a stop at the latest began of which what was seen is the end.
     fn before_one_stop(&self) -> Timestamp {
-        let reach = self.grace_candidates.likely().unwrap_or(STOP_MAX_DEFAULT);
+        let reach = self
+            .grace_candidates
+            .likely()
+            .map_or(STOP_MAX_DEFAULT, grace::longest);
         self.started_at().before(reach)
     }
 

@@ -26,6 +26,7 @@ struct Life {
     executed: Timestamp,
     exited: Timestamp,
     code: u8,
+    program: &'static str,
 }
 
 /// How long it is not there before, how long it takes to its program, how long that runs, and its exit code.
@@ -67,7 +68,17 @@ fn lives(who: Who, spans: &[Spans]) -> Vec<Life> {
             executed,
             exited,
             code: *code,
+            program: PROGRAM,
         });
+    }
+    lives
+}
+
+/// Each is a program that systemd runs before the main one, and succeeds, and the main one after it.
+fn with_start_pre(mut lives: Vec<Life>) -> Vec<Life> {
+    for pre in lives.iter_mut().step_by(2) {
+        pre.code = 0;
+        pre.program = "/app --check";
     }
     lives
 }
@@ -100,7 +111,7 @@ fn records(lives: &[Life]) -> Vec<Event> {
         all.extend([
             record(life.entered, populated(true)),
             record(life.entered, EventKind::Attach(process())),
-            record(life.executed, exec(process(), PROGRAM)),
+            record(life.executed, exec(process(), life.program)),
             record(life.exited, exit),
             record(life.exited.after(MOMENT), populated(false)),
         ]);
@@ -184,7 +195,11 @@ impl Agent<'_> {
         let there = |life: &&Life| life.entered <= now && now < life.exited;
         let processes = self.lives.iter().filter(there).map(|life| {
             let has_run = life.executed <= now;
-            let argv = if has_run { PROGRAM } else { "enter /cgroup" };
+            let argv = if has_run {
+                life.program
+            } else {
+                "enter /cgroup"
+            };
             ProcessFound {
                 tgid: life.process.tgid,
                 ns_tgid: life.process.ns_tgid,
@@ -235,6 +250,26 @@ fn reported(lives: &[Life], lags: &[(Duration, Duration)]) -> Vec<Report> {
 }
 
 proptest! {
+    #[test]
+    fn each_crash_after_a_start_pre_has_a_report_however_late_the_agent_is(
+        spans in vec(spans(), 1..4),
+        lags in vec(a_lag(), 3..29),
+    ) {
+        let spans: Vec<Spans> = spans.iter().flat_map(|span| [*span, *span]).collect();
+        let lives = with_start_pre(lives(Who::Plain, &spans));
+        let reports = reported(&lives, &lags);
+        for life in lives.iter().skip(1).step_by(2).filter(|life| life.code != 0) {
+            let crashed = |report: &&Report| {
+                report.main.as_ref().map(|main| main.tgid) == Some(life.process.tgid)
+                    && report.outcome == Outcome::Crashed
+            };
+            prop_assert_eq!(reports.iter().filter(crashed).count(), 1, "{:?}", reports.iter().map(|r| (r.main.as_ref().unwrap().tgid, r.outcome, r.doubts.clone())).collect::<Vec<_>>());
+        }
+        let wrong = |report: &&Report| report.doubts.is_empty() && report.outcome != Outcome::Completed
+            && lives.iter().step_by(2).any(|pre| report.main.as_ref().map(|main| main.tgid) == Some(pre.process.tgid));
+        prop_assert_eq!(reports.iter().filter(wrong).count(), 0);
+    }
+
     #[test]
     fn each_crash_has_a_report_however_late_the_agent_is(
         who in select(vec![Who::Plain, Who::Main]),

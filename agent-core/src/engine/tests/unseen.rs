@@ -180,7 +180,7 @@ fn a_loss_is_doubted_wherever_it_may_lie() {
     assert_eq!(doubts(&lossy(10.0, 20.5)), [Doubt::RecordsLost]);
     assert_eq!(doubts(&lossy(20.5, 40.0)), [Doubt::RecordsLost]);
     assert_eq!(doubts(&lossy(12.0, 13.0)), [Doubt::RecordsLost]);
-    assert_eq!(doubts(&lossy(2.0, 9.0)), []);
+    assert_eq!(doubts(&lossy(2.0, 8.9)), []);
     assert_eq!(doubts(&lossy(21.5, 40.0)), []);
 }
 
@@ -203,7 +203,7 @@ fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_after_a_loss() {
     let early = killed(16.0, 26.0);
     assert_eq!(early.outcome, Outcome::KilledByOther);
     assert_eq!(doubts(&early), [Doubt::RecordsLost]);
-    assert_eq!(doubts(&killed(9.0, 26.0)), []);
+    assert_eq!(doubts(&killed(8.9, 26.0)), []);
     let in_time = killed(16.0, 30.0);
     assert_eq!(in_time.outcome, Outcome::GraceExceeded);
     assert_eq!(doubts(&in_time), []);

@@ -120,7 +120,12 @@ impl<'a, 'c> Candidates<'a, 'c> {
         if same.is_empty() {
             let usual = newest(&self.outside, |fact| self.is_usual(fact));
             let by_runtime = all().any(|fact| is_of_runtime(&fact.sender));
-            return (usual, usual.is_none() && by_runtime);
+            // A process of the container had asked it to end before: `kubectl exec`, and `docker kill` later.
+            let inside = self.asked_from_inside().filter(|_| usual.is_none());
+            return (
+                usual.or(inside),
+                usual.is_none() && (by_runtime || inside.is_some()),
+            );
         }
         self.before_kill_by_same(&same, kill.at)
     }
@@ -245,8 +250,11 @@ impl<'a, 'c> Candidates<'a, 'c> {
             (None, Some(other)) => {
                 let by_number = is_number_of(code, other);
                 let by_runtime = is_of_runtime(&other.sender);
-                let is_stop =
-                    other.signal == Signal::TERM || by_number || (code == 0 && by_runtime);
+                // systemd runs `ExecStop=` in the service; what it runs for a reload has other signals.
+                let by_control = other.by_control && stop_signals::asks_to_end(other.signal);
+                let is_stop = other.signal == Signal::TERM
+                    || by_number
+                    || (code == 0 && (by_runtime || by_control));
                 let is_another =
                     |fact: &SignalFact| fact.signal != other.signal && self.had_effect(fact);
                 // A runtime that sent the usual one had begun the stop, though the program did not notice it.
@@ -267,18 +275,46 @@ impl<'a, 'c> Candidates<'a, 'c> {
         let waits = self
             .of_runtime(|fact| !self.main.threw_away(fact))
             .is_some();
-        let inside = newest(&self.inside, |fact| {
-            let asks = stop_signals::asks_to_end(fact.signal);
-            asks && self.is_near(fact) && self.had_effect(fact)
-        });
-        let Some(inside) = inside else {
-            return (None, waits);
+        let Some(inside) = self.asked_from_inside() else {
+            let is_doubtful = waits || self.may_be_drained(code) || self.was_asked_at_terminal();
+            return (None, is_doubtful);
         };
         // A process of the container that sends another one than SIGTERM may only have a message for the program, which may
         // end in order of its own accord later.
         let is_asked = inside.signal == Signal::TERM || is_number_of(code, inside);
         let is_stop = is_asked || code == 0;
         (is_stop.then_some(inside), !is_asked || waits)
+    }
+
+    /// The newest signal by which a process of the container asked it to end within reach of the end.
+    fn asked_from_inside(&self) -> Option<&'a SignalFact> {
+        newest(&self.inside, |fact| {
+            let asks = stop_signals::asks_to_end(fact.signal);
+            asks && self.is_near(fact) && self.had_effect(fact)
+        })
+    }
+
+    /// Whether an orderly end may be that of a drain which a runtime's unusual signal began: where no grace period is known, it may
+    /// take any time.
+    fn may_be_drained(&self, code: u8) -> bool {
+        let may_have_begun = |fact: &SignalFact| {
+            let may_stop = stop_signals::may_stop(fact.signal) && is_of_runtime(&fact.sender);
+            may_stop && self.had_effect(fact) && (code == 0 || is_number_of(code, fact))
+        };
+        self.container.spec.grace.is_none() && newest(&self.outside, may_have_begun).is_some()
+    }
+
+    /// Whether somebody typed Ctrl-C or Ctrl-\ at its terminal, or closed that: nobody else has the kernel send these signals.
+    fn was_asked_at_terminal(&self) -> bool {
+        let mut by_kernel = self.main.by_kernel.iter();
+        by_kernel.any(|fact| {
+            let is_terminals = matches!(fact.signal.number(), 1..=3);
+            is_terminals && self.is_near(fact) && self.had_effect_at_terminal(fact)
+        })
+    }
+
+    fn had_effect_at_terminal(&self, fact: &SignalFact) -> bool {
+        self.main.died_of() == Some(fact.signal) || self.had_effect(fact)
     }
 
     /// The newest such signal that a runtime sent within reach of the end.
@@ -321,6 +357,11 @@ impl<'a, 'c> Candidates<'a, 'c> {
         let mut by_kernel = self.main.by_kernel.iter();
         let by_nobody = by_kernel.any(|fact| fact.signal == signal);
         !stop_signals::asks_to_end(signal) && !by_nobody && all.into_iter().any(was_handled)
+    }
+
+    /// Whether a stop signal was forgotten that the end may still have come of.
+    pub(super) const fn has_given_up(&self) -> bool {
+        self.container.gave_up
     }
 
     fn is_near(&self, fact: &SignalFact) -> bool {
