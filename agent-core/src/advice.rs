@@ -70,9 +70,9 @@ pub(crate) struct Advisor {
 
 impl Advisor {
     /// Learns from a finished report, and says what its workload's terminations advise.
-    pub(crate) fn learn(&mut self, report: &Report) -> Option<Advice> {
-        let workload = Workload::of(report)?;
-        let stop = Stop::of(report)?;
+    pub(crate) fn observe_report(&mut self, report: &Report) -> Option<Advice> {
+        let workload = Workload::from_report(report)?;
+        let stop = Stop::from_report(report)?;
         if self.workloads.len() >= WORKLOADS_MAX && !self.workloads.contains_key(&workload) {
             self.forget_oldest();
         }
@@ -111,7 +111,7 @@ impl Workload {
         }
     }
 
-    fn of(report: &Report) -> Option<Self> {
+    fn from_report(report: &Report) -> Option<Self> {
         let subject = &report.subject;
         match (&report.pod, subject.kind) {
             (Some(pod), _) => Self::of_pod(pod),
@@ -150,7 +150,7 @@ impl Workload {
 }
 
 impl Stop {
-    fn of(report: &Report) -> Option<Self> {
+    fn from_report(report: &Report) -> Option<Self> {
         // A stop that was begun again took longer than its grace period.
         let begun_again = |finding: &Finding| finding.kind == FindingKind::KubeletRestarted;
         if report.findings.iter().any(begun_again)
@@ -210,7 +210,8 @@ impl History {
         if self.terminations.len() < TERMINATIONS_MIN {
             return None;
         }
-        let sleep = whole(percentile(self.terminations.iter().map(|one| one.arrival))?);
+        let sleep =
+            round_up_to_seconds(percentile(self.terminations.iter().map(|one| one.arrival))?);
         let needed = |one: &Stop| {
             let Some(exit) = one.exit else {
                 return u32::MAX;
@@ -218,7 +219,7 @@ impl History {
             millis(sleep).max(one.hook).saturating_add(exit)
         };
         let needed = percentile(self.terminations.iter().map(needed))?;
-        let enough = |needed: Duration| whole(needed + (needed / 4).max(MARGIN_MIN));
+        let enough = |needed: Duration| round_up_to_seconds(needed + (needed / 4).max(MARGIN_MIN));
         Some(Advice {
             terminations: u64::try_from(self.terminations.len()).unwrap_or(u64::MAX),
             pre_stop_sleep: sleep,
@@ -245,7 +246,7 @@ fn millis(duration: Duration) -> u32 {
 }
 
 /// Rounded up to whole seconds.
-pub(crate) fn whole(duration: Duration) -> Duration {
+pub(crate) fn round_up_to_seconds(duration: Duration) -> Duration {
     let rest = u64::from(duration.subsec_nanos() > 0);
     Duration::from_secs(duration.as_secs().saturating_add(rest))
 }

@@ -70,7 +70,7 @@ impl Selectors {
     /// configured for them.
     pub fn expected(&self, path: &str) -> Option<(Vec<Names>, Option<Signal>)> {
         const FOLDERS: [&str; 5] = ["docker", "moby", "libpod_parent", "k8s.io", "buildkit"];
-        let last = Part::of(path)?;
+        let last = Part::from_path(path)?;
         let is_slice = matches!(last.name.rsplit_once('.'), Some((_, "slice")));
         let of_pod = lies_in_pod(&format!("{path}/container"));
         let named = self.parents.iter();
@@ -91,8 +91,8 @@ impl Selectors {
 
     /// The subject that this cgroup is the topmost of, if it is one.
     pub fn subject(&self, cgroup: CgroupId, path: &str) -> Option<Subject> {
-        let last = Part::of(path)?;
-        let own = Class::of(&last);
+        let last = Part::from_path(path)?;
+        let own = Class::from_part(&last);
         self.is_subject(path, &own)
             .then(|| own.subject(cgroup, path, last.name))
     }
@@ -103,7 +103,8 @@ impl Selectors {
     pub fn outermost<'a>(&self, path: &'a str) -> Option<&'a str> {
         let parts = || prefixes(path).chain([path]);
         let is_subject = |path: &&str| {
-            Part::of(path).is_some_and(|part| self.is_subject(path, &Class::of(&part)))
+            Part::from_path(path)
+                .is_some_and(|part| self.is_subject(path, &Class::from_part(&part)))
         };
         parts()
             .find(|path| self.is_container(path))
@@ -146,9 +147,9 @@ impl Selectors {
     fn holds_units(&self, path: &str) -> bool {
         self.is_named(path)
             || self.is_container(path)
-            || Part::of(path).is_some_and(|part| {
+            || Part::from_path(path).is_some_and(|part| {
                 matches!(
-                    Class::of(&part),
+                    Class::from_part(&part),
                     Class::Unit { manager: false, .. } | Class::Never
                 )
             })
@@ -188,7 +189,8 @@ fn compile(selector: &Selector, number: usize) -> Result<(Pattern, Selector), Co
 
 /// Whether a runtime made this cgroup for a container, by its name.
 pub fn is_of_runtime(path: &str) -> bool {
-    Part::of(path).is_some_and(|part| matches!(Class::of(&part), Class::Container(..)))
+    Part::from_path(path)
+        .is_some_and(|part| matches!(Class::from_part(&part), Class::Container(..)))
 }
 
 /// The paths above this one, the root left out.
@@ -207,7 +209,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// None for the root.
-    fn of(path: &'a str) -> Option<Self> {
+    fn from_path(path: &'a str) -> Option<Self> {
         let (above, name) = path.trim_end_matches('/').rsplit_once('/')?;
         if name.is_empty() {
             return None;
@@ -234,7 +236,7 @@ enum Class<'a> {
 }
 
 impl<'a> Class<'a> {
-    fn of(part: &Part<'a>) -> Self {
+    fn from_part(part: &Part<'a>) -> Self {
         let name = part.name;
         if name == "init.scope"
             || name.starts_with("libpod-conmon-")

@@ -34,7 +34,7 @@ impl CommandLine {
                 break;
             }
         }
-        let charge = purse.take(text.len() + size_of::<Stored>())?;
+        let charge = purse.reserve(text.len() + size_of::<Stored>())?;
         Some(Self(Some(Arc::new(Stored {
             text: text.into_boxed_str(),
             _charge: charge,
@@ -46,27 +46,27 @@ impl CommandLine {
         self.0.as_ref().map_or("", |stored| &stored.text)
     }
 
-    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
-        words(self.text())
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &str> {
+        split_arguments(self.text())
     }
 
     pub(crate) fn to_vec(&self) -> Vec<String> {
-        self.words().map(str::to_owned).collect()
+        self.arguments().map(str::to_owned).collect()
     }
 
     /// The last part of the first word.
     pub(crate) fn file_name(&self) -> Option<&str> {
-        self.words().next().and_then(file_name)
+        self.arguments().next().and_then(file_name)
     }
 
     /// Whether these are its words.
     pub(crate) fn has_words<'a>(&self, other: impl Iterator<Item = &'a str>) -> bool {
-        self.words().eq(other)
+        self.arguments().eq(other)
     }
 }
 
 /// The words of a text in which each has a NUL byte after it.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn split_arguments(text: &str) -> impl Iterator<Item = &str> {
     text.split_terminator('\0')
 }
 
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn words_come_back_as_they_were() {
-        let purse = Purses::default().of("/");
+        let purse = Purses::default().get_or_create_purse("/");
         for words in [&[][..], &[""], &["a"], &["a", "", "b c"], &["", ""]] {
             let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
             let line = CommandLine::new(&words, &purse).unwrap();
@@ -93,10 +93,13 @@ mod tests {
 
     #[test]
     fn a_long_one_is_cut_at_a_character() {
-        let purse = Purses::default().of("/");
+        let purse = Purses::default().get_or_create_purse("/");
         let line = CommandLine::new(&["ä".repeat(5000), "b".to_owned()], &purse).unwrap();
         assert!(line.text().len() <= super::BYTES_MAX);
-        assert_eq!(line.words().count(), 1);
-        assert!(line.words().all(|word| word.chars().all(|one| one == 'ä')));
+        assert_eq!(line.arguments().count(), 1);
+        assert!(
+            line.arguments()
+                .all(|word| word.chars().all(|one| one == 'ä'))
+        );
     }
 }

@@ -127,7 +127,7 @@ impl Limits {
 
     /// # Errors
     /// [`ConfigError::ZeroLimit`] names the bound that is 0.
-    pub(crate) const fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) const fn validate(&self) -> Result<(), ConfigError> {
         if self.containers_max == 0 {
             return Err(ConfigError::ZeroLimit("containers_max"));
         }

@@ -293,7 +293,8 @@ impl Container {
 
     /// Whether the status of its pod names it.
     pub(crate) fn is_named(&self) -> bool {
-        let named = |pod: &Arc<PodFacts>| Some(pod.names(self.subject.container_id.as_deref()?));
+        let named =
+            |pod: &Arc<PodFacts>| Some(pod.names_container(self.subject.container_id.as_deref()?));
         self.pod.as_ref().and_then(named).unwrap_or(false)
     }
 
@@ -303,7 +304,7 @@ impl Container {
     }
 
     /// Takes in what the kernel side told of this container; of cgroups only what concerns its topmost one.
-    pub(crate) fn take(&mut self, event: &Event, limits: &Limits) -> ContainerEffects {
+    pub(crate) fn apply_event(&mut self, event: &Event, limits: &Limits) -> ContainerEffects {
         let mut effects = ContainerEffects::default();
         self.was_populated |= !matches!(event.kind, EventKind::CgroupRemoved);
         match &event.kind {
@@ -317,7 +318,7 @@ impl Container {
             EventKind::Exec(exec) => self.take_exec(exec, event.at, limits, &mut effects),
             EventKind::Exit(exit) => self.take_exit(exit, event.at, limits, &mut effects),
             EventKind::Attach(seen) => {
-                let process = Process::seen(seen, Origin::Entered, event.at);
+                let process = Process::from_seen(seen, Origin::Entered, event.at);
                 self.remember(process, seen.parent_outside, limits, &mut effects);
             }
             EventKind::CgroupPopulated { populated } => {
@@ -397,7 +398,7 @@ impl Container {
         let mut effects = ContainerEffects::default();
         self.was_populated |= !found.is_empty();
         for process in found.iter().filter(|process| process.parent_outside) {
-            let process = Process::found(process, now, &self.purse);
+            let process = Process::from_found(process, now, &self.purse);
             // It was there when the container was looked at, and was told to be gone before the look was.
             let is_gone = self
                 .exited
@@ -447,8 +448,11 @@ impl Container {
             ..SignalFact::new(sent, at, outside)
         };
         self.mention(&sent.target, at, limits, effects);
-        let charge = self.purse.take(SignalFact::bytes());
-        let is_main = charge.is_none() && self.main().is_some_and(|main| main.is(&sent.target));
+        let charge = self.purse.reserve(SignalFact::memory_size());
+        let is_main = charge.is_none()
+            && self
+                .main()
+                .is_some_and(|main| main.is_same_process(&sent.target));
         let Some(mut target) = self.of_start(&sent.target) else {
             return;
         };
@@ -484,7 +488,7 @@ impl Container {
             main.tgid != target && main.origin == Origin::Found && is_untold
         });
         let is_candidate = self.processes.get(&target).is_some_and(|known| {
-            known.is(&sent.target)
+            known.is_same_process(&sent.target)
                 && known.is_alive()
                 && !known.spent
                 && known.origin == Origin::Found
@@ -515,7 +519,7 @@ impl Container {
         effects: &mut ContainerEffects,
     ) {
         let known = self.remember(
-            Process::seen(&exec.process, Origin::Entered, at),
+            Process::from_seen(&exec.process, Origin::Entered, at),
             exec.process.parent_outside,
             limits,
             effects,
@@ -542,7 +546,7 @@ impl Container {
         if !exit.executed && self.main().is_some() && self.of_start(&exit.process).is_none() {
             // Cloned into the container's cgroup, it was never attached: that it ends is all there is to tell of one that
             // entered and found no program to run.
-            let process = Process::seen(&exit.process, Origin::Entered, at);
+            let process = Process::from_seen(&exit.process, Origin::Entered, at);
             self.remember(process, exit.process.parent_outside, limits, effects);
         } else {
             self.mention(&exit.process, at, limits, effects);
@@ -629,7 +633,7 @@ impl Container {
         effects: &mut ContainerEffects,
     ) {
         if self.of_start(seen).is_none() && self.main().is_none() {
-            let process = Process::seen(seen, Origin::Mentioned, at);
+            let process = Process::from_seen(seen, Origin::Mentioned, at);
             self.remember(process, seen.parent_outside, limits, effects);
         }
     }

@@ -133,14 +133,14 @@ impl DecodeError {
 /// A [`DecodeError`] for anything that is not exactly one record of a known kind with values that exist.
 pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
     let record = Record(bytes);
-    let kind_id = record.u32(offset_of!(Header, kind))?;
+    let kind_id = record.read_u32(offset_of!(Header, kind))?;
     let kind = Kind::from_id(kind_id).ok_or(DecodeError::UnknownKind(kind_id))?;
     record.check_size(size_of_kind(kind))?;
     Ok(Event {
-        at: Timestamp(record.u64(offset_of!(Header, at))?),
-        container: tracked(record.u64(offset_of!(Header, container))?),
-        cgroup: CgroupId(record.u64(offset_of!(Header, cgroup))?),
-        kind: record.kind(kind)?,
+        at: Timestamp(record.read_u64(offset_of!(Header, at))?),
+        container: tracked(record.read_u64(offset_of!(Header, container))?),
+        cgroup: CgroupId(record.read_u64(offset_of!(Header, cgroup))?),
+        kind: record.decode_kind(kind)?,
     })
 }
 
@@ -178,95 +178,98 @@ impl<'a> Record<'a> {
         if len > expected {
             return Err(DecodeError::Long { len, expected });
         }
-        let stated = self.u32(offset_of!(Header, size))?;
+        let stated = self.read_u32(offset_of!(Header, size))?;
         if usize::try_from(stated) != Ok(len) {
             return Err(DecodeError::SizeMismatch { len, stated });
         }
         Ok(())
     }
 
-    fn kind(self, kind: Kind) -> Result<EventKind, DecodeError> {
+    fn decode_kind(self, kind: Kind) -> Result<EventKind, DecodeError> {
         Ok(match kind {
             Kind::Signal => EventKind::Signal(self.signal()?),
-            Kind::Exec => EventKind::Exec(self.exec()?),
+            Kind::Exec => EventKind::Exec(self.decode_exec()?),
             Kind::Exit => EventKind::Exit(Exit {
                 process: self.process(offset_of!(ExitRecord, process))?,
-                status: exit_status(self.u32(offset_of!(ExitRecord, exit_code))?)?,
-                executed: self.u32(offset_of!(ExitRecord, executed))? != 0,
-                pending: Some(SignalSet(self.u64(offset_of!(ExitRecord, pending))?)),
-                ns_reboot: match self.u32(offset_of!(ExitRecord, ns_reboot))? {
+                status: exit_status(self.read_u32(offset_of!(ExitRecord, exit_code))?)?,
+                executed: self.read_u32(offset_of!(ExitRecord, executed))? != 0,
+                pending: Some(SignalSet(self.read_u64(offset_of!(ExitRecord, pending))?)),
+                ns_reboot: match self.read_u32(offset_of!(ExitRecord, ns_reboot))? {
                     0 => None,
                     number => Some(valid_signal(number)?),
                 },
             }),
             Kind::Attach => EventKind::Attach(self.process(offset_of!(AttachRecord, process))?),
             Kind::CgroupMade => EventKind::CgroupMade {
-                parent: CgroupId(self.u64(offset_of!(CgroupRecord, parent))?),
-                path: lossy(self.used(
+                parent: CgroupId(self.read_u64(offset_of!(CgroupRecord, parent))?),
+                path: decode_lossy(self.used_bytes(
                     offset_of!(CgroupRecord, path),
                     agent_common::record::PATH_SIZE,
-                    self.u32(offset_of!(CgroupRecord, path_size))?,
+                    self.read_u32(offset_of!(CgroupRecord, path_size))?,
                 )?),
             },
             Kind::CgroupRemoved => EventKind::CgroupRemoved,
             Kind::CgroupPopulated => EventKind::CgroupPopulated {
-                populated: self.u32(offset_of!(CgroupStateRecord, populated))? != 0,
+                populated: self.read_u32(offset_of!(CgroupStateRecord, populated))? != 0,
             },
             Kind::OomVictim => EventKind::OomVictim {
-                pid: self.u32(offset_of!(OomRecord, pid))?,
-                comm: Some(self.comm(offset_of!(OomRecord, comm))?).filter(|comm| !comm.is_empty()),
+                pid: self.read_u32(offset_of!(OomRecord, pid))?,
+                comm: Some(self.read_comm(offset_of!(OomRecord, comm))?)
+                    .filter(|comm| !comm.is_empty()),
             },
             Kind::Connect => EventKind::Connect(self.connect()?),
-            Kind::Reset => EventKind::Reset(self.reset()?),
+            Kind::Reset => EventKind::Reset(self.decode_reset()?),
             Kind::Delivered => EventKind::Delivered(self.delivered()?),
         })
     }
 
     fn signal(self) -> Result<SignalSent, DecodeError> {
-        let number = self.u32(offset_of!(SignalRecord, signal))?;
+        let number = self.read_u32(offset_of!(SignalRecord, signal))?;
         let signal = valid_signal(number)?;
-        let flags = self.u32(offset_of!(SignalRecord, signal_flags))?;
+        let flags = self.read_u32(offset_of!(SignalRecord, signal_flags))?;
         Ok(SignalSent {
             signal,
             target: self.process(offset_of!(SignalRecord, target))?,
             sender: self.process(offset_of!(SignalRecord, sender))?,
-            code: i32::from_ne_bytes(self.array(offset_of!(SignalRecord, code))?),
-            result: delivery(self.u32(offset_of!(SignalRecord, result))?)?,
-            handler: handler(self.u64(offset_of!(SignalRecord, handler))?),
-            blocked: self.u64(offset_of!(SignalRecord, blocked))? & signal.bit() != 0,
-            traced: self.u32(offset_of!(SignalRecord, ptrace))? != 0,
+            code: i32::from_ne_bytes(self.read_array(offset_of!(SignalRecord, code))?),
+            result: delivery(self.read_u32(offset_of!(SignalRecord, result))?)?,
+            handler: handler(self.read_u64(offset_of!(SignalRecord, handler))?),
+            blocked: self.read_u64(offset_of!(SignalRecord, blocked))? & signal.mask_bit() != 0,
+            traced: self.read_u32(offset_of!(SignalRecord, ptrace))? != 0,
             exiting: flags & SIGNAL_GROUP_EXIT != 0,
             unkillable: flags & SIGNAL_UNKILLABLE != 0,
-            pending: Some(SignalSet(self.u64(offset_of!(SignalRecord, pending))?)),
-            watched: self.u32(offset_of!(SignalRecord, watched))? != 0,
-            last_outside: match self.u32(offset_of!(SignalRecord, last_outside))? {
+            pending: Some(SignalSet(self.read_u64(offset_of!(SignalRecord, pending))?)),
+            watched: self.read_u32(offset_of!(SignalRecord, watched))? != 0,
+            last_outside: match self.read_u32(offset_of!(SignalRecord, last_outside))? {
                 0 => None,
                 number => Some(Disposition {
                     signal: valid_signal(number)?,
-                    handler: handler(self.u64(offset_of!(SignalRecord, last_outside_handler))?),
+                    handler: handler(
+                        self.read_u64(offset_of!(SignalRecord, last_outside_handler))?,
+                    ),
                 }),
             },
         })
     }
 
     fn delivered(self) -> Result<Delivered, DecodeError> {
-        let flags = self.u32(offset_of!(DeliveryRecord, signal_flags))?;
+        let flags = self.read_u32(offset_of!(DeliveryRecord, signal_flags))?;
         Ok(Delivered {
             process: self.process(offset_of!(DeliveryRecord, process))?,
-            signal: valid_signal(self.u32(offset_of!(DeliveryRecord, signal))?)?,
-            handler: handler(self.u64(offset_of!(DeliveryRecord, handler))?),
+            signal: valid_signal(self.read_u32(offset_of!(DeliveryRecord, signal))?)?,
+            handler: handler(self.read_u64(offset_of!(DeliveryRecord, handler))?),
             unkillable: flags & SIGNAL_UNKILLABLE != 0,
-            traced: self.u32(offset_of!(DeliveryRecord, ptrace))? != 0,
+            traced: self.read_u32(offset_of!(DeliveryRecord, ptrace))? != 0,
         })
     }
 
-    fn exec(self) -> Result<Exec, DecodeError> {
-        let size = self.u32(offset_of!(ExecRecord, argv_size))?;
+    fn decode_exec(self) -> Result<Exec, DecodeError> {
+        let size = self.read_u32(offset_of!(ExecRecord, argv_size))?;
         let room = agent_common::record::ARGV_SIZE;
         Ok(Exec {
             process: self.process(offset_of!(ExecRecord, process))?,
-            argv: command_line(self.used(offset_of!(ExecRecord, argv), room, size)?),
-            argv_cut: self.u32(offset_of!(ExecRecord, argv_size_full))? > size,
+            argv: command_line(self.used_bytes(offset_of!(ExecRecord, argv), room, size)?),
+            argv_cut: self.read_u32(offset_of!(ExecRecord, argv_size_full))? > size,
         })
     }
 
@@ -280,55 +283,57 @@ impl<'a> Record<'a> {
     }
 
     fn process(self, base: usize) -> Result<Process, DecodeError> {
-        let number = |field: usize| self.u32(base + field);
+        let number = |field: usize| self.read_u32(base + field);
         Ok(Process {
             tgid: Tgid(number(offset_of!(ProcessRecord, tgid))?),
             ns_tgid: number(offset_of!(ProcessRecord, ns_tgid))?,
             ns_level: number(offset_of!(ProcessRecord, ns_level))?,
             ns_inum: number(offset_of!(ProcessRecord, ns_inum))?,
-            start: Timestamp(self.u64(base + offset_of!(ProcessRecord, start))?),
-            container: tracked(self.u64(base + offset_of!(ProcessRecord, container))?),
+            start: Timestamp(self.read_u64(base + offset_of!(ProcessRecord, start))?),
+            container: tracked(self.read_u64(base + offset_of!(ProcessRecord, container))?),
             parent_tgid: Tgid(number(offset_of!(ProcessRecord, parent_tgid))?),
             parent_outside: number(offset_of!(ProcessRecord, parent_outside))? != 0,
-            parent_comm: self.comm(base + offset_of!(ProcessRecord, parent_comm))?,
-            comm: self.comm(base + offset_of!(ProcessRecord, comm))?,
+            parent_comm: self.read_comm(base + offset_of!(ProcessRecord, parent_comm))?,
+            comm: self.read_comm(base + offset_of!(ProcessRecord, comm))?,
         })
     }
 
-    fn comm(self, offset: usize) -> Result<String, DecodeError> {
-        let field = self.slice(offset, COMM_SIZE)?;
-        Ok(lossy(
+    fn read_comm(self, offset: usize) -> Result<String, DecodeError> {
+        let field = self.read_slice(offset, COMM_SIZE)?;
+        Ok(decode_lossy(
             field.split(|byte| *byte == 0).next().unwrap_or_default(),
         ))
     }
 
-    fn used(self, offset: usize, room: usize, stated: u32) -> Result<&'a [u8], DecodeError> {
+    fn used_bytes(self, offset: usize, room: usize, stated: u32) -> Result<&'a [u8], DecodeError> {
         match usize::try_from(stated) {
-            Ok(size) if size <= room => self.slice(offset, size),
+            Ok(size) if size <= room => self.read_slice(offset, size),
             Ok(_) | Err(_) => Err(DecodeError::InvalidLength { stated, room }),
         }
     }
 
-    fn u32(self, offset: usize) -> Result<u32, DecodeError> {
-        self.array(offset).map(u32::from_ne_bytes)
+    fn read_u32(self, offset: usize) -> Result<u32, DecodeError> {
+        self.read_array(offset).map(u32::from_ne_bytes)
     }
 
-    fn u64(self, offset: usize) -> Result<u64, DecodeError> {
-        self.array(offset).map(u64::from_ne_bytes)
+    fn read_u64(self, offset: usize) -> Result<u64, DecodeError> {
+        self.read_array(offset).map(u64::from_ne_bytes)
     }
 
-    fn array<const N: usize>(self, offset: usize) -> Result<[u8; N], DecodeError> {
-        let short = self.short(offset + N);
-        self.slice(offset, N)?.try_into().map_err(|_slice| short)
+    fn read_array<const N: usize>(self, offset: usize) -> Result<[u8; N], DecodeError> {
+        let short = self.too_short(offset + N);
+        self.read_slice(offset, N)?
+            .try_into()
+            .map_err(|_slice| short)
     }
 
-    fn slice(self, offset: usize, size: usize) -> Result<&'a [u8], DecodeError> {
+    fn read_slice(self, offset: usize, size: usize) -> Result<&'a [u8], DecodeError> {
         self.0
             .get(offset..offset + size)
-            .ok_or(self.short(offset + size))
+            .ok_or(self.too_short(offset + size))
     }
 
-    const fn short(self, expected: usize) -> DecodeError {
+    const fn too_short(self, expected: usize) -> DecodeError {
         DecodeError::Short {
             len: self.0.len(),
             expected,
@@ -336,7 +341,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn port(number: u32) -> Result<u16, DecodeError> {
+fn parse_port(number: u32) -> Result<u16, DecodeError> {
     u16::try_from(number).map_err(|_too_large| DecodeError::InvalidPort(number))
 }
 
@@ -385,11 +390,11 @@ fn command_line(bytes: &[u8]) -> Vec<String> {
         .strip_suffix(&[0])
         .unwrap_or(bytes)
         .split(|byte| *byte == 0)
-        .map(lossy)
+        .map(decode_lossy)
         .collect()
 }
 
-fn lossy(bytes: &[u8]) -> String {
+fn decode_lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -79,7 +79,7 @@ impl Engine {
     /// # Errors
     /// A [`ConfigError`] if a glob, a hook's command or a limit cannot be used.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        config.limits.check()?;
+        config.limits.validate()?;
         Ok(Self {
             selectors: Selectors::compile(&config)?,
             containers: BTreeMap::new(),
@@ -199,20 +199,20 @@ impl Engine {
                 } else {
                     Discovery::Made(event.at)
                 };
-                self.track(event.cgroup, path, seen, now);
+                self.start_tracking(event.cgroup, path, seen, now);
                 if from_birth && !self.containers.contains_key(&event.cgroup) {
                     let container = event.cgroup;
-                    self.say(Output::Effect(Effect::Untrack { container }));
+                    self.queue_output(Output::Effect(Effect::Untrack { container }));
                 }
             }
             EventKind::OomVictim { pid, .. } => {
-                if let Some(id) = self.owner(event).or_else(|| self.holder(*pid)) {
-                    self.pass(id, event, now);
+                if let Some(id) = self.container_of_event(event).or_else(|| self.holder(*pid)) {
+                    self.deliver_event(id, event, now);
                 }
             }
             EventKind::CgroupRemoved | EventKind::CgroupPopulated { .. } => {
                 if self.containers.contains_key(&event.cgroup) {
-                    self.pass(event.cgroup, event, now);
+                    self.deliver_event(event.cgroup, event, now);
                 }
             }
             EventKind::Connect(_) => {
@@ -225,23 +225,28 @@ impl Engine {
             | EventKind::Delivered(_)
             | EventKind::Exec(_)
             | EventKind::Exit(_)
-            | EventKind::Attach(_) => self.pass_or_drop(self.owner(event), event, now),
+            | EventKind::Attach(_) => self.pass_or_drop(self.container_of_event(event), event, now),
         }
     }
 
     fn pass_or_drop(&mut self, id: Option<CgroupId>, event: &Event, now: Timestamp) {
         match id.filter(|id| self.containers.contains_key(id)) {
-            Some(id) => self.pass(id, event, now),
-            None => self.say(Output::Dropped {
+            Some(id) => self.deliver_event(id, event, now),
+            None => self.queue_output(Output::Dropped {
                 reason: DropReason::ContainerUnknown,
                 at: now,
             }),
         }
     }
 
-    fn pass(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
-        self.with(id, now, |tracked, context| tracked.take(event, context));
-        let exit = self.containers.get(&id).and_then(TrackedContainer::exit);
+    fn deliver_event(&mut self, id: CgroupId, event: &Event, now: Timestamp) {
+        self.update_container(id, now, |tracked, context| {
+            tracked.apply_event(event, context)
+        });
+        let exit = self
+            .containers
+            .get(&id)
+            .and_then(TrackedContainer::main_exit);
         if let Some((pod, exited)) = exit
             && self.pods.note_exit(pod, exited)
         {
@@ -252,7 +257,7 @@ impl Engine {
 
     /// The container that an event is about. The kernel side may name a surrounding one until it has learned of one
     /// inside, so the very cgroup counts first.
-    fn owner(&self, event: &Event) -> Option<CgroupId> {
+    fn container_of_event(&self, event: &Event) -> Option<CgroupId> {
         [Some(event.cgroup), event.container]
             .into_iter()
             .flatten()
@@ -272,7 +277,7 @@ impl Engine {
     /// Has containers tracked from their birth that are made in this cgroup, if any are likely to be.
     fn expect(&mut self, cgroup: CgroupId, path: &str) {
         if let Some((names, stop_signal)) = self.selectors.expected(path) {
-            self.say(Output::Effect(Effect::Expect {
+            self.queue_output(Output::Effect(Effect::Expect {
                 cgroup,
                 path: path.to_owned(),
                 names,
@@ -286,7 +291,8 @@ impl Engine {
     fn take_scanned(&mut self, cgroup: CgroupId, path: &str, now: Timestamp) {
         self.expect(cgroup, path);
         self.scan.started_at.get_or_insert(now);
-        if self.track(cgroup, path, Discovery::Found, now) || self.containers.contains_key(&cgroup)
+        if self.start_tracking(cgroup, path, Discovery::Found, now)
+            || self.containers.contains_key(&cgroup)
         {
             self.scan.found.insert(cgroup);
         }
@@ -310,7 +316,7 @@ impl Engine {
     }
 
     fn take_processes(&mut self, id: CgroupId, found: &[ProcessFound], now: Timestamp) {
-        self.with(id, now, |tracked, context| {
+        self.update_container(id, now, |tracked, context| {
             tracked.looked_at = Some(now);
             tracked
                 .container
@@ -329,21 +335,21 @@ impl Engine {
         match outermost {
             Some(outermost) => {
                 let losses = &mut self.shared.losses;
-                if !self.shares.holds(outermost) {
-                    losses.forget_untracked(now, |id| self.shares.holds(id));
+                if !self.shares.has_container_in(outermost) {
+                    losses.forget_untracked(now, |id| self.shares.has_container_in(id));
                 }
                 losses.add_of(outermost, since, until);
             }
             None => self.shared.losses.add(since, until),
         }
         let at_once = outermost.is_none();
-        self.say(Output::Effect(Effect::Rescan { at_once }));
+        self.queue_output(Output::Effect(Effect::Rescan { at_once }));
         let concerned =
             |tracked: &&TrackedContainer| outermost.is_none_or(|id| tracked.outermost == id);
         let concerned = self.containers.values().filter(concerned);
         let ids: Vec<CgroupId> = concerned.map(|tracked| tracked.container.id()).collect();
         for id in ids {
-            self.with(id, now, |_tracked, _context| ContainerEffects {
+            self.update_container(id, now, |_tracked, _context| ContainerEffects {
                 inspect: true,
                 ..ContainerEffects::default()
             });
@@ -360,7 +366,13 @@ impl Engine {
     }
 
     /// Begins to track a cgroup if it is a subject that is not tracked yet. Returns whether it did.
-    fn track(&mut self, cgroup: CgroupId, path: &str, seen: Discovery, now: Timestamp) -> bool {
+    fn start_tracking(
+        &mut self,
+        cgroup: CgroupId,
+        path: &str,
+        seen: Discovery,
+        now: Timestamp,
+    ) -> bool {
         if self.containers.contains_key(&cgroup) {
             return false;
         }
@@ -379,28 +391,28 @@ impl Engine {
         };
         if let Some(reason) = self.lacks_room(outermost) {
             self.shares.note_missed();
-            self.say(Output::Dropped { reason, at: now });
+            self.queue_output(Output::Dropped { reason, at: now });
             return false;
         }
-        self.say(Output::Tracked {
+        self.queue_output(Output::Tracked {
             subject: subject.clone(),
             added: true,
         });
         let selector = self.selectors.selector(path).cloned();
         let pod = subject.pod_uid.clone();
         let means = Means {
-            purse: self.purses.of(outer_path),
+            purse: self.purses.get_or_create_purse(outer_path),
             is_inner: outer_path != path,
             pods_are_told: self.pods_are_told,
         };
         let container = Container::new(subject, selector, means, now, seen);
         let tracked = TrackedContainer::new(container, outermost.id);
-        self.say(tracked.track_effect());
+        self.queue_output(tracked.track_effect());
         self.containers.insert(cgroup, tracked);
         self.shares.add(path, cgroup, outermost);
         self.track_inner_again(path);
         if let Some(key) = pod.filter(|_| self.pods_are_told) {
-            if self.claim(cgroup, &key) {
+            if self.assign_container(cgroup, &key) {
                 self.refresh(&key, now);
             } else {
                 self.tell_pod(cgroup, &key, now);
@@ -441,7 +453,7 @@ impl Engine {
     }
 
     /// Lets a container do something, and then carries out what follows from it.
-    fn with(
+    fn update_container(
         &mut self,
         id: CgroupId,
         now: Timestamp,
@@ -454,7 +466,7 @@ impl Engine {
         let mut context = Context {
             now,
             limits: &self.shared.limits,
-            losses: self.shared.losses.of(tracked.outermost),
+            losses: self.shared.losses.for_outermost(tracked.outermost),
             next_id: &mut self.shared.next_id,
             reasons: self.shared.reasons.as_ref(),
             remaining: self.shared.remaining,
@@ -482,7 +494,7 @@ impl Engine {
         now: Timestamp,
         act: impl FnOnce(&mut TrackedContainer, &mut Context<'_>),
     ) {
-        self.with(id, now, |tracked, context| {
+        self.update_container(id, now, |tracked, context| {
             act(tracked, context);
             ContainerEffects::default()
         });
@@ -502,13 +514,13 @@ impl Engine {
             }
             self.purses.release(outer_path);
             let pod = subject.pod_uid.clone();
-            self.say(Output::Tracked {
+            self.queue_output(Output::Tracked {
                 subject,
                 added: false,
             });
             let limits = &self.shared.limits;
             if self.shares.take_missed(self.containers.len(), limits) {
-                self.say(Output::Effect(Effect::Rescan { at_once: false }));
+                self.queue_output(Output::Effect(Effect::Rescan { at_once: false }));
             }
             if let Some(key) = pod {
                 self.release_pod(&key);
@@ -516,7 +528,7 @@ impl Engine {
         }
     }
 
-    fn say(&mut self, output: Output) {
+    fn queue_output(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
 }

@@ -34,10 +34,10 @@ pub(crate) fn findings(
         oom_killed(termination, outcome),
         stuck_after_kill(termination, limits, now),
         killed_by_other(termination, outcome),
-        connections::race(termination, outcome, network),
-        connections::reset(termination, outcome, network),
-        signals::wrong(termination),
-        signals::other(termination),
+        connections::endpoint_race(termination, outcome, network),
+        connections::reset_connections(termination, outcome, network),
+        signals::wrong_stop_signal(termination),
+        signals::other_stop_signal(termination),
         signals::from_inside(termination),
         processes::killed_with_main(termination),
         processes::killed_by_parent(termination),
@@ -45,7 +45,7 @@ pub(crate) fn findings(
         hooks::not_run(termination),
         hooks::outlived(termination),
         signals::begun_again(termination),
-        connections::idle(outcome, network),
+        connections::idle_closed(outcome, network),
         remaining::stuck_in_exit(termination),
         remaining::processes_left(termination),
     ]
@@ -70,7 +70,7 @@ const fn finding_of(kind: FindingKind, evidence: String, advice: String) -> Find
 const NAMED_MAX: usize = 4;
 
 /// The first of these descriptions, and how many more there are: `a, b, c, d, and 3 more`. `untold` are more than that.
-fn list(all: impl ExactSizeIterator<Item = String>, untold: u64) -> String {
+fn join_limited(all: impl ExactSizeIterator<Item = String>, untold: u64) -> String {
     let rest = all.len().saturating_sub(NAMED_MAX);
     let more = untold.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX));
     let named: Vec<String> = all.take(NAMED_MAX).collect();
@@ -83,7 +83,7 @@ fn list(all: impl ExactSizeIterator<Item = String>, untold: u64) -> String {
 }
 
 /// A duration for people: `3.008 s`, `12.3 ms`.
-fn span(duration: Duration) -> String {
+fn format_duration(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{:.1} ms", duration.as_secs_f64() * 1e3)
     } else {
@@ -145,11 +145,11 @@ fn stuck_after_kill(
     let evidence = match termination.exit {
         Some(_) => format!(
             "The main process exited only {} after SIGKILL.",
-            span(waited)
+            format_duration(waited)
         ),
         None => format!(
             "The main process had not exited {} after SIGKILL{}.",
-            span(limits.stuck_after),
+            format_duration(limits.stuck_after),
             remaining::held_by(termination)
         ),
     };
@@ -181,7 +181,7 @@ fn killed_by_other(termination: &Termination<'_>, outcome: Outcome) -> Option<Fi
                 "`{}` (pid {}) sent SIGKILL {} after the stop signal, when no grace period ended.",
                 kill.sender.comm,
                 kill.sender.tgid.0,
-                span(waited)
+                format_duration(waited)
             )
         }
         None => by_signal(termination)?,

@@ -1,6 +1,6 @@
 //! Whether a command line is the configured preStop hook's.
 
-use crate::command_line::{CommandLine, file_name, words};
+use crate::command_line::{CommandLine, file_name, split_arguments};
 
 /// Whether a process with the command line `argv` runs `command`.
 ///
@@ -32,7 +32,7 @@ pub(crate) fn matches(command: &[String], argv: &CommandLine, cut: bool) -> bool
 /// Whether these words are those of a text in which each has a NUL byte after it.
 fn agrees(want: &[String], text: &str, cut: bool) -> bool {
     if !cut {
-        return words(text).eq(want.iter().map(String::as_str));
+        return split_arguments(text).eq(want.iter().map(String::as_str));
     }
     // A cut inside a character leaves a replacement character.
     let beginning = text.strip_suffix('\0').unwrap_or(text);
@@ -50,59 +50,68 @@ mod tests {
     use crate::command_line::CommandLine;
     use crate::purse::Purses;
 
-    fn words(text: &str) -> Vec<String> {
+    fn split_words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
     }
 
     fn matches(command: &[String], argv: &[String], cut: bool) -> bool {
-        let argv = CommandLine::new(argv, &Purses::default().of("/")).unwrap();
+        let argv = CommandLine::new(argv, &Purses::default().get_or_create_purse("/")).unwrap();
         super::matches(command, &argv, cut)
     }
 
-    fn same(command: &str, argv: &str) -> bool {
-        matches(&words(command), &words(argv), false)
+    fn is_same_command(command: &str, argv: &str) -> bool {
+        matches(&split_words(command), &split_words(argv), false)
     }
 
     #[test]
     fn a_command_is_itself_and_nothing_else() {
-        assert!(same("/bin/sh -c stop", "/bin/sh -c stop"));
-        assert!(!same("/bin/sh -c stop", "/bin/sh -c probe"));
-        assert!(!same("/bin/sh -c stop", "/bin/sh -c"));
-        assert!(!same("sleep 10", "sleep 100"));
-        assert!(!matches(&words("sleep 10"), &[], false));
-        assert!(!matches(&words("sleep 10"), &[], true));
+        assert!(is_same_command("/bin/sh -c stop", "/bin/sh -c stop"));
+        assert!(!is_same_command("/bin/sh -c stop", "/bin/sh -c probe"));
+        assert!(!is_same_command("/bin/sh -c stop", "/bin/sh -c"));
+        assert!(!is_same_command("sleep 10", "sleep 100"));
+        assert!(!matches(&split_words("sleep 10"), &[], false));
+        assert!(!matches(&split_words("sleep 10"), &[], true));
     }
 
     #[test]
     fn a_script_shows_up_behind_its_interpreter() {
-        assert!(same("/stop.sh now", "/bin/sh /stop.sh now"));
-        assert!(same("/stop.sh now", "/bin/sh -e /stop.sh now"));
-        assert!(same("stop.sh now", "/bin/sh /usr/bin/stop.sh now"));
-        assert!(!same("/stop.sh now", "/bin/sh /other/stop.sh now"));
-        assert!(!same("/stop.sh now", "/bin/sh /stop.sh later"));
-        assert!(!same("/stop.sh now", "/bin/sh -e -x /stop.sh now"));
+        assert!(is_same_command("/stop.sh now", "/bin/sh /stop.sh now"));
+        assert!(is_same_command("/stop.sh now", "/bin/sh -e /stop.sh now"));
+        assert!(is_same_command(
+            "stop.sh now",
+            "/bin/sh /usr/bin/stop.sh now"
+        ));
+        assert!(!is_same_command(
+            "/stop.sh now",
+            "/bin/sh /other/stop.sh now"
+        ));
+        assert!(!is_same_command("/stop.sh now", "/bin/sh /stop.sh later"));
+        assert!(!is_same_command(
+            "/stop.sh now",
+            "/bin/sh -e -x /stop.sh now"
+        ));
     }
 
     #[test]
     fn a_cut_command_line_agrees_by_its_beginning() {
         assert!(matches(
-            &words("/bin/sh -c abcdefgh"),
-            &words("/bin/sh -c abc"),
+            &split_words("/bin/sh -c abcdefgh"),
+            &split_words("/bin/sh -c abc"),
             true
         ));
         assert!(matches(
-            &words("/bin/sh -c abcö"),
-            &words("/bin/sh -c abc\u{fffd}"),
+            &split_words("/bin/sh -c abcö"),
+            &split_words("/bin/sh -c abc\u{fffd}"),
             true
         ));
         assert!(!matches(
-            &words("/bin/sh -c abcdefgh"),
-            &words("/bin/sh -c abd"),
+            &split_words("/bin/sh -c abcdefgh"),
+            &split_words("/bin/sh -c abd"),
             true
         ));
         assert!(!matches(
-            &words("/bin/sh -c abc"),
-            &words("/bin/sh -c abcdefgh"),
+            &split_words("/bin/sh -c abc"),
+            &split_words("/bin/sh -c abcdefgh"),
             true
         ));
     }

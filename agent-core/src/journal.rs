@@ -145,7 +145,7 @@ impl Reader {
     ///
     /// # Errors
     /// If it is no entry; a line without its end that stops in the middle is [`JournalError::Truncated`].
-    pub fn entry(&mut self, line: &str) -> Result<Entry, JournalError> {
+    pub fn parse_entry(&mut self, line: &str) -> Result<Entry, JournalError> {
         self.count_line(line)?;
         serde_json::from_str(line).map_err(|source| {
             if source.is_eof() && !line.ends_with('\n') {
@@ -190,10 +190,10 @@ impl Replay {
     }
 
     /// Tells the engine one entry, after the timeouts that are due up to it.
-    pub fn feed(&mut self, entry: Entry) -> Vec<Output> {
+    pub fn apply_entry(&mut self, entry: Entry) -> Vec<Output> {
         let mut outputs = self.run_until(entry.at);
         self.engine.handle(entry.input, entry.at);
-        self.drain(&mut outputs);
+        self.drain_outputs(&mut outputs);
         outputs
     }
 
@@ -206,12 +206,12 @@ impl Replay {
         let mut outputs = Vec::new();
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= end) {
             self.engine.handle_timeout(due);
-            self.drain(&mut outputs);
+            self.drain_outputs(&mut outputs);
         }
         outputs
     }
 
-    fn drain(&mut self, outputs: &mut Vec<Output>) {
+    fn drain_outputs(&mut self, outputs: &mut Vec<Output>) {
         while let Some(output) = self.engine.poll_output() {
             outputs.push(output);
         }

@@ -51,7 +51,7 @@ impl Losses {
     }
 
     /// When the last ones were.
-    fn last(&self) -> Timestamp {
+    fn last_loss(&self) -> Timestamp {
         self.0.back().map(|last| last.until).unwrap_or_default()
     }
 
@@ -93,7 +93,7 @@ impl AllLosses {
         }
         self.swept_at = now;
         self.by_outermost
-            .retain(|id, losses| is_tracked(*id) || now.since(losses.last()) < UNTRACKED);
+            .retain(|id, losses| is_tracked(*id) || now.since(losses.last_loss()) < UNTRACKED);
     }
 
     /// An outermost container is gone, and all in it.
@@ -102,7 +102,7 @@ impl AllLosses {
     }
 
     /// Those that concern a container in this outermost one.
-    pub(crate) fn of(&self, outermost: CgroupId) -> LossesOf<'_> {
+    pub(crate) fn for_outermost(&self, outermost: CgroupId) -> LossesOf<'_> {
         LossesOf {
             of_any: &self.of_any,
             own: self.by_outermost.get(&outermost),
@@ -134,48 +134,63 @@ impl LossesOf<'_> {
 mod tests {
     use super::*;
 
-    fn at(second: u64) -> Timestamp {
+    fn at_second(second: u64) -> Timestamp {
         Timestamp(second * 1_000_000_000)
     }
 
     #[test]
     fn a_loss_may_lie_anywhere_between_two_looks() {
         let mut losses = Losses::default();
-        losses.add(at(10), at(12));
-        assert!(losses.may_be_between(at(11), at(11)));
-        assert!(losses.may_be_between(at(1), at(10)));
-        assert!(losses.may_be_between(at(12), at(20)));
-        assert!(!losses.may_be_between(at(1), at(9)));
-        assert!(!losses.may_be_between(at(13), at(20)));
-        assert!(losses.may_be_since(at(12)) && !losses.may_be_since(at(13)));
+        losses.add(at_second(10), at_second(12));
+        assert!(losses.may_be_between(at_second(11), at_second(11)));
+        assert!(losses.may_be_between(at_second(1), at_second(10)));
+        assert!(losses.may_be_between(at_second(12), at_second(20)));
+        assert!(!losses.may_be_between(at_second(1), at_second(9)));
+        assert!(!losses.may_be_between(at_second(13), at_second(20)));
+        assert!(losses.may_be_since(at_second(12)) && !losses.may_be_since(at_second(13)));
     }
 
     #[test]
     fn a_loss_of_one_container_concerns_no_other() {
         let (one, other) = (CgroupId(1), CgroupId(2));
         let mut losses = AllLosses::default();
-        losses.add_of(one, at(10), at(11));
-        assert!(losses.of(one).may_be_between(at(1), at(20)));
-        assert!(losses.of(one).may_be_since(at(11)));
-        assert!(!losses.of(other).may_be_between(at(1), at(20)));
-        assert!(!losses.of(other).may_be_since(at(1)));
-        losses.add(at(30), at(31));
-        assert!(losses.of(one).may_be_since(at(31)) && losses.of(other).may_be_since(at(31)));
+        losses.add_of(one, at_second(10), at_second(11));
+        assert!(
+            losses
+                .for_outermost(one)
+                .may_be_between(at_second(1), at_second(20))
+        );
+        assert!(losses.for_outermost(one).may_be_since(at_second(11)));
+        assert!(
+            !losses
+                .for_outermost(other)
+                .may_be_between(at_second(1), at_second(20))
+        );
+        assert!(!losses.for_outermost(other).may_be_since(at_second(1)));
+        losses.add(at_second(30), at_second(31));
+        assert!(
+            losses.for_outermost(one).may_be_since(at_second(31))
+                && losses.for_outermost(other).may_be_since(at_second(31))
+        );
         losses.forget(one);
-        assert!(!losses.of(one).may_be_between(at(1), at(20)));
+        assert!(
+            !losses
+                .for_outermost(one)
+                .may_be_between(at_second(1), at_second(20))
+        );
     }
 
     #[test]
     fn losses_of_containers_that_nobody_tracks_are_forgotten() {
         let (tracked, gone, new) = (CgroupId(1), CgroupId(2), CgroupId(3));
         let mut losses = AllLosses::default();
-        losses.add_of(tracked, at(1), at(2));
-        losses.add_of(gone, at(1), at(2));
-        losses.add_of(new, at(19), at(20));
-        losses.forget_untracked(at(20), |id| id == tracked);
-        assert!(losses.of(tracked).may_be_since(at(2)));
-        assert!(!losses.of(gone).may_be_since(at(2)));
-        assert!(losses.of(new).may_be_since(at(20)));
+        losses.add_of(tracked, at_second(1), at_second(2));
+        losses.add_of(gone, at_second(1), at_second(2));
+        losses.add_of(new, at_second(19), at_second(20));
+        losses.forget_untracked(at_second(20), |id| id == tracked);
+        assert!(losses.for_outermost(tracked).may_be_since(at_second(2)));
+        assert!(!losses.for_outermost(gone).may_be_since(at_second(2)));
+        assert!(losses.for_outermost(new).may_be_since(at_second(20)));
         assert_eq!(losses.by_outermost.len(), 2);
     }
 
@@ -183,11 +198,11 @@ mod tests {
     fn many_losses_are_remembered_as_fewer_that_cover_them() {
         let mut losses = Losses::default();
         for second in 0..200 {
-            losses.add(at(second * 10), at(second * 10 + 1));
+            losses.add(at_second(second * 10), at_second(second * 10 + 1));
         }
         assert_eq!(losses.0.len(), LOSSES_MAX);
-        assert!(losses.may_be_between(at(0), at(1)));
-        assert!(losses.may_be_between(at(1990), at(1991)));
-        assert!(!losses.may_be_between(at(1985), at(1989)));
+        assert!(losses.may_be_between(at_second(0), at_second(1)));
+        assert!(losses.may_be_between(at_second(1990), at_second(1991)));
+        assert!(!losses.may_be_between(at_second(1985), at_second(1989)));
     }
 }

@@ -187,7 +187,7 @@ pub enum Names {
 
 impl Names {
     /// The kind of names that this one is of.
-    pub fn like(name: &str) -> Self {
+    pub fn from_name(name: &str) -> Self {
         const ID_DIGITS: usize = 64;
         if name.len() >= ID_DIGITS {
             Self::Containers

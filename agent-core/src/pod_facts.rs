@@ -65,12 +65,12 @@ impl PodFacts {
             endpoints: Vec::new(),
             named: NamedContainers::default(),
         };
-        facts.take(pod, seen);
+        facts.update_pod(pod, seen);
         facts
     }
 
     /// It was seen again.
-    pub(crate) fn take(&mut self, pod: Pod, seen: Seen) {
+    pub(crate) fn update_pod(&mut self, pod: Pod, seen: Seen) {
         self.gone = None;
         if pod.uid != self.pod.uid {
             self.deletions.clear();
@@ -90,12 +90,12 @@ impl PodFacts {
         if pod.disruption.is_some() {
             self.disrupted_at.get_or_insert(seen.at);
         }
-        self.named.take(&pod.containers);
+        self.named.update_containers(&pod.containers);
         self.pod = pod;
     }
 
     /// The kubelet said something of it.
-    pub(crate) fn hear(&mut self, event: KubeletEvent, seen_at: Timestamp) {
+    pub(crate) fn record_kubelet_event(&mut self, event: KubeletEvent, seen_at: Timestamp) {
         if self.events.iter().any(|(known, _)| *known == event) {
             return;
         }
@@ -148,7 +148,7 @@ impl PodFacts {
     }
 
     /// The exit of the container with this id, if it was seen.
-    pub(crate) fn exit(&self, id: &str) -> Option<Timestamp> {
+    pub(crate) fn container_exit(&self, id: &str) -> Option<Timestamp> {
         self.named.get(id)?.exit
     }
 
@@ -159,8 +159,8 @@ impl PodFacts {
     }
 
     /// A container with this id lies in this cgroup. Returns whether another was taken for it so far.
-    pub(crate) fn claim(&mut self, id: &str, cgroup: CgroupId) -> bool {
-        self.named.claim(id, cgroup)
+    pub(crate) fn assign_cgroup(&mut self, id: &str, cgroup: CgroupId) -> bool {
+        self.named.assign_cgroup(id, cgroup)
     }
 
     /// Whether the status of the pod shows the container with this id in this cgroup to be one of its own. A path alone is the
@@ -214,7 +214,7 @@ impl PodFacts {
     }
 
     /// Whether a status named this id.
-    pub(crate) fn names(&self, id: &str) -> bool {
+    pub(crate) fn names_container(&self, id: &str) -> bool {
         self.named.get(id).is_some()
     }
 

@@ -83,7 +83,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn seen(seen: &Seen, origin: Origin, at: Timestamp) -> Self {
+    pub(crate) fn from_seen(seen: &Seen, origin: Origin, at: Timestamp) -> Self {
         Self {
             _charge: None,
             tgid: seen.tgid,
@@ -114,7 +114,7 @@ impl Process {
     }
 
     /// One that was found; its command line only if there is room for it.
-    pub(crate) fn found(found: &ProcessFound, at: Timestamp, purse: &Arc<Purse>) -> Self {
+    pub(crate) fn from_found(found: &ProcessFound, at: Timestamp, purse: &Arc<Purse>) -> Self {
         let seen = Seen {
             tgid: found.tgid,
             ns_tgid: found.ns_tgid,
@@ -127,7 +127,7 @@ impl Process {
             parent_comm: String::new(),
             comm: found.comm.clone(),
         };
-        let known = Self::seen(&seen, Origin::Found, at);
+        let known = Self::from_seen(&seen, Origin::Found, at);
         if is_of_runtime(&found.argv) {
             return known;
         }
@@ -140,7 +140,7 @@ impl Process {
     }
 
     /// What one takes of the memory, without its command lines.
-    pub(crate) const fn bytes() -> usize {
+    pub(crate) const fn memory_size() -> usize {
         size_of::<Self>()
     }
 
@@ -167,7 +167,7 @@ impl Process {
     }
 
     /// Whether it is this process.
-    pub(crate) fn is(&self, seen: &Seen) -> bool {
+    pub(crate) fn is_same_process(&self, seen: &Seen) -> bool {
         self.tgid == seen.tgid && self.started_like(seen.start)
     }
 
@@ -419,7 +419,7 @@ impl SignalFact {
     }
 
     /// What one takes of the memory, with its three names.
-    pub(crate) const fn bytes() -> usize {
+    pub(crate) const fn memory_size() -> usize {
         size_of::<Self>() + 3 * 16
     }
 

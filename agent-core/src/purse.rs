@@ -39,7 +39,7 @@ pub(crate) struct Charge {
 
 impl Purses {
     /// The share of this outermost container.
-    pub(crate) fn of(&mut self, outermost: &str) -> Arc<Purse> {
+    pub(crate) fn get_or_create_purse(&mut self, outermost: &str) -> Arc<Purse> {
         if let Some(purse) = self.open.get(outermost).and_then(Weak::upgrade) {
             return purse;
         }
@@ -64,7 +64,7 @@ impl Purses {
 
 impl Purse {
     /// Takes so many bytes, if they are there.
-    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
         let share = BYTES_MAX / self.sharing.load(Ordering::Relaxed).max(SHARES_MIN);
         let is_there = self.used.load(Ordering::Relaxed).saturating_add(bytes) <= share;
         is_there.then(|| self.take_anyway(bytes))
@@ -99,30 +99,35 @@ mod tests {
     #[test]
     fn what_one_takes_is_missing_to_nobody_else() {
         let mut purses = Purses::default();
-        let (greedy, other) = (purses.of("/a"), purses.of("/b"));
+        let (greedy, other) = (
+            purses.get_or_create_purse("/a"),
+            purses.get_or_create_purse("/b"),
+        );
         let share = BYTES_MAX / SHARES_MIN;
-        let again = purses.of("/a");
-        let taken: Vec<_> = (0..1000).filter_map(|_| again.take(share / 10)).collect();
+        let again = purses.get_or_create_purse("/a");
+        let taken: Vec<_> = (0..1000)
+            .filter_map(|_| again.reserve(share / 10))
+            .collect();
         assert_eq!(taken.len(), 10);
-        assert!(greedy.take(share / 10).is_none());
-        assert!(other.take(share).is_some());
+        assert!(greedy.reserve(share / 10).is_none());
+        assert!(other.reserve(share).is_some());
         drop(taken);
-        assert!(greedy.take(share).is_some());
+        assert!(greedy.reserve(share).is_some());
     }
 
     #[test]
     fn a_share_gets_smaller_where_many_share() {
         let mut purses = Purses::default();
-        let one = purses.of("/one");
+        let one = purses.get_or_create_purse("/one");
         let path = |number: usize| format!("/{number}");
         let others: Vec<_> = (1..4 * SHARES_MIN)
-            .map(|one| purses.of(&path(one)))
+            .map(|one| purses.get_or_create_purse(&path(one)))
             .collect();
-        assert!(one.take(BYTES_MAX / SHARES_MIN / 4 + 1).is_none());
-        assert!(one.take(BYTES_MAX / SHARES_MIN / 4).is_some());
+        assert!(one.reserve(BYTES_MAX / SHARES_MIN / 4 + 1).is_none());
+        assert!(one.reserve(BYTES_MAX / SHARES_MIN / 4).is_some());
         drop(others);
         (1..4 * SHARES_MIN).for_each(|one| purses.release(&path(one)));
-        assert!(one.take(BYTES_MAX / SHARES_MIN).is_some());
+        assert!(one.reserve(BYTES_MAX / SHARES_MIN).is_some());
         purses.release("/one");
         assert_eq!(purses.open.len(), 1);
     }

@@ -132,7 +132,7 @@ impl Report {
     }
 
     /// Start to exit (T0 to Te).
-    pub fn total(&self) -> Option<Duration> {
+    pub fn total_duration(&self) -> Option<Duration> {
         Some(self.exit.as_ref()?.at.since(self.started_at))
     }
 

@@ -82,7 +82,7 @@ impl Signal {
     }
 
     /// Its bit in a kernel signal mask: bit n-1 for signal n.
-    pub const fn bit(self) -> u64 {
+    pub const fn mask_bit(self) -> u64 {
         1 << (self.0 - 1)
     }
 }
@@ -95,7 +95,7 @@ pub struct SignalSet(pub u64);
 impl SignalSet {
     /// Whether the signal is in it.
     pub const fn contains(self, signal: Signal) -> bool {
-        self.0 & signal.bit() != 0
+        self.0 & signal.mask_bit() != 0
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
                 has_name.then_some(signal)
             });
             assert_eq!(number.to_string().parse(), Ok(signal));
-            assert_eq!(signal.bit(), 1 << (number - 1));
+            assert_eq!(signal.mask_bit(), 1 << (number - 1));
             assert!(SignalSet(1 << (number - 1)).contains(signal));
             assert!(!SignalSet(!(1 << (number - 1))).contains(signal));
         }

@@ -70,7 +70,11 @@ impl Signals {
     }
 
     /// Returns how many signals of the same number followed this one, of those that are kept only such ones.
-    pub(crate) fn after(&self, first: &SignalFact, such: impl Fn(&SignalFact) -> bool) -> u32 {
+    pub(crate) fn count_after(
+        &self,
+        first: &SignalFact,
+        such: impl Fn(&SignalFact) -> bool,
+    ) -> u32 {
         let kept = self
             .iter()
             .skip_while(|fact| *fact != first)

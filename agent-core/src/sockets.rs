@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 mod numbers;
 mod placement;
 
-use numbers::{add, fell, in_place, since};
+use numbers::{add_counts, counts_since, has_decreased, in_place};
 pub(crate) use placement::{Edges, Placement, Stop, StopKind};
 
 /// Resets that are kept one by one: as many as the kernel side records of an interval, for each that a termination
@@ -32,7 +32,7 @@ pub(crate) struct Reasons(pub(crate) BTreeMap<u32, String>);
 
 impl Reasons {
     /// The same class with the reason's name.
-    pub(crate) fn named(&self, class: &ResetClass<u32>) -> ResetClass<String> {
+    pub(crate) fn with_reason_name(&self, class: &ResetClass<u32>) -> ResetClass<String> {
         let name = |number: u32| match self.0.get(&number) {
             Some(name) => name.clone(),
             None => format!("reason_{number}"),
@@ -86,9 +86,12 @@ pub(crate) enum Parting {
 
 impl Sockets {
     /// Takes in counts, which go on from those before unless the container was tracked anew.
-    pub(crate) fn take(&mut self, mut counts: SocketCounts) {
+    pub(crate) fn apply_counts(&mut self, mut counts: SocketCounts) {
         let last = self.newest.take();
-        if last.as_ref().is_some_and(|last| fell(last, &counts)) {
+        if last
+            .as_ref()
+            .is_some_and(|last| has_decreased(last, &counts))
+        {
             self.before = SocketCounts::default();
             self.highest.clear();
         }
@@ -123,11 +126,11 @@ impl Sockets {
 
     /// What was counted after signals, up to these counts, was while it ran.
     fn keep_as_running(&mut self, counts: &SocketCounts) {
-        let since = since(counts, &self.before);
+        let since = counts_since(counts, &self.before);
         let mut resets: BTreeMap<_, u64> = self.ran.resets.drain(..).collect();
         for after in since.after_signals {
             let [running, ..] = &mut self.ran.phases;
-            *running = add(running, &after.counts);
+            *running = add_counts(running, &after.counts);
             for (class, count) in after.resets {
                 *resets.entry(of_phase(&class, Phase::Running)).or_default() += count;
             }
@@ -137,7 +140,7 @@ impl Sockets {
 
     /// Takes in one reset. Where data comes for a connection that was closed, the kernel calls it a reset received and then
     /// sends one: that is one.
-    pub(crate) fn mark(&mut self, at: Timestamp, reset: &ResetSeen) {
+    pub(crate) fn record_reset(&mut self, at: Timestamp, reset: &ResetSeen) {
         let mut others = self.marks.iter();
         if others.any(|(answered_at, other)| is_answer(*answered_at, other, at, reset)) {
             return;
@@ -153,21 +156,21 @@ impl Sockets {
     /// them belong to it.
     pub(crate) fn of_termination(&self, edges: &Edges) -> Option<SocketCounts> {
         let counts = self.unplaced()?;
-        let placement = Placement::of(&counts, edges, self.void_until)?;
+        let placement = Placement::derive(&counts, edges, self.void_until)?;
         Some(in_place(&counts, placement, &self.ran))
     }
 
     /// Whether there are counts of which it cannot be told whether they belong to the termination.
     pub(crate) fn is_unsure(&self, edges: &Edges) -> bool {
         self.unplaced()
-            .is_some_and(|counts| Placement::of(&counts, edges, self.void_until).is_none())
+            .is_some_and(|counts| Placement::derive(&counts, edges, self.void_until).is_none())
     }
 
     fn unplaced(&self) -> Option<SocketCounts> {
         let newest = self.newest.as_ref()?;
         Some(match &self.settled {
             Some(settled) => settled.clone(),
-            None => since(newest, &self.before),
+            None => counts_since(newest, &self.before),
         })
     }
 
@@ -179,7 +182,7 @@ impl Sockets {
     }
 
     /// Resets of the termination that is open, by time.
-    pub(crate) fn marks(&self) -> &[(Timestamp, ResetSeen)] {
+    pub(crate) fn reset_marks(&self) -> &[(Timestamp, ResetSeen)] {
         &self.marks
     }
 
@@ -199,7 +202,7 @@ impl Sockets {
     }
 
     /// A termination begins. If no counts came since the last one, those that came last have to part the two.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin_termination(&mut self) {
         self.settled = None;
         if self.parting.take().is_some()
             && let Some(newest) = &self.newest
@@ -232,12 +235,12 @@ impl Sockets {
     pub(crate) fn placement(&self, edges: Option<&Edges>) -> Placement {
         let known = self.unplaced().zip(edges);
         known
-            .and_then(|(counts, edges)| Placement::of(&counts, edges, self.void_until))
+            .and_then(|(counts, edges)| Placement::derive(&counts, edges, self.void_until))
             .unwrap_or_else(Placement::supposed)
     }
 
     /// The resets that no output told of, which this one does. Without a placement only those whose phase is sure.
-    pub(crate) fn tell(
+    pub(crate) fn take_unreported(
         &mut self,
         reasons: &Reasons,
         placement: Option<Placement>,
@@ -245,7 +248,7 @@ impl Sockets {
         let mut told: BTreeMap<ResetClass<u32>, u64> = BTreeMap::new();
         for ((interval, class), count) in std::mem::take(&mut self.untold) {
             let phase = match placement {
-                Some(placement) => placement.phase(interval),
+                Some(placement) => placement.phase_of_interval(interval),
                 None if self.may_change(interval) => {
                     self.untold.insert((interval, class), count);
                     continue;
@@ -256,7 +259,7 @@ impl Sockets {
         }
         told.into_iter()
             .map(|(class, count)| ResetCount {
-                class: reasons.named(&class),
+                class: reasons.with_reason_name(&class),
                 count,
             })
             .collect()

@@ -71,7 +71,7 @@ impl Spec {
     }
 
     /// How long the hook pauses, if it is a pause.
-    pub(crate) fn pause(&self) -> Option<Duration> {
+    pub(crate) fn hook_pause(&self) -> Option<Duration> {
         match self.hook.as_ref()? {
             PreStop::Sleep { duration } => Some(*duration),
             PreStop::HttpGet { .. } | PreStop::Exec { .. } | PreStop::TcpSocket => None,

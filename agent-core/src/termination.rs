@@ -94,16 +94,16 @@ pub(crate) struct Termination<'a> {
 impl<'a> Termination<'a> {
     /// Derives the termination from the facts. Returns none if nothing says that the container is being terminated.
     pub(crate) fn derive(container: &'a Container) -> Option<Self> {
-        let observed = Observed::of(container)?;
+        let observed = Observed::from_container(container)?;
         let request = request::find_request(&observed);
         let reason = reason::find_reason(&observed, request.as_ref());
-        let grace_candidates = GraceCandidates::of(&observed, request.as_ref(), reason);
+        let grace_candidates = GraceCandidates::derive(&observed, request.as_ref(), reason);
         let (hook, hook_uncertain) =
             hook::find_hook(&observed, request.as_ref(), reason, &grace_candidates);
         if !has_begun(&observed, request.as_ref(), hook.as_ref()) {
             return None;
         }
-        let grace_used = GraceUsed::of(&observed, request, hook.as_ref());
+        let grace_used = GraceUsed::derive(&observed, request, hook.as_ref());
         let begun_again_at = request::begun_again(&observed);
         let (kill, grace) = match observed.kill {
             Some(kill) => {
@@ -297,9 +297,9 @@ impl<'a> Termination<'a> {
             request: self.request,
             stop: self.stop.map(|stop| stop.at),
             role: self.container.spec.role,
-            pause: self.container.spec.pause(),
+            pause: self.container.spec.hook_pause(),
         };
-        Some(grace::grace(self.grace?, &grace_used))
+        Some(grace::derive_grace(self.grace?, &grace_used))
     }
 
     /// Whether the main process went without being told to, in a way in which a daemon leaves its first process:
@@ -325,7 +325,7 @@ impl<'a> Termination<'a> {
 
 /// Whether anything says that the container is being terminated, or has ended.
 fn has_begun(observed: &Observed<'_>, request: Option<&StopRequest>, hook: Option<&Hook>) -> bool {
-    observed.last().is_some()
+    observed.latest_start().is_some()
         || request.is_some()
         || hook.is_some()
         || observed.container.released_at.is_some()

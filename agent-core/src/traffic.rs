@@ -33,7 +33,7 @@ pub(crate) struct Traffic {
 }
 
 /// The times that part the phases of a termination.
-pub(crate) fn edges(termination: &Termination<'_>) -> Edges {
+pub(crate) fn phase_edges(termination: &Termination<'_>) -> Edges {
     let started_at = termination.started_at();
     let request = termination.request;
     let earliest = request.map(|request| request.earliest.before(SKEW));
@@ -65,44 +65,44 @@ pub(crate) fn edges(termination: &Termination<'_>) -> Edges {
 
 impl Traffic {
     /// None if nothing was told of them, or if it cannot be told which of them are the termination's.
-    pub(crate) fn of(
+    pub(crate) fn derive(
         termination: &Termination<'_>,
         sockets: &Sockets,
         reasons: &Reasons,
     ) -> Option<Self> {
         let started_at = termination.started_at();
-        let edges = edges(termination);
+        let edges = phase_edges(termination);
         let counts = sockets.of_termination(&edges);
-        let nothing = counts.is_none() && sockets.marks().is_empty();
+        let nothing = counts.is_none() && sockets.reset_marks().is_empty();
         if nothing || sockets.is_unsure(&edges) {
             return None;
         }
         let counts = counts.unwrap_or_default();
-        let origin = Origin::of(termination);
-        let arrivals = Arrivals::of(&counts, origin, started_at);
+        let origin = Origin::from_termination(termination);
+        let arrivals = Arrivals::from_counts(&counts, origin, started_at);
         let since = |at: Option<Timestamp>| at.filter(|at| *at >= started_at);
-        let closing = phase(&counts, Phase::Closing);
+        let closing = counts_of_phase(&counts, Phase::Closing);
         let (shutdown, after_stop) = (in_shutdown(&counts), after_stop(&counts));
         let last_arrival_at = since(arrivals.last_at);
         let connections = Connections {
             at_stop_signal: established(&after_stop),
             at_exit: established(&[closing]),
-            finished: phase(&counts, Phase::Stopping).finished,
-            accepted_in_hook: origin.accepted(&[phase(&counts, Phase::Hook)]),
+            finished: counts_of_phase(&counts, Phase::Stopping).finished,
+            accepted_in_hook: origin.accepted(&[counts_of_phase(&counts, Phase::Hook)]),
             accepted_after: origin.accepted(&after_stop),
             last_arrival_at,
             last_arrival_unclear: last_arrival_at.is_some()
                 && last_arrival_at != since(arrivals.last_of_clients_at),
             last_listener_closed_at: since(counts.last_listener_closed_at),
             refused: origin.refused(&shutdown),
-            refused_in_pod: sum(&shutdown, |one| one.refused_in_pod),
+            refused_in_pod: sum_phases(&shutdown, |one| one.refused_in_pod),
             accepted_from_node: origin.left_out(&shutdown, |one| one.accepted_from_node),
             refused_from_node: origin.left_out(&shutdown, |one| one.refused_from_node),
             initiated_at_stop_signal: initiated(&after_stop),
             initiated_at_exit: initiated(&[closing]),
             pollers: arrivals.pollers.clone(),
             resets: resets(&counts, reasons),
-            marks: marks(sockets, started_at, &edges, reasons),
+            marks: reset_marks(sockets, started_at, &edges, reasons),
         };
         Some(Self {
             counts,
@@ -116,25 +116,25 @@ impl Traffic {
         let shutdown = in_shutdown(&self.counts);
         let told = shutdown.iter().any(|one| one.by_side.is_some());
         if told {
-            return sum(&shutdown, |one| {
+            return sum_phases(&shutdown, |one| {
                 one.by_side.map_or(0, |sides| sides.aborted)
             });
         }
         // Who resets cuts what is established; what the peer cut is not counted.
         let received = self.connections.resets_in_shutdown(Direction::Received);
-        sum(&shutdown, |one| one.cut).saturating_sub(received)
+        sum_phases(&shutdown, |one| one.cut).saturating_sub(received)
     }
 
     /// Of these, the ones that the peer had half closed.
     pub(crate) fn aborted_half_closed(&self) -> u64 {
-        sum(&in_shutdown(&self.counts), |one| {
+        sum_phases(&in_shutdown(&self.counts), |one| {
             one.by_side.map_or(0, |sides| sides.aborted_half_closed)
         })
     }
 
     /// The container's own connections that its side cut since T0.
     pub(crate) fn aborted_initiated(&self) -> u64 {
-        sum(&in_shutdown(&self.counts), |one| {
+        sum_phases(&in_shutdown(&self.counts), |one| {
             one.by_side.map_or(0, |sides| sides.aborted_initiated)
         })
     }
@@ -148,7 +148,7 @@ impl Traffic {
 
     /// Attempts that were refused while it ran, at ports that it had listened on.
     pub(crate) fn refused_running(&self) -> u64 {
-        phase(&self.counts, Phase::Running).refused
+        counts_of_phase(&self.counts, Phase::Running).refused
     }
 }
 
@@ -164,7 +164,7 @@ enum Origin {
 }
 
 impl Origin {
-    fn of(termination: &Termination<'_>) -> Self {
+    fn from_termination(termination: &Termination<'_>) -> Self {
         let pod = termination.container.pod.as_ref();
         if pod.is_some_and(|pod| pod.has_network_probes()) {
             Self::NotTheNode
@@ -174,25 +174,27 @@ impl Origin {
     }
 
     fn accepted(self, phases: &[PhaseCounts]) -> u64 {
-        let all = sum(phases, |one| one.accepted);
+        let all = sum_phases(phases, |one| one.accepted);
         match self {
             Self::Anywhere => all,
-            Self::NotTheNode => all.saturating_sub(sum(phases, |one| one.accepted_from_node)),
+            Self::NotTheNode => {
+                all.saturating_sub(sum_phases(phases, |one| one.accepted_from_node))
+            }
         }
     }
 
     fn refused(self, phases: &[PhaseCounts]) -> u64 {
-        let all = sum(phases, |one| one.refused);
+        let all = sum_phases(phases, |one| one.refused);
         match self {
             Self::Anywhere => all,
-            Self::NotTheNode => all.saturating_sub(sum(phases, |one| one.refused_from_node)),
+            Self::NotTheNode => all.saturating_sub(sum_phases(phases, |one| one.refused_from_node)),
         }
     }
 
     fn left_out(self, phases: &[PhaseCounts], number: impl Fn(&PhaseCounts) -> u64) -> u64 {
         match self {
             Self::Anywhere => 0,
-            Self::NotTheNode => sum(phases, number),
+            Self::NotTheNode => sum_phases(phases, number),
         }
     }
 
@@ -213,7 +215,7 @@ impl Origin {
     }
 }
 
-fn phase(counts: &SocketCounts, phase: Phase) -> PhaseCounts {
+fn counts_of_phase(counts: &SocketCounts, phase: Phase) -> PhaseCounts {
     let all = Phase::ALL.into_iter().zip(&counts.phases);
     let mut its = all.filter(|(other, _)| *other == phase);
     its.next()
@@ -221,33 +223,33 @@ fn phase(counts: &SocketCounts, phase: Phase) -> PhaseCounts {
 }
 
 fn in_shutdown(counts: &SocketCounts) -> [PhaseCounts; 3] {
-    [Phase::Hook, Phase::Stopping, Phase::Closing].map(|one| phase(counts, one))
+    [Phase::Hook, Phase::Stopping, Phase::Closing].map(|one| counts_of_phase(counts, one))
 }
 
 fn after_stop(counts: &SocketCounts) -> [PhaseCounts; 2] {
-    [Phase::Stopping, Phase::Closing].map(|one| phase(counts, one))
+    [Phase::Stopping, Phase::Closing].map(|one| counts_of_phase(counts, one))
 }
 
 /// How many were established before these phases: as many as ended in them, but for those that began in them. In the end
 /// all have ended.
 fn established(later: &[PhaseCounts]) -> u64 {
-    let ended = sum(later, |one| one.finished.saturating_add(one.cut));
-    let begun = sum(later, |one| one.accepted.saturating_add(one.connected));
+    let ended = sum_phases(later, |one| one.finished.saturating_add(one.cut));
+    let begun = sum_phases(later, |one| one.accepted.saturating_add(one.connected));
     ended.saturating_sub(begun)
 }
 
 /// The same of the container's own connections, as far as it is told.
 fn initiated(later: &[PhaseCounts]) -> u64 {
-    let ended = sum(later, |one| {
+    let ended = sum_phases(later, |one| {
         one.by_side.map_or(0, |sides| {
             sides.finished_initiated.saturating_add(sides.cut_initiated)
         })
     });
-    let begun = sum(later, |one| one.by_side.map_or(0, |_| one.connected));
+    let begun = sum_phases(later, |one| one.by_side.map_or(0, |_| one.connected));
     ended.saturating_sub(begun)
 }
 
-fn sum(phases: &[PhaseCounts], number: impl Fn(&PhaseCounts) -> u64) -> u64 {
+fn sum_phases(phases: &[PhaseCounts], number: impl Fn(&PhaseCounts) -> u64) -> u64 {
     phases.iter().map(number).fold(0, u64::saturating_add)
 }
 
@@ -257,22 +259,22 @@ fn resets(counts: &SocketCounts, reasons: &Reasons) -> Vec<ResetCount> {
     resets
         .into_iter()
         .map(|(class, count)| ResetCount {
-            class: reasons.named(&class),
+            class: reasons.with_reason_name(&class),
             count,
         })
         .collect()
 }
 
-fn marks(
+fn reset_marks(
     sockets: &Sockets,
     started_at: Timestamp,
     edges: &Edges,
     reasons: &Reasons,
 ) -> Vec<ResetMark> {
-    let all = sockets.marks().iter();
+    let all = sockets.reset_marks().iter();
     all.filter(|(at, _)| *at >= started_at)
         .map(|(at, reset)| {
-            let mut class = reasons.named(&reset.class);
+            let mut class = reasons.with_reason_name(&reset.class);
             class.phase = phase_of(*at, reset, edges);
             ResetMark {
                 at: *at,

@@ -116,10 +116,10 @@ pub fn replay(
         if !next_line(&mut journal, &mut line)? {
             break Ok(());
         }
-        match reader.entry(&line) {
+        match reader.parse_entry(&line) {
             Ok(entry) => {
                 last = entry.at;
-                for output in replay.feed(entry) {
+                for output in replay.apply_entry(entry) {
                     each(&output, last)?;
                 }
             }

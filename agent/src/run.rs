@@ -160,7 +160,7 @@ impl Sink for AgentSink {
                 signal_to_exit_seconds =
                     report.stop_signal_to_exit().map(|time| time.as_secs_f64()),
                 hook_seconds = report.hook_duration().map(|time| time.as_secs_f64()),
-                total_seconds = report.total().map(|time| time.as_secs_f64()),
+                total_seconds = report.total_duration().map(|time| time.as_secs_f64()),
                 killed = report.kill.is_some(),
                 certain = report.doubts.is_empty(),
                 "terminated"

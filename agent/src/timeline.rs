@@ -91,7 +91,7 @@ fn heading(report: &Report, style: &Style) -> String {
         badge = format!("{badge} ({certainty})");
     }
     let total = report
-        .total()
+        .total_duration()
         .filter(|total| !total.is_zero())
         .map(|total| format!("  {}", human(total)))
         .unwrap_or_default();

@@ -40,7 +40,7 @@ fn measure(sink: &mut AgentSink) {
     let header = reader.header(lines.next().unwrap()).unwrap();
     let mut driver = Driver::new(header.config).unwrap();
     for line in lines {
-        let entry = reader.entry(line).unwrap();
+        let entry = reader.parse_entry(line).unwrap();
         driver.tell(entry.input, entry.at, sink);
     }
     driver.run_timeouts(Timestamp(u64::MAX), sink);
@@ -199,7 +199,7 @@ fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
     let header = reader.header(lines.next().unwrap()).unwrap();
     let mut driver = Driver::new(header.config).unwrap();
     for line in lines {
-        let entry = reader.entry(line).unwrap();
+        let entry = reader.parse_entry(line).unwrap();
         driver.tell(entry.input, entry.at, &mut sink);
     }
     let due = driver.timeout().unwrap();

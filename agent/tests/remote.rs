@@ -53,7 +53,7 @@ impl Agent {
         let header = reader.header(lines.next().unwrap()).unwrap();
         let mut driver = Driver::new(header.config).unwrap();
         for line in lines {
-            let entry = reader.entry(line).unwrap();
+            let entry = reader.parse_entry(line).unwrap();
             driver.tell(entry.input, entry.at, &mut sink);
         }
         driver.run_timeouts(agent_core::time::Timestamp(u64::MAX), &mut sink);

@@ -88,18 +88,18 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn named(name: &str, mut report: Report) -> Report {
+fn with_workload_name(name: &str, mut report: Report) -> Report {
     if let Some(pod) = &mut report.pod {
         name.clone_into(&mut pod.workload.name);
     }
     report
 }
 
-fn last(reports: impl IntoIterator<Item = Report>) -> Option<Advice> {
+fn last_advice(reports: impl IntoIterator<Item = Report>) -> Option<Advice> {
     let mut advisor = Advisor::default();
     reports
         .into_iter()
-        .map(|report| advisor.learn(&report))
+        .map(|report| advisor.observe_report(&report))
         .last()
         .flatten()
 }
@@ -115,9 +115,9 @@ fn advice(terminations: u64, sleep: u64, grace: Option<u64>) -> Advice {
 #[test]
 fn a_few_terminations_advise_nothing() {
     let usual = || report(Some(ms(2100)), ms(4000));
-    assert_eq!(last((1..TERMINATIONS_MIN).map(|_| usual())), None);
+    assert_eq!(last_advice((1..TERMINATIONS_MIN).map(|_| usual())), None);
     assert_eq!(
-        last((0..TERMINATIONS_MIN).map(|_| usual())),
+        last_advice((0..TERMINATIONS_MIN).map(|_| usual())),
         // 3 s of sleep and 4 s up to the exit are 7 s, and a quarter more.
         Some(advice(20, 3, Some(9)))
     );
@@ -128,7 +128,7 @@ fn one_of_a_hundred_does_not_count_and_two_do() {
     let with_long = |long| {
         let usual = (long..100).map(|_| report(Some(ms(500)), ms(1000)));
         let long = (0..long).map(|_| report(Some(ms(9000)), ms(1000)));
-        last(long.chain(usual))
+        last_advice(long.chain(usual))
     };
     assert_eq!(with_long(1), Some(advice(100, 1, Some(3))));
     assert_eq!(with_long(2), Some(advice(100, 9, Some(13))));
@@ -144,15 +144,15 @@ fn a_sleep_covers_the_withdrawal_of_the_endpoints() {
         ..report(arrival, ms(1000))
     };
     let with = (0..20).map(|_| slow(Some(ms(500))));
-    assert_eq!(last(with), Some(advice(20, 5, Some(8))));
+    assert_eq!(last_advice(with), Some(advice(20, 5, Some(8))));
     let without = (0..20).map(|_| slow(None));
-    assert_eq!(last(without), Some(advice(20, 0, Some(2))));
+    assert_eq!(last_advice(without), Some(advice(20, 0, Some(2))));
 }
 
 #[test]
 fn nobody_who_comes_late_needs_no_sleep() {
     let idle = (0..20).map(|_| report(None, ms(100)));
-    assert_eq!(last(idle), Some(advice(20, 0, Some(2))));
+    assert_eq!(last_advice(idle), Some(advice(20, 0, Some(2))));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn what_was_killed_is_longer_than_all_that_is_known() {
             outcome: Outcome::GraceExceeded,
             ..report(None, ms(30_000))
         });
-        last(killed.chain(usual))
+        last_advice(killed.chain(usual))
     };
     assert_eq!(with_killed(1), Some(advice(100, 0, Some(3))));
     assert_eq!(with_killed(2), Some(advice(100, 0, None)));
@@ -189,7 +189,7 @@ fn a_hook_that_works_is_kept_and_a_sleep_is_replaced() {
             hook: Some(hook.clone()),
             ..report(Some(ms(1500)), ms(2000))
         };
-        last((0..20).map(one))
+        last_advice((0..20).map(one))
     };
     assert_eq!(with_hook(HookKind::Exec), Some(advice(20, 2, Some(13))));
     assert_eq!(with_hook(HookKind::Sleep), Some(advice(20, 2, Some(5))));
@@ -239,7 +239,7 @@ fn what_is_not_known_or_no_stop_does_not_count() {
     for one in spoiled {
         let mut advisor = Advisor::default();
         for _ in 0..30 {
-            assert_eq!(advisor.learn(&one), None, "{one:#?}");
+            assert_eq!(advisor.observe_report(&one), None, "{one:#?}");
         }
         assert_eq!(advisor.workloads.len(), 0);
     }
@@ -253,7 +253,7 @@ fn a_unit_is_a_workload_and_a_container_without_a_pod_is_none() {
         one.trigger = Trigger::Stopped;
         one.subject.pod_uid = None;
         one.subject.kind = kind;
-        last(std::iter::repeat_n(one, 20))
+        last_advice(std::iter::repeat_n(one, 20))
     };
     assert_eq!(
         of(SubjectKind::SystemdService),
@@ -267,8 +267,11 @@ fn workloads_do_not_advise_each_other() {
     let mut advisor = Advisor::default();
     let mut said = None;
     for _ in 0..20 {
-        advisor.learn(&named("other", report(Some(ms(60_000)), ms(100))));
-        said = advisor.learn(&report(None, ms(100)));
+        advisor.observe_report(&with_workload_name(
+            "other",
+            report(Some(ms(60_000)), ms(100)),
+        ));
+        said = advisor.observe_report(&report(None, ms(100)));
     }
     assert_eq!(said, Some(advice(20, 0, Some(2))));
 }
@@ -277,19 +280,19 @@ fn workloads_do_not_advise_each_other() {
 fn a_namespace_with_many_workloads_forgets_its_own() {
     let mut advisor = Advisor::default();
     for _ in 0..19 {
-        advisor.learn(&named("web", report(None, ms(100))));
+        advisor.observe_report(&with_workload_name("web", report(None, ms(100))));
     }
     for number in 0..2 * WORKLOADS_MAX {
-        let mut flood = named(&number.to_string(), report(None, ms(100)));
+        let mut flood = with_workload_name(&number.to_string(), report(None, ms(100)));
         if let Some(pod) = &mut flood.pod {
             "flood".clone_into(&mut pod.namespace);
         }
-        advisor.learn(&flood);
+        advisor.observe_report(&flood);
     }
     assert_eq!(advisor.workloads.len(), WORKLOADS_MAX);
     assert!(
         advisor
-            .learn(&named("web", report(None, ms(100))))
+            .observe_report(&with_workload_name("web", report(None, ms(100))))
             .is_some()
     );
 }
@@ -298,22 +301,32 @@ fn a_namespace_with_many_workloads_forgets_its_own() {
 fn old_terminations_and_old_workloads_are_forgotten() {
     let long = (0..20).map(|_| report(Some(ms(60_000)), ms(100)));
     let usual = (0..TERMINATIONS_MAX).map(|_| report(None, ms(100)));
-    assert_eq!(last(long.chain(usual)), Some(advice(512, 0, Some(2))));
+    assert_eq!(
+        last_advice(long.chain(usual)),
+        Some(advice(512, 0, Some(2)))
+    );
 
     let mut advisor = Advisor::default();
     for number in 0..WORKLOADS_MAX {
-        advisor.learn(&named(&number.to_string(), report(None, ms(100))));
+        advisor.observe_report(&with_workload_name(
+            &number.to_string(),
+            report(None, ms(100)),
+        ));
     }
     for _ in 0..18 {
-        advisor.learn(&named("0", report(None, ms(100))));
+        advisor.observe_report(&with_workload_name("0", report(None, ms(100))));
     }
-    advisor.learn(&named("new", report(None, ms(100))));
+    advisor.observe_report(&with_workload_name("new", report(None, ms(100))));
     assert_eq!(advisor.workloads.len(), WORKLOADS_MAX);
-    assert!(advisor.learn(&named("0", report(None, ms(100)))).is_some());
+    assert!(
+        advisor
+            .observe_report(&with_workload_name("0", report(None, ms(100))))
+            .is_some()
+    );
     for _ in 0..18 {
-        advisor.learn(&named("1", report(None, ms(100))));
+        advisor.observe_report(&with_workload_name("1", report(None, ms(100))));
     }
-    let begun_anew = advisor.learn(&named("1", report(None, ms(100))));
+    let begun_anew = advisor.observe_report(&with_workload_name("1", report(None, ms(100))));
     assert_eq!(begun_anew, None, "it was used least recently");
 }
 
@@ -324,7 +337,7 @@ proptest! {
         stops in proptest::collection::vec((0_u64..20_000, 0_u64..20_000), 20..200),
     ) {
         let reports = stops.iter().map(|(arrival, exit)| report(Some(ms(*arrival)), ms(*exit)));
-        let Some(Advice { pre_stop_sleep, grace: Some(grace), terminations }) = last(reports) else {
+        let Some(Advice { pre_stop_sleep, grace: Some(grace), terminations }) = last_advice(reports) else {
             panic!("there is advice");
         };
         prop_assert_eq!(usize::try_from(terminations), Ok(stops.len()));

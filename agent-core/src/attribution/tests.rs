@@ -11,7 +11,7 @@ use crate::report::SubjectKind::{
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const ID2: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
-fn named(cgroup: &str) -> Selector {
+fn selector_for(cgroup: &str) -> Selector {
     Selector {
         cgroup: cgroup.to_owned(),
         grace: None,
@@ -24,7 +24,7 @@ fn config(globs: &[&str]) -> Config {
     Config {
         systemd: true,
         containers: true,
-        selectors: globs.iter().map(|glob| named(glob)).collect(),
+        selectors: globs.iter().map(|glob| selector_for(glob)).collect(),
         pods: false,
         reset_reasons: None,
         remaining: false,
@@ -40,7 +40,7 @@ fn subject(globs: &[&str], path: &str) -> Option<(SubjectKind, String)> {
     Some((subject.kind, subject.name))
 }
 
-fn is(path: &str, kind: SubjectKind, name: &str) {
+fn assert_subject(path: &str, kind: SubjectKind, name: &str) {
     assert_eq!(subject(&[], path), Some((kind, name.to_owned())), "{path}");
 }
 
@@ -52,35 +52,35 @@ const SHORT: &str = "0123456789ab";
 
 #[test]
 fn containers_of_every_runtime_and_driver() {
-    is("/system.slice/docker-ID.scope", Docker, SHORT);
-    is("/docker/ID", Docker, SHORT);
-    is("/machine.slice/libpod-ID.scope", Podman, SHORT);
-    is("/libpod_parent/libpod-ID", Podman, SHORT);
-    is(
+    assert_subject("/system.slice/docker-ID.scope", Docker, SHORT);
+    assert_subject("/docker/ID", Docker, SHORT);
+    assert_subject("/machine.slice/libpod-ID.scope", Podman, SHORT);
+    assert_subject("/libpod_parent/libpod-ID", Podman, SHORT);
+    assert_subject(
         "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope",
         Podman,
         SHORT,
     );
-    is("/system.slice/web.service/libpod-payload-ID", Podman, SHORT);
-    is("/system.slice/nerdctl-ID.scope", Containerd, SHORT);
-    is("/k8s.io/ID", Containerd, SHORT);
-    is("/default/ID", Containerd, SHORT);
+    assert_subject("/system.slice/web.service/libpod-payload-ID", Podman, SHORT);
+    assert_subject("/system.slice/nerdctl-ID.scope", Containerd, SHORT);
+    assert_subject("/k8s.io/ID", Containerd, SHORT);
+    assert_subject("/default/ID", Containerd, SHORT);
     let pod = "kubepods-burstable-pod11111111_2222_3333_4444_555555555555.slice";
     for (scope, kind) in [
         ("cri-containerd", Containerd),
         ("crio", Crio),
         ("docker", Docker),
     ] {
-        is(
+        assert_subject(
             &format!("/kubepods.slice/kubepods-burstable.slice/{pod}/{scope}-ID.scope"),
             kind,
             SHORT,
         );
     }
     let pod = "/kubepods/burstable/pod11111111-2222-3333-4444-555555555555";
-    is(&format!("{pod}/ID"), Containerd, SHORT);
-    is(&format!("{pod}/crio-ID"), Crio, SHORT);
-    is(
+    assert_subject(&format!("{pod}/ID"), Containerd, SHORT);
+    assert_subject(&format!("{pod}/crio-ID"), Crio, SHORT);
+    assert_subject(
         "/system.slice/kubepods-besteffort-pod1_2.slice:cri-containerd:ID",
         Containerd,
         SHORT,
@@ -245,27 +245,27 @@ fn the_full_id_is_kept() {
 
 #[test]
 fn units_of_systemd() {
-    is(
+    assert_subject(
         "/system.slice/nginx.service",
         SystemdService,
         "nginx.service",
     );
-    is(
+    assert_subject(
         "/system.slice/system-getty.slice/getty@tty1.service",
         SystemdService,
         "getty@tty1.service",
     );
-    is(
+    assert_subject(
         "/user.slice/user-0.slice/session-3.scope",
         SystemdScope,
         "session-3.scope",
     );
-    is(
+    assert_subject(
         "/user.slice/user-1000.slice/user@1000.service",
         SystemdService,
         "user@1000.service",
     );
-    is(
+    assert_subject(
         "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service",
         SystemdService,
         "web.service",
@@ -283,19 +283,19 @@ fn what_is_inside_a_subject_is_no_subject() {
 
 #[test]
 fn a_container_is_a_subject_wherever_it_lies() {
-    is(
+    assert_subject(
         "/system.slice/k3s.service/kubepods/besteffort/pod1/ID",
         Containerd,
         SHORT,
     );
     let kind = "/system.slice/docker-ID2.scope/kubelet.slice/kubelet-kubepods.slice";
-    is(
+    assert_subject(
         &format!("{kind}/kubelet-kubepods-pod1.slice/cri-containerd-ID.scope"),
         Containerd,
         SHORT,
     );
-    is("/docker/ID2/kubelet/kubepods/pod1/ID", Containerd, SHORT);
-    is("/docker/ID2/docker/ID", Docker, SHORT);
+    assert_subject("/docker/ID2/kubelet/kubepods/pod1/ID", Containerd, SHORT);
+    assert_subject("/docker/ID2/docker/ID", Docker, SHORT);
 }
 
 #[test]
@@ -425,9 +425,9 @@ fn where_subjects_are_made_is_told_by_the_path() {
 #[test]
 fn a_name_is_of_the_kind_of_its_siblings() {
     let docker = format!("docker-{}.scope", "a1".repeat(32));
-    assert_eq!(Names::like(&docker), Names::Containers);
-    assert_eq!(Names::like("cron.service"), Names::Units);
-    assert_eq!(Names::like("web"), Names::Any);
+    assert_eq!(Names::from_name(&docker), Names::Containers);
+    assert_eq!(Names::from_name("cron.service"), Names::Units);
+    assert_eq!(Names::from_name("web"), Names::Any);
 }
 
 fn outermost(globs: &[&str], path: &str) -> Option<String> {

@@ -39,7 +39,7 @@ pub(crate) enum Succession {
 pub(super) type Rank = (u8, Option<Reverse<Timestamp>>, Timestamp);
 
 /// Where a process stands among those that may be the main one, if it may be.
-pub(super) fn rank(process: &Process) -> Option<Rank> {
+pub(super) fn election_rank(process: &Process) -> Option<Rank> {
     if process.spent {
         return None;
     }
@@ -85,7 +85,7 @@ impl Container {
             other.origin == Origin::Entered && ended.is_some_and(|ended| other.known_at < ended)
         };
         let is_next = |other: &Process| {
-            let argv = other.argv().words();
+            let argv = other.argv().arguments();
             other.has_run() && self.came_after(main, other) && self.runs_the_same(main, argv)
         };
         self.candidates().any(|other| {
@@ -119,7 +119,8 @@ impl Container {
     pub(crate) fn is_restart(&self, event: &Event) -> bool {
         if let EventKind::Exec(Exec { process, .. }) | EventKind::Attach(process) = &event.kind {
             // A number that is used again.
-            let is_anew = |main: &Process| main.tgid == process.tgid && !main.is(process);
+            let is_anew =
+                |main: &Process| main.tgid == process.tgid && !main.is_same_process(process);
             let main = self.main().filter(|main| is_anew(main));
             if main.is_some_and(|main| main.ended_before(process.start)) {
                 return true;
@@ -143,7 +144,8 @@ impl Container {
         };
         let main = self.main().filter(|_main| !self.is_of_runtime())?;
         let other = self.processes.get(&exit.process.tgid)?;
-        let is_other = other.tgid != main.tgid && other.is(&exit.process) && !other.spent;
+        let is_other =
+            other.tgid != main.tgid && other.is_same_process(&exit.process) && !other.spent;
         if !is_other || !other.is_alive() {
             return None;
         }
@@ -183,7 +185,7 @@ impl Container {
             (true, false)
                 if is_stopped
                     || other.is_init()
-                    || self.runs_the_same(main, other.argv().words()) =>
+                    || self.runs_the_same(main, other.argv().arguments()) =>
             {
                 Some(Succession::Follows)
             }
@@ -221,7 +223,7 @@ impl Container {
         let (Some(main), Some(before)) = (self.main(), self.ended_argv.as_ref()) else {
             return false;
         };
-        let is_other = !main.argv().has_words(before.words());
+        let is_other = !main.argv().has_words(before.arguments());
         let ran = main.exit.as_ref().map(|exit| exit.at.since(main.start));
         let is_stopped = main.stops.len() > 0 || main.kills.len() > 0;
         let is_short = ran.is_some_and(|ran| ran <= STOP_MAX_DEFAULT);
@@ -262,8 +264,8 @@ impl Container {
         let first = main.and_then(Process::first_program);
         !self.is_named()
             && first.is_some_and(|(name, argv)| match name {
-                "pause" => self.lies_in_pod || (is_of_podman && argv.words().count() == 1),
-                "catatonit" => is_of_podman && argv.words().any(|word| word == "-P"),
+                "pause" => self.lies_in_pod || (is_of_podman && argv.arguments().count() == 1),
+                "catatonit" => is_of_podman && argv.arguments().any(|word| word == "-P"),
                 _ => false,
             })
     }

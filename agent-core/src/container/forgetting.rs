@@ -37,7 +37,7 @@ impl Container {
         let main = self.main().map(|main| main.tgid);
         let mut exited: Vec<_> = self
             .processes
-            .gone()
+            .gone_processes()
             .filter(|process| Some(process.tgid) != main)
             .filter_map(|process| Some((Reverse(process.exit.as_ref()?.at), process.tgid)))
             .collect();
@@ -80,7 +80,7 @@ impl Container {
 
     /// Finds room for one more process, if need be by forgetting another. There is always room for the first.
     pub(super) fn find_room(&mut self, limits: &Limits) -> Option<Charge> {
-        let bytes = Process::bytes();
+        let bytes = Process::memory_size();
         let is_known = self.is_settled() && !self.is_inner;
         let max = if is_known {
             limits.processes_max
@@ -91,7 +91,7 @@ impl Container {
         if is_full && !self.make_room() {
             return None;
         }
-        let charge = self.purse.take(bytes);
+        let charge = self.purse.reserve(bytes);
         if charge.is_none() && !self.processes.is_empty() && !is_full && !self.make_room() {
             return None;
         }
@@ -103,7 +103,7 @@ impl Container {
     pub(super) fn make_room(&mut self) -> bool {
         let main = self.main().map(|main| main.tgid);
         let is_other = |process: &&Process| Some(process.tgid) != main;
-        let gone = self.processes.gone().find(is_other);
+        let gone = self.processes.gone_processes().find(is_other);
         let victim = gone.or_else(|| {
             let mut others = self.processes.visitors().filter(is_other);
             others.find(|one| self.is_visitor(one))

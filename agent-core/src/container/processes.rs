@@ -52,7 +52,7 @@ impl Processes {
     }
 
     /// Those that are gone, the oldest first.
-    pub(super) fn gone(&self) -> impl Iterator<Item = &Process> {
+    pub(super) fn gone_processes(&self) -> impl Iterator<Item = &Process> {
         self.in_order(&self.orders.gone)
     }
 
@@ -69,7 +69,7 @@ impl Processes {
     pub(super) fn get_mut(&mut self, tgid: Tgid) -> Option<Changed<'_>> {
         let process = self.all.get_mut(&tgid)?;
         Some(Changed {
-            before: Place::of(process),
+            before: Place::from_process(process),
             process,
             orders: &mut self.orders,
         })
@@ -79,7 +79,7 @@ impl Processes {
     pub(super) fn insert(&mut self, process: Process) -> Option<Process> {
         let tgid = process.tgid;
         let replaced = self.remove(tgid);
-        self.orders.add(tgid, Place::of(&process));
+        self.orders.add(tgid, Place::from_process(&process));
         self.all.insert(tgid, process);
         replaced
     }
@@ -87,7 +87,7 @@ impl Processes {
     /// Forgets one.
     pub(super) fn remove(&mut self, tgid: Tgid) -> Option<Process> {
         let process = self.all.remove(&tgid)?;
-        self.orders.remove(tgid, Place::of(&process));
+        self.orders.remove(tgid, Place::from_process(&process));
         Some(process)
     }
 
@@ -96,7 +96,7 @@ impl Processes {
         self.orders = Orders::default();
         for (tgid, process) in &mut self.all {
             change(process);
-            self.orders.add(*tgid, Place::of(process));
+            self.orders.add(*tgid, Place::from_process(process));
         }
     }
 
@@ -142,10 +142,10 @@ impl Orders {
 }
 
 impl Place {
-    fn of(process: &Process) -> Self {
+    fn from_process(process: &Process) -> Self {
         let alive = process.is_alive();
         Self {
-            rank: election::rank(process),
+            rank: election::election_rank(process),
             start: process.start,
             gone: !alive,
             visits: alive && process.origin == Origin::Entered && process.has_run(),
@@ -169,7 +169,7 @@ impl DerefMut for Changed<'_> {
 
 impl Drop for Changed<'_> {
     fn drop(&mut self) {
-        let now = Place::of(self.process);
+        let now = Place::from_process(self.process);
         if now != self.before {
             self.orders.remove(self.process.tgid, self.before);
             self.orders.add(self.process.tgid, now);
@@ -184,7 +184,7 @@ mod tests {
     use crate::purse::Purses;
     use crate::time::Timestamp;
 
-    fn found(tgid: u32, start: u64) -> Process {
+    fn found_process(tgid: u32, start: u64) -> Process {
         let found = ProcessFound {
             tgid: Tgid(tgid),
             ns_tgid: tgid,
@@ -195,8 +195,8 @@ mod tests {
             comm: "app".to_owned(),
             argv: vec!["app".to_owned()],
         };
-        let purse = Purses::default().of("/app");
-        Process::found(&found, Timestamp(start), &purse)
+        let purse = Purses::default().get_or_create_purse("/app");
+        Process::from_found(&found, Timestamp(start), &purse)
     }
 
     #[test]
@@ -204,9 +204,9 @@ mod tests {
         let mut processes = Processes::default();
         let main = |processes: &Processes| processes.main().map(|main| main.tgid.0);
         assert_eq!(main(&processes), None);
-        processes.insert(found(2, 200));
+        processes.insert(found_process(2, 200));
         assert_eq!(main(&processes), Some(2));
-        processes.insert(found(3, 100));
+        processes.insert(found_process(3, 100));
         assert_eq!(main(&processes), Some(3));
         processes.get_mut(Tgid(3)).unwrap().spent = true;
         assert_eq!(main(&processes), Some(2));
@@ -235,7 +235,7 @@ mod tests {
     fn each_change_leaves_all_in_order() {
         let mut processes = Processes::default();
         for (tgid, start) in [(1, 500), (2, 100), (3, 300), (1, 400)] {
-            processes.insert(found(tgid, start));
+            processes.insert(found_process(tgid, start));
             assert!(is_in_order(&processes));
         }
         let starts = |gone: &mut dyn Iterator<Item = &Process>| {
@@ -249,10 +249,10 @@ mod tests {
             processes.get_mut(Tgid(tgid)).unwrap().vanished_at = Some(Timestamp(900));
         }
         assert!(is_in_order(&processes));
-        assert_eq!(starts(&mut processes.gone()), [300, 400]);
+        assert_eq!(starts(&mut processes.gone_processes()), [300, 400]);
         assert_eq!(starts(&mut processes.visitors()), [100]);
         processes.get_mut(Tgid(3)).unwrap().start = Timestamp(600);
-        assert_eq!(starts(&mut processes.gone()), [400, 600]);
+        assert_eq!(starts(&mut processes.gone_processes()), [400, 600]);
         processes.forget_gone();
         assert!(is_in_order(&processes));
         assert_eq!(processes.len(), 1);

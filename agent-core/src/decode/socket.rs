@@ -17,28 +17,31 @@ use crate::connection::{
 use crate::time::Timestamp;
 
 impl Record<'_> {
-    pub(super) fn reset(self) -> Result<ResetSeen, DecodeError> {
-        let number = |field: usize| self.u32(field);
+    pub(super) fn decode_reset(self) -> Result<ResetSeen, DecodeError> {
+        let number = |field: usize| self.read_u32(field);
         let (address, port) = self.endpoint(offset_of!(ResetRecord, peer))?;
         let local_port = number(offset_of!(ResetRecord, local_port))?;
-        let interval = Interval::of(number(offset_of!(ResetRecord, interval))?)?;
+        let interval = Interval::from_raw(number(offset_of!(ResetRecord, interval))?)?;
         let kind = number(offset_of!(ResetRecord, reset))?;
         let scope = number(offset_of!(ResetRecord, scope))?;
         let reason = number(offset_of!(ResetRecord, reason))?;
         let traits = number(offset_of!(ResetRecord, traits))?;
         Ok(ResetSeen {
-            class: class(interval, (kind, scope), traits, reason)?,
+            class: decode_reset_class(interval, (kind, scope), traits, reason)?,
             refused: number(offset_of!(ResetRecord, refused))? != 0,
-            local_port: super::port(local_port)?,
+            local_port: super::parse_port(local_port)?,
             peer: (!address.is_unspecified()).then_some(SocketAddr::new(address, port)),
             after_signal: matches!(interval, Interval::AfterSignal(_)),
         })
     }
 
     pub(super) fn endpoint(self, offset: usize) -> Result<(IpAddr, u16), DecodeError> {
-        let port = self.u32(offset + offset_of!(Endpoint, port))?;
-        let address = self.array::<16>(offset + offset_of!(Endpoint, address))?;
-        Ok((Ipv6Addr::from(address).to_canonical(), super::port(port)?))
+        let port = self.read_u32(offset + offset_of!(Endpoint, port))?;
+        let address = self.read_array::<16>(offset + offset_of!(Endpoint, address))?;
+        Ok((
+            Ipv6Addr::from(address).to_canonical(),
+            super::parse_port(port)?,
+        ))
     }
 }
 
@@ -51,7 +54,7 @@ enum Interval {
 }
 
 impl Interval {
-    fn of(given: u32) -> Result<Self, DecodeError> {
+    fn from_raw(given: u32) -> Result<Self, DecodeError> {
         if let Some(phase) = socket::Phase::from_id(given) {
             return Ok(Self::Phase(phase.into()));
         }
@@ -82,9 +85,9 @@ pub fn counts(
     let mut of_phases = Vec::new();
     let mut after_signals = after_signals(connections);
     for (key, count) in resets {
-        let interval = Interval::of(u32::from(key.interval))?;
+        let interval = Interval::from_raw(u32::from(key.interval))?;
         let what = (u32::from(key.kind), u32::from(key.scope));
-        let class = class(interval, what, u32::from(key.traits), key.reason)?;
+        let class = decode_reset_class(interval, what, u32::from(key.traits), key.reason)?;
         let place = match interval {
             Interval::Phase(_) => Some(&mut of_phases),
             Interval::AfterSignal(place) => {
@@ -111,7 +114,7 @@ pub fn counts(
         after_signals,
         stopping_since: moment(connections.progress.stopping_at),
         unplaced_at: moment(connections.progress.unplaced_at),
-        peers: connections.peers.iter().filter_map(peer).collect(),
+        peers: connections.peers.iter().filter_map(decode_peer).collect(),
     })
 }
 
@@ -158,7 +161,7 @@ const fn phase_counts(counts: socket::PhaseCounts) -> PhaseCounts {
 }
 
 /// None if nobody is in this place.
-fn peer(peer: &socket::Peer) -> Option<Peer> {
+fn decode_peer(peer: &socket::Peer) -> Option<Peer> {
     let [first, second] = peer.address.map(u64::to_ne_bytes);
     let mut address = [0; 16];
     for (to, from) in address.iter_mut().zip(first.iter().chain(&second)) {
@@ -176,7 +179,7 @@ fn peer(peer: &socket::Peer) -> Option<Peer> {
     let both = peer.accepted.iter().zip(peer.refused);
     (peer.count > 0).then(|| Peer {
         address: Ipv6Addr::from(address).to_canonical(),
-        port: super::port(peer.port).unwrap_or_default(),
+        port: super::parse_port(peer.port).unwrap_or_default(),
         from_node: peer.from_node != 0,
         arrivals,
         counts: both
@@ -188,7 +191,7 @@ fn peer(peer: &socket::Peer) -> Option<Peer> {
     })
 }
 
-fn class(
+fn decode_reset_class(
     interval: Interval,
     (kind, scope): (u32, u32),
     traits: u32,

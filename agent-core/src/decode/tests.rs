@@ -28,46 +28,46 @@ struct Bytes(Vec<u8>);
 
 impl Bytes {
     /// All zero but for the header.
-    fn of(kind: Kind) -> Self {
+    fn zeroed(kind: Kind) -> Self {
         let size = size_of_kind(kind);
         Self(vec![0; size])
-            .u32(offset_of!(Header, kind), kind as u32)
-            .u32(offset_of!(Header, size), u32::try_from(size).unwrap())
-            .u64(offset_of!(Header, at), 123_456_789)
-            .u64(offset_of!(Header, container), 77)
-            .u64(offset_of!(Header, cgroup), 78)
+            .with_u32(offset_of!(Header, kind), kind as u32)
+            .with_u32(offset_of!(Header, size), u32::try_from(size).unwrap())
+            .with_u64(offset_of!(Header, at), 123_456_789)
+            .with_u64(offset_of!(Header, container), 77)
+            .with_u64(offset_of!(Header, cgroup), 78)
     }
 
-    fn u32(self, offset: usize, value: u32) -> Self {
-        self.put(offset, &value.to_ne_bytes())
+    fn with_u32(self, offset: usize, value: u32) -> Self {
+        self.with_bytes(offset, &value.to_ne_bytes())
     }
 
-    fn u64(self, offset: usize, value: u64) -> Self {
-        self.put(offset, &value.to_ne_bytes())
+    fn with_u64(self, offset: usize, value: u64) -> Self {
+        self.with_bytes(offset, &value.to_ne_bytes())
     }
 
-    fn put(mut self, offset: usize, bytes: &[u8]) -> Self {
+    fn with_bytes(mut self, offset: usize, bytes: &[u8]) -> Self {
         self.0[offset..offset + bytes.len()].copy_from_slice(bytes);
         self
     }
 
     fn process(self, base: usize, tgid: u32, comm: &[u8]) -> Self {
-        self.u32(base + offset_of!(ProcessRecord, tgid), tgid)
-            .u32(base + offset_of!(ProcessRecord, ns_tgid), tgid + 1)
-            .u32(base + offset_of!(ProcessRecord, ns_level), tgid + 2)
-            .u32(base + offset_of!(ProcessRecord, ns_inum), tgid + 3)
-            .u64(base + offset_of!(ProcessRecord, start), u64::from(tgid) + 4)
-            .u64(
+        self.with_u32(base + offset_of!(ProcessRecord, tgid), tgid)
+            .with_u32(base + offset_of!(ProcessRecord, ns_tgid), tgid + 1)
+            .with_u32(base + offset_of!(ProcessRecord, ns_level), tgid + 2)
+            .with_u32(base + offset_of!(ProcessRecord, ns_inum), tgid + 3)
+            .with_u64(base + offset_of!(ProcessRecord, start), u64::from(tgid) + 4)
+            .with_u64(
                 base + offset_of!(ProcessRecord, container),
                 u64::from(tgid) + 5,
             )
-            .u32(base + offset_of!(ProcessRecord, parent_tgid), tgid + 6)
-            .u32(base + offset_of!(ProcessRecord, parent_outside), 1)
-            .put(base + offset_of!(ProcessRecord, parent_comm), b"shim\0old")
-            .put(base + offset_of!(ProcessRecord, comm), comm)
+            .with_u32(base + offset_of!(ProcessRecord, parent_tgid), tgid + 6)
+            .with_u32(base + offset_of!(ProcessRecord, parent_outside), 1)
+            .with_bytes(base + offset_of!(ProcessRecord, parent_comm), b"shim\0old")
+            .with_bytes(base + offset_of!(ProcessRecord, comm), comm)
     }
 
-    fn kind(&self) -> EventKind {
+    fn decode_kind(&self) -> EventKind {
         decode(&self.0).unwrap().kind
     }
 }
@@ -88,20 +88,20 @@ fn process(tgid: u32, comm: &str) -> Process {
 }
 
 fn signal_record() -> Bytes {
-    Bytes::of(Kind::Signal)
+    Bytes::zeroed(Kind::Signal)
         .process(offset_of!(SignalRecord, target), 1000, b"app")
         .process(offset_of!(SignalRecord, sender), 2000, b"sixteen_letters_")
-        .u32(offset_of!(SignalRecord, signal), 15)
-        .put(offset_of!(SignalRecord, code), &(-6_i32).to_ne_bytes())
-        .u32(offset_of!(SignalRecord, result), 1)
-        .u32(offset_of!(SignalRecord, signal_flags), 0x44)
-        .u64(offset_of!(SignalRecord, handler), 0x5555_0000)
-        .u64(offset_of!(SignalRecord, blocked), 1 << 14)
-        .u32(offset_of!(SignalRecord, ptrace), 1)
-        .u64(offset_of!(SignalRecord, pending), 1 << 14 | 1 << 63)
-        .u32(offset_of!(SignalRecord, watched), 1)
-        .u32(offset_of!(SignalRecord, last_outside), 3)
-        .u64(offset_of!(SignalRecord, last_outside_handler), 1)
+        .with_u32(offset_of!(SignalRecord, signal), 15)
+        .with_bytes(offset_of!(SignalRecord, code), &(-6_i32).to_ne_bytes())
+        .with_u32(offset_of!(SignalRecord, result), 1)
+        .with_u32(offset_of!(SignalRecord, signal_flags), 0x44)
+        .with_u64(offset_of!(SignalRecord, handler), 0x5555_0000)
+        .with_u64(offset_of!(SignalRecord, blocked), 1 << 14)
+        .with_u32(offset_of!(SignalRecord, ptrace), 1)
+        .with_u64(offset_of!(SignalRecord, pending), 1 << 14 | 1 << 63)
+        .with_u32(offset_of!(SignalRecord, watched), 1)
+        .with_u32(offset_of!(SignalRecord, last_outside), 3)
+        .with_u64(offset_of!(SignalRecord, last_outside_handler), 1)
 }
 
 #[test]
@@ -136,27 +136,27 @@ fn every_field_of_a_signal_is_read() {
 
 #[test]
 fn a_signal_to_a_process_that_is_not_watched_says_so() {
-    let sent = |bytes: Bytes| match bytes.kind() {
+    let sent = |bytes: Bytes| match bytes.decode_kind() {
         EventKind::Signal(sent) => sent,
         other => panic!("{other:?}"),
     };
     let watched = offset_of!(SignalRecord, watched);
-    assert!(!sent(signal_record().u32(watched, 0)).watched);
+    assert!(!sent(signal_record().with_u32(watched, 0)).watched);
     let last = offset_of!(SignalRecord, last_outside);
-    assert_eq!(sent(signal_record().u32(last, 0)).last_outside, None);
-    let error = decode(&signal_record().u32(last, 65).0).unwrap_err();
+    assert_eq!(sent(signal_record().with_u32(last, 0)).last_outside, None);
+    let error = decode(&signal_record().with_u32(last, 65).0).unwrap_err();
     assert_eq!(error, DecodeError::InvalidSignal(65));
 }
 
 #[test]
 fn every_field_of_a_delivery_is_read() {
-    let record = Bytes::of(Kind::Delivered)
+    let record = Bytes::zeroed(Kind::Delivered)
         .process(offset_of!(DeliveryRecord, process), 1000, b"app")
-        .u32(offset_of!(DeliveryRecord, signal), 15)
-        .u32(offset_of!(DeliveryRecord, signal_flags), 0x40)
-        .u64(offset_of!(DeliveryRecord, handler), 0)
-        .u32(offset_of!(DeliveryRecord, ptrace), 1);
-    let delivered = |bytes: Bytes| match bytes.kind() {
+        .with_u32(offset_of!(DeliveryRecord, signal), 15)
+        .with_u32(offset_of!(DeliveryRecord, signal_flags), 0x40)
+        .with_u64(offset_of!(DeliveryRecord, handler), 0)
+        .with_u32(offset_of!(DeliveryRecord, ptrace), 1);
+    let delivered = |bytes: Bytes| match bytes.decode_kind() {
         EventKind::Delivered(delivered) => delivered,
         other => panic!("{other:?}"),
     };
@@ -170,8 +170,8 @@ fn every_field_of_a_delivery_is_read() {
     assert!(expected.is_thrown_away());
     assert_eq!(delivered(record), expected);
     let bare = |handler| {
-        let bytes = Bytes::of(Kind::Delivered).u32(offset_of!(DeliveryRecord, signal), 1);
-        delivered(bytes.u64(offset_of!(DeliveryRecord, handler), handler))
+        let bytes = Bytes::zeroed(Kind::Delivered).with_u32(offset_of!(DeliveryRecord, signal), 1);
+        delivered(bytes.with_u64(offset_of!(DeliveryRecord, handler), handler))
     };
     assert_eq!(bare(0x5555_0000).handler, Handler::Custom);
     assert!(!bare(0x5555_0000).is_thrown_away());
@@ -182,23 +182,23 @@ fn every_field_of_a_delivery_is_read() {
 
 #[test]
 fn flags_handlers_and_masks_are_told_apart() {
-    let spoiled = |bytes: Bytes| match bytes.kind() {
+    let spoiled = |bytes: Bytes| match bytes.decode_kind() {
         EventKind::Signal(sent) => sent,
         other => panic!("{other:?}"),
     };
     let flags = |value| {
-        let sent = spoiled(signal_record().u32(offset_of!(SignalRecord, signal_flags), value));
+        let sent = spoiled(signal_record().with_u32(offset_of!(SignalRecord, signal_flags), value));
         (sent.exiting, sent.unkillable)
     };
     assert_eq!(flags(0x4), (true, false));
     assert_eq!(flags(0x40), (false, true));
     assert_eq!(flags(!0x44), (false, false));
     let handler =
-        |value| spoiled(signal_record().u64(offset_of!(SignalRecord, handler), value)).handler;
+        |value| spoiled(signal_record().with_u64(offset_of!(SignalRecord, handler), value)).handler;
     assert_eq!(handler(0), Handler::Default);
     assert_eq!(handler(1), Handler::Ignore);
     assert_eq!(handler(2), Handler::Custom);
-    let blocked = spoiled(signal_record().u64(offset_of!(SignalRecord, blocked), !(1 << 14)));
+    let blocked = spoiled(signal_record().with_u64(offset_of!(SignalRecord, blocked), !(1 << 14)));
     assert!(!blocked.blocked);
 }
 
@@ -206,12 +206,12 @@ fn flags_handlers_and_masks_are_told_apart() {
 fn a_command_line_is_split_and_said_to_be_cut() {
     let exec = |argv: &[u8], full: u32| {
         let size = u32::try_from(argv.len()).unwrap();
-        let record = Bytes::of(Kind::Exec)
+        let record = Bytes::zeroed(Kind::Exec)
             .process(offset_of!(ExecRecord, process), 5, b"sh")
-            .u32(offset_of!(ExecRecord, argv_size), size)
-            .u32(offset_of!(ExecRecord, argv_size_full), full)
-            .put(offset_of!(ExecRecord, argv), argv);
-        match record.kind() {
+            .with_u32(offset_of!(ExecRecord, argv_size), size)
+            .with_u32(offset_of!(ExecRecord, argv_size_full), full)
+            .with_bytes(offset_of!(ExecRecord, argv), argv);
+        match record.decode_kind() {
             EventKind::Exec(exec) => (exec.argv, exec.argv_cut),
             other => panic!("{other:?}"),
         }
@@ -234,9 +234,9 @@ fn a_command_line_is_split_and_said_to_be_cut() {
 #[test]
 fn an_exit_status_is_as_for_wait() {
     let exit = |code: u32| {
-        let record = Bytes::of(Kind::Exit)
+        let record = Bytes::zeroed(Kind::Exit)
             .process(offset_of!(ExitRecord, process), 5, b"sh")
-            .u32(offset_of!(ExitRecord, exit_code), code);
+            .with_u32(offset_of!(ExitRecord, exit_code), code);
         decode(&record.0).map(|event| match event.kind {
             EventKind::Exit(exit) => exit.status,
             other => panic!("{other:?}"),
@@ -256,8 +256,8 @@ fn an_exit_status_is_as_for_wait() {
 #[test]
 fn an_exit_without_an_exec_is_told() {
     let executed = |value: u32| {
-        let record = Bytes::of(Kind::Exit).u32(offset_of!(ExitRecord, executed), value);
-        match record.kind() {
+        let record = Bytes::zeroed(Kind::Exit).with_u32(offset_of!(ExitRecord, executed), value);
+        match record.decode_kind() {
             EventKind::Exit(exit) => exit.executed,
             other => panic!("{other:?}"),
         }
@@ -269,9 +269,9 @@ fn an_exit_without_an_exec_is_told() {
 #[test]
 fn an_exit_says_what_waited_and_whether_its_namespace_was_rebooted() {
     let exit = |ns_reboot: u32| {
-        let record = Bytes::of(Kind::Exit)
-            .u64(offset_of!(ExitRecord, pending), 1 << 14)
-            .u32(offset_of!(ExitRecord, ns_reboot), ns_reboot);
+        let record = Bytes::zeroed(Kind::Exit)
+            .with_u64(offset_of!(ExitRecord, pending), 1 << 14)
+            .with_u32(offset_of!(ExitRecord, ns_reboot), ns_reboot);
         decode(&record.0).map(|event| match event.kind {
             EventKind::Exit(exit) => (exit.pending, exit.ns_reboot),
             other => panic!("{other:?}"),
@@ -288,14 +288,14 @@ fn a_connection_is_read_with_its_address_as_people_write_it() {
     let record = |address: &str, port: u32| {
         let address: Ipv6Addr = address.parse().unwrap();
         let endpoint = offset_of!(ConnectRecord, endpoint);
-        Bytes::of(Kind::Connect)
+        Bytes::zeroed(Kind::Connect)
             .process(offset_of!(ConnectRecord, process), 5, b"kubelet")
-            .put(endpoint + offset_of!(Endpoint, address), &address.octets())
-            .u32(endpoint + offset_of!(Endpoint, port), port)
+            .with_bytes(endpoint + offset_of!(Endpoint, address), &address.octets())
+            .with_u32(endpoint + offset_of!(Endpoint, port), port)
     };
     let read = |address: &str, expected: &str| {
         assert_eq!(
-            record(address, 65_535).kind(),
+            record(address, 65_535).decode_kind(),
             EventKind::Connect(Connect {
                 process: process(5, "kubelet"),
                 address: expected.parse().unwrap(),
@@ -312,47 +312,47 @@ fn a_connection_is_read_with_its_address_as_people_write_it() {
 
 #[test]
 fn the_other_kinds_are_read() {
-    let attach = Bytes::of(Kind::Attach).process(offset_of!(AttachRecord, process), 5, b"runc");
-    assert_eq!(attach.kind(), EventKind::Attach(process(5, "runc")));
+    let attach = Bytes::zeroed(Kind::Attach).process(offset_of!(AttachRecord, process), 5, b"runc");
+    assert_eq!(attach.decode_kind(), EventKind::Attach(process(5, "runc")));
     let path = b"/a/b.service\0rest";
-    let made = Bytes::of(Kind::CgroupMade)
-        .u64(offset_of!(CgroupRecord, parent), 6)
-        .u32(offset_of!(CgroupRecord, path_size), 12)
-        .put(offset_of!(CgroupRecord, path), path);
+    let made = Bytes::zeroed(Kind::CgroupMade)
+        .with_u64(offset_of!(CgroupRecord, parent), 6)
+        .with_u32(offset_of!(CgroupRecord, path_size), 12)
+        .with_bytes(offset_of!(CgroupRecord, path), path);
     assert_eq!(
-        made.kind(),
+        made.decode_kind(),
         EventKind::CgroupMade {
             parent: CgroupId(6),
             path: "/a/b.service".to_owned()
         }
     );
     assert_eq!(
-        Bytes::of(Kind::CgroupRemoved).kind(),
+        Bytes::zeroed(Kind::CgroupRemoved).decode_kind(),
         EventKind::CgroupRemoved
     );
     let populated =
-        Bytes::of(Kind::CgroupPopulated).u32(offset_of!(CgroupStateRecord, populated), 1);
+        Bytes::zeroed(Kind::CgroupPopulated).with_u32(offset_of!(CgroupStateRecord, populated), 1);
     assert_eq!(
-        populated.kind(),
+        populated.decode_kind(),
         EventKind::CgroupPopulated { populated: true }
     );
-    let oom = Bytes::of(Kind::OomVictim)
-        .u32(offset_of!(OomRecord, pid), 9)
-        .u64(offset_of!(Header, container), 0);
+    let oom = Bytes::zeroed(Kind::OomVictim)
+        .with_u32(offset_of!(OomRecord, pid), 9)
+        .with_u64(offset_of!(Header, container), 0);
     let victim = |comm: Option<&str>| EventKind::OomVictim {
         pid: 9,
         comm: comm.map(str::to_owned),
     };
-    assert_eq!(oom.kind(), victim(None));
+    assert_eq!(oom.decode_kind(), victim(None));
     assert_eq!(decode(&oom.0).unwrap().container, None);
-    let named = oom.put(offset_of!(OomRecord, comm), b"hog\0");
-    assert_eq!(named.kind(), victim(Some("hog")));
+    let named = oom.with_bytes(offset_of!(OomRecord, comm), b"hog\0");
+    assert_eq!(named.decode_kind(), victim(Some("hog")));
 }
 
 #[test]
 fn a_record_cut_anywhere_is_short() {
     for kind in Kind::ALL {
-        let whole = Bytes::of(kind).0;
+        let whole = Bytes::zeroed(kind).0;
         for len in 0..whole.len() {
             let error = decode(&whole[..len]).unwrap_err();
             assert_eq!(error.reason(), "short", "{kind:?} cut at {len}");
@@ -368,27 +368,30 @@ fn what_does_not_exist_is_an_error() {
     let reason = |bytes: Bytes| decode(&bytes.0).unwrap_err().reason();
     for kind in [0, Kind::SLOTS, u32::MAX] {
         assert_eq!(
-            decode(&Bytes::of(Kind::Exit).u32(0, kind).0),
+            decode(&Bytes::zeroed(Kind::Exit).with_u32(0, kind).0),
             Err(DecodeError::UnknownKind(kind))
         );
     }
     assert_eq!(
-        reason(Bytes::of(Kind::Exit).u32(offset_of!(Header, size), 1)),
+        reason(Bytes::zeroed(Kind::Exit).with_u32(offset_of!(Header, size), 1)),
         "size_mismatch"
     );
     for number in [0, 65] {
-        let bytes = signal_record().u32(offset_of!(SignalRecord, signal), number);
+        let bytes = signal_record().with_u32(offset_of!(SignalRecord, signal), number);
         assert_eq!(reason(bytes), "invalid_signal");
     }
     assert_eq!(
-        reason(signal_record().u32(offset_of!(SignalRecord, result), 5)),
+        reason(signal_record().with_u32(offset_of!(SignalRecord, result), 5)),
         "invalid_result"
     );
     for (kind, offset, room) in [
         (Kind::Exec, offset_of!(ExecRecord, argv_size), 513),
         (Kind::CgroupMade, offset_of!(CgroupRecord, path_size), 1025),
     ] {
-        assert_eq!(reason(Bytes::of(kind).u32(offset, room)), "invalid_length");
+        assert_eq!(
+            reason(Bytes::zeroed(kind).with_u32(offset, room)),
+            "invalid_length"
+        );
     }
     assert_eq!(size_of::<Header>(), 32);
 }

@@ -15,9 +15,9 @@ impl Engine {
         let in_use = |key: &str| containers.values().any(|tracked| tracked.is_of_pod(key));
         let taken = self
             .pods
-            .take(pod, seen, self.shared.limits.pods_max, in_use);
+            .update_pod(pod, seen, self.shared.limits.pods_max, in_use);
         if taken.dropped {
-            self.say(Output::Dropped {
+            self.queue_output(Output::Dropped {
                 reason: DropReason::PodsFull,
                 at: now,
             });
@@ -35,7 +35,7 @@ impl Engine {
     }
 
     pub(super) fn take_word(&mut self, event: KubeletEvent, seen_at: Timestamp, now: Timestamp) {
-        if let Some(key) = self.pods.hear(event, seen_at) {
+        if let Some(key) = self.pods.record_kubelet_event(event, seen_at) {
             self.refresh(&key, now);
         }
     }
@@ -60,8 +60,12 @@ impl Engine {
             .map(|tracked| tracked.container.id())
             .collect();
         for id in &ids {
-            self.claim(*id, key);
-            if let Some((pod, exited)) = self.containers.get(id).and_then(TrackedContainer::exit) {
+            self.assign_container(*id, key);
+            if let Some((pod, exited)) = self
+                .containers
+                .get(id)
+                .and_then(TrackedContainer::main_exit)
+            {
                 self.pods.note_exit(pod, exited);
             }
         }
@@ -72,18 +76,18 @@ impl Engine {
 
     /// Takes this container for the one of the pod that has its id, unless one that was made before has it. Returns whether
     /// a later one was taken for it so far.
-    pub(super) fn claim(&mut self, id: CgroupId, key: &str) -> bool {
+    pub(super) fn assign_container(&mut self, id: CgroupId, key: &str) -> bool {
         let tracked = self.containers.get(&id);
         let container_id = tracked.and_then(|tracked| {
             let subject = &tracked.container.subject;
             subject.container_id.as_deref()
         });
-        container_id.is_some_and(|container_id| self.pods.claim(key, container_id, id))
+        container_id.is_some_and(|container_id| self.pods.assign_cgroup(key, container_id, id))
     }
 
     pub(super) fn tell_pod(&mut self, id: CgroupId, key: &str, now: Timestamp) {
         if let Some(pod) = self.pods.get(key) {
-            self.with(id, now, |tracked, context| {
+            self.update_container(id, now, |tracked, context| {
                 tracked.set_pod(pod, context);
                 ContainerEffects::default()
             });

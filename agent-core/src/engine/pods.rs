@@ -45,7 +45,7 @@ pub(super) struct Taken {
 
 impl Pods {
     /// A pod is new or has changed. `in_use` says whether a container of that pod is tracked.
-    pub(super) fn take(
+    pub(super) fn update_pod(
         &mut self,
         pod: Pod,
         seen: Seen,
@@ -62,7 +62,7 @@ impl Pods {
                     dropped,
                 };
             }
-            Arc::make_mut(known).take(pod, seen);
+            Arc::make_mut(known).update_pod(pod, seen);
         } else {
             if self.known.len() >= max {
                 dropped = true;
@@ -109,7 +109,11 @@ impl Pods {
     }
 
     /// The kubelet said something. Returns the UID in paths of the pod it is about, if that is known.
-    pub(super) fn hear(&mut self, event: KubeletEvent, seen_at: Timestamp) -> Option<String> {
+    pub(super) fn record_kubelet_event(
+        &mut self,
+        event: KubeletEvent,
+        seen_at: Timestamp,
+    ) -> Option<String> {
         let uid = &event.pod_uid;
         let key = self.aliases.get(uid).unwrap_or(uid).clone();
         let Some(facts) = self.known.get_mut(&key) else {
@@ -119,7 +123,7 @@ impl Pods {
             self.early.push_back((event, seen_at));
             return None;
         };
-        Arc::make_mut(facts).hear(event, seen_at);
+        Arc::make_mut(facts).record_kubelet_event(event, seen_at);
         Some(key)
     }
 
@@ -159,7 +163,7 @@ impl Pods {
             .partition::<VecDeque<_>, _>(|(event, _)| is_its(event));
         self.early = others;
         for (event, seen_at) in its {
-            Arc::make_mut(facts).hear(event, seen_at);
+            Arc::make_mut(facts).record_kubelet_event(event, seen_at);
         }
     }
 
@@ -169,17 +173,17 @@ impl Pods {
         let Some(facts) = self.known.get_mut(key) else {
             return false;
         };
-        if facts.exit(id) == Some(at) || !facts.vouches_for(id, cgroup) {
+        if facts.container_exit(id) == Some(at) || !facts.vouches_for(id, cgroup) {
             return false;
         }
         Arc::make_mut(facts).note_exit(id, at) && facts.has_sidecars()
     }
 
     /// A cgroup is that of a container with this id, by its path. Returns whether another was taken for it so far.
-    pub(super) fn claim(&mut self, key: &str, id: &str, cgroup: CgroupId) -> bool {
+    pub(super) fn assign_cgroup(&mut self, key: &str, id: &str, cgroup: CgroupId) -> bool {
         let known = self.known.get_mut(key);
         let known = known.filter(|facts| facts.may_claim(id, cgroup));
-        known.is_some_and(|facts| Arc::make_mut(facts).claim(id, cgroup))
+        known.is_some_and(|facts| Arc::make_mut(facts).assign_cgroup(id, cgroup))
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Arc<PodFacts>> {

@@ -38,7 +38,7 @@ impl Shares {
     }
 
     /// Returns whether a container is tracked in this outermost one.
-    pub(super) fn holds(&self, outermost: CgroupId) -> bool {
+    pub(super) fn has_container_in(&self, outermost: CgroupId) -> bool {
         self.counts.contains_key(&outermost)
     }
 
@@ -95,17 +95,17 @@ impl Shares {
                 self.places.remove(place);
             }
         }
-        self.leave(outermost.id)
+        self.remove_container_from(outermost.id)
     }
 
     /// Takes note that a container is in another outermost one than was known.
     pub(super) fn move_to(&mut self, before: CgroupId, outermost: CgroupId) {
-        self.leave(before);
+        self.remove_container_from(before);
         *self.counts.entry(outermost).or_default() += 1;
     }
 
     /// Counts one less in this outermost container. Returns whether it was the last one.
-    fn leave(&mut self, outermost: CgroupId) -> bool {
+    fn remove_container_from(&mut self, outermost: CgroupId) -> bool {
         let Some(count) = self.counts.get_mut(&outermost) else {
             return true;
         };

@@ -133,7 +133,7 @@ impl TrackedContainer {
     }
 
     /// The exit of its main process, for the other containers of the pod that its path names.
-    pub(super) fn exit(&self) -> Option<(&str, Exited<'_>)> {
+    pub(super) fn main_exit(&self) -> Option<(&str, Exited<'_>)> {
         let subject = &self.container.subject;
         let exit = self.container.main()?.exit.as_ref()?;
         let pod = subject.pod_uid.as_deref()?;
@@ -146,14 +146,18 @@ impl TrackedContainer {
     }
 
     /// Takes in what the kernel side told of it.
-    pub(super) fn take(&mut self, event: &Event, context: &mut Context<'_>) -> ContainerEffects {
+    pub(super) fn apply_event(
+        &mut self,
+        event: &Event,
+        context: &mut Context<'_>,
+    ) -> ContainerEffects {
         if self.container.is_restart(event) {
             // What is told from now on is the next main process's.
             self.finish(ReportStage::End, context);
         }
         self.take_succession(event, context);
         self.connections.note_event(event, &self.container, context);
-        self.container.take(event, context.limits)
+        self.container.apply_event(event, context.limits)
     }
 
     /// What took the place of the main process ends before the report of that is out.
@@ -224,7 +228,7 @@ impl TrackedContainer {
         };
         let began_at = termination
             .as_ref()
-            .map(|open| traffic::edges(open).began_at);
+            .map(|open| traffic::phase_edges(open).began_at);
         let given = (given, began_at);
         self.connections.sync_phase(&self.container, given, context);
         let Some(termination) = termination else {
@@ -237,10 +241,10 @@ impl TrackedContainer {
         };
         let container = self.container.id();
         let open = self.open.get_or_insert_default();
-        let ended_before = open.ended();
+        let ended_before = open.end_times();
         open.notice(&termination, context.now);
         // At the exit and at the release, so that the last count is complete.
-        if open.ended() != ended_before {
+        if open.end_times() != ended_before {
             context
                 .outputs
                 .push_back(Output::Effect(Effect::Count { container }));
@@ -255,7 +259,7 @@ impl TrackedContainer {
             }
         } else {
             let sockets = &self.connections.sockets;
-            let steps = ProgressKey::of(&termination, sockets, open.stuck);
+            let steps = ProgressKey::from_termination(&termination, sockets, open.stuck);
             if open.told != steps {
                 open.told = steps;
                 let report = open.report(&termination, sockets, ReportStage::Progress, context);
@@ -351,7 +355,8 @@ impl TrackedContainer {
         if context.reasons.is_none() {
             return;
         }
-        self.connections.take(counts, &self.container, context);
+        self.connections
+            .apply_counts(counts, &self.container, context);
         let open = self.open.as_ref();
         if open.is_some_and(|open| matches!(open.final_counts, FinalCounts::Asked(_))) {
             self.finish(ReportStage::End, context);
@@ -396,11 +401,11 @@ impl TrackedContainer {
         };
         let mut edges = None;
         if let Some(termination) = Termination::derive(&self.container) {
-            edges = Some(traffic::edges(&termination));
+            edges = Some(traffic::phase_edges(&termination));
             open.left_unknown = termination.may_go_on() && self.looked_at.is_none();
             let sockets = &self.connections.sockets;
             let mut report = open.report(&termination, sockets, stage, context);
-            report.advice = context.advisor.learn(&report);
+            report.advice = context.advisor.observe_report(&report);
             self.reported = true;
             context
                 .outputs

@@ -17,7 +17,7 @@ fn process(tgid: u32) -> Process {
     }
 }
 
-fn sent(number: u32, code: i32, sender: u32) -> SignalSent {
+fn signal_sent(number: u32, code: i32, sender: u32) -> SignalSent {
     SignalSent {
         signal: Signal::try_from(number).unwrap(),
         target: process(10),
@@ -54,7 +54,7 @@ fn codes_of_the_kernel_have_no_sender() {
     ] {
         for sender in [10, 20] {
             assert!(
-                sent(number, code, sender).is_from_kernel(),
+                signal_sent(number, code, sender).is_from_kernel(),
                 "{number} {code}"
             );
         }
@@ -67,7 +67,7 @@ fn kill_sigqueue_and_tkill_are_a_processs() {
         for number in [1, 2, 3, 6, 9, 15] {
             for sender in [10, 20] {
                 assert!(
-                    !sent(number, code, sender).is_from_kernel(),
+                    !signal_sent(number, code, sender).is_from_kernel(),
                     "{number} {code}"
                 );
             }
@@ -78,10 +78,10 @@ fn kill_sigqueue_and_tkill_are_a_processs() {
 #[test]
 fn a_closed_pipe_and_a_file_too_large_look_like_the_programs_own() {
     for number in [13, 25] {
-        assert!(sent(number, 0, 10).is_from_kernel());
-        assert!(!sent(number, 0, 20).is_from_kernel());
-        assert!(!sent(number, -6, 10).is_from_kernel());
+        assert!(signal_sent(number, 0, 10).is_from_kernel());
+        assert!(!signal_sent(number, 0, 20).is_from_kernel());
+        assert!(!signal_sent(number, -6, 10).is_from_kernel());
     }
-    assert!(sent(6, -6, 10).is_own());
-    assert!(!sent(6, 0, 20).is_own());
+    assert!(signal_sent(6, -6, 10).is_own());
+    assert!(!signal_sent(6, 0, 20).is_own());
 }

@@ -8,8 +8,8 @@ use crate::traffic::Traffic;
 mod race;
 mod resets;
 
-pub(super) use race::race;
-pub(super) use resets::{idle, reset};
+pub(super) use race::endpoint_race;
+pub(super) use resets::{idle_closed, reset_connections};
 
 /// What is known of a termination's connections.
 #[derive(Debug, Default)]

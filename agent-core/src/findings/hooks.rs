@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{finding, finding_of, span};
+use super::{finding, finding_of, format_duration};
 use crate::event::ExitStatus;
 use crate::report::{Finding, FindingKind, Hook, HookFailure, HookKind};
 use crate::termination::Termination;
 
 /// The hook in words: `preStop hook `flush``, `preStop httpGet hook (:8080/stop)`.
-fn title(hook: &Hook) -> String {
+fn hook_title(hook: &Hook) -> String {
     let words = |skipped| hook.argv.get(skipped..).unwrap_or_default().join(" ");
     match hook.kind {
         HookKind::Exec => format!("preStop hook `{}`", words(0)),
@@ -32,26 +32,26 @@ pub(super) fn overran(termination: &Termination<'_>) -> Option<Finding> {
     let left = grace.map_or_else(String::new, |grace| {
         format!(
             "; of the grace period of {}, {} were left for the exit",
-            span(grace.configured),
-            span(grace.after_hook)
+            format_duration(grace.configured),
+            format_duration(grace.after_hook)
         )
     });
     let what = match hook.kind {
         HookKind::Exec => "preStop hook".to_owned(),
-        HookKind::HttpGet | HookKind::Sleep | HookKind::TcpSocket => title(hook),
+        HookKind::HttpGet | HookKind::Sleep | HookKind::TcpSocket => hook_title(hook),
     };
     let evidence = match hook.duration() {
         Some(took) if !hook.running_at_stop_signal => {
-            format!("The {what} took {}{left}.", span(took))
+            format!("The {what} took {}{left}.", format_duration(took))
         }
         Some(_) | None if hook.running_at_stop_signal => format!(
             "The {what} was still running when {} came, {} after its start{left}.",
             stop.signal,
-            span(stop.at.since(began))
+            format_duration(stop.at.since(began))
         ),
         Some(_) | None => format!(
             "The {what} and the wait for other containers took {}{left}.",
-            span(stop.at.since(began))
+            format_duration(stop.at.since(began))
         ),
     };
     let advice = match hook.kind {
@@ -96,7 +96,7 @@ pub(super) fn failed(termination: &Termination<'_>) -> Option<Finding> {
     };
     Some(finding_of(
         FindingKind::HookFailed,
-        format!("The {} {how}.", title(hook)),
+        format!("The {} {how}.", hook_title(hook)),
         advice,
     ))
 }
@@ -135,16 +135,16 @@ pub(super) fn outlived(termination: &Termination<'_>) -> Option<Finding> {
         FindingKind::HookOutlived,
         format!(
             "The {} ended {} after its start, and the stop signal came only {} later: a process that it had started kept its output open, and the kubelet waits for that.",
-            title(hook),
-            span(ended.since(hook.started_at?)),
-            span(stop.at.since(ended))
+            hook_title(hook),
+            format_duration(ended.since(hook.started_at?)),
+            format_duration(stop.at.since(ended))
         ),
         "Let the hook start nothing in the background, or redirect the output of what it starts (`>/dev/null 2>&1 </dev/null &`).".to_owned(),
     ))
 }
 
 fn status(hook: &Hook) -> Option<String> {
-    let after = span(hook.duration()?);
+    let after = format_duration(hook.duration()?);
     match hook.status? {
         ExitStatus::Code(code) => Some(format!("exited with status {code} after {after}")),
         ExitStatus::Signal { signal, .. } => Some(format!("was ended by {signal} after {after}")),
@@ -161,7 +161,7 @@ pub(super) fn missing(termination: &Termination<'_>) -> Option<Finding> {
         FindingKind::HookMissing,
         format!(
             "The {} could not be executed: the runtime's process entered the container for it and ended without running a program.",
-            title(hook)
+            hook_title(hook)
         ),
         "Put the program into the image or correct its path; in an image without a shell use `httpGet` or `sleep`, or a hook that is a program of the image.",
     ))

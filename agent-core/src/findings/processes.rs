@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{finding, list, span};
+use super::{finding, format_duration, join_limited};
 use crate::container::InnerSignal;
 use crate::event::{Handler, Tgid};
 use crate::report::{Finding, FindingKind};
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 const EXIT_SKEW: Duration = Duration::from_secs(1);
 
 /// Kills of other processes, one for each process.
-fn kills<'a>(
+fn kills_of_others<'a>(
     termination: &'a Termination<'_>,
     such: impl Fn(&InnerSignal) -> bool,
 ) -> Vec<&'a InnerSignal> {
@@ -37,7 +37,7 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
     if !main.is_init() || main.died_of() == Some(Signal::KILL) {
         return None;
     }
-    let killed = kills(termination, |kill| {
+    let killed = kills_of_others(termination, |kill| {
         let at_exit = kill.fact.at.after(EXIT_SKEW) >= exit.at;
         let by_exit = kill.fact.sender.kernel && kill.fact.sender.tgid == main.tgid;
         let mut oom = termination.container.oom.iter();
@@ -51,7 +51,7 @@ pub(super) fn killed_with_main(termination: &Termination<'_>) -> Option<Finding>
         .stop
         .map_or(termination.started_at(), |stop| stop.at);
     let killed = killed.iter();
-    let named = list(killed.map(|kill| describe(termination, kill, since)), 0);
+    let named = join_limited(killed.map(|kill| describe(termination, kill, since)), 0);
     Some(finding(
         FindingKind::KilledWithMain,
         format!(
@@ -109,7 +109,7 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
     let hook = hook.filter(|began| *began < stop.at);
     let began = hook.unwrap_or(stop.at);
     let before_exit = |at: Timestamp| termination.exit.is_none_or(|exit| at <= exit.at);
-    let killed = kills(termination, |kill| {
+    let killed = kills_of_others(termination, |kill| {
         !kill.fact.sender.kernel
             && !kill.fact.sender.outside
             && kill.fact.at >= began
@@ -133,7 +133,10 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
             grace.after_hook
         };
         let unused = all.saturating_sub(after);
-        format!(", when {} of the grace period were left", span(unused))
+        format!(
+            ", when {} of the grace period were left",
+            format_duration(unused)
+        )
     });
     let more = killed.len().saturating_sub(1);
     let more = if more > 0 {
@@ -149,7 +152,7 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
             first.fact.sender.tgid.0,
             first.fact.target_comm,
             first.target.0,
-            span(after)
+            format_duration(after)
         ),
         "Raise the supervisor's own timeout for stopping a program (`stopwaitsecs` of supervisord, `timeout-kill` of s6) to the time that the program needs, and keep it below the grace period.",
     ))

@@ -1,6 +1,6 @@
 //! The diagnoses of an exit that does not complete, and of processes that outlive a stop.
 
-use super::{finding, list, span};
+use super::{finding, format_duration, join_limited};
 use crate::event::Tgid;
 use crate::remaining::{Remaining, Task, TaskState};
 use crate::report::{Finding, FindingKind};
@@ -16,13 +16,13 @@ pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
         // It was there for longer than a parent needs to notice an exit.
         Some(exit) if at.since(exit.at) >= REMAINING_AFTER => format!(
             "The main process `{name}` exited, and was still there {} later",
-            span(at.since(exit.at))
+            format_duration(at.since(exit.at))
         ),
         Some(exit) if exit.at > at && termination.is_held_in_exit() => {
             let began = left.exiting_since.unwrap_or(at);
             format!(
                 "The main process `{name}` had begun to exit {} before its exit was complete",
-                span(exit.at.since(began))
+                format_duration(exit.at.since(began))
             )
         }
         // After SIGKILL that is `stuck_after_kill`, which says it, too.
@@ -33,7 +33,7 @@ pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
         }
         Some(_) | None => return None,
     };
-    let why = why(remaining, main);
+    let why = describe_reason(remaining, main);
     Some(finding(
         FindingKind::StuckInExit,
         format!("{began}{why}."),
@@ -45,12 +45,17 @@ pub(super) fn stuck_in_exit(termination: &Termination<'_>) -> Option<Finding> {
 pub(super) fn held_by(termination: &Termination<'_>) -> String {
     let left = termination.container.remaining.as_ref();
     let main = left.and_then(|left| Some((&left.remaining, left.remaining.main.as_ref()?)));
-    main.map_or_else(String::new, |(remaining, main)| why(remaining, main))
+    main.map_or_else(String::new, |(remaining, main)| {
+        describe_reason(remaining, main)
+    })
 }
 
-fn why(remaining: &Remaining, main: &Task) -> String {
+fn describe_reason(remaining: &Remaining, main: &Task) -> String {
     if !remaining.others.is_empty() {
-        return format!(": it waits for {}", names(remaining, Some(main.tgid)));
+        return format!(
+            ": it waits for {}",
+            remaining_names(remaining, Some(main.tgid))
+        );
     }
     if main.state == TaskState::Zombie {
         return format!(
@@ -58,7 +63,7 @@ fn why(remaining: &Remaining, main: &Task) -> String {
             main.parent_comm, main.parent_tgid.0
         );
     }
-    wait(main).map_or_else(String::new, |wait| format!(": it {wait}"))
+    describe_wait(main).map_or_else(String::new, |wait| format!(": it {wait}"))
 }
 
 /// Others live on after the main process: it had no pid namespace of its own, whose end would have killed them.
@@ -76,20 +81,20 @@ pub(super) fn processes_left(termination: &Termination<'_>) -> Option<Finding> {
         FindingKind::ProcessesLeft,
         format!(
             "{} after the main process `{}` had exited, there were still {}.",
-            span(after),
+            format_duration(after),
             termination.main.comm,
-            names(remaining, None)
+            remaining_names(remaining, None)
         ),
         "Make the main process stop its children and wait for them: without a pid namespace of its own (hostPID, a service) its end does not end them, and a SIGKILL that the runtime sends may reach the main process alone.",
     ))
 }
 
 /// Who is left, with what each waits for, those that wait in the kernel first.
-fn names(remaining: &Remaining, main: Option<Tgid>) -> String {
+fn remaining_names(remaining: &Remaining, main: Option<Tgid>) -> String {
     let mut others: Vec<&Task> = remaining.others.iter().collect();
-    others.sort_by_key(|task| (wait(task).is_none(), task.tid));
+    others.sort_by_key(|task| (describe_wait(task).is_none(), task.tid));
     let named = others.into_iter().map(|task| describe(task, main));
-    list(named, remaining.more)
+    join_limited(named, remaining.more)
 }
 
 fn describe(task: &Task, main: Option<Tgid>) -> String {
@@ -98,11 +103,11 @@ fn describe(task: &Task, main: Option<Tgid>) -> String {
     } else {
         format!("`{}` (pid {})", task.comm, task.tid)
     };
-    wait(task).map_or_else(|| name.clone(), |wait| format!("{name}, which {wait}"))
+    describe_wait(task).map_or_else(|| name.clone(), |wait| format!("{name}, which {wait}"))
 }
 
 /// What keeps a task from its end, if that can be told.
-fn wait(task: &Task) -> Option<String> {
+fn describe_wait(task: &Task) -> Option<String> {
     let within = if task.waits_in.is_empty() {
         String::new()
     } else {

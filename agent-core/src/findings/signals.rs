@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{finding, finding_of, span};
+use super::{finding, finding_of, format_duration};
 use crate::event::Handler;
 use crate::process::SignalFact;
 use crate::report::{Finding, FindingKind, Outcome, SignalFate};
@@ -16,12 +16,15 @@ const START_UP: Duration = Duration::from_secs(1);
 fn ending(termination: &Termination<'_>, stop: &SignalFact) -> String {
     match (termination.kill, termination.exit) {
         (Some((kill, _)), _) => {
-            format!(", and SIGKILL came {} later", span(kill.at.since(stop.at)))
+            format!(
+                ", and SIGKILL came {} later",
+                format_duration(kill.at.since(stop.at))
+            )
         }
         (None, Some(exit)) => {
             format!(
                 ", and the process exited {} later",
-                span(exit.at.since(stop.at))
+                format_duration(exit.at.since(stop.at))
             )
         }
         (None, None) => String::new(),
@@ -35,7 +38,7 @@ fn later_program(termination: &Termination<'_>, stop: &SignalFact) -> String {
     later.map_or_else(String::new, |(comm, at)| {
         format!(
             "; `{comm}` was begun {} after the signal and never got it",
-            span(at.since(stop.at))
+            format_duration(at.since(stop.at))
         )
     })
 }
@@ -120,7 +123,7 @@ pub(super) fn before_handler(termination: &Termination<'_>) -> Option<Finding> {
         format!(
             "{} came {} after the start of `{}`, which had no handler for it; whether it would have installed one later cannot be told.",
             stop.signal,
-            span(age),
+            format_duration(age),
             stop.target_comm
         ),
         "If the program does handle the signal, install the handler first thing at the start; nobody sends the signal again.",
@@ -128,7 +131,7 @@ pub(super) fn before_handler(termination: &Termination<'_>) -> Option<Finding> {
 }
 
 /// The image's stop signal is not the one that the program reacts to.
-pub(super) fn wrong(termination: &Termination<'_>) -> Option<Finding> {
+pub(super) fn wrong_stop_signal(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop.filter(|_stop| termination.was_ignored())?;
     if stop.signal == Signal::TERM || stop.handler != Handler::Default {
         return None;
@@ -144,7 +147,7 @@ pub(super) fn wrong(termination: &Termination<'_>) -> Option<Finding> {
 }
 
 /// Another signal than the configured one stopped it.
-pub(super) fn other(termination: &Termination<'_>) -> Option<Finding> {
+pub(super) fn other_stop_signal(termination: &Termination<'_>) -> Option<Finding> {
     let stop = termination.stop?;
     let configured = termination.container.spec.stop_signal?;
     if stop.signal == configured {
@@ -194,7 +197,7 @@ pub(super) fn begun_again(termination: &Termination<'_>) -> Option<Finding> {
         FindingKind::KubeletRestarted,
         format!(
             "The stop was begun again {} after its beginning: {how}. A whole grace period counts from then.",
-            span(at.since(termination.started_at()))
+            format_duration(at.since(termination.started_at()))
         ),
         "Look for a restart of the kubelet or the container runtime at that time (`journalctl -u kubelet -u containerd`); this stop says nothing about the grace period that the program needs.",
     ))

@@ -30,7 +30,7 @@ fn config() -> Config {
     }
 }
 
-fn made() -> Input {
+fn cgroup_created() -> Input {
     Input::Event(Event {
         at: Timestamp(5),
         container: None,
@@ -42,7 +42,7 @@ fn made() -> Input {
     })
 }
 
-fn crash() -> Input {
+fn crash_exit() -> Input {
     Input::Event(Event {
         at: Timestamp(10),
         container: Some(CgroupId(7)),
@@ -89,7 +89,7 @@ fn of_pods() -> Vec<Input> {
         Some(PreStop::TcpSocket),
     ];
     let pods = hooks.map(|pre_stop| Input::Pod {
-        pod: Box::new(pod(pre_stop)),
+        pod: Box::new(new_pod(pre_stop)),
         seen_at: Timestamp(8),
         listed: true,
     });
@@ -123,7 +123,7 @@ fn of_pods() -> Vec<Input> {
     pods.into_iter().chain(others).collect()
 }
 
-fn pod(pre_stop: Option<PreStop>) -> Pod {
+fn new_pod(pre_stop: Option<PreStop>) -> Pod {
     let container = PodContainer {
         name: "app".to_owned(),
         role: Role::Sidecar,
@@ -168,8 +168,8 @@ fn lines_come_back_as_they_went() {
         }
     );
     for input in [
-        made(),
-        crash(),
+        cgroup_created(),
+        crash_exit(),
         Input::ScanFinished,
         Input::Lost {
             outermost: None,
@@ -187,32 +187,32 @@ fn lines_come_back_as_they_went() {
             at: Timestamp(9),
             input,
         };
-        assert_eq!(reader.entry(&line).unwrap(), entry);
+        assert_eq!(reader.parse_entry(&line).unwrap(), entry);
     }
 }
 
 #[test]
 fn bad_lines_are_named_with_their_number() {
     let header = header_line(&config()).unwrap();
-    let line = input_line(&made(), Timestamp(5)).unwrap();
+    let line = input_line(&cgroup_created(), Timestamp(5)).unwrap();
     let after_one = || {
         let mut reader = Reader::new();
         reader.header(&header).unwrap();
-        reader.entry(&line).unwrap();
+        reader.parse_entry(&line).unwrap();
         reader
     };
     let bad = after_one()
-        .entry("{\"at\":1,\"input\":\"tea\"}\n")
+        .parse_entry("{\"at\":1,\"input\":\"tea\"}\n")
         .unwrap_err();
     assert!(matches!(bad, JournalError::Line { line: 3, .. }));
     assert!(bad.to_string().starts_with("line 3 is not an input"));
     for end in 1..line.len() - 1 {
-        let cut = after_one().entry(&line[..end]).unwrap_err();
+        let cut = after_one().parse_entry(&line[..end]).unwrap_err();
         assert!(matches!(cut, JournalError::Truncated { line: 3 }), "{end}");
     }
-    let whole_without_end = after_one().entry(line.trim_end());
+    let whole_without_end = after_one().parse_entry(line.trim_end());
     assert!(whole_without_end.is_ok());
-    let ended = after_one().entry("{\"at\":1\n").unwrap_err();
+    let ended = after_one().parse_entry("{\"at\":1\n").unwrap_err();
     assert!(matches!(ended, JournalError::Line { line: 3, .. }));
 }
 
@@ -244,13 +244,13 @@ fn a_replay_runs_the_timeouts_between_and_after_the_inputs() {
             .count()
     };
     let mut replay = Replay::new(header.clone()).unwrap();
-    replay.feed(entry(5, made()));
-    assert_eq!(finished(&replay.feed(entry(10, crash()))), 0);
+    replay.apply_entry(entry(5, cgroup_created()));
+    assert_eq!(finished(&replay.apply_entry(entry(10, crash_exit()))), 0);
     assert_eq!(finished(&replay.finish()), 1);
     let mut replay = Replay::new(header).unwrap();
-    replay.feed(entry(5, made()));
-    replay.feed(entry(10, crash()));
-    let later = replay.feed(entry(2_000_000_000, Input::ScanFinished));
+    replay.apply_entry(entry(5, cgroup_created()));
+    replay.apply_entry(entry(10, crash_exit()));
+    let later = replay.apply_entry(entry(2_000_000_000, Input::ScanFinished));
     assert_eq!(finished(&later), 1);
 }
 
@@ -278,7 +278,7 @@ fn a_header_cannot_set_limits_beyond_those_of_this_version() {
             at: Timestamp(5),
             input,
         };
-        outputs.extend(replay.feed(entry));
+        outputs.extend(replay.apply_entry(entry));
     }
     let tracked = outputs
         .iter()

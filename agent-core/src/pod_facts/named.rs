@@ -32,7 +32,7 @@ pub(super) struct NamedContainers {
 
 impl NamedContainers {
     /// The status names these now.
-    pub(super) fn take(&mut self, present: &[PodContainer]) {
+    pub(super) fn update_containers(&mut self, present: &[PodContainer]) {
         for container in present {
             for id in &container.ids {
                 self.name(id, &container.name);
@@ -84,7 +84,7 @@ impl NamedContainers {
 
     /// The container with this id lies in this cgroup, unless one that was made before does. Returns whether a later one was
     /// taken for it so far; what was told of that one is not the container's.
-    pub(super) fn claim(&mut self, id: &str, cgroup: CgroupId) -> bool {
+    pub(super) fn assign_cgroup(&mut self, id: &str, cgroup: CgroupId) -> bool {
         let Some(named) = self.by_id.get_mut(id) else {
             return false;
         };

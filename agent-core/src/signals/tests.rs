@@ -5,7 +5,7 @@ use crate::report::Sender;
 use crate::signal::Signal;
 use crate::time::Timestamp;
 
-fn fact(number: u32, at: u64) -> SignalFact {
+fn signal_fact(number: u32, at: u64) -> SignalFact {
     SignalFact {
         at: Timestamp(at),
         signal: Signal::try_from(number).unwrap(),
@@ -34,13 +34,13 @@ fn fact(number: u32, at: u64) -> SignalFact {
 fn a_signal_that_comes_often_takes_no_place_of_another() {
     let mut signals = Signals::default();
     for at in 0..200 {
-        signals.add(fact(28, at), None);
+        signals.add(signal_fact(28, at), None);
     }
-    signals.add(fact(15, 50), None);
+    signals.add(signal_fact(15, 50), None);
     assert!(signals.iter().any(|fact| fact.signal == Signal::TERM));
     assert_eq!(signals.iter().count(), 17);
     let first = signals.iter().next().unwrap().clone();
-    assert_eq!(signals.after(&first, |_| true), 199);
+    assert_eq!(signals.count_after(&first, |_| true), 199);
     let newest = signals.iter().next_back().unwrap().clone();
-    assert_eq!(signals.after(&newest, |_| true), 0);
+    assert_eq!(signals.count_after(&newest, |_| true), 0);
 }

@@ -9,16 +9,16 @@ use crate::connection::{
 };
 
 /// Both together.
-pub(super) fn add(one: &PhaseCounts, other: &PhaseCounts) -> PhaseCounts {
-    both(one, other, u64::saturating_add)
+pub(super) fn add_counts(one: &PhaseCounts, other: &PhaseCounts) -> PhaseCounts {
+    combine_counts(one, other, u64::saturating_add)
 }
 
 /// What is more in the first.
-pub(super) fn less(counts: &PhaseCounts, before: &PhaseCounts) -> PhaseCounts {
-    both(counts, before, u64::saturating_sub)
+pub(super) fn subtract_counts(counts: &PhaseCounts, before: &PhaseCounts) -> PhaseCounts {
+    combine_counts(counts, before, u64::saturating_sub)
 }
 
-fn both(one: &PhaseCounts, other: &PhaseCounts, of: fn(u64, u64) -> u64) -> PhaseCounts {
+fn combine_counts(one: &PhaseCounts, other: &PhaseCounts, of: fn(u64, u64) -> u64) -> PhaseCounts {
     PhaseCounts {
         accepted: of(one.accepted, other.accepted),
         connected: of(one.connected, other.connected),
@@ -30,7 +30,7 @@ fn both(one: &PhaseCounts, other: &PhaseCounts, of: fn(u64, u64) -> u64) -> Phas
         refused_from_node: of(one.refused_from_node, other.refused_from_node),
         by_side: match (one.by_side, other.by_side) {
             (None, None) => None,
-            (one, other) => Some(sides(
+            (one, other) => Some(combine_sides(
                 one.unwrap_or_default(),
                 other.unwrap_or_default(),
                 of,
@@ -39,7 +39,7 @@ fn both(one: &PhaseCounts, other: &PhaseCounts, of: fn(u64, u64) -> u64) -> Phas
     }
 }
 
-fn sides(one: BySide, other: BySide, of: fn(u64, u64) -> u64) -> BySide {
+fn combine_sides(one: BySide, other: BySide, of: fn(u64, u64) -> u64) -> BySide {
     BySide {
         finished_initiated: of(one.finished_initiated, other.finished_initiated),
         cut_initiated: of(one.cut_initiated, other.cut_initiated),
@@ -51,7 +51,7 @@ fn sides(one: BySide, other: BySide, of: fn(u64, u64) -> u64) -> BySide {
 
 /// Whether a number is smaller than it was. Those of resets are not asked: the kernel side takes one back where the
 /// kernel calls a reset of its own one that it received.
-pub(super) fn fell(last: &SocketCounts, next: &SocketCounts) -> bool {
+pub(super) fn has_decreased(last: &SocketCounts, next: &SocketCounts) -> bool {
     let signals = last.after_signals.len() > next.after_signals.len();
     let after = |counts: &SocketCounts| -> Vec<PhaseCounts> {
         let after = counts.after_signals.iter().map(|after| after.counts);
@@ -59,11 +59,11 @@ pub(super) fn fell(last: &SocketCounts, next: &SocketCounts) -> bool {
     };
     let (last, next) = (after(last), after(next));
     let mut pairs = last.iter().zip(&next);
-    signals || pairs.any(|(last, next)| less(last, next) != none(next))
+    signals || pairs.any(|(last, next)| subtract_counts(last, next) != zero_counts(next))
 }
 
 /// Zeros, of the same form.
-fn none(counts: &PhaseCounts) -> PhaseCounts {
+fn zero_counts(counts: &PhaseCounts) -> PhaseCounts {
     PhaseCounts {
         by_side: counts.by_side.map(|_| BySide::default()),
         ..PhaseCounts::default()
@@ -71,18 +71,18 @@ fn none(counts: &PhaseCounts) -> PhaseCounts {
 }
 
 /// What was counted since `before`, but for the running phase, which no termination begins anew.
-pub(super) fn since(newest: &SocketCounts, before: &SocketCounts) -> SocketCounts {
+pub(super) fn counts_since(newest: &SocketCounts, before: &SocketCounts) -> SocketCounts {
     let mut counts = newest.clone();
     let phases = Phase::ALL.into_iter().zip(&mut counts.phases);
     for ((phase, counts), before) in phases.zip(&before.phases) {
         if phase != Phase::Running {
-            *counts = less(counts, before);
+            *counts = subtract_counts(counts, before);
         }
     }
     resets_since(&mut counts.resets, &before.resets);
     let after_signals = counts.after_signals.iter_mut();
     for (after, before) in after_signals.zip(&before.after_signals) {
-        after.counts = less(&after.counts, &before.counts);
+        after.counts = subtract_counts(&after.counts, &before.counts);
         resets_since(&mut after.resets, &before.resets);
     }
     for peer in &mut counts.peers {
@@ -130,18 +130,18 @@ pub(super) fn in_place(
     let mut put = |phase: Phase, counts: &PhaseCounts| {
         let all = Phase::ALL.into_iter().zip(&mut phases);
         for (_, place) in all.filter(|(other, _)| *other == phase) {
-            *place = add(place, counts);
+            *place = add_counts(place, counts);
         }
     };
     let after = counts.after_signals.iter();
     let intervals = counts.phases.iter().chain(after.map(|after| &after.counts));
     for (interval, counts) in intervals.enumerate() {
-        put(placement.phase(interval), counts);
+        put(placement.phase_of_interval(interval), counts);
     }
     let [running, ..] = &ran.phases;
     put(Phase::Running, running);
     for ((interval, class), count) in super::placed(counts) {
-        let placed = of_phase(&class, placement.phase(interval));
+        let placed = of_phase(&class, placement.phase_of_interval(interval));
         *resets.entry(placed).or_default() += count;
     }
     for (class, count) in &ran.resets {
@@ -163,7 +163,7 @@ pub(super) fn in_place(
 fn by_phase(counts: &[PeerCounts], placement: Placement) -> Vec<PeerCounts> {
     let sum = |phase: Phase| {
         let intervals = counts.iter().enumerate();
-        let its = intervals.filter(|(interval, _)| placement.phase(*interval) == phase);
+        let its = intervals.filter(|(interval, _)| placement.phase_of_interval(*interval) == phase);
         its.fold(PeerCounts::default(), |sum, (_, one)| PeerCounts {
             accepted: sum.accepted.saturating_add(one.accepted),
             refused: sum.refused.saturating_add(one.refused),

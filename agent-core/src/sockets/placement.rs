@@ -46,8 +46,12 @@ pub(crate) struct Placement([Phase; INTERVALS]);
 
 impl Placement {
     /// None if it cannot be told: the stop signal has no interval of its own, and should have.
-    pub(super) fn of(counts: &SocketCounts, edges: &Edges, void_until: Timestamp) -> Option<Self> {
-        let begun = Begun::of(counts, void_until);
+    pub(super) fn derive(
+        counts: &SocketCounts,
+        edges: &Edges,
+        void_until: Timestamp,
+    ) -> Option<Self> {
+        let begun = Begun::from_counts(counts, void_until);
         let stop = match edges.stop {
             Some(stop) if stop.kind == StopKind::FromOutside => begun.of_stop(stop.at, void_until),
             // What user space told is not heard of after another signal, which may count.
@@ -91,7 +95,7 @@ impl Placement {
     }
 
     /// The phase of the interval with this number.
-    pub(super) fn phase(self, interval: usize) -> Phase {
+    pub(super) fn phase_of_interval(self, interval: usize) -> Phase {
         self.0.get(interval).copied().unwrap_or_default()
     }
 }
@@ -116,7 +120,7 @@ struct Begun<'a> {
 }
 
 impl<'a> Begun<'a> {
-    fn of(counts: &'a SocketCounts, void_until: Timestamp) -> Self {
+    fn from_counts(counts: &'a SocketCounts, void_until: Timestamp) -> Self {
         let valid = |at: Option<Timestamp>| at.filter(|at| *at > void_until);
         let signals = counts.after_signals.iter();
         Self {

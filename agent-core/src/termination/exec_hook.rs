@@ -24,7 +24,7 @@ const OUTLIVED_MIN: Duration = Duration::from_secs(2);
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// The hook, and whether another process could as well have been it.
-pub(super) fn find(
+pub(super) fn find_hook(
     observed: &Observed<'_>,
     request: Option<&StopRequest>,
     command: &[String],
@@ -49,7 +49,7 @@ pub(super) fn find(
 /// Whether a process like the hook ended within the grace period before the stop signal, but too long before to be taken for
 /// the hook. It was a probe, or what it left behind kept its output open and the kubelet waiting.
 fn ran_before(observed: &Observed<'_>, command: &[String]) -> bool {
-    let Some(last) = observed.last() else {
+    let Some(last) = observed.latest_start() else {
         return false;
     };
     let reach = observed.container.spec.grace.unwrap_or(STOP_MAX_DEFAULT);
@@ -65,7 +65,7 @@ fn find_process<'a>(
     request: Option<&StopRequest>,
     command: &[String],
 ) -> (Option<(&'a Process, Timestamp)>, bool) {
-    let last = observed.last();
+    let last = observed.latest_start();
     if observed.container.is_pods && request.is_none() && last.is_none() {
         return (None, false);
     }
@@ -78,7 +78,7 @@ fn find_process<'a>(
             return false;
         }
         let followed =
-            |last: Timestamp| ended(process).is_none_or(|ended| last.since(ended) <= gap);
+            |last: Timestamp| end_time(process).is_none_or(|ended| last.since(ended) <= gap);
         last.is_none_or(|last| *at <= last)
             && match request {
                 Some(request) => *at >= request.earliest,
@@ -91,14 +91,14 @@ fn find_process<'a>(
         .collect();
     likely.sort_by_key(|(process, at)| (*at, process.tgid));
     let one_after_the_other = |earlier: &(&Process, Timestamp), later: &(&Process, Timestamp)| {
-        ended(earlier.0).is_some_and(|ended| ended <= later.1)
+        end_time(earlier.0).is_some_and(|ended| ended <= later.1)
     };
     let stop = observed.stop.map(|stop| stop.at);
     // The stop signal follows the hook at once, but for a sidecar's. Without a wish to stop it is not sure that one ran.
     let waits = observed.container.spec.role == Some(Role::Sidecar);
     let stop = stop.filter(|_| request.is_some() && !waits);
     let hook = likely.iter().copied().reduce(|earlier, later| {
-        let ends = [ended(earlier.0), ended(later.0)];
+        let ends = [end_time(earlier.0), end_time(later.0)];
         let both_before = ends
             .iter()
             .all(|end| end.is_some_and(|end| Some(end) <= stop));
@@ -109,7 +109,7 @@ fn find_process<'a>(
             earlier
         }
     });
-    let may_be_it = |other: &Process| match (stop, ended(other)) {
+    let may_be_it = |other: &Process| match (stop, end_time(other)) {
         (Some(stop), Some(ended)) => stop.since(ended) <= AT_ONCE,
         (_, _) => true,
     };
@@ -128,7 +128,7 @@ fn kubelet_waited_on(observed: &Observed<'_>, process: &Process, started_at: Tim
         observed.stop,
         observed.kill,
         observed.container.spec.grace,
-        ended(process),
+        end_time(process),
     ) else {
         return false;
     };
@@ -140,7 +140,7 @@ fn kubelet_waited_on(observed: &Observed<'_>, process: &Process, started_at: Tim
         && grace::fits_after_hook(grace, took, waited)
 }
 
-fn ended(process: &Process) -> Option<Timestamp> {
+fn end_time(process: &Process) -> Option<Timestamp> {
     process.exit.as_ref().map(|exit| exit.at)
 }
 
@@ -163,7 +163,7 @@ fn others<'a>(observed: &Observed<'a>) -> impl Iterator<Item = &'a Process> {
 }
 
 fn observed_hook(observed: &Observed<'_>, process: &Process, started_at: Timestamp) -> Hook {
-    let ended_at = ended(process);
+    let ended_at = end_time(process);
     let main_exit = observed.exit.map(|exit| exit.at);
     let ended_after_main = main_exit.is_some_and(|exit| ended_at.is_none_or(|ended| ended >= exit));
     let failed = process
@@ -204,7 +204,7 @@ fn failed_entry<'a>(
         .filter_map(|process| Some((process, process.exit.as_ref()?.at)))
         .collect();
     entries.sort_by_key(|(process, _)| (process.start, process.tgid));
-    let last = observed.last();
+    let last = observed.latest_start();
     let in_time = |ended: Timestamp| last.is_none_or(|last| ended <= last);
     if let Some(request) = request.filter(|request| request.by == Start::Deletion) {
         return entries
@@ -223,7 +223,7 @@ fn failed_entry<'a>(
 /// A hook whose program was not begun: it is missing, unless something ended the runtime's process before it came to that.
 fn not_begun(observed: &Observed<'_>, entry: &Process, command: &[String]) -> Hook {
     let was_killed = entry.died_of().is_some();
-    let was_refused = ended(entry).is_some_and(|at| observed.container.limit_at(at).is_some());
+    let was_refused = end_time(entry).is_some_and(|at| observed.container.limit_at(at).is_some());
     let failure = if was_killed || was_refused {
         HookFailure::NotStarted
     } else {
@@ -264,9 +264,11 @@ pub(super) fn was_reported(observed: &Observed<'_>) -> bool {
     };
     kubelet_events(observed, pod)
         .filter(|(event, _)| event.kind == KubeletEventKind::PreStopFailed)
-        .any(|(event, latest)| match (observed.stop, observed.last()) {
-            (Some(stop), _) => event.happened_at <= stop.at,
-            (None, Some(last)) => latest <= last,
-            (None, None) => true,
-        })
+        .any(
+            |(event, latest)| match (observed.stop, observed.latest_start()) {
+                (Some(stop), _) => event.happened_at <= stop.at,
+                (None, Some(last)) => latest <= last,
+                (None, None) => true,
+            },
+        )
 }

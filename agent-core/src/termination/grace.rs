@@ -53,7 +53,7 @@ pub(crate) struct GraceCandidates {
 impl GraceCandidates {
     /// By the kubelet's rule: that of the deletion, else the probe's, else the pod's.
     /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L1440>
-    pub(crate) fn of(
+    pub(crate) fn derive(
         observed: &Observed<'_>,
         request: Option<&StopRequest>,
         reason: Option<Trigger>,
@@ -137,7 +137,7 @@ impl GraceCandidates {
         self.known.or_else(|| self.possible.last().copied())
     }
 
-    fn all(&self) -> impl Iterator<Item = Duration> {
+    fn durations(&self) -> impl Iterator<Item = Duration> {
         self.known.into_iter().chain(self.possible.iter().copied())
     }
 
@@ -172,7 +172,7 @@ pub(crate) struct SigkillTiming {
 }
 
 impl SigkillTiming {
-    pub(super) fn of(
+    pub(super) fn derive(
         observed: &Observed<'_>,
         stop: &SignalFact,
         begun_again_at: Option<Timestamp>,
@@ -195,7 +195,7 @@ impl SigkillTiming {
 }
 
 impl<'a> GraceUsed<'a> {
-    pub(super) fn of(
+    pub(super) fn derive(
         observed: &Observed<'_>,
         request: Option<StopRequest>,
         hook: Option<&'a Hook>,
@@ -205,7 +205,7 @@ impl<'a> GraceUsed<'a> {
             request,
             stop: observed.stop.map(|stop| stop.at),
             role: observed.container.spec.role,
-            pause: observed.container.spec.pause(),
+            pause: observed.container.spec.hook_pause(),
         }
     }
 }
@@ -244,7 +244,7 @@ impl GraceUsed<'_> {
     }
 
     /// What the kubelet may have measured for the hook.
-    fn hooks(&self, configured: Duration) -> Vec<Duration> {
+    fn hook_durations(&self, configured: Duration) -> Vec<Duration> {
         let likely = self.on_hook(configured);
         let inferred = self
             .hook
@@ -277,17 +277,17 @@ impl GraceUsed<'_> {
 
     /// The times after which this grace can have ended: by the kubelet's rule, with hook and order as the kubelet may have
     /// measured them; without both also by the rule of systemd and Docker, which know no floor.
-    fn waits(&self, configured: Duration) -> Vec<Duration> {
+    fn wait_durations(&self, configured: Duration) -> Vec<Duration> {
         if self.hook.is_none() && self.role != Some(Role::Sidecar) {
             return vec![configured, configured.max(STOP_GRACE_MIN)];
         }
         let mut waits = Vec::new();
-        for hook in self.hooks(configured) {
+        for hook in self.hook_durations(configured) {
             let orders = self.orders(hook);
             waits.extend(
                 orders
                     .into_iter()
-                    .map(|order| left(configured, hook, order)),
+                    .map(|order| remaining_grace(configured, hook, order)),
             );
         }
         waits
@@ -295,7 +295,7 @@ impl GraceUsed<'_> {
 
     /// Whether this grace can have ended after that wait, or shortly before: no longer before than `late`.
     fn is_over(&self, configured: Duration, waited: Duration, late: Duration) -> bool {
-        self.waits(configured)
+        self.wait_durations(configured)
             .into_iter()
             .any(|expected| is_within(expected, waited, late))
     }
@@ -314,7 +314,7 @@ pub(super) fn cause_after_stop(
         waits.any(|wait| grace_used.is_over(grace, *wait, late))
     };
     let over = grace_candidates
-        .all()
+        .durations()
         .find(|grace| is_over(*grace, LATE_TOLERANCE));
     // Somebody else has no reason to send it then but chance: which grace was over is doubtful.
     let known =
@@ -342,7 +342,7 @@ pub(super) fn longest(grace: Duration) -> Duration {
 }
 
 /// Whether SIGKILL that comes so long after the stop signal comes when this wait is over.
-fn is_at(expected: Duration, waited: Duration) -> bool {
+fn is_on_time(expected: Duration, waited: Duration) -> bool {
     is_within(expected, waited, LATE_TOLERANCE)
 }
 
@@ -356,7 +356,7 @@ fn is_within(expected: Duration, waited: Duration, late: Duration) -> bool {
 pub(super) fn may_be_over_after(grace: Duration, has_hook: bool, waited: Duration) -> bool {
     let is_left_by_hook =
         has_hook && waited + EARLY_TOLERANCE >= STOP_GRACE_MIN && waited <= grace + LATE_TOLERANCE;
-    is_at(grace, waited) || is_at(grace.max(STOP_GRACE_MIN), waited) || is_left_by_hook
+    is_on_time(grace, waited) || is_on_time(grace.max(STOP_GRACE_MIN), waited) || is_left_by_hook
 }
 
 /// Whether a timer of whole seconds, at least one, can have waited so long.
@@ -369,13 +369,14 @@ fn is_whole_seconds(waited: Duration) -> bool {
 /// The kubelet's rule: whole seconds of the hook are subtracted, then those of the wait for others; two seconds are left
 /// at the least.
 /// <https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/kubelet/kuberuntime/kuberuntime_container.go#L895>
-fn left(configured: Duration, hook: Duration, order: Duration) -> Duration {
+fn remaining_grace(configured: Duration, hook: Duration, order: Duration) -> Duration {
     remaining(configured, hook, order).max(STOP_GRACE_MIN)
 }
 
 /// Whether SIGKILL came when what a hook left of the grace period was over, and that is not when the whole one would have been.
 pub(super) fn fits_after_hook(configured: Duration, hook: Duration, waited: Duration) -> bool {
-    is_at(left(configured, hook, Duration::ZERO), waited) && !is_at(configured, waited)
+    is_on_time(remaining_grace(configured, hook, Duration::ZERO), waited)
+        && !is_on_time(configured, waited)
 }
 
 fn remaining(configured: Duration, hook: Duration, order: Duration) -> Duration {
@@ -385,14 +386,14 @@ fn remaining(configured: Duration, hook: Duration, order: Duration) -> Duration 
 }
 
 /// The grace in force, and what was left of it.
-pub(crate) fn grace(configured: Duration, grace_used: &GraceUsed<'_>) -> Grace {
+pub(crate) fn derive_grace(configured: Duration, grace_used: &GraceUsed<'_>) -> Grace {
     let hook = grace_used.on_hook(configured);
     let order = if grace_used.role == Some(Role::Sidecar) {
         grace_used.on_order(hook)
     } else {
         Duration::ZERO
     };
-    let left = left(configured, hook, order);
+    let left = remaining_grace(configured, hook, order);
     Grace {
         configured,
         after_hook: left,

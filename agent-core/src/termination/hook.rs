@@ -22,10 +22,16 @@ pub(super) fn find_hook(
 ) -> (Option<Hook>, bool) {
     match observed.container.spec.hook.as_ref() {
         None => (None, false),
-        Some(PreStop::Exec { command }) => exec_hook::find(observed, request, command),
+        Some(PreStop::Exec { command }) => exec_hook::find_hook(observed, request, command),
         Some(other) => {
             let hook = request.and_then(|request| {
-                inferred_hook::find(observed, request, reason, grace_candidates.likely(), other)
+                inferred_hook::infer_hook(
+                    observed,
+                    request,
+                    reason,
+                    grace_candidates.likely(),
+                    other,
+                )
             });
             (hook, false)
         }

@@ -20,7 +20,7 @@ const TURN: Duration = Duration::from_secs(1);
 const EARLY: Duration = Duration::from_millis(250);
 
 /// The hook as it must have gone, with this grace.
-pub(super) fn find(
+pub(super) fn infer_hook(
     observed: &Observed<'_>,
     request: &StopRequest,
     reason: Option<Trigger>,
@@ -45,7 +45,7 @@ pub(super) fn find(
         .then(|| connected(observed, request))
         .flatten();
     let stop = observed.stop.map(|stop| stop.at);
-    let started_at = connect.unwrap_or_else(|| began(observed, request, configured));
+    let started_at = connect.unwrap_or_else(|| kubelet_start(observed, request, configured));
     // All containers of a pod are restarted without their hooks; the word for it is that for a changed definition.
     let too_soon = |stop: Timestamp| {
         configured.is_some_and(|configured| stop.since(started_at) + AHEAD < configured)
@@ -56,11 +56,16 @@ pub(super) fn find(
     let running = stop.is_some_and(|stop| {
         let used_up = grace.is_some_and(|grace| stop.since(started_at) + EARLY >= grace);
         let longer = configured.is_none_or(|configured| Some(configured) > grace);
-        used_up && longer && turn(observed, reason, stop) == SidecarOrder::AtOnce
+        used_up && longer && sidecar_order(observed, reason, stop) == SidecarOrder::AtOnce
     });
-    let ended_at = stop
-        .filter(|_| !running)
-        .and_then(|stop| end(turn(observed, reason, stop), started_at, configured, stop));
+    let ended_at = stop.filter(|_| !running).and_then(|stop| {
+        hook_end(
+            sidecar_order(observed, reason, stop),
+            started_at,
+            configured,
+            stop,
+        )
+    });
     let failed = !running && was_reported(observed);
     Some(Hook {
         kind,
@@ -96,7 +101,7 @@ fn refused() -> Hook {
 /// When the kubelet began with the pod. After the deletion it waits for what the runtime says of the pod next, which it asks
 /// once a second: <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/pod_workers.go#L1288>. Its `Killing`
 /// comes right before the hook, and is seen soon after it; a pause was not shorter than configured.
-fn began(
+fn kubelet_start(
     observed: &Observed<'_>,
     request: &StopRequest,
     configured: Option<Duration>,
@@ -131,7 +136,7 @@ fn connected(observed: &Observed<'_>, request: &StopRequest) -> Option<Timestamp
         request.earliest
     };
     let all = observed.container.connects.iter().copied();
-    all.filter(|at| *at >= from && observed.last().is_none_or(|last| *at <= last))
+    all.filter(|at| *at >= from && observed.latest_start().is_none_or(|last| *at <= last))
         .min()
 }
 
@@ -146,7 +151,11 @@ enum SidecarOrder {
     Unknown,
 }
 
-fn turn(observed: &Observed<'_>, reason: Option<Trigger>, stop: Timestamp) -> SidecarOrder {
+fn sidecar_order(
+    observed: &Observed<'_>,
+    reason: Option<Trigger>,
+    stop: Timestamp,
+) -> SidecarOrder {
     let spec = &observed.container.spec;
     let (Some(pod), Some(name), Some(Role::Sidecar)) =
         (&observed.container.pod, &spec.name, spec.role)
@@ -172,7 +181,7 @@ fn turn(observed: &Observed<'_>, reason: Option<Trigger>, stop: Timestamp) -> Si
     }
 }
 
-fn end(
+fn hook_end(
     turn: SidecarOrder,
     started_at: Timestamp,
     configured: Option<Duration>,

@@ -31,7 +31,7 @@ pub(super) fn find_kill_cause(
         match observed.stop {
             None => (KillCause::NoStopSignal, grace_candidates.known),
             Some(stop) => {
-                let sigkill_timing = SigkillTiming::of(observed, stop, begun_again_at, kill);
+                let sigkill_timing = SigkillTiming::derive(observed, stop, begun_again_at, kill);
                 grace::cause_after_stop(grace_candidates, grace_used, &sigkill_timing)
             }
         }

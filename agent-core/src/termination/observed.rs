@@ -28,7 +28,7 @@ pub(crate) struct Observed<'a> {
 
 impl<'a> Observed<'a> {
     /// None if the container has no main process yet.
-    pub(super) fn of(container: &'a Container) -> Option<Self> {
+    pub(super) fn from_container(container: &'a Container) -> Option<Self> {
         let main = container.main()?;
         let kill = effective_kill(container, main);
         let choice = choose(container, main, kill);
@@ -43,7 +43,7 @@ impl<'a> Observed<'a> {
     }
 
     /// When the termination at the latest began.
-    pub(crate) fn last(&self) -> Option<Timestamp> {
+    pub(crate) fn latest_start(&self) -> Option<Timestamp> {
         [
             self.stop.map(|fact| fact.at),
             self.kill.map(|fact| fact.at),
@@ -63,14 +63,14 @@ impl<'a> Observed<'a> {
     pub(super) fn stops_repeated(&self) -> u32 {
         self.stop.map_or(0, |stop| {
             let again = |other: &SignalFact| stop.sender.outside == other.sender.outside;
-            self.main.stops.after(stop, again)
+            self.main.stops.count_after(stop, again)
         })
     }
 
     /// How often SIGKILL came again from outside.
     pub(super) fn kills_repeated(&self) -> u32 {
         self.kill.map_or(0, |kill| {
-            self.main.kills.after(kill, is_from_somebody_outside)
+            self.main.kills.count_after(kill, is_from_somebody_outside)
         })
     }
 }

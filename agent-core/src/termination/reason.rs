@@ -55,7 +55,7 @@ fn was_gone(observed: &Observed<'_>, pod: &PodFacts) -> bool {
     let Some(gone) = pod.gone else {
         return false;
     };
-    let begun = observed.last();
+    let begun = observed.latest_start();
     if pod.is_static() {
         return begun.is_some();
     }

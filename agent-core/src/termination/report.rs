@@ -115,7 +115,7 @@ impl Termination<'_> {
 
     /// Returns what is known of its connections; at the end only where they were counted then.
     fn traffic(&self, surroundings: &Surroundings<'_>) -> Option<Traffic> {
-        let known = Traffic::of(self, surroundings.sockets, surroundings.reasons?);
+        let known = Traffic::derive(self, surroundings.sockets, surroundings.reasons?);
         known.filter(|_| !surroundings.counts_missing)
     }
 }

@@ -62,13 +62,13 @@ fn deletion(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
         (None, Some(gone)) if !gone.listed => (gone.at, gone.at.before(LIVE), true),
         (None, _) => return None,
     };
-    let counts = match observed.last() {
+    let counts = match observed.latest_start() {
         None => true,
         Some(last) if observed.was_stopped() => earliest <= last.after(SKEW),
         Some(exit) => at <= exit,
     };
     counts.then(|| StopRequest {
-        at: observed.last().map_or(at, |last| at.min(last)),
+        at: observed.latest_start().map_or(at, |last| at.min(last)),
         by: Start::Deletion,
         earliest,
         exact,
@@ -79,7 +79,9 @@ fn deletion(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
 pub(super) fn killing(observed: &Observed<'_>, pod: &PodFacts) -> Option<StopRequest> {
     let events = kubelet_events(observed, pod).filter(|(event, _)| event.kind.is_killing());
     let at = |(event, latest): (&KubeletEvent, Timestamp)| StopRequest {
-        at: observed.last().map_or(latest, |last| latest.min(last)),
+        at: observed
+            .latest_start()
+            .map_or(latest, |last| latest.min(last)),
         by: Start::Killing,
         earliest: event.happened_at,
         exact: false,

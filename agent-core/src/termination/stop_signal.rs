@@ -39,7 +39,7 @@ pub(super) fn choose<'a>(
     main: &'a Process,
     kill: Option<&SignalFact>,
 ) -> Choice<'a> {
-    let candidates = Candidates::of(container, main, kill);
+    let candidates = Candidates::from_container(container, main, kill);
     let killed_from_outside = kill.filter(|kill| kill.is_from_outside() && !kill.sender.kernel);
     let (stop, is_uncertain) = match (killed_from_outside, main.exit.as_ref()) {
         (Some(kill), _) => candidates.before_kill(kill),
@@ -55,7 +55,9 @@ pub(super) fn choose<'a>(
             ExitStatus::Code(code) => candidates.before_exit_with(code),
         },
         (None, None) => (
-            candidates.usual().or_else(|| candidates.after_deletion()),
+            candidates
+                .usual_signal()
+                .or_else(|| candidates.after_deletion()),
             false,
         ),
     };

@@ -12,7 +12,9 @@ impl Termination<'_> {
     /// Returns all doubts, in the order of [`Doubt`].
     pub(super) fn doubts(&self, stage: ReportStage, surroundings: &Surroundings<'_>) -> Vec<Doubt> {
         let ended = stage != ReportStage::Progress;
-        let counts = surroundings.sockets.of_termination(&traffic::edges(self));
+        let counts = surroundings
+            .sockets
+            .of_termination(&traffic::phase_edges(self));
         let counts_missing = surroundings.counts_missing || counts.is_none();
         let cause = self.kill_cause();
         let all = [

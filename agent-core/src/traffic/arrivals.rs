@@ -67,7 +67,7 @@ struct Seen<'a> {
 }
 
 impl Arrivals {
-    pub(super) fn of(counts: &SocketCounts, origin: Origin, began_at: Timestamp) -> Self {
+    pub(super) fn from_counts(counts: &SocketCounts, origin: Origin, began_at: Timestamp) -> Self {
         let all = Came {
             refused: origin.refused(&super::in_shutdown(counts)),
             accepted_after: origin.accepted(&super::after_stop(counts)),
@@ -84,11 +84,16 @@ impl Arrivals {
             };
         }
         let counted = counts.peers.iter().filter(|peer| origin.counts(peer));
-        let peers = told_apart(counted.map(Seen::of).collect(), all);
-        Self::sum(&peers, all, last_at, began_at)
+        let peers = told_apart(counted.map(Seen::from_peer).collect(), all);
+        Self::sum_peers(&peers, all, last_at, began_at)
     }
 
-    fn sum(peers: &[Seen<'_>], all: Came, last_at: Option<Timestamp>, began_at: Timestamp) -> Self {
+    fn sum_peers(
+        peers: &[Seen<'_>],
+        all: Came,
+        last_at: Option<Timestamp>,
+        began_at: Timestamp,
+    ) -> Self {
         let came_of = |kind: fn(Kind) -> bool| {
             let such = peers.iter().filter(|seen| kind(seen.kind));
             such.fold(Came::default(), |sum, seen| sum.plus(seen.came))
@@ -149,7 +154,7 @@ fn told_apart(mut peers: Vec<Seen<'_>>, all: Came) -> Vec<Seen<'_>> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(peer: &'a Peer) -> Self {
+    fn from_peer(peer: &'a Peer) -> Self {
         let kind = match interval(&peer.arrivals) {
             Some(every) => Kind::Poller(every),
             None if peer.arrivals.len() >= ARRIVALS_MIN => Kind::Client,

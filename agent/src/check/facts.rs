@@ -211,7 +211,7 @@ fn try_to_load() -> Load {
     }
     let options = Options {
         ring_bytes: agent_common::map::EVENTS_BYTES,
-        signals: agent_core::signal::Signal::KILL.bit(),
+        signals: agent_core::signal::Signal::KILL.mask_bit(),
         log: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -151,7 +151,7 @@ fn others(chosen: &Chosen<'_>, style: &Style) -> String {
 
 /// `#12  shop/web-7d4b9c6f5-x2x9k/app  graceful  2.021 s`
 pub(super) fn brief(report: &Report) -> String {
-    let total = report.total().map(human).unwrap_or_default();
+    let total = report.total_duration().map(human).unwrap_or_default();
     format!(
         "#{}  {}  {}  {total}",
         report.id,
@@ -199,7 +199,7 @@ fn row(remembered: &Remembered, report: &Report, style: &Style) -> String {
         .and_then(|wall| date(ended.unwrap_or(report.started_at), wall))
         .unwrap_or_default();
     let total = report
-        .total()
+        .total_duration()
         .filter(|total| !total.is_zero())
         .map(human)
         .unwrap_or_default();

@@ -20,7 +20,7 @@ pub(super) fn is_incomplete(report: &Report) -> bool {
 
 /// How long the stop took, from its start on. What ended without being asked to has no such duration.
 pub(super) fn duration(report: &Report) -> Option<Duration> {
-    report.total().filter(|_| was_asked(report))
+    report.total_duration().filter(|_| was_asked(report))
 }
 
 fn was_asked(report: &Report) -> bool {

@@ -275,7 +275,7 @@ impl EffectExecutor {
         if let Some((above, name)) = path.rsplit_once('/')
             && let Some(parent) = self.tree.id(above)
         {
-            let names = [Names::like(name)];
+            let names = [Names::from_name(name)];
             self.expect((parent, above), outermost, (&names, signals), sink);
         }
     }
@@ -580,5 +580,7 @@ fn signals_of(recorded: &[Signal], beginning: &[Signal]) -> Signals {
 
 /// The signals as a mask, bit n-1 for signal n.
 pub(super) fn mask(signals: &[Signal]) -> u64 {
-    signals.iter().fold(0, |mask, signal| mask | signal.bit())
+    signals
+        .iter()
+        .fold(0, |mask, signal| mask | signal.mask_bit())
 }

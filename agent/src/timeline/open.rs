@@ -59,7 +59,7 @@ pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
 
 fn tenths(report: &Report, now: Timestamp) -> String {
     let lasted = report
-        .total()
+        .total_duration()
         .unwrap_or_else(|| now.since(report.started_at));
     let tenths = lasted.as_millis() / 100;
     format!("{}.{} s", tenths / 10, tenths % 10)

@@ -114,7 +114,7 @@ fn waiting(
 ) -> Option<Row> {
     let ended = hook.ended_at?;
     let gap = next.or(now)?.since(ended);
-    let total = report.total().unwrap_or(gap);
+    let total = report.total_duration().unwrap_or(gap);
     let matters = gap >= Duration::from_millis(100)
         && gap * 50 >= total
         && hook.method == HookMethod::Observed;

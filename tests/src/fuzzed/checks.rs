@@ -73,7 +73,7 @@ fn read(bytes: &[u8]) -> Option<(Header, Vec<Entry>)> {
     let mut now = Timestamp::default();
     let mut entries: Vec<Entry> = Vec::new();
     for line in lines {
-        let Ok(Entry { at, input }) = reader.entry(line) else {
+        let Ok(Entry { at, input }) = reader.parse_entry(line) else {
             continue;
         };
         // Time does not go back.

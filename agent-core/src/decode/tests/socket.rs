@@ -18,20 +18,20 @@ use crate::time::Timestamp;
 fn record() -> Bytes {
     let peer: Ipv6Addr = "::ffff:10.0.0.7".parse().unwrap();
     let endpoint = offset_of!(ResetRecord, peer);
-    Bytes::of(Kind::Reset)
-        .u32(offset_of!(ResetRecord, interval), 3)
-        .u32(offset_of!(ResetRecord, reset), 1)
-        .u32(offset_of!(ResetRecord, scope), 1)
-        .u32(offset_of!(ResetRecord, reason), 15)
-        .u32(offset_of!(ResetRecord, refused), 1)
-        .u32(offset_of!(ResetRecord, local_port), 8080)
-        .put(endpoint + offset_of!(Endpoint, address), &peer.octets())
-        .u32(endpoint + offset_of!(Endpoint, port), 50_000)
+    Bytes::zeroed(Kind::Reset)
+        .with_u32(offset_of!(ResetRecord, interval), 3)
+        .with_u32(offset_of!(ResetRecord, reset), 1)
+        .with_u32(offset_of!(ResetRecord, scope), 1)
+        .with_u32(offset_of!(ResetRecord, reason), 15)
+        .with_u32(offset_of!(ResetRecord, refused), 1)
+        .with_u32(offset_of!(ResetRecord, local_port), 8080)
+        .with_bytes(endpoint + offset_of!(Endpoint, address), &peer.octets())
+        .with_u32(endpoint + offset_of!(Endpoint, port), 50_000)
 }
 
-fn reset(bytes: &Bytes) -> ResetSeen {
-    let EventKind::Reset(reset) = bytes.kind() else {
-        panic!("{:?}", bytes.kind());
+fn decode_reset(bytes: &Bytes) -> ResetSeen {
+    let EventKind::Reset(reset) = bytes.decode_kind() else {
+        panic!("{:?}", bytes.decode_kind());
     };
     reset
 }
@@ -39,7 +39,7 @@ fn reset(bytes: &Bytes) -> ResetSeen {
 #[test]
 fn every_field_of_a_reset_is_read() {
     assert_eq!(
-        reset(&record()),
+        decode_reset(&record()),
         ResetSeen {
             class: ResetClass {
                 phase: Phase::Closing,
@@ -61,7 +61,7 @@ fn every_field_of_a_reset_is_read() {
 #[test]
 fn who_reset_and_how_is_told_apart() {
     let kind = |number| {
-        let class = reset(&record().u32(offset_of!(ResetRecord, reset), number)).class;
+        let class = decode_reset(&record().with_u32(offset_of!(ResetRecord, reset), number)).class;
         (class.direction, class.mode)
     };
     assert_eq!(kind(0), (Direction::Sent, Mode::Active));
@@ -72,17 +72,17 @@ fn who_reset_and_how_is_told_apart() {
 #[test]
 fn a_reason_and_a_peer_that_the_kernel_does_not_tell_are_none() {
     let bytes = record()
-        .u32(offset_of!(ResetRecord, reason), NO_REASON)
-        .put(offset_of!(ResetRecord, peer), &[0; size_of::<Endpoint>()]);
-    assert_eq!(reset(&bytes).class.reason, None);
-    assert_eq!(reset(&bytes).peer, None);
-    let zero = record().u32(offset_of!(ResetRecord, reason), 0);
-    assert_eq!(reset(&zero).class.reason, Some(0));
+        .with_u32(offset_of!(ResetRecord, reason), NO_REASON)
+        .with_bytes(offset_of!(ResetRecord, peer), &[0; size_of::<Endpoint>()]);
+    assert_eq!(decode_reset(&bytes).class.reason, None);
+    assert_eq!(decode_reset(&bytes).peer, None);
+    let zero = record().with_u32(offset_of!(ResetRecord, reason), 0);
+    assert_eq!(decode_reset(&zero).class.reason, Some(0));
 }
 
 #[test]
 fn numbers_that_do_not_exist_are_an_error() {
-    let error = |offset, number| decode(&record().u32(offset, number).0).unwrap_err();
+    let error = |offset, number| decode(&record().with_u32(offset, number).0).unwrap_err();
     for offset in [
         offset_of!(ResetRecord, interval),
         offset_of!(ResetRecord, reset),
@@ -96,7 +96,7 @@ fn numbers_that_do_not_exist_are_an_error() {
     );
 }
 
-fn key(interval: u8, kind: u8, scope: u8, reason: u32) -> ResetKey {
+fn reset_key(interval: u8, kind: u8, scope: u8, reason: u32) -> ResetKey {
     ResetKey {
         container: 77,
         interval,
@@ -109,7 +109,8 @@ fn key(interval: u8, kind: u8, scope: u8, reason: u32) -> ResetKey {
 
 #[test]
 fn whose_wish_a_connection_was_is_told_apart() {
-    let class = |traits| reset(&record().u32(offset_of!(ResetRecord, traits), traits)).class;
+    let class =
+        |traits| decode_reset(&record().with_u32(offset_of!(ResetRecord, traits), traits)).class;
     let side = |traits| class(traits).side;
     assert_eq!(side(0), Side::Unknown);
     assert_eq!(side(1), Side::Accepted);
@@ -121,7 +122,7 @@ fn whose_wish_a_connection_was_is_told_apart() {
 
 #[test]
 fn a_reset_after_a_signal_says_so() {
-    let seen = reset(&record().u32(offset_of!(ResetRecord, interval), 6));
+    let seen = decode_reset(&record().with_u32(offset_of!(ResetRecord, interval), 6));
     assert!(seen.after_signal);
     assert_eq!(seen.class.phase, Phase::Stopping);
 }
@@ -164,7 +165,12 @@ fn as_read(first: u64) -> PhaseCounts {
     }
 }
 
-fn class(phase: Phase, direction: Direction, mode: Mode, reason: Option<u32>) -> ResetClass<u32> {
+fn reset_class(
+    phase: Phase,
+    direction: Direction,
+    mode: Mode,
+    reason: Option<u32>,
+) -> ResetClass<u32> {
     ResetClass {
         phase,
         direction,
@@ -191,7 +197,10 @@ fn connections() -> socket::Connections {
 
 #[test]
 fn the_counts_are_read_by_phase_and_class() {
-    let resets = [(key(2, 2, 0, NO_REASON), 4), (key(0, 1, 0, 1), 9)];
+    let resets = [
+        (reset_key(2, 2, 0, NO_REASON), 4),
+        (reset_key(0, 1, 0, 1), 9),
+    ];
     assert_eq!(
         counts(&connections(), resets),
         Ok(SocketCounts {
@@ -202,11 +211,11 @@ fn the_counts_are_read_by_phase_and_class() {
             last_listener_closed_at: Some(Timestamp(7)),
             resets: vec![
                 (
-                    class(Phase::Running, Direction::Sent, Mode::Passive, Some(1)),
+                    reset_class(Phase::Running, Direction::Sent, Mode::Passive, Some(1)),
                     9
                 ),
                 (
-                    class(Phase::Stopping, Direction::Received, Mode::Unknown, None),
+                    reset_class(Phase::Stopping, Direction::Received, Mode::Unknown, None),
                     4
                 ),
             ],
@@ -226,7 +235,10 @@ fn what_was_counted_after_signals_is_read_by_their_places() {
         },
         ..connections()
     };
-    let resets = [(key(6, 2, 0, NO_REASON), 4), (key(3, 2, 0, NO_REASON), 1)];
+    let resets = [
+        (reset_key(6, 2, 0, NO_REASON), 4),
+        (reset_key(3, 2, 0, NO_REASON), 1),
+    ];
     let read = counts(&connections, resets).unwrap();
     let since: Vec<Option<u64>> = read
         .after_signals
@@ -236,7 +248,7 @@ fn what_was_counted_after_signals_is_read_by_their_places() {
     assert_eq!(since, [None, Some(100), Some(200), None]);
     let after: Vec<PhaseCounts> = read.after_signals.iter().map(|one| one.counts).collect();
     assert_eq!(after, [90, 110, 130, 150].map(as_read));
-    let received = class(Phase::Stopping, Direction::Received, Mode::Unknown, None);
+    let received = reset_class(Phase::Stopping, Direction::Received, Mode::Unknown, None);
     assert_eq!(read.after_signals[2].resets, [(received, 4)]);
     assert_eq!(read.resets.len(), 1);
     assert_eq!(read.stopping_since, Some(Timestamp(300)));
@@ -275,7 +287,11 @@ fn the_last_arrivals_of_a_peer_are_read_by_time() {
 
 #[test]
 fn counts_of_a_class_that_does_not_exist_are_an_error() {
-    for wrong in [key(8, 0, 0, 0), key(0, 3, 0, 0), key(0, 0, 2, 0)] {
+    for wrong in [
+        reset_key(8, 0, 0, 0),
+        reset_key(0, 3, 0, 0),
+        reset_key(0, 0, 2, 0),
+    ] {
         let read = counts(&socket::Connections::default(), [(wrong, 1)]);
         assert!(matches!(read, Err(DecodeError::InvalidReset(_))));
     }

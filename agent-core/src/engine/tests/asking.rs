@@ -1,24 +1,24 @@
 //! Clients, and those who only ask whether it is there: scrapers and health checks.
 
 use super::findings::evidence;
-use super::network::{Counts, STATE, class, seconds};
-use super::scene::{HANDLED, Scene, Who, kinds, reports};
-use super::stage::{deleted, pod};
+use super::network::{Counts, STATE, reset_class, seconds};
+use super::scene::{HANDLED, Scene, Who, finding_kinds, reports};
+use super::stage::{deleted, pod_with_grace};
 use crate::connection::{BySide, Mode, PeerCounts, Phase, Side};
 use crate::report::{FindingKind, Report};
 
 /// A worker of a pod that is deleted at 100 s, closes its port at 100.1 s and drains for 20 s.
 fn drained(counts: Counts) -> Report {
-    let scene = Scene::counted_in(&pod(30))
+    let scene = Scene::counted_in(&pod_with_grace(30))
         .endpoint(true, false)
-        .at(100.0)
-        .sees(&deleted(&pod(30), 100.0, 30))
-        .at(100.1)
+        .at_second(100.0)
+        .watch_shows(&deleted(&pod_with_grace(30), 100.0, 30))
+        .at_second(100.1)
         .stop(HANDLED)
-        .at(120.1)
-        .exits(Who::Main, 0)
+        .at_second(120.1)
+        .exits_with_code(Who::Main, 0)
         .removed()
-        .at(121.15);
+        .at_second(121.15);
     let counts = counts.last_listener_closed_at(100.2).stopping_since(100.1);
     reports(&scene.counts(counts).said).remove(0)
 }
@@ -50,9 +50,9 @@ fn advice(report: &Report) -> &str {
 fn a_scraper_is_no_race_with_the_endpoints() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Running, |counts| counts.accepted = 20)
-            .phase(Phase::Stopping, |counts| counts.refused = 4)
-            .peer(
+            .with_phase(Phase::Running, |counts| counts.accepted = 20)
+            .with_phase(Phase::Stopping, |counts| counts.refused = 4)
+            .with_peer(
                 (7, 9100),
                 &EVERY_5_S,
                 &[
@@ -62,7 +62,7 @@ fn a_scraper_is_no_race_with_the_endpoints() {
             )
             .refused_at(118.05),
     );
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
     let said = report.connections.unwrap();
     assert_eq!(said.refused, 4, "the number is what was counted");
     assert_eq!(said.last_arrival_at, None);
@@ -77,23 +77,23 @@ fn a_scraper_is_no_race_with_the_endpoints() {
 fn a_scraper_shows_by_the_times_at_which_it_is_refused() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| counts.refused = 4)
-            .peer(
+            .with_phase(Phase::Stopping, |counts| counts.refused = 4)
+            .with_peer(
                 (7, 9100),
                 &[103.0, 108.0, 113.0, 118.0],
                 &[(Phase::Stopping, refused(4))],
             )
             .refused_at(118.0),
     );
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
 }
 
 #[test]
 fn clients_are_told_of_without_the_scraper_beside_them() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| counts.refused = 10)
-            .peer(
+            .with_phase(Phase::Stopping, |counts| counts.refused = 10)
+            .with_peer(
                 (7, 9100),
                 &EVERY_5_S,
                 &[
@@ -101,7 +101,7 @@ fn clients_are_told_of_without_the_scraper_beside_them() {
                     (Phase::Stopping, refused(4)),
                 ],
             )
-            .peer(
+            .with_peer(
                 (8, 8080),
                 &[99.0, 99.9, 100.3, 100.31, 101.0, 101.2],
                 &[
@@ -111,7 +111,7 @@ fn clients_are_told_of_without_the_scraper_beside_them() {
             )
             .refused_at(118.05),
     );
-    assert_eq!(kinds(&report), [FindingKind::EndpointRace]);
+    assert_eq!(finding_kinds(&report), [FindingKind::EndpointRace]);
     assert_eq!(
         evidence(&report, FindingKind::EndpointRace),
         "6 connections were refused, with a listener closed 200.0 ms after the beginning of the termination; the last one came 1.200 s after the beginning; not counted are 4 from 10.0.0.7 to port 9100 every 5.000 s, as scrapers and health checks come; the EndpointSlices still had it as ready; there was no preStop hook."
@@ -131,8 +131,8 @@ fn clients_are_told_of_without_the_scraper_beside_them() {
 fn who_came_too_seldom_may_be_a_health_check() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| counts.refused = 2)
-            .peer((7, 9100), &[105.0, 115.0], &[(Phase::Stopping, refused(2))])
+            .with_phase(Phase::Stopping, |counts| counts.refused = 2)
+            .with_peer((7, 9100), &[105.0, 115.0], &[(Phase::Stopping, refused(2))])
             .refused_at(115.0),
     );
     assert_eq!(
@@ -153,13 +153,13 @@ fn who_came_too_seldom_may_be_a_health_check() {
 fn a_port_that_clients_use_makes_a_client() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| counts.refused = 1)
-            .peer(
+            .with_phase(Phase::Stopping, |counts| counts.refused = 1)
+            .with_peer(
                 (8, 8080),
                 &[90.0, 90.1, 95.0, 95.7, 98.0],
                 &[(Phase::Running, accepted(90))],
             )
-            .peer((9, 8080), &[101.0], &[(Phase::Stopping, refused(1))])
+            .with_peer((9, 8080), &[101.0], &[(Phase::Stopping, refused(1))])
             .refused_at(101.0),
     );
     assert!(
@@ -174,8 +174,8 @@ fn a_port_that_clients_use_makes_a_client() {
 fn those_who_gave_their_place_away_are_clients() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| counts.refused = 100)
-            .peer((9, 8080), &[101.0], &[(Phase::Stopping, refused(1))])
+            .with_phase(Phase::Stopping, |counts| counts.refused = 100)
+            .with_peer((9, 8080), &[101.0], &[(Phase::Stopping, refused(1))])
             .refused_at(104.0),
     );
     assert!(
@@ -190,15 +190,15 @@ fn those_who_gave_their_place_away_are_clients() {
 fn a_load_is_no_health_check() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| counts.refused = 6)
-            .peer(
+            .with_phase(Phase::Stopping, |counts| counts.refused = 6)
+            .with_peer(
                 (9, 8080),
                 &[100.3, 100.4, 100.5, 100.6, 100.7, 100.8],
                 &[(Phase::Stopping, refused(6))],
             )
             .refused_at(100.8),
     );
-    assert_eq!(kinds(&report), [FindingKind::EndpointRace]);
+    assert_eq!(finding_kinds(&report), [FindingKind::EndpointRace]);
     assert!(report.connections.unwrap().pollers.is_empty());
 }
 
@@ -207,7 +207,7 @@ fn a_load_is_no_health_check() {
 fn a_health_check_in_the_queue_is_no_reset_that_hurts() {
     let report = drained(
         Counts::default()
-            .phase(Phase::Stopping, |counts| {
+            .with_phase(Phase::Stopping, |counts| {
                 counts.accepted = 4;
                 counts.cut = 4;
                 counts.by_side = Some(BySide {
@@ -218,11 +218,11 @@ fn a_health_check_in_the_queue_is_no_reset_that_hurts() {
             .resets(
                 crate::connection::ResetClass {
                     side: Side::Accepted,
-                    ..class(Phase::Stopping, Mode::Active, STATE)
+                    ..reset_class(Phase::Stopping, Mode::Active, STATE)
                 },
                 4,
             )
-            .peer(
+            .with_peer(
                 (7, 9100),
                 &EVERY_5_S,
                 &[
@@ -232,5 +232,5 @@ fn a_health_check_in_the_queue_is_no_reset_that_hurts() {
             )
             .accepted_at(118.05),
     );
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
 }

@@ -8,8 +8,8 @@ use proptest::sample::select;
 
 use super::network::{Counts, counting, reasons};
 use super::plot::a_plot;
-use super::scene::{CONTAINER, HANDLED, Scene, Who, made};
-use super::stage::{self, pod};
+use super::scene::{CONTAINER, HANDLED, Scene, Who, cgroup_created};
+use super::stage::{self, pod_with_grace};
 use crate::config::Config;
 use crate::connection::{Mode, Phase, ResetClass, SocketCounts};
 use crate::engine::Engine;
@@ -37,7 +37,7 @@ enum Step {
     Removed,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let once = select(vec![
         Step::Pod,
         Step::Started,
@@ -54,14 +54,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..40)
 }
 
-fn class(number: u32) -> ResetClass<u32> {
-    super::network::class(Phase::Running, Mode::Active, number)
+fn reset_class(number: u32) -> ResetClass<u32> {
+    super::network::reset_class(Phase::Running, Mode::Active, number)
 }
 
 fn counts(resets: &BTreeMap<u32, u64>) -> Counts {
     let known = resets
         .iter()
-        .map(|(number, count)| (class(*number), *count));
+        .map(|(number, count)| (reset_class(*number), *count));
     Counts(SocketCounts {
         resets: known.collect(),
         ..SocketCounts::default()
@@ -69,18 +69,18 @@ fn counts(resets: &BTreeMap<u32, u64>) -> Counts {
 }
 
 /// A scenario of which the container may go early: counts that come after that concern nobody.
-fn play(steps: &[Step]) -> (Vec<Output>, BTreeMap<u32, u64>) {
+fn run_steps(steps: &[Step]) -> (Vec<Output>, BTreeMap<u32, u64>) {
     let mut config = counting();
     config.pods = true;
-    let mut scene = Scene::of(config).tells(made(CONTAINER, &stage::path(0)));
+    let mut scene = Scene::with_config(config).receives(cgroup_created(CONTAINER, &stage::path(0)));
     let mut resets = BTreeMap::new();
     let mut told = BTreeMap::new();
     let mut now = 1.0;
-    scene = scene.at(now);
+    scene = scene.at_second(now);
     for step in steps {
         // What is due is over before the next step.
         now += 1e-6;
-        scene = scene.at(now);
+        scene = scene.at_second(now);
         let is_tracked = !is_untracked(&scene.said);
         scene = match step {
             Step::Resets(number, count) => {
@@ -95,16 +95,16 @@ fn play(steps: &[Step]) -> (Vec<Output>, BTreeMap<u32, u64>) {
             }
             Step::Pause(millis) => {
                 now += Duration::from_millis(*millis).as_secs_f64();
-                scene.at(now)
+                scene.at_second(now)
             }
-            Step::Pod => scene.sees(&pod(30)),
-            Step::Started => scene.attached(Who::Main).execs(Who::Main, "/app"),
+            Step::Pod => scene.watch_shows(&pod_with_grace(30)),
+            Step::Started => scene.attached(Who::Main).execs_command(Who::Main, "/app"),
             Step::Stopped => scene.stop(HANDLED),
-            Step::Exited => scene.exits(Who::Main, 0),
+            Step::Exited => scene.exits_with_code(Who::Main, 0),
             Step::Removed => scene.removed(),
         };
     }
-    let (said, _) = scene.tells(Input::Shutdown).all();
+    let (said, _) = scene.receives(Input::Shutdown).finish();
     (said, told)
 }
 
@@ -163,8 +163,8 @@ fn given_out_at(config: Config, entries: &[Entry], answer: Option<Duration>) -> 
 proptest! {
     /// Whether the pod is known early, late or never, and however the container ends.
     #[test]
-    fn what_was_told_of_resets_adds_up_to_the_counts(steps in steps()) {
-        let (said, last) = play(&steps);
+    fn what_was_told_of_resets_adds_up_to_the_counts(steps in any_steps()) {
+        let (said, last) = run_steps(&steps);
         let mut sum: BTreeMap<Option<String>, u64> = BTreeMap::new();
         for output in said {
             if let Output::Resets { resets, .. } = output {
@@ -175,7 +175,7 @@ proptest! {
             }
         }
         let reasons = Reasons(reasons());
-        let expected = last.iter().map(|(number, count)| (reasons.named(&class(*number)).reason, *count));
+        let expected = last.iter().map(|(number, count)| (reasons.with_reason_name(&reset_class(*number)).reason, *count));
         prop_assert_eq!(sum, expected.collect());
     }
 
@@ -209,15 +209,15 @@ proptest! {
         for counts in &all {
             scene = scene.counts(Counts(counts.clone()));
         }
-        scene = scene.at(10.0);
+        scene = scene.at_second(10.0);
         scene = if stop { scene.stop(HANDLED) } else { scene };
-        scene = scene.exits(Who::Main, 0);
-        scene = if any_order { scene.removed() } else { scene.empty() };
-        scene = scene.at(11.1);
+        scene = scene.exits_with_code(Who::Main, 0);
+        scene = if any_order { scene.removed() } else { scene.becomes_empty() };
+        scene = scene.at_second(11.1);
         for counts in &all {
             scene = scene.counts(Counts(counts.clone()));
         }
-        let (said, _) = scene.all();
+        let (said, _) = scene.finish();
         let largest = 4 * 2 * 255 * 4;
         for output in said {
             if let Output::Finished(report) = output

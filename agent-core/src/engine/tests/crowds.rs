@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{CONTAINER, DOCKER, HANDLED, Scene, Who, config, made, words};
+use super::scene::{CONTAINER, DOCKER, HANDLED, Scene, Who, cgroup_created, config, split_words};
 use crate::config::Selector;
 use crate::event::EventKind;
 use crate::report::{Doubt, KillCause};
@@ -14,10 +14,10 @@ fn with_room_for_two() -> Scene {
         cgroup: "/system.slice/*".to_owned(),
         grace: Some(Duration::from_secs(5)),
         stop_signal: None,
-        pre_stop: Some(words("sleep 3")),
+        pre_stop: Some(split_words("sleep 3")),
     }]);
     config.limits.processes_max = 3;
-    Scene::of(config).tells(made(CONTAINER, DOCKER))
+    Scene::with_config(config).receives(cgroup_created(CONTAINER, DOCKER))
 }
 
 /// A preStop hook that runs beside visitors, as many of them as there is room.
@@ -25,18 +25,18 @@ fn with_room_for_two() -> Scene {
 fn visitors_do_not_push_the_hook_out() {
     let report = with_room_for_two()
         .running()
-        .at(5.0)
-        .execs(Who::Visitor, "sleep 600")
-        .at(10.0)
-        .execs(Who::Hook, "sleep 3")
-        .at(11.0)
-        .execs(Who::Probe, "curl")
-        .at(13.0)
-        .exits(Who::Hook, 0)
+        .at_second(5.0)
+        .execs_command(Who::Visitor, "sleep 600")
+        .at_second(10.0)
+        .execs_command(Who::Hook, "sleep 3")
+        .at_second(11.0)
+        .execs_command(Who::Probe, "curl")
+        .at_second(13.0)
+        .exits_with_code(Who::Hook, 0)
         .stop(HANDLED)
-        .at(15.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(15.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.hook_duration(), Some(Duration::from_secs(3)));
@@ -49,18 +49,18 @@ fn visitors_do_not_push_the_hook_out() {
 fn a_later_process_with_the_pid_of_the_hook_does_not_hide_it() {
     let mut again = Who::Hook.process();
     again.start = Timestamp(13_500_000_000);
-    let report = Scene::with(5, Some("sleep 3"))
+    let report = Scene::with_grace_and_hook(5, Some("sleep 3"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "sleep 3")
-        .at(13.0)
-        .exits(Who::Hook, 0)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "sleep 3")
+        .at_second(13.0)
+        .exits_with_code(Who::Hook, 0)
         .stop(HANDLED)
-        .at(13.6)
+        .at_second(13.6)
         .happens(EventKind::Attach(again))
-        .at(15.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(15.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.hook_duration(), Some(Duration::from_secs(3)));
@@ -74,15 +74,15 @@ fn a_hook_that_may_have_been_forgotten_is_a_doubt() {
     // Not yet at their program: nobody can tell what they are.
     let report = with_room_for_two()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .attached(Who::Visitor)
         .attached(Who::Probe)
         .attached(Who::Hook)
-        .at(13.0)
+        .at_second(13.0)
         .stop(HANDLED)
-        .at(15.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(15.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert!(report.doubts.contains(&Doubt::ProcessesForgotten));

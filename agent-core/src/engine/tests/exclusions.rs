@@ -1,8 +1,8 @@
 //! What looks like a part of a termination and is none (docs: the exclusions of the metric definitions).
 
 use super::scene::{
-    BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, config, doubts, event,
-    exec, found, kinds, made, signal_sent,
+    BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, cgroup_created,
+    config, doubts, event_input, exec_event, finding_kinds, found_process, signal_sent,
 };
 use crate::event::{EventKind, Exit, ExitStatus, Handler, Process};
 use crate::input::{Input, ProcessFound};
@@ -13,14 +13,14 @@ use crate::report::{Doubt, FindingKind, KillCause, Outcome};
 fn sigkill_by_the_teardown_of_the_namespace_is_no_kill() {
     let report = Scene::container()
         .running()
-        .at(5.0)
-        .execs(Who::Probe, "probe")
-        .at(10.0)
+        .at_second(5.0)
+        .execs_command(Who::Probe, "probe")
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.5)
-        .exits(Who::Main, 0)
-        .sends(Who::Main, Who::Probe, 9, BY_KERNEL)
-        .dies(Who::Probe, 9)
+        .at_second(10.5)
+        .exits_with_code(Who::Main, 0)
+        .sends_signal(Who::Main, Who::Probe, 9, BY_KERNEL)
+        .dies_by_signal(Who::Probe, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -32,10 +32,10 @@ fn sigkill_by_the_teardown_of_the_namespace_is_no_kill() {
 fn a_self_raise_is_no_stop_signal() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.1)
-        .sends(
+        .at_second(10.1)
+        .sends_signal(
             Who::Main,
             Who::Main,
             15,
@@ -44,7 +44,7 @@ fn a_self_raise_is_no_stop_signal() {
                 ..IGNORED
             },
         )
-        .sends(
+        .sends_signal(
             Who::Main,
             Who::Main,
             15,
@@ -53,8 +53,8 @@ fn a_self_raise_is_no_stop_signal() {
                 ..IGNORED
             },
         )
-        .at(10.2)
-        .exits(Who::Main, 2)
+        .at_second(10.2)
+        .exits_with_code(Who::Main, 2)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -62,8 +62,8 @@ fn a_self_raise_is_no_stop_signal() {
     assert_eq!(report.findings, []);
     Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Main, Who::Main, 15, IGNORED)
+        .at_second(10.0)
+        .sends_signal(Who::Main, Who::Main, 15, IGNORED)
         .no_report();
 }
 
@@ -75,7 +75,7 @@ fn a_signal_to_a_process_that_is_not_watched_is_no_stop() {
         if let EventKind::Signal(sent) = &mut sent {
             sent.watched = false;
         }
-        Scene::service().at(10.0).happens(sent).no_report();
+        Scene::service().at_second(10.0).happens(sent).no_report();
     }
 }
 
@@ -93,10 +93,10 @@ fn a_signal_to_a_dying_group_is_no_stop_signal() {
     for sent in [since_6_1, with_handler, FATAL] {
         let report = Scene::container()
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(sent)
-            .at(10.001)
-            .exits(Who::Main, 0)
+            .at_second(10.001)
+            .exits_with_code(Who::Main, 0)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::Completed, "{sent:?}");
@@ -108,14 +108,14 @@ fn a_signal_to_a_dying_group_is_no_stop_signal() {
 fn sigkill_to_one_that_was_exiting_by_itself_is_no_kill() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(20.0)
-        .kill()
-        .at(20.001)
-        .exits(Who::Main, 0)
-        .at(20.01)
-        .sends(
+        .at_second(20.0)
+        .kill_by_runtime()
+        .at_second(20.001)
+        .exits_with_code(Who::Main, 0)
+        .at_second(20.01)
+        .sends_signal(
             Who::Runc,
             Who::Main,
             9,
@@ -133,16 +133,18 @@ fn sigkill_to_one_that_was_exiting_by_itself_is_no_kill() {
 /// CRI-O sends SIGKILL again and again until the container is gone.
 #[test]
 fn repeated_sigkills_are_one_kill() {
-    let mut scene = Scene::with(2, None)
+    let mut scene = Scene::with_grace_and_hook(2, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(IGNORED)
-        .at(12.01)
-        .kill();
+        .at_second(12.01)
+        .kill_by_runtime();
     for step in 1..=30_u32 {
-        scene = scene.at(12.01 + f64::from(step) * 0.02).kill();
+        scene = scene
+            .at_second(12.01 + f64::from(step) * 0.02)
+            .kill_by_runtime();
     }
-    let report = scene.dies(Who::Main, 9).removed().report();
+    let report = scene.dies_by_signal(Who::Main, 9).removed().report();
     assert_eq!(report.outcome, Outcome::SignalIgnored);
     assert_eq!(report.kills_repeated, 30);
     assert_eq!(report.kill.unwrap().cause, KillCause::GraceExpired);
@@ -152,12 +154,12 @@ fn repeated_sigkills_are_one_kill() {
 fn repeated_stop_signals_are_counted() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
+        .at_second(11.0)
         .stop(HANDLED)
-        .at(12.0)
-        .exits(Who::Main, 0)
+        .at_second(12.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.stop_signals_repeated, 1);
@@ -175,11 +177,11 @@ fn pause_at(path: &str) -> Scene {
     if let EventKind::Signal(sent) = &mut killed {
         sent.target = pause();
     }
-    Scene::of(config(Vec::new()))
-        .tells(made(CONTAINER, path))
-        .at(1.0)
-        .happens(exec(pause(), "/pause"))
-        .at(10.0)
+    Scene::with_config(config(Vec::new()))
+        .receives(cgroup_created(CONTAINER, path))
+        .at_second(1.0)
+        .happens(exec_event(pause(), "/pause"))
+        .at_second(10.0)
         .happens(killed)
         .happens(EventKind::Exit(Exit {
             process: pause(),
@@ -200,13 +202,13 @@ fn the_sandbox_of_a_pod_is_no_subject_and_a_container_of_docker_is_one_by_any_na
 
 #[test]
 fn exits_of_probes_are_no_termination() {
-    let mut scene = Scene::with(30, Some("/bin/sh -c stop")).running();
+    let mut scene = Scene::with_grace_and_hook(30, Some("/bin/sh -c stop")).running();
     for probe in 1..=5_u32 {
         scene = scene
-            .at(f64::from(probe) * 10.0)
-            .execs(Who::Probe, "/bin/sh -c probe")
-            .at(f64::from(probe) * 10.0 + 0.2)
-            .exits(Who::Probe, 1);
+            .at_second(f64::from(probe) * 10.0)
+            .execs_command(Who::Probe, "/bin/sh -c probe")
+            .at_second(f64::from(probe) * 10.0 + 0.2)
+            .exits_with_code(Who::Probe, 1);
     }
     scene.no_report();
 }
@@ -216,11 +218,11 @@ fn exits_of_probes_are_no_termination() {
 fn signals_to_a_probe_are_no_termination() {
     Scene::container()
         .running()
-        .at(5.0)
-        .execs(Who::Probe, "probe")
-        .sends(Who::Runc, Who::Probe, 15, HANDLED)
-        .sends(Who::Runc, Who::Probe, 9, FATAL)
-        .dies(Who::Probe, 9)
+        .at_second(5.0)
+        .execs_command(Who::Probe, "probe")
+        .sends_signal(Who::Runc, Who::Probe, 15, HANDLED)
+        .sends_signal(Who::Runc, Who::Probe, 9, FATAL)
+        .dies_by_signal(Who::Probe, 9)
         .no_report();
 }
 
@@ -229,18 +231,18 @@ fn signals_to_a_probe_are_no_termination() {
 #[test]
 fn in_a_shared_pid_namespace_the_first_that_entered_is_the_main_process() {
     let report = Scene::container()
-        .at(1.0)
+        .at_second(1.0)
         .attached(Who::Plain)
-        .execs(Who::Plain, "/app")
-        .at(5.0)
-        .execs(Who::Hook, "debug")
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .at(20.01)
-        .sends(Who::Runc, Who::Plain, 9, FATAL)
-        .sends(Who::Runc, Who::Hook, 9, FATAL)
-        .dies(Who::Plain, 9)
-        .dies(Who::Hook, 9)
+        .execs_command(Who::Plain, "/app")
+        .at_second(5.0)
+        .execs_command(Who::Hook, "debug")
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .at_second(20.01)
+        .sends_signal(Who::Runc, Who::Plain, 9, FATAL)
+        .sends_signal(Who::Runc, Who::Hook, 9, FATAL)
+        .dies_by_signal(Who::Plain, 9)
+        .dies_by_signal(Who::Hook, 9)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
@@ -252,11 +254,11 @@ fn in_a_shared_pid_namespace_the_first_that_entered_is_the_main_process() {
 #[test]
 fn the_death_of_a_shared_namespaces_init_is_the_kernels_kill() {
     let report = Scene::container()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Pause, Who::Plain, 9, BY_KERNEL)
-        .dies(Who::Plain, 9)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Pause, Who::Plain, 9, BY_KERNEL)
+        .dies_by_signal(Who::Plain, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
@@ -269,7 +271,7 @@ fn the_death_of_a_shared_namespaces_init_is_the_kernels_kill() {
 fn a_stop_signal_by_the_kernel_is_none() {
     Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(Sent {
             code: 128,
             ..HANDLED
@@ -281,19 +283,19 @@ fn a_stop_signal_by_the_kernel_is_none() {
 #[test]
 fn the_runtimes_helper_is_not_the_main_process() {
     let (said, reports) = Scene::container()
-        .at(1.0)
+        .at_second(1.0)
         .attached(Who::Stage)
-        .at(1.01)
-        .exits(Who::Stage, 0)
-        .at(1.02)
-        .found(&[Who::Main])
-        .at(4.0)
-        .execs(Who::Main, "/app")
-        .at(10.0)
+        .at_second(1.01)
+        .exits_with_code(Who::Stage, 0)
+        .at_second(1.02)
+        .finds_processes(&[Who::Main])
+        .at_second(4.0)
+        .execs_command(Who::Main, "/app")
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
-        .all();
+        .finish();
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].main.as_ref().unwrap().tgid.0, 100);
     assert_eq!(reports[0].doubts, []);
@@ -306,33 +308,40 @@ fn the_runtimes_helper_is_not_the_main_process() {
 /// after its exit.
 #[test]
 fn a_stage_of_the_runtime_that_was_found_is_not_the_main_process() {
-    let mut stage = found(Who::Stage);
-    stage.argv = super::scene::words("/usr/bin/runc init");
+    let mut stage = found_process(Who::Stage);
+    stage.argv = super::scene::split_words("/usr/bin/runc init");
     let begun = || {
         let scene = Scene::container();
         let stage = Input::Processes {
             container: CONTAINER,
             processes: vec![stage.clone()],
         };
-        scene.at(1.0).tells(stage).at(1.1).exits(Who::Stage, 0)
+        scene
+            .at_second(1.0)
+            .receives(stage)
+            .at_second(1.1)
+            .exits_with_code(Who::Stage, 0)
     };
     let report = begun()
-        .at(2.5)
-        .execs(Who::Main, "/app")
-        .found(&[Who::Main])
-        .at(10.0)
+        .at_second(2.5)
+        .execs_command(Who::Main, "/app")
+        .finds_processes(&[Who::Main])
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().argv, ["/app"]);
     assert_eq!(report.doubts, []);
-    begun().tells(Input::Shutdown).no_report();
-    begun().at(60.0).no_report();
-    let after_all = begun().at(60.0).execs(Who::Main, "/app").at(70.0);
+    begun().receives(Input::Shutdown).no_report();
+    begun().at_second(60.0).no_report();
+    let after_all = begun()
+        .at_second(60.0)
+        .execs_command(Who::Main, "/app")
+        .at_second(70.0);
     let report = after_all
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().argv, ["/app"]);
@@ -340,16 +349,21 @@ fn a_stage_of_the_runtime_that_was_found_is_not_the_main_process() {
 
 #[test]
 fn a_container_found_just_before_its_end_is_seen_late() {
-    let scene = Scene::of(config(Vec::new()))
-        .tells(Input::CgroupFound {
+    let scene = Scene::with_config(config(Vec::new()))
+        .receives(Input::CgroupFound {
             cgroup: CONTAINER,
             parent: crate::event::CgroupId(1),
             path: DOCKER.to_owned(),
         })
-        .tells(Input::ScanFinished)
-        .at(0.5)
-        .found(&[Who::Main]);
-    let report = scene.at(9.0).kill().dies(Who::Main, 9).removed().report();
+        .receives(Input::ScanFinished)
+        .at_second(0.5)
+        .finds_processes(&[Who::Main]);
+    let report = scene
+        .at_second(9.0)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
+        .removed()
+        .report();
     assert_eq!(report.outcome, Outcome::ForceKilled);
     assert_eq!(doubts(&report), [Doubt::SeenLate]);
     assert!(report.doubts[0].is_incomplete());
@@ -357,17 +371,17 @@ fn a_container_found_just_before_its_end_is_seen_late() {
 
 #[test]
 fn a_container_found_long_before_its_end_is_certain() {
-    let report = Scene::of(config(Vec::new()))
-        .tells(Input::CgroupFound {
+    let report = Scene::with_config(config(Vec::new()))
+        .receives(Input::CgroupFound {
             cgroup: CONTAINER,
             parent: crate::event::CgroupId(1),
             path: DOCKER.to_owned(),
         })
-        .at(0.5)
-        .found(&[Who::Main])
-        .at(200.0)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(0.5)
+        .finds_processes(&[Who::Main])
+        .at_second(200.0)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.doubts, []);
@@ -376,10 +390,10 @@ fn a_container_found_long_before_its_end_is_certain() {
 #[test]
 fn a_main_process_known_by_a_signal_only_is_doubted() {
     let report = Scene::container()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -389,12 +403,12 @@ fn a_main_process_known_by_a_signal_only_is_doubted() {
 #[test]
 fn several_found_processes_without_an_init_are_doubted() {
     let report = Scene::service()
-        .at(1.0)
-        .found(&[Who::Plain, Who::Daemon])
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .at(10.5)
-        .exits(Who::Plain, 1)
+        .at_second(1.0)
+        .finds_processes(&[Who::Plain, Who::Daemon])
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .at_second(10.5)
+        .exits_with_code(Who::Plain, 1)
         .removed()
         .report();
     assert_eq!(doubts(&report), [Doubt::MainUncertain]);
@@ -403,32 +417,32 @@ fn several_found_processes_without_an_init_are_doubted() {
 /// A probe that is written like the hook begins a termination that comes to nothing.
 #[test]
 fn a_probe_like_the_hook_is_taken_back() {
-    let mut scene = Scene::with(30, Some("check")).running();
+    let mut scene = Scene::with_grace_and_hook(30, Some("check")).running();
     for probe in 1..=4_u32 {
         scene = scene
-            .at(f64::from(probe) * 10.0)
-            .execs(Who::Probe, "check")
-            .at(f64::from(probe) * 10.0 + 0.3)
-            .exits(Who::Probe, 0);
+            .at_second(f64::from(probe) * 10.0)
+            .execs_command(Who::Probe, "check")
+            .at_second(f64::from(probe) * 10.0 + 0.3)
+            .exits_with_code(Who::Probe, 0);
     }
     scene.no_report();
 }
 
 #[test]
 fn the_hook_is_the_last_of_those_that_look_like_it() {
-    let report = Scene::with(30, Some("check"))
+    let report = Scene::with_grace_and_hook(30, Some("check"))
         .running()
-        .at(10.0)
-        .execs(Who::Probe, "check")
-        .at(10.2)
-        .exits(Who::Probe, 0)
-        .at(12.0)
-        .execs(Who::Hook, "check")
-        .at(12.5)
-        .exits(Who::Hook, 0)
+        .at_second(10.0)
+        .execs_command(Who::Probe, "check")
+        .at_second(10.2)
+        .exits_with_code(Who::Probe, 0)
+        .at_second(12.0)
+        .execs_command(Who::Hook, "check")
+        .at_second(12.5)
+        .exits_with_code(Who::Hook, 0)
         .stop(HANDLED)
-        .at(13.0)
-        .exits(Who::Main, 0)
+        .at_second(13.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(
@@ -436,14 +450,14 @@ fn the_hook_is_the_last_of_those_that_look_like_it() {
         Some(Who::Hook.process().tgid)
     );
     assert_eq!(doubts(&report), [Doubt::HookUncertain]);
-    let later = Scene::with(30, Some("check"))
+    let later = Scene::with_grace_and_hook(30, Some("check"))
         .running()
-        .at(10.0)
-        .execs(Who::Probe, "check")
-        .exits(Who::Probe, 0)
-        .at(30.0)
+        .at_second(10.0)
+        .execs_command(Who::Probe, "check")
+        .exits_with_code(Who::Probe, 0)
+        .at_second(30.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(later.hook, None);
@@ -454,43 +468,43 @@ fn the_hook_is_the_last_of_those_that_look_like_it() {
 fn a_loss_is_in_every_report_that_it_may_concern() {
     let open = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .tells(Input::Lost {
+        .receives(Input::Lost {
             outermost: None,
             records: 3,
             between: None,
         })
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(doubts(&open), [Doubt::RecordsLost]);
     let soon = Scene::container()
         .running()
-        .at(10.0)
-        .tells(Input::Lost {
+        .at_second(10.0)
+        .receives(Input::Lost {
             outermost: None,
             records: 3,
             between: None,
         })
-        .found(&[Who::Main])
-        .at(12.0)
-        .exits(Who::Main, 1)
+        .finds_processes(&[Who::Main])
+        .at_second(12.0)
+        .exits_with_code(Who::Main, 1)
         .removed()
         .report();
     assert_eq!(doubts(&soon), [Doubt::RecordsLost]);
     let long_after = Scene::container()
         .running()
-        .at(10.0)
-        .tells(Input::Lost {
+        .at_second(10.0)
+        .receives(Input::Lost {
             outermost: None,
             records: 3,
             between: None,
         })
-        .found(&[Who::Main])
-        .at(120.0)
-        .exits(Who::Main, 1)
+        .finds_processes(&[Who::Main])
+        .at_second(120.0)
+        .exits_with_code(Who::Main, 1)
         .removed()
         .report();
     assert_eq!(doubts(&long_after), []);
@@ -499,15 +513,15 @@ fn a_loss_is_in_every_report_that_it_may_concern() {
 #[test]
 fn an_exit_among_the_lost_records_is_noticed() {
     let report = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .tells(Input::Lost {
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .receives(Input::Lost {
             outermost: None,
             records: 1,
             between: None,
         })
-        .found(&[])
+        .finds_processes(&[])
         .report();
     assert_eq!(report.outcome, Outcome::Unknown);
     assert_eq!(doubts(&report), [Doubt::RecordsLost, Doubt::ExitMissing]);
@@ -519,10 +533,10 @@ fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
     let inner = crate::event::CgroupId(70);
     let path = format!("{}{DOCKER}", super::scene::SERVICE);
     let scene = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/k3s")
-        .tells(made(inner, &path));
-    let mut exit = event(
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/k3s")
+        .receives(cgroup_created(inner, &path));
+    let mut exit = event_input(
         scene.now,
         EventKind::Exit(Exit {
             process: Who::Main.process(),
@@ -536,12 +550,12 @@ fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
         event.cgroup = inner;
     }
     let report = scene
-        .tells(Input::Processes {
+        .receives(Input::Processes {
             container: inner,
-            processes: vec![found(Who::Main)],
+            processes: vec![found_process(Who::Main)],
         })
-        .at(100.0)
-        .tells(exit)
+        .at_second(100.0)
+        .receives(exit)
         .report();
     assert_eq!(report.subject.cgroup, inner);
     assert_eq!(report.outcome, Outcome::Crashed);
@@ -551,30 +565,30 @@ fn an_event_counts_for_the_very_cgroup_before_the_surrounding_one() {
 fn a_handler_set_to_ignore_is_the_finding_even_if_it_exits_later() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(Sent {
             handler: Handler::Ignore,
             ..IGNORED
         })
-        .at(13.3)
-        .exits(Who::Main, 0)
+        .at_second(13.3)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&report), [FindingKind::SignalIgnored]);
+    assert_eq!(finding_kinds(&report), [FindingKind::SignalIgnored]);
 }
 
 #[test]
 fn a_signal_to_one_that_is_dumping_core_is_no_stop_signal() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(Sent {
             exiting: true,
             ..HANDLED
         })
-        .at(10.5)
-        .dies(Who::Main, 11)
+        .at_second(10.5)
+        .dies_by_signal(Who::Main, 11)
         .removed()
         .report();
     assert_eq!(report.trigger, crate::report::Trigger::Crashed);
@@ -585,12 +599,12 @@ fn a_signal_to_one_that_is_dumping_core_is_no_stop_signal() {
 fn a_stop_signal_after_sigkill_is_none() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .kill()
-        .at(10.5)
+        .at_second(10.0)
+        .kill_by_runtime()
+        .at_second(10.5)
         .stop(HANDLED)
-        .at(10.6)
-        .dies(Who::Main, 9)
+        .at_second(10.6)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::ForceKilled);
@@ -600,13 +614,13 @@ fn a_stop_signal_after_sigkill_is_none() {
 #[test]
 fn the_init_of_a_namespace_is_the_main_process_even_if_another_entered_before() {
     let report = Scene::container()
-        .at(1.0)
+        .at_second(1.0)
         .attached(Who::Stage)
-        .execs(Who::Stage, "runc init")
-        .execs(Who::Main, "/app")
-        .at(10.0)
+        .execs_command(Who::Stage, "runc init")
+        .execs_command(Who::Main, "/app")
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().tgid, Who::Main.process().tgid);
@@ -616,16 +630,16 @@ fn the_init_of_a_namespace_is_the_main_process_even_if_another_entered_before() 
 #[test]
 fn a_helper_that_went_without_exec_gives_way_at_once() {
     let report = Scene::container()
-        .at(1.0)
+        .at_second(1.0)
         .attached(Who::Stage)
-        .at(1.01)
-        .exits(Who::Stage, 0)
-        .at(1.02)
-        .execs(Who::Plain, "/app")
-        .at(1.5)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .at(1.6)
-        .exits(Who::Plain, 0)
+        .at_second(1.01)
+        .exits_with_code(Who::Stage, 0)
+        .at_second(1.02)
+        .execs_command(Who::Plain, "/app")
+        .at_second(1.5)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .at_second(1.6)
+        .exits_with_code(Who::Plain, 0)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
@@ -649,8 +663,8 @@ fn of_those_that_ran_no_program_the_last_to_leave_is_the_main_process() {
         processes: who
             .iter()
             .map(|who| ProcessFound {
-                argv: super::scene::words("/usr/bin/crun create"),
-                ..found(*who)
+                argv: super::scene::split_words("/usr/bin/crun create"),
+                ..found_process(*who)
             })
             .collect(),
     };
@@ -660,16 +674,16 @@ fn of_those_that_ran_no_program_the_last_to_leave_is_the_main_process() {
             core_dumped: false,
         };
         let report = Scene::container()
-            .at(1.0)
+            .at_second(1.0)
             // What the helper has made is still its child.
-            .tells(sees(&[Who::Stage]))
-            .at(1.01)
+            .receives(sees(&[Who::Stage]))
+            .at_second(1.01)
             .happens(leaves(Who::Stage, ExitStatus::Code(0)))
-            .at(1.02)
-            .tells(sees(&[main]))
-            .at(1.05)
-            .sends(Who::Runc, main, 15, HANDLED)
-            .at(1.08)
+            .at_second(1.02)
+            .receives(sees(&[main]))
+            .at_second(1.05)
+            .sends_signal(Who::Runc, main, 15, HANDLED)
+            .at_second(1.08)
             .happens(leaves(main, killed))
             .removed()
             .report();
@@ -683,18 +697,18 @@ fn of_those_that_ran_no_program_the_last_to_leave_is_the_main_process() {
 #[test]
 fn what_exited_while_the_container_was_looked_at_is_not_found() {
     let report = Scene::container()
-        .at(1.0)
+        .at_second(1.0)
         .attached(Who::Stage)
-        .found(&[Who::Plain])
-        .at(1.01)
-        .exits(Who::Stage, 0)
-        .at(1.02)
-        .found(&[Who::Stage, Who::Plain])
-        .at(2.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .exits(Who::Plain, 0)
+        .finds_processes(&[Who::Plain])
+        .at_second(1.01)
+        .exits_with_code(Who::Stage, 0)
+        .at_second(1.02)
+        .finds_processes(&[Who::Stage, Who::Plain])
+        .at_second(2.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .exits_with_code(Who::Plain, 0)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().tgid, Who::Plain.process().tgid);
@@ -707,11 +721,11 @@ fn what_exited_while_the_container_was_looked_at_is_not_found() {
 fn a_sigkill_that_the_kernel_threw_away_is_no_kill() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Runc, Who::Main, 9, IGNORED)
-        .at(11.0)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Main, 9, IGNORED)
+        .at_second(11.0)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.kill.unwrap().at, report.started_at);
@@ -724,7 +738,7 @@ fn a_number_that_was_used_again_is_another_process() {
     old.start = crate::time::Timestamp(1);
     Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(EventKind::Exit(Exit {
             process: old.clone(),
             status: ExitStatus::Code(1),
@@ -733,15 +747,15 @@ fn a_number_that_was_used_again_is_another_process() {
             ns_reboot: None,
         }))
         .happens(EventKind::Attach(old))
-        .at(20.0)
+        .at_second(20.0)
         .no_report();
     let mut new = Who::Main.process();
     new.start = crate::time::Timestamp(30_000_000_000);
     let report = Scene::container()
         .running()
-        .at(31.0)
+        .at_second(31.0)
         .happens(EventKind::Attach(new.clone()))
-        .at(40.0)
+        .at_second(40.0)
         .happens(EventKind::Exit(Exit {
             process: new.clone(),
             status: ExitStatus::Code(1),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::hooks::missing;
-use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, kinds};
+use super::scene::{BY_KERNEL, FATAL, HANDLED, IGNORED, Scene, Who, finding_kinds};
 use super::{arrivals, directions};
 use crate::event::EventKind;
 use crate::report::{FindingKind, Report};
@@ -14,66 +14,66 @@ pub(super) fn evidence(report: &Report, kind: FindingKind) -> &str {
 }
 
 fn ignored() -> Report {
-    Scene::with(3, None)
+    Scene::with_grace_and_hook(3, None)
         .running()
-        .at(100.0)
+        .at_second(100.0)
         .stop(IGNORED)
-        .at(103.008)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(103.008)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
 
 fn too_slow() -> Report {
-    Scene::with(3, None)
+    Scene::with_grace_and_hook(3, None)
         .running()
-        .at(100.0)
+        .at_second(100.0)
         .stop(HANDLED)
-        .at(103.008)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(103.008)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
 
 fn before_handler() -> Report {
-    Scene::with(3, None)
+    Scene::with_grace_and_hook(3, None)
         .running()
-        .at(1.25)
+        .at_second(1.25)
         .stop(IGNORED)
-        .at(4.26)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(4.26)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
 
 fn overran() -> Report {
-    Scene::with(4, Some("sleep 20"))
+    Scene::with_grace_and_hook(4, Some("sleep 20"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "sleep 20")
-        .at(13.9)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "sleep 20")
+        .at_second(13.9)
         .stop(HANDLED)
-        .at(14.0)
-        .exits(Who::Main, 0)
-        .dies(Who::Hook, 9)
+        .at_second(14.0)
+        .exits_with_code(Who::Main, 0)
+        .dies_by_signal(Who::Hook, 9)
         .removed()
         .report()
 }
 
 fn hook_failed() -> Report {
-    Scene::with(4, Some("/stop.sh"))
+    Scene::with_grace_and_hook(4, Some("/stop.sh"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "/bin/sh /stop.sh")
-        .at(10.02)
-        .exits(Who::Hook, 127)
-        .at(10.1)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "/bin/sh /stop.sh")
+        .at_second(10.02)
+        .exits_with_code(Who::Hook, 127)
+        .at_second(10.1)
         .stop(HANDLED)
-        .at(10.2)
-        .exits(Who::Main, 0)
+        .at_second(10.2)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report()
 }
@@ -81,34 +81,34 @@ fn hook_failed() -> Report {
 fn force_killed() -> Report {
     Scene::container()
         .running()
-        .at(10.0)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
 
-fn oom() -> Report {
+fn oom_report() -> Report {
     Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .at_second(10.0)
+        .sends_signal(Who::Main, Who::Main, 9, BY_KERNEL)
         .happens(EventKind::OomVictim {
             pid: 100,
             comm: None,
         })
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
 
-fn stuck() -> Report {
+fn stuck_report() -> Report {
     Scene::container()
         .running()
-        .at(10.0)
-        .kill()
-        .at(32.5)
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .kill_by_runtime()
+        .at_second(32.5)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
@@ -116,9 +116,9 @@ fn stuck() -> Report {
 fn by_other() -> Report {
     Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Child, Who::Main, 9, FATAL)
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .sends_signal(Who::Child, Who::Main, 9, FATAL)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report()
 }
@@ -154,7 +154,7 @@ fn each_finding_names_its_facts() {
         "`runc` (pid 900, child of `shim`) sent SIGKILL to `app`, and no stop signal came before."
     );
     assert_eq!(
-        evidence(&stuck(), FindingKind::StuckAfterKill),
+        evidence(&stuck_report(), FindingKind::StuckAfterKill),
         "The main process exited only 22.500 s after SIGKILL."
     );
     assert_eq!(
@@ -173,11 +173,11 @@ fn every_diagnosis_has_a_scenario() {
         hook_failed(),
         missing(),
         force_killed(),
-        oom(),
-        stuck(),
+        oom_report(),
+        stuck_report(),
         by_other(),
-        arrivals::race(),
-        arrivals::reset(),
+        arrivals::race_report(),
+        arrivals::reset_report(),
         directions::closed_idle(),
     ];
     let all: Vec<Report> = all
@@ -185,7 +185,7 @@ fn every_diagnosis_has_a_scenario() {
         .chain(super::kinds_of_faults::diagnoses())
         .chain(super::exits::diagnoses())
         .collect();
-    let seen: BTreeSet<FindingKind> = all.iter().flat_map(kinds).collect();
+    let seen: BTreeSet<FindingKind> = all.iter().flat_map(finding_kinds).collect();
     assert_eq!(seen, BTreeSet::from(FindingKind::ALL));
     for finding in all.iter().flat_map(|report| &report.findings) {
         assert!(finding.evidence.ends_with('.') && finding.advice.ends_with('.'));
@@ -194,19 +194,23 @@ fn every_diagnosis_has_a_scenario() {
 
 #[test]
 fn a_signal_long_after_the_start_is_not_called_too_early() {
-    assert_eq!(kinds(&ignored()), [FindingKind::SignalIgnored]);
+    assert_eq!(finding_kinds(&ignored()), [FindingKind::SignalIgnored]);
 }
 
 #[test]
 fn a_hook_that_the_container_took_with_it_did_not_fail() {
-    assert_eq!(kinds(&overran()), [FindingKind::HookOverran]);
+    assert_eq!(finding_kinds(&overran()), [FindingKind::HookOverran]);
 }
 
 #[test]
 fn a_process_that_sigkill_does_not_end_is_told_of_while_it_hangs() {
-    let scene = Scene::container().running().at(10.0).kill().at(21.0);
+    let scene = Scene::container()
+        .running()
+        .at_second(10.0)
+        .kill_by_runtime()
+        .at_second(21.0);
     let progress = scene.said.iter().rev().find_map(|output| match output {
-        crate::output::Output::Progress(report) => Some(kinds(report)),
+        crate::output::Output::Progress(report) => Some(finding_kinds(report)),
         _ => None,
     });
     assert_eq!(progress, Some(vec![FindingKind::StuckAfterKill]));

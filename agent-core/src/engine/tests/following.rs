@@ -1,7 +1,8 @@
 //! How containers are followed: what is asked for, restarts, daemons, bounds, the end of the agent.
 
 use super::scene::{
-    CONTAINER, DOCKER, HANDLED, IGNORED, SERVICE, Scene, Who, config, doubts, kinds, made, reports,
+    CONTAINER, DOCKER, HANDLED, IGNORED, SERVICE, Scene, Who, cgroup_created, config, doubts,
+    finding_kinds, reports,
 };
 use crate::config::{ConfigError, Limits};
 use crate::engine::Engine;
@@ -31,22 +32,22 @@ fn progress(said: &[Output]) -> Vec<(bool, bool, bool, bool, bool)> {
 
 #[test]
 fn each_step_is_told_once() {
-    let (said, reports) = Scene::with(2, Some("flush"))
+    let (said, reports) = Scene::with_grace_and_hook(2, Some("flush"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "flush")
-        .at(10.5)
-        .exits(Who::Hook, 0)
-        .at(10.6)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "flush")
+        .at_second(10.5)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(10.6)
         .stop(IGNORED)
-        .at(12.61)
-        .kill()
-        .dies(Who::Main, 9)
-        .at(12.62)
-        .empty()
-        .at(12.63)
+        .at_second(12.61)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
+        .at_second(12.62)
+        .becomes_empty()
+        .at_second(12.63)
         .removed()
-        .all();
+        .finish();
     assert_eq!(
         progress(&said),
         [
@@ -59,7 +60,7 @@ fn each_step_is_told_once() {
         ]
     );
     assert_eq!(reports.len(), 1);
-    assert_eq!(kinds(&reports[0]), [FindingKind::SignalIgnored]);
+    assert_eq!(finding_kinds(&reports[0]), [FindingKind::SignalIgnored]);
     let untrack = Output::Effect(Effect::Untrack {
         container: CONTAINER,
     });
@@ -73,7 +74,7 @@ fn each_step_is_told_once() {
 #[test]
 fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
     let mut scene = Scene::service();
-    scene = scene.found(&[Who::Plain, Who::Child]);
+    scene = scene.finds_processes(&[Who::Plain, Who::Child]);
     let track = |output: &Output| match output {
         Output::Effect(Effect::Track {
             path,
@@ -103,19 +104,19 @@ fn a_container_is_tracked_with_its_signals_and_its_processes_are_watched() {
 fn a_daemon_that_forked_is_the_main_process() {
     let started = || {
         Scene::service()
-            .at(1.0)
-            .execs(Who::Plain, "/daemon")
-            .at(1.5)
-            .exits(Who::Plain, 0)
-            .found(&[Who::Daemon])
+            .at_second(1.0)
+            .execs_command(Who::Plain, "/daemon")
+            .at_second(1.5)
+            .exits_with_code(Who::Plain, 0)
+            .finds_processes(&[Who::Daemon])
     };
     started().no_report();
     let (said, reports) = started()
-        .at(50.0)
-        .sends(Who::Runc, Who::Daemon, 15, HANDLED)
-        .exits(Who::Daemon, 0)
-        .empty()
-        .all();
+        .at_second(50.0)
+        .sends_signal(Who::Runc, Who::Daemon, 15, HANDLED)
+        .exits_with_code(Who::Daemon, 0)
+        .becomes_empty()
+        .finish();
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].outcome, Outcome::Graceful);
     assert_eq!(reports[0].main.as_ref().unwrap().comm, "daemon");
@@ -131,20 +132,20 @@ fn a_daemon_that_forked_is_the_main_process() {
 #[test]
 fn what_runs_before_the_main_process_is_not_the_service() {
     let (_, reports) = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/prepare")
-        .at(1.2)
-        .exits(Who::Plain, 0)
-        .empty()
-        .found(&[])
-        .at(1.21)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/prepare")
+        .at_second(1.2)
+        .exits_with_code(Who::Plain, 0)
+        .becomes_empty()
+        .finds_processes(&[])
+        .at_second(1.21)
         .happens(crate::event::EventKind::CgroupPopulated { populated: true })
-        .execs(Who::Daemon, "/app")
-        .at(50.0)
-        .sends(Who::Runc, Who::Daemon, 15, HANDLED)
-        .exits(Who::Daemon, 0)
-        .empty()
-        .all();
+        .execs_command(Who::Daemon, "/app")
+        .at_second(50.0)
+        .sends_signal(Who::Runc, Who::Daemon, 15, HANDLED)
+        .exits_with_code(Who::Daemon, 0)
+        .becomes_empty()
+        .finish();
     let comms: Vec<&str> = reports
         .iter()
         .map(|report| report.main.as_ref().unwrap().comm.as_str())
@@ -159,19 +160,23 @@ fn what_runs_before_the_main_process_is_not_the_service() {
 fn a_control_process_of_systemd_speaks_for_it() {
     let stopped_by = |scene: Scene| {
         scene
-            .execs(Who::Hook, "kill -TERM 101")
-            .sends(Who::Hook, Who::Plain, 15, HANDLED)
-            .at(10.2)
-            .exits(Who::Plain, 0)
-            .empty()
+            .execs_command(Who::Hook, "kill -TERM 101")
+            .sends_signal(Who::Hook, Who::Plain, 15, HANDLED)
+            .at_second(10.2)
+            .exits_with_code(Who::Plain, 0)
+            .becomes_empty()
             .report()
     };
-    let service = Scene::service().at(1.0).execs(Who::Plain, "/app");
-    let report = stopped_by(service.at(10.0));
+    let service = Scene::service()
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app");
+    let report = stopped_by(service.at_second(10.0));
     assert_eq!(report.outcome, Outcome::Graceful);
     assert!(!report.stop_signal.unwrap().sender.outside);
-    let container = Scene::container().at(1.0).execs(Who::Plain, "/app");
-    let report = stopped_by(container.at(10.0));
+    let container = Scene::container()
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app");
+    let report = stopped_by(container.at_second(10.0));
     assert_eq!(report.outcome, Outcome::Graceful);
     let inside = |finding: &Finding| finding.kind == FindingKind::StoppedFromInside;
     assert!(report.findings.iter().any(inside));
@@ -180,13 +185,13 @@ fn a_control_process_of_systemd_speaks_for_it() {
 #[test]
 fn a_service_that_completed_and_left_nothing_is_completed() {
     let report = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/job")
-        .at(1.5)
-        .exits(Who::Plain, 0)
-        .found(&[])
-        .at(1.6)
-        .empty()
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/job")
+        .at_second(1.5)
+        .exits_with_code(Who::Plain, 0)
+        .finds_processes(&[])
+        .at_second(1.6)
+        .becomes_empty()
         .report();
     assert_eq!(report.outcome, Outcome::Completed);
     assert_eq!(report.doubts, []);
@@ -195,10 +200,10 @@ fn a_service_that_completed_and_left_nothing_is_completed() {
 #[test]
 fn an_exit_of_which_nobody_said_what_it_left_is_doubted() {
     let report = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/job")
-        .at(1.5)
-        .exits(Who::Plain, 0)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/job")
+        .at_second(1.5)
+        .exits_with_code(Who::Plain, 0)
         .report();
     assert_eq!(report.outcome, Outcome::Completed);
     assert_eq!(doubts(&report), [Doubt::MainUncertain]);
@@ -218,13 +223,13 @@ fn a_restart_in_the_same_cgroup_is_another_termination() {
             ns_reboot: None,
         };
         scene
-            .at(at)
-            .happens(super::scene::exec(process, "/app"))
-            .at(at + 5.0)
+            .at_second(at)
+            .happens(super::scene::exec_event(process, "/app"))
+            .at_second(at + 5.0)
             .happens(crate::event::EventKind::Exit(exit))
-            .empty()
+            .becomes_empty()
     };
-    let (_, reports) = again(again(Scene::service(), 10.0, 400), 20.0, 400).all();
+    let (_, reports) = again(again(Scene::service(), 10.0, 400), 20.0, 400).finish();
     let ids: Vec<u64> = reports.iter().map(|report| report.id).collect();
     assert_eq!(ids, [1, 2]);
     assert!(reports.iter().all(|one| one.outcome == Outcome::Crashed));
@@ -233,13 +238,13 @@ fn a_restart_in_the_same_cgroup_is_another_termination() {
 #[test]
 fn the_report_is_finished_although_the_cgroup_lives_on() {
     let scene = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .at(10.5)
-        .exits(Who::Plain, 0)
-        .at(11.6);
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .at_second(10.5)
+        .exits_with_code(Who::Plain, 0)
+        .at_second(11.6);
     let reports = reports(&scene.said);
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].released_at, None);
@@ -247,24 +252,24 @@ fn the_report_is_finished_although_the_cgroup_lives_on() {
 
 #[test]
 fn a_stop_signal_that_nothing_came_of_is_forgotten() {
-    let report = Scene::with(30, None)
+    let report = Scene::with_grace_and_hook(30, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(IGNORED)
-        .at(9000.0)
+        .at_second(9000.0)
         .stop(HANDLED)
-        .at(9001.0)
-        .exits(Who::Main, 0)
+        .at_second(9001.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(report.total().unwrap().as_secs(), 1);
+    assert_eq!(report.total_duration().unwrap().as_secs(), 1);
     assert_eq!(report.stop_signals_repeated, 0);
 }
 
 #[test]
 fn a_scan_that_does_not_find_a_container_ends_it() {
-    let scene = Scene::container().running().at(10.0).stop(HANDLED);
-    let report = scene.at(11.0).tells(Input::ScanFinished).report();
+    let scene = Scene::container().running().at_second(10.0).stop(HANDLED);
+    let report = scene.at_second(11.0).receives(Input::ScanFinished).report();
     assert_eq!(report.outcome, Outcome::Unknown);
     assert_eq!(doubts(&report), [Doubt::ExitMissing]);
     let found = Input::CgroupFound {
@@ -274,9 +279,9 @@ fn a_scan_that_does_not_find_a_container_ends_it() {
     };
     Scene::container()
         .running()
-        .at(10.0)
-        .tells(found)
-        .tells(Input::ScanFinished)
+        .at_second(10.0)
+        .receives(found)
+        .receives(Input::ScanFinished)
         .no_report();
 }
 
@@ -284,26 +289,26 @@ fn a_scan_that_does_not_find_a_container_ends_it() {
 fn the_agents_end_closes_what_is_open_and_nothing_else() {
     let open = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
-        .tells(Input::Shutdown)
+        .at_second(11.0)
+        .receives(Input::Shutdown)
         .report();
     assert_eq!(open.outcome, Outcome::Unknown);
     assert_eq!(doubts(&open), [Doubt::AgentStopped]);
     let exited = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
-        .tells(Input::Shutdown)
+        .exits_with_code(Who::Main, 0)
+        .receives(Input::Shutdown)
         .report();
     assert_eq!(exited.outcome, Outcome::Graceful);
     assert_eq!(doubts(&exited), [Doubt::AgentStopped]);
     Scene::container()
         .running()
-        .at(10.0)
-        .tells(Input::Shutdown)
+        .at_second(10.0)
+        .receives(Input::Shutdown)
         .no_report();
 }
 
@@ -311,9 +316,9 @@ fn the_agents_end_closes_what_is_open_and_nothing_else() {
 fn too_many_containers_are_dropped_and_said() {
     let mut config = config(Vec::new());
     config.limits.containers_max = 1;
-    let scene = Scene::of(config)
-        .tells(made(CONTAINER, DOCKER))
-        .tells(made(CgroupId(8), SERVICE));
+    let scene = Scene::with_config(config)
+        .receives(cgroup_created(CONTAINER, DOCKER))
+        .receives(cgroup_created(CgroupId(8), SERVICE));
     let dropped = Output::Dropped {
         reason: DropReason::ContainersFull,
         at: Timestamp(0),
@@ -325,8 +330,8 @@ fn too_many_containers_are_dropped_and_said() {
 fn too_many_processes_are_dropped_and_said() {
     let mut config = config(Vec::new());
     config.limits.processes_max = 2;
-    let scene = Scene::of(config)
-        .tells(made(CONTAINER, DOCKER))
+    let scene = Scene::with_config(config)
+        .receives(cgroup_created(CONTAINER, DOCKER))
         .running()
         .attached(Who::Hook)
         .attached(Who::Probe);
@@ -341,9 +346,9 @@ fn too_many_processes_are_dropped_and_said() {
     };
     assert!(scene.said.iter().any(dropped));
     let report = scene
-        .at(9.0)
+        .at_second(9.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -351,7 +356,7 @@ fn too_many_processes_are_dropped_and_said() {
 
 #[test]
 fn an_event_of_a_stranger_is_dropped_and_said() {
-    let scene = Scene::of(config(Vec::new())).execs(Who::Main, "/app");
+    let scene = Scene::with_config(config(Vec::new())).execs_command(Who::Main, "/app");
     assert_eq!(
         scene.said,
         [Output::Dropped {
@@ -378,9 +383,9 @@ fn a_limit_of_nothing_is_refused() {
 fn a_container_inside_a_service_is_tracked_again_when_the_service_is_found_after_it() {
     let inner = CgroupId(70);
     let path = format!("{SERVICE}/x{DOCKER}");
-    let scene = Scene::of(config(Vec::new()))
-        .tells(made(inner, &path))
-        .tells(made(CONTAINER, SERVICE));
+    let scene = Scene::with_config(config(Vec::new()))
+        .receives(cgroup_created(inner, &path))
+        .receives(cgroup_created(CONTAINER, SERVICE));
     let tracked: Vec<CgroupId> = scene
         .said
         .iter()
@@ -394,16 +399,16 @@ fn a_container_inside_a_service_is_tracked_again_when_the_service_is_found_after
 
 #[test]
 fn a_container_made_while_a_scan_goes_on_is_not_taken_for_gone() {
-    let scene = Scene::of(config(Vec::new()))
-        .at(10.0)
-        .tells(Input::CgroupFound {
+    let scene = Scene::with_config(config(Vec::new()))
+        .at_second(10.0)
+        .receives(Input::CgroupFound {
             cgroup: CgroupId(8),
             parent: CgroupId(1),
             path: "/system.slice".to_owned(),
         })
-        .at(10.1)
-        .tells(made(CONTAINER, DOCKER))
-        .tells(Input::ScanFinished);
+        .at_second(10.1)
+        .receives(cgroup_created(CONTAINER, DOCKER))
+        .receives(Input::ScanFinished);
     let untrack = |output: &Output| matches!(output, Output::Effect(Effect::Untrack { .. }));
     assert!(!scene.said.iter().any(untrack));
 }
@@ -412,14 +417,14 @@ fn a_container_made_while_a_scan_goes_on_is_not_taken_for_gone() {
 fn late_facts_are_waited_for_after_the_release() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.5)
-        .exits(Who::Main, 0)
-        .at(11.2)
+        .at_second(10.5)
+        .exits_with_code(Who::Main, 0)
+        .at_second(11.2)
         .removed()
-        .at(11.9)
-        .tells(Input::SignalCounts {
+        .at_second(11.9)
+        .receives(Input::SignalCounts {
             container: CONTAINER,
             inside: 9,
             outside: 0,
@@ -434,24 +439,24 @@ fn late_facts_are_waited_for_after_the_release() {
 fn a_cgroup_that_lives_on_is_asked_for_its_counts() {
     let scene = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.5)
-        .exits(Who::Main, 0)
-        .empty();
+        .at_second(10.5)
+        .exits_with_code(Who::Main, 0)
+        .becomes_empty();
     let asked = Output::Effect(Effect::Count {
         container: CONTAINER,
     });
     let times = scene.said.iter().filter(|said| **said == asked).count();
     assert_eq!(times, 2, "at the exit and at the release");
     let report = scene
-        .tells(Input::SignalCounts {
+        .receives(Input::SignalCounts {
             container: CONTAINER,
             inside: 9,
             outside: 0,
             unrecorded: crate::input::Unrecorded::default(),
         })
-        .at(20.0)
+        .at_second(20.0)
         .report();
     assert_eq!(report.signals_inside, 9);
 }
@@ -459,23 +464,29 @@ fn a_cgroup_that_lives_on_is_asked_for_its_counts() {
 /// The ring buffer keeps the order of each processor, not of all.
 #[test]
 fn what_comes_late_is_put_where_it_belongs() {
-    use super::scene::{event, exec, signal_sent};
+    use super::scene::{event_input, exec_event, signal_sent};
     let at = |millis: u64| Timestamp(millis * 1_000_000);
     let report = Scene::container()
-        .at(10.0)
+        .at_second(10.0)
         .attached(Who::Main)
-        .tells(event(at(9_002), exec(Who::Main.process(), "/app")))
-        .tells(event(at(9_001), exec(Who::Main.process(), "/entrypoint")))
-        .at(20.0)
-        .tells(event(
+        .receives(event_input(
+            at(9_002),
+            exec_event(Who::Main.process(), "/app"),
+        ))
+        .receives(event_input(
+            at(9_001),
+            exec_event(Who::Main.process(), "/entrypoint"),
+        ))
+        .at_second(20.0)
+        .receives(event_input(
             at(19_002),
             signal_sent(Who::Runc, Who::Main, 15, HANDLED),
         ))
-        .tells(event(
+        .receives(event_input(
             at(19_001),
             signal_sent(Who::Runc, Who::Main, 15, HANDLED),
         ))
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.main.unwrap().argv, ["/app"]);

@@ -1,7 +1,8 @@
 //! What a program calls itself does not make it a sandbox: what was executed first does, and what a status names is none.
 
 use super::scene::{
-    CONTAINER, DOCKER, FATAL, Scene, Who, config, event, exec, found, made, signal_sent,
+    CONTAINER, DOCKER, FATAL, Scene, Who, cgroup_created, config, event_input, exec_event,
+    found_process, signal_sent,
 };
 use super::stage;
 use crate::event::{EventKind, Exit, ExitStatus, Process};
@@ -10,25 +11,28 @@ use crate::signal::Signal;
 
 const PODMAN: &str = "/machine.slice/machine-libpod_pod_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.slice/libpod-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope";
 
-fn named(comm: &str) -> Process {
+fn process_with_comm(comm: &str) -> Process {
     Process {
         comm: comm.to_owned(),
         ..Who::Main.process()
     }
 }
 
-fn begun(path: &str) -> Scene {
-    Scene::of(config(Vec::new())).tells(made(CONTAINER, path))
+fn tracked_scene(path: &str) -> Scene {
+    Scene::with_config(config(Vec::new())).receives(cgroup_created(CONTAINER, path))
 }
 
 /// It executes these programs, one after the other, then calls itself so, and is killed.
-fn ends(scene: Scene, programs: &[&str], comm: &str) -> Scene {
-    let scene = scene.at(1.0).attached(Who::Main);
+fn run_until_killed(scene: Scene, programs: &[&str], comm: &str) -> Scene {
+    let scene = scene.at_second(1.0).attached(Who::Main);
     let scene = programs.iter().fold(scene, |scene, command| {
         let program = command.split(' ').next().unwrap_or_default();
         let program = program.rsplit('/').next().unwrap_or_default();
         let at = scene.now;
-        scene.tells(event(at, exec(named(program), command)))
+        scene.receives(event_input(
+            at,
+            exec_event(process_with_comm(program), command),
+        ))
     });
     is_killed(scene, comm)
 }
@@ -36,10 +40,10 @@ fn ends(scene: Scene, programs: &[&str], comm: &str) -> Scene {
 fn is_killed(scene: Scene, comm: &str) -> Scene {
     let mut stop = signal_sent(Who::Runc, Who::Main, 9, FATAL);
     if let EventKind::Signal(sent) = &mut stop {
-        sent.target = named(comm);
+        sent.target = process_with_comm(comm);
     }
     let exit = EventKind::Exit(Exit {
-        process: named(comm),
+        process: process_with_comm(comm),
         status: ExitStatus::Signal {
             signal: Signal::KILL,
             core_dumped: false,
@@ -48,18 +52,18 @@ fn is_killed(scene: Scene, comm: &str) -> Scene {
         pending: None,
         ns_reboot: None,
     });
-    scene.at(10.0).happens(stop).happens(exit).removed()
+    scene.at_second(10.0).happens(stop).happens(exit).removed()
 }
 
 #[test]
 fn a_name_that_a_program_gives_itself_hides_nothing() {
     for path in [&*stage::path(0), PODMAN, DOCKER] {
-        ends(begun(path), &["/app"], "pause").report();
-        ends(begun(path), &["/app", "/pause"], "pause").report();
-        ends(begun(path), &["/app -P", "/app"], "catatonit").report();
-        ends(begun(path), &["/app", "/catatonit -P"], "catatonit").report();
+        run_until_killed(tracked_scene(path), &["/app"], "pause").report();
+        run_until_killed(tracked_scene(path), &["/app", "/pause"], "pause").report();
+        run_until_killed(tracked_scene(path), &["/app -P", "/app"], "catatonit").report();
+        run_until_killed(tracked_scene(path), &["/app", "/catatonit -P"], "catatonit").report();
         // The program's own first word is the choice of whoever executes it, its file is not.
-        ends(begun(path), &["/app"], "app").report();
+        run_until_killed(tracked_scene(path), &["/app"], "app").report();
     }
 }
 
@@ -71,35 +75,36 @@ fn what_executed_a_sandboxs_program_first_is_a_sandbox_whatever_it_calls_itself(
         (PODMAN, "/catatonit -P"),
     ] {
         for comm in ["pause", "app"] {
-            ends(begun(path), &[program], comm).no_report();
-            ends(begun(path), &["/usr/bin/runc init", program], comm).no_report();
+            run_until_killed(tracked_scene(path), &[program], comm).no_report();
+            run_until_killed(tracked_scene(path), &["/usr/bin/runc init", program], comm)
+                .no_report();
         }
     }
-    ends(begun(DOCKER), &["/pause"], "pause").report();
-    ends(begun(DOCKER), &["/catatonit -P"], "catatonit").report();
+    run_until_killed(tracked_scene(DOCKER), &["/pause"], "pause").report();
+    run_until_killed(tracked_scene(DOCKER), &["/catatonit -P"], "catatonit").report();
 }
 
 /// The sandboxes of a node that is a container itself.
 #[test]
 fn a_sandbox_in_another_container_is_one() {
     let path = format!("{DOCKER}{}", stage::path(0));
-    ends(begun(&path), &["/pause"], "pause").no_report();
-    ends(begun(&path), &["/app"], "pause").report();
+    run_until_killed(tracked_scene(&path), &["/pause"], "pause").no_report();
+    run_until_killed(tracked_scene(&path), &["/app"], "pause").report();
 }
 
 fn found_as(comm: &str, argv: &[&str]) -> Scene {
     let process = ProcessFound {
         comm: comm.to_owned(),
         argv: argv.iter().map(|&word| word.to_owned()).collect(),
-        ..found(Who::Main)
+        ..found_process(Who::Main)
     };
-    Scene::of(config(Vec::new()))
-        .tells(Input::CgroupFound {
+    Scene::with_config(config(Vec::new()))
+        .receives(Input::CgroupFound {
             cgroup: CONTAINER,
             parent: crate::event::CgroupId(1),
             path: stage::path(0),
         })
-        .tells(Input::Processes {
+        .receives(Input::Processes {
             container: CONTAINER,
             processes: vec![process],
         })
@@ -114,10 +119,10 @@ fn of_one_that_was_there_before_it_counts_what_it_was_then() {
     let later = ProcessFound {
         comm: "pause".to_owned(),
         argv: vec!["/pause".to_owned()],
-        ..found(Who::Main)
+        ..found_process(Who::Main)
     };
-    let scene = begun(&stage::path(0)).running().at(5.0);
-    let scene = scene.tells(Input::Processes {
+    let scene = tracked_scene(&stage::path(0)).running().at_second(5.0);
+    let scene = scene.receives(Input::Processes {
         container: CONTAINER,
         processes: vec![later],
     });

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::findings::evidence;
-use super::scene::{HANDLED, IGNORED, Scene, Who, doubts, kinds};
-use super::stage::{container, deleted, exec_hook, http_hook, pod, seconds, sleep_hook, with_hook};
+use super::scene::{HANDLED, IGNORED, Scene, Who, doubts, finding_kinds};
+use super::stage::{
+    container, deleted, exec_hook, http_hook, pod_with_grace, seconds, sleep_hook, with_hook,
+};
 use crate::input::ProcessLimit;
 use crate::output::{Effect, Output};
 use crate::pod::{KubeletEventKind, Pod, PreStop, Role};
@@ -20,20 +22,20 @@ fn secs(seconds: f64) -> Duration {
 fn deleted_at_10(own: &Pod) -> Scene {
     let grace = own.grace.as_secs();
     Scene::running_in(own)
-        .at(10.0)
-        .sees(&deleted(own, 10.0, grace))
+        .at_second(10.0)
+        .watch_shows(&deleted(own, 10.0, grace))
 }
 
 fn stopped_at(scene: Scene, at: f64) -> Report {
     scene
-        .at(at)
+        .at_second(at)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report()
 }
 
-fn hook(report: &Report) -> &Hook {
+fn hook_of_report(report: &Report) -> &Hook {
     report.hook.as_ref().expect("there is a hook")
 }
 
@@ -41,30 +43,30 @@ fn hook(report: &Report) -> &Hook {
 fn a_match_before_the_deletion_was_a_probe() {
     let own = with_hook(30, exec_hook("check"));
     let probed = Scene::running_in(&own)
-        .at(8.0)
-        .execs(Who::Probe, "check")
-        .exits(Who::Probe, 0)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30));
+        .at_second(8.0)
+        .execs_command(Who::Probe, "check")
+        .exits_with_code(Who::Probe, 0)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30));
     let report = stopped_at(
         probed
-            .at(10.1)
-            .execs(Who::Hook, "check")
-            .at(11.1)
-            .exits(Who::Hook, 0),
+            .at_second(10.1)
+            .execs_command(Who::Hook, "check")
+            .at_second(11.1)
+            .exits_with_code(Who::Hook, 0),
         11.2,
     );
-    assert_eq!(hook(&report).tgid, Some(Who::Hook.process().tgid));
+    assert_eq!(hook_of_report(&report).tgid, Some(Who::Hook.process().tgid));
     assert_eq!(report.hook_duration(), Some(secs(1.0)));
     assert_eq!(report.start_source, Start::Deletion);
     assert_eq!(report.doubts, []);
     let report = stopped_at(
         Scene::running_in(&own)
-            .at(8.0)
-            .execs(Who::Probe, "check")
-            .exits(Who::Probe, 0)
-            .at(10.0)
-            .sees(&deleted(&own, 10.0, 30)),
+            .at_second(8.0)
+            .execs_command(Who::Probe, "check")
+            .exits_with_code(Who::Probe, 0)
+            .at_second(10.0)
+            .watch_shows(&deleted(&own, 10.0, 30)),
         10.1,
     );
     assert_eq!(report.hook, None);
@@ -74,33 +76,37 @@ fn a_match_before_the_deletion_was_a_probe() {
 #[test]
 fn what_the_stop_signal_does_not_follow_was_a_probe() {
     let own = with_hook(30, exec_hook("check"));
-    let probed = || Scene::running_in(&own).at(10.6).execs(Who::Probe, "check");
+    let probed = || {
+        Scene::running_in(&own)
+            .at_second(10.6)
+            .execs_command(Who::Probe, "check")
+    };
     let before = probed()
-        .at(10.7)
-        .exits(Who::Probe, 0)
-        .at(10.9)
-        .sees(&deleted(&own, 10.0, 30))
-        .execs(Who::Hook, "check");
+        .at_second(10.7)
+        .exits_with_code(Who::Probe, 0)
+        .at_second(10.9)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .execs_command(Who::Hook, "check");
     let during = probed()
-        .at(10.9)
-        .sees(&deleted(&own, 10.0, 30))
-        .execs(Who::Hook, "check")
-        .at(11.6)
-        .exits(Who::Probe, 0);
+        .at_second(10.9)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .execs_command(Who::Hook, "check")
+        .at_second(11.6)
+        .exits_with_code(Who::Probe, 0);
     for scene in [before, during] {
-        let report = stopped_at(scene.at(11.9).exits(Who::Hook, 0), 11.92);
-        assert_eq!(hook(&report).tgid, Some(Who::Hook.process().tgid));
+        let report = stopped_at(scene.at_second(11.9).exits_with_code(Who::Hook, 0), 11.92);
+        assert_eq!(hook_of_report(&report).tgid, Some(Who::Hook.process().tgid));
         assert_eq!(report.hook_duration(), Some(secs(1.0)));
         assert_eq!(report.doubts, []);
     }
     let at_the_end = probed()
-        .at(10.9)
-        .sees(&deleted(&own, 10.0, 30))
-        .execs(Who::Hook, "check")
-        .at(11.89)
-        .exits(Who::Probe, 0)
-        .at(11.9)
-        .exits(Who::Hook, 0);
+        .at_second(10.9)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .execs_command(Who::Hook, "check")
+        .at_second(11.89)
+        .exits_with_code(Who::Probe, 0)
+        .at_second(11.9)
+        .exits_with_code(Who::Hook, 0);
     let report = stopped_at(at_the_end, 11.92);
     assert_eq!(report.doubts, [Doubt::HookUncertain]);
 }
@@ -121,8 +127,8 @@ fn probes_like_the_hook_open_nothing_and_are_kept_within_bounds() {
             ns_reboot: None,
         };
         scene = scene
-            .at(10.0 + f64::from(number))
-            .happens(super::scene::exec(process, "check"))
+            .at_second(10.0 + f64::from(number))
+            .happens(super::scene::exec_event(process, "check"))
             .happens(crate::event::EventKind::Exit(exit));
     }
     let told = |output: &Output| matches!(output, Output::Progress(_));
@@ -136,10 +142,10 @@ fn probes_like_the_hook_open_nothing_and_are_kept_within_bounds() {
 fn a_hook_of_a_probes_kill_is_known_without_any_word() {
     let own = with_hook(30, exec_hook("flush"));
     let scene = Scene::running_in(&own)
-        .at(10.0)
-        .execs(Who::Hook, "flush")
-        .at(12.0)
-        .exits(Who::Hook, 0);
+        .at_second(10.0)
+        .execs_command(Who::Hook, "flush")
+        .at_second(12.0)
+        .exits_with_code(Who::Hook, 0);
     let report = stopped_at(scene, 12.1);
     assert_eq!(report.start_source, Start::Hook);
     assert_eq!(report.hook_duration(), Some(secs(2.0)));
@@ -147,55 +153,65 @@ fn a_hook_of_a_probes_kill_is_known_without_any_word() {
 
 pub(super) fn missing() -> Report {
     let own = with_hook(30, exec_hook("/no/such"));
-    stopped_at(deleted_at_10(&own).at(10.1).fails_to_run(Who::Hook), 10.2)
+    stopped_at(
+        deleted_at_10(&own).at_second(10.1).fails_to_run(Who::Hook),
+        10.2,
+    )
 }
 
 #[test]
 fn a_hook_without_its_program_is_missing() {
     let report = missing();
-    assert_eq!(hook(&report).failure, Some(HookFailure::Missing));
-    assert_eq!(hook(&report).argv, ["/no/such"]);
-    assert_eq!(kinds(&report), [FindingKind::HookMissing]);
+    assert_eq!(hook_of_report(&report).failure, Some(HookFailure::Missing));
+    assert_eq!(hook_of_report(&report).argv, ["/no/such"]);
+    assert_eq!(finding_kinds(&report), [FindingKind::HookMissing]);
     assert_eq!(report.outcome, Outcome::Graceful);
     let own = with_hook(30, exec_hook("/no/such"));
     let probe = Scene::running_in(&own)
-        .at(8.0)
+        .at_second(8.0)
         .fails_to_run(Who::Probe)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30));
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30));
     assert_eq!(stopped_at(probe, 10.1).hook, None);
-    let early = Scene::running_in(&own).at(8.0).fails_to_run(Who::Probe);
+    let early = Scene::running_in(&own)
+        .at_second(8.0)
+        .fails_to_run(Who::Probe);
     assert_eq!(stopped_at(early, 10.1).hook, None);
     let told_of_later = stopped_at(
         Scene::of_pod()
             .running()
-            .at(10.1)
+            .at_second(10.1)
             .fails_to_run(Who::Hook)
-            .at(10.2)
-            .lists(&deleted(&own, 10.0, 30)),
+            .at_second(10.2)
+            .list_shows(&deleted(&own, 10.0, 30)),
         10.3,
     );
-    assert_eq!(hook(&told_of_later).failure, Some(HookFailure::Missing));
+    assert_eq!(
+        hook_of_report(&told_of_later).failure,
+        Some(HookFailure::Missing)
+    );
 }
 
 #[test]
 fn without_a_deletion_it_is_the_one_failure_right_before_the_stop_signal() {
-    let local = Scene::with(30, Some("/no/such")).running();
-    let report = stopped_at(local.at(10.1).fails_to_run(Who::Hook), 10.2);
-    assert_eq!(kinds(&report), [FindingKind::HookMissing]);
+    let local = Scene::with_grace_and_hook(30, Some("/no/such")).running();
+    let report = stopped_at(local.at_second(10.1).fails_to_run(Who::Hook), 10.2);
+    assert_eq!(finding_kinds(&report), [FindingKind::HookMissing]);
     assert_eq!(doubts(&report), []);
-    let cloned = Scene::with(30, Some("/no/such")).running().at(10.1);
+    let cloned = Scene::with_grace_and_hook(30, Some("/no/such"))
+        .running()
+        .at_second(10.1);
     let report = stopped_at(cloned.fails_to_run_unattached(Who::Hook), 10.2);
-    assert_eq!(kinds(&report), [FindingKind::HookMissing]);
+    assert_eq!(finding_kinds(&report), [FindingKind::HookMissing]);
     assert_eq!(doubts(&report), []);
     let own = with_hook(30, exec_hook("/no/such"));
     let probed = Scene::running_in(&own)
-        .at(5.0)
+        .at_second(5.0)
         .fails_to_run(Who::Probe)
-        .at(10.1)
+        .at_second(10.1)
         .fails_to_run(Who::Hook);
     let report = stopped_at(probed, 10.2);
-    assert_eq!(kinds(&report), [FindingKind::HookMissing]);
+    assert_eq!(finding_kinds(&report), [FindingKind::HookMissing]);
     assert_eq!(doubts(&report), [Doubt::HookUncertain]);
 }
 
@@ -203,20 +219,20 @@ fn without_a_deletion_it_is_the_one_failure_right_before_the_stop_signal() {
 fn a_failure_of_which_only_the_kubelet_tells_is_reported() {
     let own = with_hook(30, exec_hook("/no/such"));
     let scene = Scene::running_in(&own)
-        .at(10.1)
-        .hears(KubeletEventKind::LivenessFailed, 10.0)
-        .hears(KubeletEventKind::PreStopFailed, 10.0);
+        .at_second(10.1)
+        .kubelet_reports(KubeletEventKind::LivenessFailed, 10.0)
+        .kubelet_reports(KubeletEventKind::PreStopFailed, 10.0);
     let report = stopped_at(scene, 10.2);
-    assert_eq!(hook(&report).failure, Some(HookFailure::Reported));
-    assert_eq!(kinds(&report), [FindingKind::HookFailed]);
+    assert_eq!(hook_of_report(&report).failure, Some(HookFailure::Reported));
+    assert_eq!(finding_kinds(&report), [FindingKind::HookFailed]);
 }
 
 #[test]
 fn a_sleep_lasts_from_the_deletion_to_the_stop_signal() {
     let report = stopped_at(deleted_at_10(&with_hook(30, sleep_hook(5))), 15.03);
-    assert_eq!(hook(&report).kind, HookKind::Sleep);
-    assert_eq!(hook(&report).method, HookMethod::Inferred);
-    assert_eq!(hook(&report).argv, ["sleep", "5s"]);
+    assert_eq!(hook_of_report(&report).kind, HookKind::Sleep);
+    assert_eq!(hook_of_report(&report).method, HookMethod::Inferred);
+    assert_eq!(hook_of_report(&report).argv, ["sleep", "5s"]);
     assert_eq!(report.hook_duration(), Some(secs(5.03)));
     assert_eq!(report.findings, []);
     assert_eq!(report.doubts, []);
@@ -242,8 +258,8 @@ fn a_pause_takes_all_of_its_seconds_off_the_grace_period() {
 fn a_sleep_begins_with_the_kubelets_word() {
     let slept = |heard: f64, happened: f64| {
         let scene = deleted_at_10(&with_hook(30, sleep_hook(5)))
-            .at(heard)
-            .hears(KubeletEventKind::Stopping, happened);
+            .at_second(heard)
+            .kubelet_reports(KubeletEventKind::Stopping, happened);
         stopped_at(scene, 16.03)
     };
     let report = slept(11.02, 11.0);
@@ -253,16 +269,16 @@ fn a_sleep_begins_with_the_kubelets_word() {
     // The word was late: the pause was as long as configured all the same.
     assert_eq!(slept(11.8, 11.0).hook_duration(), Some(secs(5.0)));
     let cut_off = Scene::running_in(&with_hook(30, sleep_hook(20)))
-        .at(10.0)
-        .sees(&deleted(&with_hook(30, sleep_hook(20)), 10.0, 3))
-        .at(11.02)
-        .hears(KubeletEventKind::Stopping, 11.0);
+        .at_second(10.0)
+        .watch_shows(&deleted(&with_hook(30, sleep_hook(20)), 10.0, 3))
+        .at_second(11.02)
+        .kubelet_reports(KubeletEventKind::Stopping, 11.0);
     let report = stopped_at(cut_off, 14.03);
-    assert_eq!(hook(&report).started_at, Some(seconds(11.02)));
-    assert!(hook(&report).running_at_stop_signal);
+    assert_eq!(hook_of_report(&report).started_at, Some(seconds(11.02)));
+    assert!(hook_of_report(&report).running_at_stop_signal);
     let asked = deleted_at_10(&with_hook(5, http_hook(8080)))
-        .at(11.02)
-        .hears(KubeletEventKind::Stopping, 11.0);
+        .at_second(11.02)
+        .kubelet_reports(KubeletEventKind::Stopping, 11.0);
     let report = stopped_at(asked, 14.9);
     assert_eq!(report.hook_duration(), Some(secs(3.88)));
     assert_eq!(report.findings, []);
@@ -271,33 +287,33 @@ fn a_sleep_begins_with_the_kubelets_word() {
 #[test]
 fn a_sleep_goes_on_after_the_exit() {
     let report = deleted_at_10(&with_hook(30, sleep_hook(5)))
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::ExitedEarly);
-    assert_eq!(hook(&report).ended_at, None);
-    assert!(!hook(&report).running_at_stop_signal);
+    assert_eq!(hook_of_report(&report).ended_at, None);
+    assert!(!hook_of_report(&report).running_at_stop_signal);
 }
 
 #[test]
 fn a_sleep_longer_than_the_grace_is_running_at_the_stop_signal() {
     let own = with_hook(30, sleep_hook(20));
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 4))
-        .at(14.02)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 4))
+        .at_second(14.02)
         .stop(IGNORED)
-        .at(16.03)
+        .at_second(16.03)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
-    assert!(hook(&report).running_at_stop_signal);
+    assert!(hook_of_report(&report).running_at_stop_signal);
     assert_eq!(report.hook_duration(), None);
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
     assert_eq!(
-        kinds(&report),
+        finding_kinds(&report),
         [FindingKind::SignalIgnored, FindingKind::HookOverran]
     );
     assert_eq!(
@@ -309,19 +325,19 @@ fn a_sleep_longer_than_the_grace_is_running_at_the_stop_signal() {
 #[test]
 fn a_sleep_that_leaves_less_than_the_floor_overran() {
     let report = Scene::running_in(&with_hook(6, sleep_hook(5)))
-        .at(10.0)
-        .sees(&deleted(&with_hook(6, sleep_hook(5)), 10.0, 6))
-        .at(15.03)
+        .at_second(10.0)
+        .watch_shows(&deleted(&with_hook(6, sleep_hook(5)), 10.0, 6))
+        .at_second(15.03)
         .stop(IGNORED)
-        .at(17.05)
+        .at_second(17.05)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
     assert!(report.grace.as_ref().unwrap().floor_used);
     assert_eq!(
-        kinds(&report),
+        finding_kinds(&report),
         [FindingKind::SignalIgnored, FindingKind::HookOverran]
     );
 }
@@ -330,13 +346,13 @@ fn a_sleep_that_leaves_less_than_the_floor_overran() {
 #[test]
 fn a_restart_of_all_containers_has_no_hook() {
     let report = Scene::running_in(&with_hook(30, sleep_hook(5)))
-        .at(10.2)
-        .hears(KubeletEventKind::Restarted, 10.0)
-        .at(10.3)
+        .at_second(10.2)
+        .kubelet_reports(KubeletEventKind::Restarted, 10.0)
+        .at_second(10.3)
         .stop(IGNORED)
-        .at(12.31)
+        .at_second(12.31)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.hook, None);
@@ -356,18 +372,18 @@ fn a_request_begins_with_the_kubelets_connection() {
     assert_eq!(scene.said.iter().filter(|said| awaited(said)).count(), 1);
     let report = stopped_at(
         scene
-            .at(5.0)
+            .at_second(5.0)
             .connected()
-            .at(10.0)
-            .sees(&deleted(&own, 10.0, 30))
-            .at(10.25)
+            .at_second(10.0)
+            .watch_shows(&deleted(&own, 10.0, 30))
+            .at_second(10.25)
             .connected()
-            .at(10.5)
+            .at_second(10.5)
             .connected(),
         12.25,
     );
-    assert_eq!(hook(&report).kind, HookKind::HttpGet);
-    assert_eq!(hook(&report).argv, ["httpGet", ":8080/stop"]);
+    assert_eq!(hook_of_report(&report).kind, HookKind::HttpGet);
+    assert_eq!(hook_of_report(&report).argv, ["httpGet", ":8080/stop"]);
     assert_eq!(report.hook_duration(), Some(secs(2.0)));
     assert_eq!(report.started_at, seconds(10.0));
     let without = stopped_at(deleted_at_10(&own), 12.25);
@@ -386,18 +402,18 @@ fn connections_to_a_probes_port_are_not_asked_for() {
 #[test]
 fn a_request_that_uses_up_the_grace_is_running_at_the_stop_signal() {
     let report = stopped_at(deleted_at_10(&with_hook(5, http_hook(8080))), 15.02);
-    assert!(hook(&report).running_at_stop_signal);
-    assert_eq!(kinds(&report), [FindingKind::HookOverran]);
+    assert!(hook_of_report(&report).running_at_stop_signal);
+    assert_eq!(finding_kinds(&report), [FindingKind::HookOverran]);
 }
 
 #[test]
 fn a_request_that_failed_is_told_by_the_kubelet() {
     let scene = deleted_at_10(&with_hook(30, http_hook(8080)))
-        .at(10.1)
-        .hears(KubeletEventKind::PreStopFailed, 10.0);
+        .at_second(10.1)
+        .kubelet_reports(KubeletEventKind::PreStopFailed, 10.0);
     let report = stopped_at(scene, 10.2);
-    assert_eq!(hook(&report).failure, Some(HookFailure::Reported));
-    assert_eq!(kinds(&report), [FindingKind::HookFailed]);
+    assert_eq!(hook_of_report(&report).failure, Some(HookFailure::Reported));
+    assert_eq!(finding_kinds(&report), [FindingKind::HookFailed]);
     assert_eq!(
         report.findings[0].evidence,
         "The preStop httpGet hook (:8080/stop) failed: the kubelet got no answer to its request (`FailedPreStopHook`)."
@@ -407,13 +423,16 @@ fn a_request_that_failed_is_told_by_the_kubelet() {
 #[test]
 fn a_tcp_hook_is_refused() {
     let report = stopped_at(deleted_at_10(&with_hook(30, PreStop::TcpSocket)), 10.1);
-    assert_eq!(hook(&report).failure, Some(HookFailure::Unsupported));
+    assert_eq!(
+        hook_of_report(&report).failure,
+        Some(HookFailure::Unsupported)
+    );
     assert_eq!(report.hook_duration(), None);
-    assert_eq!(kinds(&report), [FindingKind::HookFailed]);
+    assert_eq!(finding_kinds(&report), [FindingKind::HookFailed]);
 }
 
 fn sidecar(grace: u64, hook: Option<PreStop>) -> Pod {
-    let mut own = pod(grace);
+    let mut own = pod_with_grace(grace);
     own.containers = vec![
         container("proxy", Role::Sidecar, 0),
         container("app", Role::Main, 1),
@@ -425,23 +444,30 @@ fn sidecar(grace: u64, hook: Option<PreStop>) -> Pod {
 /// A sidecar whose pod was deleted at the 10th second and whose main container went at this one.
 fn main_gone_at(own: &Pod, at: f64) -> Scene {
     Scene::running_in(own)
-        .at(2.0)
+        .at_second(2.0)
         .other_running(1)
-        .at(10.0)
-        .sees(&deleted(own, 10.0, own.grace.as_secs()))
-        .at(at)
+        .at_second(10.0)
+        .watch_shows(&deleted(own, 10.0, own.grace.as_secs()))
+        .at_second(at)
         .other_stops(1)
 }
 
 fn of_sidecar(scene: Scene) -> Report {
-    let (_, reports) = scene.removed().all();
+    let (_, reports) = scene.removed().finish();
     let is_sidecar = |one: &Report| one.pod.as_ref().unwrap().role == Some(Role::Sidecar);
     reports.into_iter().find(is_sidecar).expect("a report")
 }
 
 #[test]
 fn a_sidecars_hook_does_not_include_the_wait_for_others() {
-    let stop = |scene: Scene, at: f64| of_sidecar(scene.at(at).stop(HANDLED).exits(Who::Main, 0));
+    let stop = |scene: Scene, at: f64| {
+        of_sidecar(
+            scene
+                .at_second(at)
+                .stop(HANDLED)
+                .exits_with_code(Who::Main, 0),
+        )
+    };
     let slept = stop(main_gone_at(&sidecar(30, Some(sleep_hook(3))), 18.0), 18.1);
     assert_eq!(slept.hook_duration(), Some(secs(3.0)));
     let asked = stop(
@@ -449,7 +475,7 @@ fn a_sidecars_hook_does_not_include_the_wait_for_others() {
         18.1,
     );
     assert_eq!(asked.hook_duration(), None);
-    assert!(!hook(&asked).running_at_stop_signal);
+    assert!(!hook_of_report(&asked).running_at_stop_signal);
     let decided = stop(
         main_gone_at(&sidecar(30, Some(http_hook(8080))), 12.0),
         18.1,
@@ -463,11 +489,11 @@ fn the_wait_for_others_is_taken_from_a_sidecars_grace() {
     let killed = |own: &Pod, gone: f64, stop: f64, waited: f64| {
         of_sidecar(
             main_gone_at(own, gone)
-                .at(stop)
+                .at_second(stop)
                 .stop(IGNORED)
-                .at(stop + waited)
+                .at_second(stop + waited)
                 .kill_by_another()
-                .dies(Who::Main, 9),
+                .dies_by_signal(Who::Main, 9),
         )
     };
     let report = killed(&sidecar(30, None), 18.5, 18.6, 22.01);
@@ -489,13 +515,13 @@ fn a_sidecars_exec_hook_is_not_forgotten_while_it_waits() {
     let own = sidecar(30, Some(exec_hook("drain")));
     let report = of_sidecar(
         Scene::running_in(&own)
-            .at(10.0)
-            .execs(Who::Hook, "drain")
-            .at(11.0)
-            .exits(Who::Hook, 0)
-            .at(25.0)
+            .at_second(10.0)
+            .execs_command(Who::Hook, "drain")
+            .at_second(11.0)
+            .exits_with_code(Who::Hook, 0)
+            .at_second(25.0)
             .stop(HANDLED)
-            .exits(Who::Main, 0),
+            .exits_with_code(Who::Main, 0),
     );
     assert_eq!(report.hook_duration(), Some(secs(1.0)));
 }
@@ -503,7 +529,7 @@ fn a_sidecars_exec_hook_is_not_forgotten_while_it_waits() {
 /// The process of the runtime for the hook ends with this status, when the container has so many processes of 20.
 fn fails_near_limit(current: u64, refused: u64) -> Report {
     let own = with_hook(30, exec_hook("flush"));
-    let scene = deleted_at_10(&own).at(10.1).fails_to_run(Who::Hook);
+    let scene = deleted_at_10(&own).at_second(10.1).fails_to_run(Who::Hook);
     let asked = |output: &Output| matches!(output, Output::Effect(Effect::ReadProcessLimit { .. }));
     assert!(scene.said.iter().any(asked));
     let limit = ProcessLimit {
@@ -511,20 +537,23 @@ fn fails_near_limit(current: u64, refused: u64) -> Report {
         max: 20,
         refused,
     };
-    stopped_at(scene.meets(limit), 10.2)
+    stopped_at(scene.reports_process_limit(limit), 10.2)
 }
 
 #[test]
 fn a_hook_that_the_limit_of_processes_kept_from_its_program_is_not_missing() {
     let report = fails_near_limit(18, 3);
-    assert_eq!(hook(&report).failure, Some(HookFailure::NotStarted));
-    assert_eq!(kinds(&report), [FindingKind::HookFailed]);
+    assert_eq!(
+        hook_of_report(&report).failure,
+        Some(HookFailure::NotStarted)
+    );
+    assert_eq!(finding_kinds(&report), [FindingKind::HookFailed]);
     assert!(
         evidence(&report, FindingKind::HookFailed)
             .contains("at its limit of processes (18 of 20, and 3 were refused by then)")
     );
     for (current, refused) in [(3, 3), (20, 0)] {
         let report = fails_near_limit(current, refused);
-        assert_eq!(kinds(&report), [FindingKind::HookMissing]);
+        assert_eq!(finding_kinds(&report), [FindingKind::HookMissing]);
     }
 }

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use super::scene::{self, CONTAINER, SERVICE, Who, exec, words};
+use super::scene::{self, CONTAINER, SERVICE, Who, exec_event, split_words};
 use crate::engine::Engine;
 use crate::event::{CgroupId, Event, EventKind, Exit, ExitStatus, Process, Tgid};
 use crate::input::{Input, ProcessFound};
@@ -32,7 +32,7 @@ struct Life {
 /// How long it is not there before, how long it takes to its program, how long that runs, and its exit code.
 type Spans = (Duration, Duration, Duration, u8);
 
-fn spans() -> impl Strategy<Value = Spans> {
+fn any_spans() -> impl Strategy<Value = Spans> {
     (a_span(), a_span(), a_span(), select(vec![0_u8, 3]))
 }
 
@@ -41,14 +41,14 @@ fn a_span() -> impl Strategy<Value = Duration> {
 }
 
 /// How long the agent stands still before it reads the records that there are by then, and what it takes for each answer.
-fn a_lag() -> impl Strategy<Value = (Duration, Duration)> {
+fn any_lag() -> impl Strategy<Value = (Duration, Duration)> {
     let stall = select(vec![0_u64, 0, 1, 20, 250, 700, 1500, 4000]);
     let answer = select(vec![0_u64, 0, 1, 20, 150]);
     (stall, answer)
         .prop_map(|(stall, answer)| (Duration::from_millis(stall), Duration::from_millis(answer)))
 }
 
-fn lives(who: Who, spans: &[Spans]) -> Vec<Life> {
+fn process_lives(who: Who, spans: &[Spans]) -> Vec<Life> {
     let mut now = Timestamp(2_000_000_000);
     let mut lives = Vec::new();
     for (tgid, (pause, stage, runs, code)) in (400..).zip(spans) {
@@ -111,7 +111,7 @@ fn records(lives: &[Life]) -> Vec<Event> {
         all.extend([
             record(life.entered, populated(true)),
             record(life.entered, EventKind::Attach(process())),
-            record(life.executed, exec(process(), life.program)),
+            record(life.executed, exec_event(process(), life.program)),
             record(life.exited, exit),
             record(life.exited.after(MOMENT), populated(false)),
         ]);
@@ -133,28 +133,28 @@ struct Agent<'a> {
 }
 
 impl Agent<'_> {
-    fn tell(&mut self, input: Input, at: Timestamp) {
+    fn handle_input(&mut self, input: Input, at: Timestamp) {
         self.run_timeouts(at);
         self.last = self.last.max(at);
         self.engine.handle(input, self.last);
-        self.drain();
+        self.apply_effects();
     }
 
     fn tell_found(&mut self, input: Input) {
         let due = self.engine.poll_timeout();
         let at = due.map_or(self.now, |due| self.now.min(Timestamp(due.0 - 1)));
-        self.tell(input, at);
+        self.handle_input(input, at);
     }
 
     fn run_timeouts(&mut self, until: Timestamp) {
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
             self.engine.handle_timeout(due);
             self.last = self.last.max(due);
-            self.drain();
+            self.apply_effects();
         }
     }
 
-    fn drain(&mut self) {
+    fn apply_effects(&mut self) {
         let mut effects = Vec::new();
         while let Some(output) = self.engine.poll_output() {
             match output {
@@ -208,7 +208,7 @@ impl Agent<'_> {
                 parent_outside: true,
                 start: Timestamp(life.process.start.0 / 10_000_000 * 10_000_000),
                 comm: "app".to_owned(),
-                argv: words(argv),
+                argv: split_words(argv),
             }
         });
         let answer = Input::Processes {
@@ -241,7 +241,7 @@ fn reported(lives: &[Life], lags: &[(Duration, Duration)]) -> Vec<Report> {
         let woken_at = agent.now;
         while let Some(record) = records.next_if(|record| record.at <= agent.now) {
             let at = record.at;
-            agent.tell(Input::Event(record), at);
+            agent.handle_input(Input::Event(record), at);
         }
         agent.run_timeouts(woken_at);
     }
@@ -252,11 +252,11 @@ fn reported(lives: &[Life], lags: &[(Duration, Duration)]) -> Vec<Report> {
 proptest! {
     #[test]
     fn each_crash_after_a_start_pre_has_a_report_however_late_the_agent_is(
-        spans in vec(spans(), 1..4),
-        lags in vec(a_lag(), 3..29),
+        spans in vec(any_spans(), 1..4),
+        lags in vec(any_lag(), 3..29),
     ) {
         let spans: Vec<Spans> = spans.iter().flat_map(|span| [*span, *span]).collect();
-        let lives = with_start_pre(lives(Who::Plain, &spans));
+        let lives = with_start_pre(process_lives(Who::Plain, &spans));
         let reports = reported(&lives, &lags);
         for life in lives.iter().skip(1).step_by(2).filter(|life| life.code != 0) {
             let crashed = |report: &&Report| {
@@ -273,10 +273,10 @@ proptest! {
     #[test]
     fn each_crash_has_a_report_however_late_the_agent_is(
         who in select(vec![Who::Plain, Who::Main]),
-        spans in vec(spans(), 2..6),
-        lags in vec(a_lag(), 3..29),
+        spans in vec(any_spans(), 2..6),
+        lags in vec(any_lag(), 3..29),
     ) {
-        let lives = lives(who, &spans);
+        let lives = process_lives(who, &spans);
         let reports = reported(&lives, &lags);
         let found = reports.iter().map(|report| {
             let main = report.main.as_ref().map(|main| main.tgid);

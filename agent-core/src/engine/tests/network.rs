@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
-use super::scene::{CONTAINER, DOCKER, Scene, config, made};
+use super::scene::{CONTAINER, DOCKER, Scene, cgroup_created, config};
 use super::stage;
 use crate::config::Config;
 use crate::connection::{
@@ -34,7 +34,7 @@ pub(super) fn reasons() -> BTreeMap<u32, String> {
     names.map(|(number, name)| (number, name.to_owned())).into()
 }
 
-pub(super) fn class(phase: Phase, mode: Mode, reason: u32) -> ResetClass<u32> {
+pub(super) fn reset_class(phase: Phase, mode: Mode, reason: u32) -> ResetClass<u32> {
     ResetClass {
         phase,
         direction: Direction::Sent,
@@ -50,7 +50,7 @@ pub(super) fn received(phase: Phase) -> ResetClass<u32> {
     ResetClass {
         direction: Direction::Received,
         reason: None,
-        ..class(phase, Mode::Unknown, 0)
+        ..reset_class(phase, Mode::Unknown, 0)
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn received(phase: Phase) -> ResetClass<u32> {
 pub(super) struct Counts(pub(super) SocketCounts);
 
 impl Counts {
-    pub(super) fn phase(mut self, phase: Phase, change: impl Fn(&mut PhaseCounts)) -> Self {
+    pub(super) fn with_phase(mut self, phase: Phase, change: impl Fn(&mut PhaseCounts)) -> Self {
         let all = Phase::ALL.into_iter().zip(&mut self.0.phases);
         for (_, counts) in all.filter(|(other, _)| *other == phase) {
             change(counts);
@@ -120,7 +120,7 @@ impl Counts {
     }
 
     /// Somebody came at these times to a port, and was accepted or refused so often by phase.
-    pub(super) fn peer(
+    pub(super) fn with_peer(
         mut self,
         (last_byte, port): (u8, u16),
         arrivals: &[f64],
@@ -143,7 +143,7 @@ impl Counts {
         self
     }
 
-    pub(super) fn input(self) -> Input {
+    pub(super) fn into_input(self) -> Input {
         Input::Sockets {
             container: CONTAINER,
             counts: Box::new(self.0),
@@ -167,24 +167,24 @@ pub(super) fn counting() -> Config {
 impl Scene {
     /// A container whose connections are counted.
     pub(super) fn counted() -> Self {
-        Self::of(counting()).tells(made(CONTAINER, DOCKER))
+        Self::with_config(counting()).receives(cgroup_created(CONTAINER, DOCKER))
     }
 
     /// The container of a pod whose connections are counted, with the pod known and the main process running.
     pub(super) fn counted_in(pod: &Pod) -> Self {
         let mut config = counting();
         config.pods = true;
-        Self::of(config)
-            .tells(made(CONTAINER, &stage::path(0)))
-            .at(0.5)
-            .sees(pod)
+        Self::with_config(config)
+            .receives(cgroup_created(CONTAINER, &stage::path(0)))
+            .at_second(0.5)
+            .watch_shows(pod)
             .running()
     }
 
     /// The EndpointSlices have the pod like this.
     pub(super) fn endpoint(self, ready: bool, terminating: bool) -> Self {
         let seen_at = self.now;
-        self.tells(Input::Endpoint {
+        self.receives(Input::Endpoint {
             uid: stage::UID.to_owned(),
             state: EndpointState {
                 ready,
@@ -197,7 +197,7 @@ impl Scene {
 
     /// The kernel side is asked, or tells by itself.
     pub(super) fn counts(self, counts: Counts) -> Self {
-        self.tells(counts.input())
+        self.receives(counts.into_input())
     }
 
     /// One reset is recorded, by a peer that is always the same.
@@ -243,7 +243,7 @@ impl Scene {
 /// A reset from this port of the peer.
 pub(super) fn a_reset(port: u16) -> ResetSeen {
     ResetSeen {
-        class: class(Phase::Closing, Mode::Active, STATE),
+        class: reset_class(Phase::Closing, Mode::Active, STATE),
         refused: false,
         local_port: 8080,
         peer: Some(([10, 0, 0, 7], port).into()),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::scene::{
-    BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, doubts, kinds, made,
+    BY_KERNEL, CONTAINER, FATAL, HANDLED, IGNORED, Scene, Sent, Who, cgroup_created, doubts,
+    finding_kinds,
 };
 use crate::event::{CgroupId, EventKind, Handler};
 use crate::input::Input;
@@ -17,14 +18,14 @@ fn secs(seconds: f64) -> Duration {
 fn a_handler_that_exits_in_time_is_graceful() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.25)
-        .exits(Who::Main, 143)
-        .at(11.5)
-        .empty()
+        .at_second(11.25)
+        .exits_with_code(Who::Main, 143)
+        .at_second(11.5)
+        .becomes_empty()
         .removed()
-        .tells(Input::SignalCounts {
+        .receives(Input::SignalCounts {
             container: CONTAINER,
             inside: 4,
             outside: 1,
@@ -34,7 +35,7 @@ fn a_handler_that_exits_in_time_is_graceful() {
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(report.trigger, Trigger::Stopped);
     assert_eq!(report.stop_signal_to_exit(), Some(secs(1.25)));
-    assert_eq!(report.total(), Some(secs(1.25)));
+    assert_eq!(report.total_duration(), Some(secs(1.25)));
     assert_eq!(
         report.released_at.unwrap().since(report.started_at),
         secs(1.5)
@@ -50,11 +51,11 @@ fn a_handler_that_exits_in_time_is_graceful() {
 #[test]
 fn the_default_action_of_the_stop_signal_is_graceful() {
     let report = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(60.0)
-        .sends(Who::Runc, Who::Plain, 15, FATAL)
-        .dies(Who::Plain, 15)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(60.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, FATAL)
+        .dies_by_signal(Who::Plain, 15)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -63,14 +64,14 @@ fn the_default_action_of_the_stop_signal_is_graceful() {
 
 #[test]
 fn an_ignored_signal_and_sigkill_after_the_grace_is_signal_ignored() {
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(100.0)
+        .at_second(100.0)
         .stop(IGNORED)
-        .at(103.008)
-        .kill()
-        .at(103.010)
-        .dies(Who::Main, 9)
+        .at_second(103.008)
+        .kill_by_runtime()
+        .at_second(103.010)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::SignalIgnored);
@@ -80,18 +81,18 @@ fn an_ignored_signal_and_sigkill_after_the_grace_is_signal_ignored() {
 
 #[test]
 fn a_handler_that_is_too_slow_exceeds_the_grace() {
-    let report = Scene::with(4, None)
+    let report = Scene::with_grace_and_hook(4, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(14.023)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(14.023)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::GraceExceeded);
     assert_eq!(report.stop_signal_to_kill(), Some(secs(4.023)));
-    assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+    assert_eq!(finding_kinds(&report), [FindingKind::TooSlow]);
 }
 
 #[test]
@@ -99,11 +100,11 @@ fn an_unknown_grace_is_concluded_from_whole_seconds_and_doubted() {
     let killed_after = |waited: f64| {
         let report = Scene::container()
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .at(10.0 + waited)
+            .at_second(10.0 + waited)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         (report.outcome, report.doubts)
@@ -128,26 +129,29 @@ fn an_unknown_grace_is_concluded_from_whole_seconds_and_doubted() {
 
 #[test]
 fn sigkill_in_the_middle_of_a_known_grace_is_killed_by_other() {
-    let report = Scene::with(30, None)
+    let report = Scene::with_grace_and_hook(30, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(15.0)
+        .at_second(15.0)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::Other);
-    assert_eq!(kinds(&report), [FindingKind::KilledByOther]);
+    assert_eq!(finding_kinds(&report), [FindingKind::KilledByOther]);
 }
 
 #[test]
 fn sigkill_by_another_after_the_end_of_the_grace_is_doubted() {
     let doubts = |scene: fn(Scene) -> Scene, waited: f64| {
-        let stopped = Scene::with(2, None).running().at(10.0).stop(HANDLED);
-        let report = scene(stopped.at(10.0 + waited))
-            .dies(Who::Main, 9)
+        let stopped = Scene::with_grace_and_hook(2, None)
+            .running()
+            .at_second(10.0)
+            .stop(HANDLED);
+        let report = scene(stopped.at_second(10.0 + waited))
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::GraceExceeded);
@@ -159,8 +163,8 @@ fn sigkill_by_another_after_the_end_of_the_grace_is_doubted() {
         [Doubt::GraceUnknown],
         "a runtime would have sent it before"
     );
-    assert_eq!(doubts(Scene::kill, 2.4), []);
-    assert_eq!(doubts(Scene::kill, 2.99), []);
+    assert_eq!(doubts(Scene::kill_by_runtime, 2.4), []);
+    assert_eq!(doubts(Scene::kill_by_runtime, 2.99), []);
 }
 
 /// Recorded: a runtime that is told again to stop, with a shorter time, or is restarted while it waits.
@@ -169,27 +173,27 @@ fn sigkill_by_the_runtime_that_sent_the_stop_signal_ends_the_grace() {
     let ended = |scene: Scene| {
         scene
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .at(12.998)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(12.998)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };
-    let report = ended(Scene::with(10, None));
+    let report = ended(Scene::with_grace_and_hook(10, None));
     assert_eq!(report.outcome, Outcome::GraceExceeded);
-    assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+    assert_eq!(finding_kinds(&report), [FindingKind::TooSlow]);
     assert_eq!(doubts(&report), [Doubt::GraceUnknown]);
     assert_eq!(report.grace, None);
     let service = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .at(12.5)
-        .sends(Who::Runc, Who::Plain, 9, FATAL)
-        .dies(Who::Plain, 9)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .at_second(12.5)
+        .sends_signal(Who::Runc, Who::Plain, 9, FATAL)
+        .dies_by_signal(Who::Plain, 9)
         .removed()
         .report();
     assert_eq!(service.outcome, Outcome::KilledByOther);
@@ -199,25 +203,28 @@ fn sigkill_by_the_runtime_that_sent_the_stop_signal_ends_the_grace() {
 fn sigkill_alone_from_outside_is_force_killed() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .kill()
-        .at(10.5)
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .kill_by_runtime()
+        .at_second(10.5)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::ForceKilled);
     assert_eq!(report.trigger, Trigger::Stopped);
-    assert_eq!(report.total(), Some(secs(0.5)));
-    assert_eq!(kinds(&report), [FindingKind::KilledWithoutStopSignal]);
+    assert_eq!(report.total_duration(), Some(secs(0.5)));
+    assert_eq!(
+        finding_kinds(&report),
+        [FindingKind::KilledWithoutStopSignal]
+    );
 }
 
 #[test]
 fn sigkill_from_inside_is_killed_by_other() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Child, Who::Main, 9, FATAL)
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .sends_signal(Who::Child, Who::Main, 9, FATAL)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
@@ -232,27 +239,29 @@ fn the_oom_killer_is_named_whichever_record_comes_first() {
             comm: None,
         })
     };
-    let killed = |scene: Scene| scene.sends(Who::Child, Who::Main, 9, BY_KERNEL);
+    let killed = |scene: Scene| scene.sends_signal(Who::Child, Who::Main, 9, BY_KERNEL);
     for scene in [
-        victim(killed(Scene::container().running().at(10.0))),
-        killed(victim(Scene::container().running().at(10.0))),
+        victim(killed(Scene::container().running().at_second(10.0))),
+        killed(victim(Scene::container().running().at_second(10.0))),
     ] {
-        let report = scene.dies(Who::Main, 9).removed().report();
+        let report = scene.dies_by_signal(Who::Main, 9).removed().report();
         assert_eq!(report.outcome, Outcome::OomKilled);
-        assert_eq!(kinds(&report), [FindingKind::OomKilled]);
+        assert_eq!(finding_kinds(&report), [FindingKind::OomKilled]);
         assert_eq!(doubts(&report), []);
     }
 }
 
 #[test]
 fn an_oom_victim_without_a_cgroup_is_found_by_its_pid() {
-    let scene = Scene::container()
-        .running()
-        .at(10.0)
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL);
+    let scene = Scene::container().running().at_second(10.0).sends_signal(
+        Who::Main,
+        Who::Main,
+        9,
+        BY_KERNEL,
+    );
     let at = scene.now;
     let report = scene
-        .tells(Input::Event(crate::event::Event {
+        .receives(Input::Event(crate::event::Event {
             at,
             container: None,
             cgroup: CgroupId(0),
@@ -261,7 +270,7 @@ fn an_oom_victim_without_a_cgroup_is_found_by_its_pid() {
                 comm: None,
             },
         }))
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::OomKilled);
@@ -271,9 +280,9 @@ fn an_oom_victim_without_a_cgroup_is_found_by_its_pid() {
 fn a_kernel_kill_that_nothing_explains_says_so() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Child, Who::Main, 9, BY_KERNEL)
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .sends_signal(Who::Child, Who::Main, 9, BY_KERNEL)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
@@ -285,8 +294,8 @@ fn ending_by_itself_is_completed_or_crashed() {
     let code = |code| {
         Scene::container()
             .running()
-            .at(10.0)
-            .exits(Who::Main, code)
+            .at_second(10.0)
+            .exits_with_code(Who::Main, code)
             .removed()
             .report()
     };
@@ -295,8 +304,8 @@ fn ending_by_itself_is_completed_or_crashed() {
     assert_eq!(code(3).outcome, Outcome::Crashed);
     let fault = Scene::container()
         .running()
-        .at(10.0)
-        .dies(Who::Main, 11)
+        .at_second(10.0)
+        .dies_by_signal(Who::Main, 11)
         .removed()
         .report();
     assert_eq!(fault.outcome, Outcome::Crashed);
@@ -307,10 +316,10 @@ fn ending_by_itself_is_completed_or_crashed() {
 fn a_fault_while_stopping_is_a_crash() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.3)
-        .dies(Who::Main, 11)
+        .at_second(10.3)
+        .dies_by_signal(Who::Main, 11)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
@@ -321,13 +330,13 @@ fn a_fault_while_stopping_is_a_crash() {
 fn a_signal_of_no_ordinary_stop_is_killed_by_other() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Stranger, Who::Main, 6, FATAL)
-        .dies(Who::Main, 6)
+        .at_second(10.0)
+        .sends_signal(Who::Stranger, Who::Main, 6, FATAL)
+        .dies_by_signal(Who::Main, 6)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
-    assert_eq!(kinds(&report), [FindingKind::KilledByOther]);
+    assert_eq!(finding_kinds(&report), [FindingKind::KilledByOther]);
 }
 
 #[test]
@@ -335,8 +344,8 @@ fn a_signal_that_nobody_was_seen_to_send_is_unknown() {
     for number in [9, 15, 1, 10] {
         let report = Scene::container()
             .running()
-            .at(10.0)
-            .dies(Who::Main, number)
+            .at_second(10.0)
+            .dies_by_signal(Who::Main, number)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::Unknown);
@@ -348,30 +357,30 @@ fn a_signal_that_nobody_was_seen_to_send_is_unknown() {
 fn a_stop_signal_from_inside_says_so() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Child, Who::Main, 15, HANDLED)
-        .dies(Who::Main, 15)
+        .at_second(10.0)
+        .sends_signal(Who::Child, Who::Main, 15, HANDLED)
+        .dies_by_signal(Who::Main, 15)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&report), [FindingKind::StoppedFromInside]);
+    assert_eq!(finding_kinds(&report), [FindingKind::StoppedFromInside]);
     assert!(!report.stop_signal.unwrap().sender.outside);
 }
 
 #[test]
 fn exiting_while_the_hook_runs_is_exited_early() {
-    let report = Scene::with(30, Some("nginx -s quit"))
+    let report = Scene::with_grace_and_hook(30, Some("nginx -s quit"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "nginx -s quit")
-        .at(10.4)
-        .exits(Who::Main, 0)
-        .dies(Who::Hook, 9)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "nginx -s quit")
+        .at_second(10.4)
+        .exits_with_code(Who::Main, 0)
+        .dies_by_signal(Who::Hook, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::ExitedEarly);
     assert_eq!(report.trigger, Trigger::Stopped);
-    assert_eq!(report.total(), Some(secs(0.4)));
+    assert_eq!(report.total_duration(), Some(secs(0.4)));
     assert!(report.hook.as_ref().unwrap().ended_by_container);
     assert_eq!(report.findings, []);
 }
@@ -380,9 +389,9 @@ fn exiting_while_the_hook_runs_is_exited_early() {
 fn an_exit_that_was_not_seen_is_unknown() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
+        .at_second(11.0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Unknown);
@@ -394,41 +403,41 @@ fn an_exit_that_was_not_seen_is_unknown() {
 fn other_usual_stop_signals_count_in_hindsight_where_none_is_configured() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Runc, Who::Main, 3, HANDLED)
-        .at(10.2)
-        .exits(Who::Main, 0)
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Main, 3, HANDLED)
+        .at_second(10.2)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(report.stop_signal.unwrap().signal.number(), 3);
     Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Runc, Who::Main, 3, HANDLED)
-        .at(20.0)
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Main, 3, HANDLED)
+        .at_second(20.0)
         .no_report();
 }
 
 #[test]
 fn the_hook_begins_the_termination_and_takes_from_the_grace() {
-    let report = Scene::with(30, Some("/bin/sh -c flush"))
+    let report = Scene::with_grace_and_hook(30, Some("/bin/sh -c flush"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "/bin/sh -c flush")
-        .at(10.001)
-        .execs(Who::Hook, "flush")
-        .at(15.5)
-        .exits(Who::Hook, 0)
-        .at(15.6)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "/bin/sh -c flush")
+        .at_second(10.001)
+        .execs_command(Who::Hook, "flush")
+        .at_second(15.5)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(15.6)
         .stop(HANDLED)
-        .at(40.61)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(40.61)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.hook_duration(), Some(secs(5.5)));
-    assert_eq!(report.total(), Some(secs(30.61)));
+    assert_eq!(report.total_duration(), Some(secs(30.61)));
     let grace = report.grace.unwrap();
     assert_eq!(grace.after_hook, secs(25.0));
     assert!(!grace.floor_used);
@@ -438,18 +447,18 @@ fn the_hook_begins_the_termination_and_takes_from_the_grace() {
 
 #[test]
 fn a_hook_that_overran_leaves_the_floor() {
-    let report = Scene::with(4, Some("sleep 20"))
+    let report = Scene::with_grace_and_hook(4, Some("sleep 20"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "sleep 20")
-        .at(13.92)
+        .at_second(10.0)
+        .execs_command(Who::Hook, "sleep 20")
+        .at_second(13.92)
         .stop(HANDLED)
-        .at(15.93)
-        .kill()
-        .dies(Who::Main, 9)
-        .at(15.94)
-        .sends(Who::Main, Who::Hook, 9, BY_KERNEL)
-        .dies(Who::Hook, 9)
+        .at_second(15.93)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
+        .at_second(15.94)
+        .sends_signal(Who::Main, Who::Hook, 9, BY_KERNEL)
+        .dies_by_signal(Who::Hook, 9)
         .removed()
         .report();
     let hook = report.hook.as_ref().unwrap();
@@ -458,7 +467,7 @@ fn a_hook_that_overran_leaves_the_floor() {
     assert_eq!((grace.after_hook, grace.floor_used), (secs(2.0), true));
     assert_eq!(report.outcome, Outcome::GraceExceeded);
     assert_eq!(
-        kinds(&report),
+        finding_kinds(&report),
         [FindingKind::TooSlow, FindingKind::HookOverran]
     );
 }
@@ -466,17 +475,17 @@ fn a_hook_that_overran_leaves_the_floor() {
 #[test]
 fn the_kubelet_may_have_measured_the_hook_a_second_longer() {
     let killed_after = |waited: f64| {
-        Scene::with(10, Some("flush"))
+        Scene::with_grace_and_hook(10, Some("flush"))
             .running()
-            .at(10.0)
-            .execs(Who::Hook, "flush")
-            .at(13.95)
-            .exits(Who::Hook, 0)
-            .at(14.0)
+            .at_second(10.0)
+            .execs_command(Who::Hook, "flush")
+            .at_second(13.95)
+            .exits_with_code(Who::Hook, 0)
+            .at_second(14.0)
             .stop(HANDLED)
-            .at(14.0 + waited)
+            .at_second(14.0 + waited)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
             .kill
@@ -491,13 +500,13 @@ fn the_kubelet_may_have_measured_the_hook_a_second_longer() {
 #[test]
 fn a_short_grace_without_a_hook_may_be_without_the_floor() {
     for waited in [1.01, 2.01] {
-        let report = Scene::with(1, None)
+        let report = Scene::with_grace_and_hook(1, None)
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .at(10.0 + waited)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(10.0 + waited)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::GraceExceeded);
@@ -509,14 +518,14 @@ fn a_short_grace_without_a_hook_may_be_without_the_floor() {
 fn a_traced_process_is_doubted() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(Sent {
             traced: true,
             handler: Handler::Default,
             ..HANDLED
         })
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(doubts(&report), [Doubt::Traced]);
@@ -532,10 +541,10 @@ fn an_inner_cgroup_of_the_container_is_not_its_end() {
     });
     Scene::container()
         .running()
-        .at(5.0)
-        .tells(inner)
+        .at_second(5.0)
+        .receives(inner)
         .no_report();
-    let twice = Scene::container().tells(made(CONTAINER, super::scene::DOCKER));
-    let (said, _) = twice.all();
+    let twice = Scene::container().receives(cgroup_created(CONTAINER, super::scene::DOCKER));
+    let (said, _) = twice.finish();
     assert_eq!(said.len(), 2, "{said:?}");
 }

@@ -6,7 +6,7 @@ use proptest::prelude::{Strategy, any};
 use proptest::sample::select;
 
 use super::network::{self, Counts};
-use super::properties::{a_status, found, path, process};
+use super::properties::{a_status, found_process, path, process};
 use super::scene::{self, BY_KERNEL, FATAL, HANDLED, IGNORED, Sent, Who};
 use crate::connection::Phase;
 use crate::event::{CgroupId, Event, EventKind, Exit, ExitStatus, Process};
@@ -52,11 +52,11 @@ impl Plot {
         let ended = stopped.after(self.waited);
         let all = Input::Processes {
             container: CgroupId(1),
-            processes: vec![found(&main)],
+            processes: vec![found_process(&main)],
         };
         let mut entries = vec![Entry {
             at: began,
-            input: event(
+            input: event_input(
                 began,
                 EventKind::CgroupMade {
                     parent: CgroupId(99),
@@ -65,12 +65,12 @@ impl Plot {
             ),
         }];
         let first = [
-            event(began, EventKind::CgroupPopulated { populated: true }),
-            event(began, EventKind::Attach(main.clone())),
-            event(began.after(MOMENT), scene::exec(main.clone(), "app")),
+            event_input(began, EventKind::CgroupPopulated { populated: true }),
+            event_input(began, EventKind::Attach(main.clone())),
+            event_input(began.after(MOMENT), scene::exec_event(main.clone(), "app")),
             all,
         ];
-        push(&mut entries, began.after(MOMENT * 2), &first, beginning);
+        push_entries(&mut entries, began.after(MOMENT * 2), &first, beginning);
         if self.with_hook {
             let hook = process(0, 3, Who::Hook);
             let exit = Exit {
@@ -81,16 +81,16 @@ impl Plot {
                 ns_reboot: None,
             };
             let hooks = [
-                event(
+                event_input(
                     Timestamp(stopped.0 - 900_000_000),
-                    scene::exec(hook, "flush"),
+                    scene::exec_event(hook, "flush"),
                 ),
-                event(Timestamp(stopped.0 - 1_000_000), EventKind::Exit(exit)),
+                event_input(Timestamp(stopped.0 - 1_000_000), EventKind::Exit(exit)),
             ];
-            push(&mut entries, stopped, &hooks, &[0, 1]);
+            push_entries(&mut entries, stopped, &hooks, &[0, 1]);
         }
         if let Some(stop) = self.stop {
-            push(
+            push_entries(
                 &mut entries,
                 stopped,
                 &[self.signal(&main, 15, stop, stopped)],
@@ -98,10 +98,10 @@ impl Plot {
             );
         }
         let last = self.ending(&main, ended);
-        push(&mut entries, ended.after(MOMENT * 4), &last, end);
+        push_entries(&mut entries, ended.after(MOMENT * 4), &last, end);
         // The answer for which the report waits, unless it waits for another one.
         let asked = ended.after(MOMENT * 4).after(Duration::from_millis(1100));
-        push(&mut entries, asked, &[sockets(7)], &[0]);
+        push_entries(&mut entries, asked, &[sockets(7)], &[0]);
         entries
     }
 
@@ -118,19 +118,19 @@ impl Plot {
         });
         [
             kill,
-            event(
+            event_input(
                 ended,
                 EventKind::OomVictim {
                     pid: 77,
                     comm: None,
                 },
             ),
-            event(ended.after(MOMENT), EventKind::Exit(exit)),
-            event(
+            event_input(ended.after(MOMENT), EventKind::Exit(exit)),
+            event_input(
                 ended.after(MOMENT * 2),
                 EventKind::CgroupPopulated { populated: false },
             ),
-            event(ended.after(MOMENT * 3), EventKind::CgroupRemoved),
+            event_input(ended.after(MOMENT * 3), EventKind::CgroupRemoved),
             Input::SignalCounts {
                 container: CgroupId(1),
                 inside: 3,
@@ -138,8 +138,8 @@ impl Plot {
                 unrecorded: crate::input::Unrecorded::default(),
             },
             sockets(1),
-            event(ended.after(MOMENT), EventKind::Reset(network::a_reset(1))),
-            event(ended.after(MOMENT), EventKind::Reset(network::a_reset(2))),
+            event_input(ended.after(MOMENT), EventKind::Reset(network::a_reset(1))),
+            event_input(ended.after(MOMENT), EventKind::Reset(network::a_reset(2))),
         ]
     }
 
@@ -148,12 +148,12 @@ impl Plot {
         if let EventKind::Signal(signal) = &mut kind {
             signal.target = main.clone();
         }
-        event(at, kind)
+        event_input(at, kind)
     }
 }
 
 fn sockets(finished: u64) -> Input {
-    let counts = Counts::default().phase(Phase::Closing, |counts| counts.finished = finished);
+    let counts = Counts::default().with_phase(Phase::Closing, |counts| counts.finished = finished);
     Input::Sockets {
         container: CgroupId(1),
         counts: Box::new(counts.0),
@@ -162,7 +162,7 @@ fn sockets(finished: u64) -> Input {
 
 const MOMENT: Duration = Duration::from_micros(200);
 
-fn event(at: Timestamp, kind: EventKind) -> Input {
+fn event_input(at: Timestamp, kind: EventKind) -> Input {
     Input::Event(Event {
         at,
         container: Some(CgroupId(1)),
@@ -171,7 +171,7 @@ fn event(at: Timestamp, kind: EventKind) -> Input {
     })
 }
 
-fn push(entries: &mut Vec<Entry>, at: Timestamp, inputs: &[Input], order: &[usize]) {
+fn push_entries(entries: &mut Vec<Entry>, at: Timestamp, inputs: &[Input], order: &[usize]) {
     let told = order.iter().map(|place| Entry {
         at,
         input: inputs[*place].clone(),

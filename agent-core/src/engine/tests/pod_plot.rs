@@ -55,7 +55,7 @@ fn a_deletion() -> impl Strategy<Value = Option<Deletion>> {
     proptest::option::of(some)
 }
 
-fn a_pod() -> impl Strategy<Value = Pod> {
+fn any_pod() -> impl Strategy<Value = Pod> {
     let disruption = select(vec![
         None,
         Some(Disruption::Evicted),
@@ -76,7 +76,7 @@ fn a_pod() -> impl Strategy<Value = Pod> {
                 deletion,
                 disruption,
                 containers: vec![first, second],
-                ..stage::pod(3)
+                ..stage::pod_with_grace(3)
             },
         )
 }
@@ -100,7 +100,7 @@ fn a_word() -> impl Strategy<Value = KubeletEvent> {
 /// Something about a pod; when it was seen is told as a time of its own.
 pub(super) fn anything() -> impl Strategy<Value = Input> {
     let seen_at = || (0_u64..60_000).prop_map(|millis| Timestamp(millis * 1_000_000));
-    let pod = (a_pod(), seen_at(), any::<bool>()).prop_map(|(pod, seen_at, listed)| Input::Pod {
+    let pod = (any_pod(), seen_at(), any::<bool>()).prop_map(|(pod, seen_at, listed)| Input::Pod {
         pod: Box::new(pod),
         seen_at,
         listed,
@@ -186,18 +186,18 @@ impl PodPlot {
         let main = Who::Main.process();
         let begin = [
             (0.5, EventKind::Attach(main.clone())),
-            (0.6, scene::exec(main.clone(), "/app")),
+            (0.6, scene::exec_event(main.clone(), "/app")),
         ];
         let made = Entry {
             at: at(0.1),
-            input: scene::made(scene::CONTAINER, &stage::path(0)),
+            input: scene::cgroup_created(scene::CONTAINER, &stage::path(0)),
         };
         let mut entries = vec![made];
         entries.extend(begin.map(|(when, kind)| Entry {
             at: at(when),
-            input: scene::event(at(when), kind),
+            input: scene::event_input(at(when), kind),
         }));
-        let told = self.end(&main);
+        let told = self.exit_inputs(&main);
         entries.extend(order.iter().map(|place| Entry {
             at: at(20.5),
             input: told[*place].clone(),
@@ -205,9 +205,9 @@ impl PodPlot {
         entries
     }
 
-    fn end(&self, main: &Process) -> [Input; 9] {
+    fn exit_inputs(&self, main: &Process) -> [Input; 9] {
         let at = stage::seconds;
-        let event = |when, kind| scene::event(at(when), kind);
+        let event = |when, kind| scene::event_input(at(when), kind);
         let exit = |process: &Process, status| {
             EventKind::Exit(Exit {
                 process: process.clone(),
@@ -218,7 +218,7 @@ impl PodPlot {
             })
         };
         let hook = Who::Hook.process();
-        let mut own = stage::deleted(&stage::pod(30), 10.0, 30);
+        let mut own = stage::deleted(&stage::pod_with_grace(30), 10.0, 30);
         own.containers[0].pre_stop.clone_from(&self.hook);
         [
             Input::Pod {
@@ -237,7 +237,7 @@ impl PodPlot {
             },
             endpoint(UIDS[0], false, at(10.35)),
             endpoint(UIDS[0], true, at(9.0)),
-            event(10.4, scene::exec(hook.clone(), "flush")),
+            event(10.4, scene::exec_event(hook.clone(), "flush")),
             event(12.4, exit(&hook, ExitStatus::Code(0))),
             event(
                 12.5,

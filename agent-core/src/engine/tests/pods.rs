@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::scene::{FATAL, HANDLED, IGNORED, Scene, Who, config, doubts, kinds, made, reports};
-use super::stage::{UID, container, deleted, exec_hook, id, path, pod, seconds, with_hook};
+use super::scene::{
+    FATAL, HANDLED, IGNORED, Scene, Who, cgroup_created, config, doubts, finding_kinds, reports,
+};
+use super::stage::{
+    UID, container, container_id, deleted, exec_hook, path, pod_with_grace, seconds, with_hook,
+};
 use crate::config::Limits;
 use crate::input::Input;
 use crate::output::{DropReason, Effect, Output};
@@ -16,19 +20,23 @@ fn secs(seconds: f64) -> Duration {
 }
 
 fn stopped(scene: Scene) -> Report {
-    scene.stop(HANDLED).exits(Who::Main, 0).removed().report()
+    scene
+        .stop(HANDLED)
+        .exits_with_code(Who::Main, 0)
+        .removed()
+        .report()
 }
 
 #[test]
 fn a_deleted_pods_container_is_named_and_begins_with_the_deletion() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.25)
-        .sees(&deleted(&own, 10.0, 30))
-        .at(10.5)
+        .at_second(10.25)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .at_second(10.5)
         .stop(HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     let reference = report.pod.as_ref().unwrap();
@@ -38,7 +46,7 @@ fn a_deleted_pods_container_is_named_and_begins_with_the_deletion() {
     assert_eq!(reference.workload.kind, "Deployment");
     assert_eq!(report.start_source, Start::Deletion);
     assert_eq!(report.started_at, seconds(10.25));
-    assert_eq!(report.total(), Some(secs(0.75)));
+    assert_eq!(report.total_duration(), Some(secs(0.75)));
     assert_eq!(report.trigger, Trigger::Deleted);
     assert_eq!(report.grace.as_ref().unwrap().configured, secs(30.0));
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -48,26 +56,30 @@ fn a_deleted_pods_container_is_named_and_begins_with_the_deletion() {
 
 #[test]
 fn a_deletion_is_told_at_once_and_an_exit_by_itself_after_it_is_early() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let scene = Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30));
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30));
     let begun = |output: &Output| matches!(output, Output::Progress(report) if report.trigger == Trigger::Deleted);
     assert!(scene.said.iter().any(begun));
-    let report = scene.at(12.0).exits(Who::Main, 0).removed().report();
+    let report = scene
+        .at_second(12.0)
+        .exits_with_code(Who::Main, 0)
+        .removed()
+        .report();
     assert_eq!(report.outcome, Outcome::ExitedEarly);
     assert_eq!(report.trigger, Trigger::Deleted);
-    assert_eq!(report.total(), Some(secs(2.0)));
+    assert_eq!(report.total_duration(), Some(secs(2.0)));
 }
 
 #[test]
 fn a_deletion_after_the_exit_counts_for_nothing() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.2)
-        .exits(Who::Main, 3)
-        .at(10.6)
-        .sees(&deleted(&own, 10.0, 30))
+        .at_second(10.2)
+        .exits_with_code(Who::Main, 3)
+        .at_second(10.6)
+        .watch_shows(&deleted(&own, 10.0, 30))
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
@@ -78,13 +90,13 @@ fn a_deletion_after_the_exit_counts_for_nothing() {
 /// As it was recorded: the watch may be behind the kubelet.
 #[test]
 fn a_deletion_that_is_seen_after_the_stop_signal_is_still_the_reason() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.1)
+        .at_second(10.1)
         .stop(HANDLED)
-        .at(10.3)
-        .sees(&deleted(&own, 10.0, 30))
-        .exits(Who::Main, 0)
+        .at_second(10.3)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.trigger, Trigger::Deleted);
@@ -96,14 +108,14 @@ fn a_deletion_that_is_seen_after_the_stop_signal_is_still_the_reason() {
 fn a_deletion_that_a_list_shows_late_began_when_it_was_asked_for() {
     let own = with_hook(30, exec_hook("flush"));
     let report = Scene::running_in(&own)
-        .at(10.1)
-        .execs(Who::Hook, "flush")
-        .at(14.0)
-        .exits(Who::Hook, 0)
-        .at(15.0)
-        .lists(&deleted(&own, 10.0, 30))
+        .at_second(10.1)
+        .execs_command(Who::Hook, "flush")
+        .at_second(14.0)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(15.0)
+        .list_shows(&deleted(&own, 10.0, 30))
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.started_at, seconds(10.0));
@@ -117,18 +129,18 @@ fn the_pod_may_come_long_after_the_termination() {
     let own = with_hook(30, exec_hook("flush"));
     let report = Scene::of_pod()
         .running()
-        .at(10.1)
-        .execs(Who::Hook, "flush")
-        .at(12.1)
-        .exits(Who::Hook, 7)
-        .at(12.2)
+        .at_second(10.1)
+        .execs_command(Who::Hook, "flush")
+        .at_second(12.1)
+        .exits_with_code(Who::Hook, 7)
+        .at_second(12.2)
         .stop(IGNORED)
-        .at(40.21)
+        .at_second(40.21)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
-        .at(54.0)
-        .lists(&deleted(&own, 10.0, 30))
+        .at_second(54.0)
+        .list_shows(&deleted(&own, 10.0, 30))
         .report();
     assert_eq!(report.hook_duration(), Some(secs(2.0)));
     assert_eq!(report.kill.as_ref().unwrap().cause, KillCause::GraceExpired);
@@ -141,18 +153,18 @@ fn the_pod_may_come_long_after_the_termination() {
 fn the_wait_for_a_pod_is_bounded_and_its_absence_is_said() {
     let scene = Scene::of_pod()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed();
-    assert_eq!(reports(&scene.at(24.9).said), []);
+    assert_eq!(reports(&scene.at_second(24.9).said), []);
     let scene = Scene::of_pod()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
-        .at(25.1);
+        .at_second(25.1);
     let all = reports(&scene.said);
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].pod, None);
@@ -162,49 +174,60 @@ fn the_wait_for_a_pod_is_bounded_and_its_absence_is_said() {
 
 #[test]
 fn the_wait_for_a_reason_is_bounded() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let ended = || {
         Scene::running_in(&own)
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .exits(Who::Main, 0)
+            .exits_with_code(Who::Main, 0)
             .removed()
     };
-    let scene = ended().at(13.1);
+    let scene = ended().at_second(13.1);
     assert_eq!(reports(&scene.said)[0].trigger, Trigger::Unknown);
     let late = ended()
-        .at(12.9)
-        .hears(KubeletEventKind::LivenessFailed, 9.0);
+        .at_second(12.9)
+        .kubelet_reports(KubeletEventKind::LivenessFailed, 9.0);
     assert_eq!(reports(&late.said), []);
-    assert_eq!(late.at(13.0).report().trigger, Trigger::Liveness);
-    let known = ended().sees(&deleted(&own, 9.0, 30)).at(11.1);
+    assert_eq!(late.at_second(13.0).report().trigger, Trigger::Liveness);
+    let known = ended().watch_shows(&deleted(&own, 9.0, 30)).at_second(11.1);
     assert_eq!(reports(&known.said)[0].trigger, Trigger::Deleted);
 }
 
 #[test]
 fn a_container_is_named_by_its_status_alone_if_it_can_be_another() {
-    let mut two = pod(30);
+    let mut two = pod_with_grace(30);
     two.containers.push(container("other", Role::Main, 1));
     two.containers[0].ids.clear();
-    let unsure = stopped(Scene::running_in(&two).at(10.0));
+    let unsure = stopped(Scene::running_in(&two).at_second(10.0));
     assert_eq!(unsure.pod, None);
     assert_eq!(doubts(&unsure), [Doubt::PodUnknown]);
-    two.containers[0].ids.push(id(0));
-    let sure = stopped(Scene::of_pod().running().at(9.0).sees(&two).at(10.0));
+    two.containers[0].ids.push(container_id(0));
+    let sure = stopped(
+        Scene::of_pod()
+            .running()
+            .at_second(9.0)
+            .watch_shows(&two)
+            .at_second(10.0),
+    );
     assert_eq!(sure.pod.unwrap().container.as_deref(), Some("app"));
-    let mut one = pod(30);
+    let mut one = pod_with_grace(30);
     one.containers[0].ids.clear();
-    let only = stopped(Scene::running_in(&one).at(10.0));
+    let only = stopped(Scene::running_in(&one).at_second(10.0));
     assert_eq!(only.pod.unwrap().container.as_deref(), Some("app"));
 }
 
 #[test]
 fn a_container_that_a_status_named_once_is_known_when_it_names_another() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     own.containers.push(container("other", Role::Main, 1));
     let mut later = own.clone();
-    later.containers[0].ids = vec![id(9)];
-    let report = stopped(Scene::running_in(&own).at(9.0).sees(&later).at(10.0));
+    later.containers[0].ids = vec![container_id(9)];
+    let report = stopped(
+        Scene::running_in(&own)
+            .at_second(9.0)
+            .watch_shows(&later)
+            .at_second(10.0),
+    );
     assert_eq!(report.pod.unwrap().container.as_deref(), Some("app"));
 }
 
@@ -226,9 +249,9 @@ fn as_pause(scene: Scene) -> Scene {
         ns_reboot: None,
     });
     scene
-        .at(1.0)
-        .happens(super::scene::exec(process, "/pause"))
-        .at(10.0)
+        .at_second(1.0)
+        .happens(super::scene::exec_event(process, "/pause"))
+        .at_second(10.0)
         .happens(stop)
         .happens(exit)
         .removed()
@@ -236,14 +259,14 @@ fn as_pause(scene: Scene) -> Scene {
 
 #[test]
 fn pause_is_a_container_only_if_a_status_names_it() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     assert_eq!(
-        as_pause(Scene::of_pod().sees(&own)).report().outcome,
+        as_pause(Scene::of_pod().watch_shows(&own)).report().outcome,
         Outcome::ForceKilled
     );
     let mut unnamed = own.clone();
-    unnamed.containers[0].ids = vec![id(1)];
-    as_pause(Scene::of_pod().sees(&unnamed)).no_report();
+    unnamed.containers[0].ids = vec![container_id(1)];
+    as_pause(Scene::of_pod().watch_shows(&unnamed)).no_report();
     as_pause(Scene::of_pod()).no_report();
 }
 
@@ -261,12 +284,16 @@ fn a_disruption_is_the_reason_with_a_deletion_and_without() {
         (Disruption::Preempted, Trigger::Preempted),
         (Disruption::NodeShutdown, Trigger::NodeShutdown),
     ] {
-        let own = pod(30);
+        let own = pod_with_grace(30);
         let by_api = disrupted(&deleted(&own, 10.0, 30), disruption);
-        let report = stopped(Scene::running_in(&own).at(10.1).sees(&by_api));
+        let report = stopped(Scene::running_in(&own).at_second(10.1).watch_shows(&by_api));
         assert_eq!(report.trigger, trigger);
         let by_kubelet = disrupted(&own, disruption);
-        let report = stopped(Scene::running_in(&own).at(10.1).sees(&by_kubelet));
+        let report = stopped(
+            Scene::running_in(&own)
+                .at_second(10.1)
+                .watch_shows(&by_kubelet),
+        );
         assert_eq!(report.trigger, trigger);
         assert_eq!(report.grace, None);
     }
@@ -275,15 +302,15 @@ fn a_disruption_is_the_reason_with_a_deletion_and_without() {
 /// The kubelet's own grace for an eviction is told by nobody.
 #[test]
 fn the_grace_of_an_eviction_is_concluded_from_whole_seconds_and_doubted() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.0)
+        .at_second(10.0)
         .stop(IGNORED)
-        .at(10.1)
-        .sees(&disrupted(&own, Disruption::Evicted))
-        .at(12.01)
+        .at_second(10.1)
+        .watch_shows(&disrupted(&own, Disruption::Evicted))
+        .at_second(12.01)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::SignalIgnored);
@@ -295,14 +322,14 @@ fn the_grace_of_an_eviction_is_concluded_from_whole_seconds_and_doubted() {
 #[test]
 fn a_pod_whose_object_goes_while_it_lives_was_deleted() {
     for waited in [2.01, 30.01] {
-        let report = Scene::running_in(&pod(30))
-            .at(10.0)
+        let report = Scene::running_in(&pod_with_grace(30))
+            .at_second(10.0)
             .pod_gone()
-            .at(10.2)
+            .at_second(10.2)
             .stop(IGNORED)
-            .at(10.2 + waited)
+            .at_second(10.2 + waited)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(report.trigger, Trigger::Deleted);
@@ -315,16 +342,16 @@ fn a_pod_whose_object_goes_while_it_lives_was_deleted() {
 
 #[test]
 fn what_the_kubelet_says_of_a_probe_is_the_reason_and_its_grace_counts() {
-    let mut own = pod(60);
+    let mut own = pod_with_grace(60);
     own.containers[0].liveness_grace = Some(secs(5.0));
     let report = Scene::running_in(&own)
-        .at(10.3)
-        .hears(KubeletEventKind::LivenessFailed, 10.0)
-        .at(10.4)
+        .at_second(10.3)
+        .kubelet_reports(KubeletEventKind::LivenessFailed, 10.0)
+        .at_second(10.4)
         .stop(HANDLED)
-        .at(15.41)
+        .at_second(15.41)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.trigger, Trigger::Liveness);
@@ -339,7 +366,9 @@ fn what_the_kubelet_says_of_a_probe_is_the_reason_and_its_grace_counts() {
         (KubeletEventKind::Restarted, Trigger::Restarted),
         (KubeletEventKind::Stopping, Trigger::Unknown),
     ] {
-        let scene = Scene::running_in(&own).at(10.3).hears(kind, 10.0);
+        let scene = Scene::running_in(&own)
+            .at_second(10.3)
+            .kubelet_reports(kind, 10.0);
         assert_eq!(stopped(scene).trigger, trigger);
     }
 }
@@ -347,15 +376,15 @@ fn what_the_kubelet_says_of_a_probe_is_the_reason_and_its_grace_counts() {
 /// Without the right to watch Events the reason stays unknown, and each grace that the pod has is possible.
 #[test]
 fn a_probes_grace_is_possible_where_no_reason_is_told() {
-    let mut own = pod(60);
+    let mut own = pod_with_grace(60);
     own.containers[0].liveness_grace = Some(secs(5.0));
     let killed_after = |waited: f64| {
         Scene::running_in(&own)
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .at(10.0 + waited)
+            .at_second(10.0 + waited)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };
@@ -372,29 +401,29 @@ fn a_probes_grace_is_possible_where_no_reason_is_told() {
 
 #[test]
 fn a_word_about_the_container_before_is_not_about_this_one() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let scene = Scene::of_pod()
-        .at(0.05)
-        .sees(&own)
-        .hears(KubeletEventKind::LivenessFailed, 0.0)
+        .at_second(0.05)
+        .watch_shows(&own)
+        .kubelet_reports(KubeletEventKind::LivenessFailed, 0.0)
         .running();
-    assert_eq!(stopped(scene.at(10.0)).trigger, Trigger::Unknown);
+    assert_eq!(stopped(scene.at_second(10.0)).trigger, Trigger::Unknown);
 }
 
 #[test]
 fn a_second_deletion_with_a_shorter_grace_does_not_change_the_grace() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let twice = |waited: f64| {
         Scene::running_in(&own)
-            .at(10.1)
-            .sees(&deleted(&own, 10.0, 30))
-            .at(10.2)
+            .at_second(10.1)
+            .watch_shows(&deleted(&own, 10.0, 30))
+            .at_second(10.2)
             .stop(IGNORED)
-            .at(12.0)
-            .sees(&deleted(&own, 12.0, 5))
-            .at(10.2 + waited)
+            .at_second(12.0)
+            .watch_shows(&deleted(&own, 12.0, 5))
+            .at_second(10.2 + waited)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };
@@ -407,7 +436,7 @@ fn a_second_deletion_with_a_shorter_grace_does_not_change_the_grace() {
 /// The object of a static pod is a picture that the kubelet makes; deleting it does not stop the pod.
 #[test]
 fn a_static_pod_is_found_by_its_hash_and_not_stopped_by_a_deletion() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     own.cgroup_uid = Some(UID.to_owned());
     own.uid = "99999999-2222-3333-4444-555555555555".to_owned();
     let gone = |seen_at| Input::PodGone {
@@ -418,18 +447,18 @@ fn a_static_pod_is_found_by_its_hash_and_not_stopped_by_a_deletion() {
     let mut again = own.clone();
     again.uid = "88888888-2222-3333-4444-555555555555".to_owned();
     Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30))
-        .tells(gone(seconds(10.0)))
-        .sees(&again)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .receives(gone(seconds(10.0)))
+        .watch_shows(&again)
         .no_report();
     let report = Scene::running_in(&own)
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
-        .at(12.0)
-        .tells(gone(seconds(12.0)))
+        .at_second(12.0)
+        .receives(gone(seconds(12.0)))
         .report();
     assert_eq!(report.pod.as_ref().unwrap().uid, own.uid);
     assert_eq!(report.trigger, Trigger::Deleted);
@@ -438,15 +467,19 @@ fn a_static_pod_is_found_by_its_hash_and_not_stopped_by_a_deletion() {
 
 #[test]
 fn a_stop_signal_of_the_pods_own_is_asked_for_and_known() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     let usr1: Signal = "SIGUSR1".parse().unwrap();
     own.containers[0].stop_signal = Some(usr1);
-    let scene = Scene::of_pod().running().at(2.0).sees(&own).at(10.0);
+    let scene = Scene::of_pod()
+        .running()
+        .at_second(2.0)
+        .watch_shows(&own)
+        .at_second(10.0);
     let asked = |output: &Output| matches!(output, Output::Effect(Effect::Track { begins, .. }) if begins.contains(&usr1));
     assert_eq!(scene.said.iter().filter(|said| asked(said)).count(), 1);
     let report = scene
-        .sends(Who::Runc, Who::Main, 10, HANDLED)
-        .exits(Who::Main, 0)
+        .sends_signal(Who::Runc, Who::Main, 10, HANDLED)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.stop_signal.unwrap().signal, usr1);
@@ -454,10 +487,12 @@ fn a_stop_signal_of_the_pods_own_is_asked_for_and_known() {
 
 #[test]
 fn an_init_container_that_completes_says_what_it_was() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     own.containers[0] = container("setup", Role::Init, 0);
     own.containers.push(container("app", Role::Main, 1));
-    let scene = Scene::running_in(&own).at(5.0).exits(Who::Main, 0);
+    let scene = Scene::running_in(&own)
+        .at_second(5.0)
+        .exits_with_code(Who::Main, 0);
     let report = scene.removed().report();
     assert_eq!(report.outcome, Outcome::Completed);
     assert_eq!(report.trigger, Trigger::Completed);
@@ -466,17 +501,17 @@ fn an_init_container_that_completes_says_what_it_was() {
 
 #[test]
 fn a_runtime_that_hides_its_processes_is_doubted() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     own.runtime_class = Some("gvisor".to_owned());
     let ended = |program: &str| {
         Scene::of_pod()
-            .sees(&own)
-            .at(1.0)
-            .execs(Who::Main, program)
-            .at(10.0)
-            .sees(&deleted(&own, 10.0, 30))
+            .watch_shows(&own)
+            .at_second(1.0)
+            .execs_command(Who::Main, program)
+            .at_second(10.0)
+            .watch_shows(&deleted(&own, 10.0, 30))
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
             .doubts
@@ -488,21 +523,21 @@ fn a_runtime_that_hides_its_processes_is_doubted() {
 /// A second termination of the same pod is another container in another cgroup.
 #[test]
 fn a_restart_is_another_report() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     let (_, reports) = Scene::running_in(&own)
-        .at(10.0)
-        .exits(Who::Main, 1)
+        .at_second(10.0)
+        .exits_with_code(Who::Main, 1)
         .removed()
-        .at(12.0)
+        .at_second(12.0)
         .other_running(1)
-        .sees(&{
-            own.containers[0].ids = vec![id(1), id(0)];
+        .watch_shows(&{
+            own.containers[0].ids = vec![container_id(1), container_id(0)];
             own.clone()
         })
-        .at(20.0)
-        .sees(&deleted(&own, 20.0, 30))
+        .at_second(20.0)
+        .watch_shows(&deleted(&own, 20.0, 30))
         .other_stops(1)
-        .all();
+        .finish();
     let seen: Vec<_> = reports
         .iter()
         .map(|one| (one.outcome, one.subject.container_id.clone()))
@@ -510,8 +545,8 @@ fn a_restart_is_another_report() {
     assert_eq!(
         seen,
         [
-            (Outcome::Crashed, Some(id(0))),
-            (Outcome::Graceful, Some(id(1)))
+            (Outcome::Crashed, Some(container_id(0))),
+            (Outcome::Graceful, Some(container_id(1)))
         ]
     );
     assert!(
@@ -531,7 +566,7 @@ fn pods_are_bounded_and_forgotten_with_their_last_container() {
     };
     let stranger = Pod {
         uid: "stranger".to_owned(),
-        ..pod(30)
+        ..pod_with_grace(30)
     };
     let dropped = |scene: &Scene| {
         let full = |output: &&Output| {
@@ -545,32 +580,36 @@ fn pods_are_bounded_and_forgotten_with_their_last_container() {
         };
         scene.said.iter().filter(full).count()
     };
-    let scene = Scene::of(config)
-        .sees(&stranger)
-        .tells(made(super::scene::CONTAINER, &path(0)))
-        .at(0.5)
-        .sees(&pod(30));
+    let scene = Scene::with_config(config)
+        .watch_shows(&stranger)
+        .receives(cgroup_created(super::scene::CONTAINER, &path(0)))
+        .at_second(0.5)
+        .watch_shows(&pod_with_grace(30));
     assert_eq!(dropped(&scene), 1);
-    let scene = scene.sees(&stranger);
+    let scene = scene.watch_shows(&stranger);
     assert_eq!(dropped(&scene), 2);
-    let scene = scene.running().at(10.0).stop(HANDLED).exits(Who::Main, 0);
-    assert_eq!(scene.pods(), 1);
-    let scene = scene.removed().pod_gone().at(20.0);
-    assert_eq!(scene.pods(), 0);
-    assert_eq!(kinds(&reports(&scene.said)[0]), []);
+    let scene = scene
+        .running()
+        .at_second(10.0)
+        .stop(HANDLED)
+        .exits_with_code(Who::Main, 0);
+    assert_eq!(scene.pod_count(), 1);
+    let scene = scene.removed().pod_gone().at_second(20.0);
+    assert_eq!(scene.pod_count(), 0);
+    assert_eq!(finding_kinds(&reports(&scene.said)[0]), []);
 }
 
 /// In local mode on a node of Kubernetes a path may have a pod, and nobody tells of it.
 #[test]
 fn where_pods_are_not_told_nothing_waits_for_them() {
-    let scene = Scene::of(config(Vec::new()))
-        .tells(made(super::scene::CONTAINER, &path(0)))
+    let scene = Scene::with_config(config(Vec::new()))
+        .receives(cgroup_created(super::scene::CONTAINER, &path(0)))
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
-        .at(11.1);
+        .at_second(11.1);
     let all = reports(&scene.said);
     assert_eq!(all[0].trigger, Trigger::Stopped);
     assert_eq!(all[0].doubts, []);
@@ -579,17 +618,17 @@ fn where_pods_are_not_told_nothing_waits_for_them() {
 /// A shared pid namespace: the main process is not PID 1, exits with status 0, and something was executed beside it.
 #[test]
 fn a_container_ends_with_its_main_process_although_another_process_is_left() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::of_pod()
-        .sees(&own)
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(5.0)
-        .execs(Who::Daemon, "debug")
-        .at(10.0)
-        .exits(Who::Plain, 0)
-        .sends(Who::Runc, Who::Daemon, 9, FATAL)
-        .dies(Who::Daemon, 9)
+        .watch_shows(&own)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(5.0)
+        .execs_command(Who::Daemon, "debug")
+        .at_second(10.0)
+        .exits_with_code(Who::Plain, 0)
+        .sends_signal(Who::Runc, Who::Daemon, 9, FATAL)
+        .dies_by_signal(Who::Daemon, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Completed);
@@ -600,48 +639,53 @@ fn a_container_ends_with_its_main_process_although_another_process_is_left() {
 fn found_while_it_ends() -> Scene {
     let mut config = config(Vec::new());
     config.pods = true;
-    Scene::of(config)
-        .at(12.0)
-        .tells(Input::CgroupFound {
+    Scene::with_config(config)
+        .at_second(12.0)
+        .receives(Input::CgroupFound {
             cgroup: super::scene::CONTAINER,
             parent: crate::event::CgroupId(1),
             path: path(0),
         })
-        .tells(Input::ScanFinished)
-        .lists(&deleted(&pod(30), 10.0, 30))
-        .at(12.5)
-        .found(&[Who::Main])
+        .receives(Input::ScanFinished)
+        .list_shows(&deleted(&pod_with_grace(30), 10.0, 30))
+        .at_second(12.5)
+        .finds_processes(&[Who::Main])
 }
 
 #[test]
 fn of_a_container_that_was_stopped_before_anybody_watched_the_outcome_is_not_known() {
-    let exited = found_while_it_ends().at(15.0).exits(Who::Main, 0);
-    let killed = found_while_it_ends().at(40.0).kill().dies(Who::Main, 9);
+    let exited = found_while_it_ends()
+        .at_second(15.0)
+        .exits_with_code(Who::Main, 0);
+    let killed = found_while_it_ends()
+        .at_second(40.0)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9);
     for scene in [exited, killed] {
         let report = scene.removed().report();
         assert_eq!(report.outcome, Outcome::Unknown);
         assert_eq!(report.trigger, Trigger::Deleted);
         assert_eq!(report.doubts, [Doubt::SeenLate]);
-        assert_eq!(kinds(&report), []);
+        assert_eq!(finding_kinds(&report), []);
     }
 }
 
 /// Its definition changed: the status tells of the next container while the report of this one waits.
 #[test]
 fn the_stop_signal_of_the_next_container_is_not_its_own() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     own.containers[0].stop_signal = Some(Signal::TERM);
     let mut next = own.clone();
     next.containers[0].stop_signal = Signal::try_from(3).ok();
-    next.containers[0].ids.insert(0, id(5));
+    next.containers[0].ids.insert(0, container_id(5));
     let report = Scene::running_in(&own)
-        .at(10.2)
-        .hears(KubeletEventKind::Restarted, 10.0)
-        .at(10.3)
+        .at_second(10.2)
+        .kubelet_reports(KubeletEventKind::Restarted, 10.0)
+        .at_second(10.3)
         .stop(HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
-        .sees(&next)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
+        .watch_shows(&next)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);

@@ -36,7 +36,7 @@ pub(super) fn config(counted: bool) -> Config {
             cgroup: "/c/with*".to_owned(),
             grace: Some(Duration::from_secs(3)),
             stop_signal: None,
-            pre_stop: Some(scene::words("flush")),
+            pre_stop: Some(scene::split_words("flush")),
         }],
         pods: true,
         reset_reasons: counted.then(network::reasons),
@@ -133,7 +133,7 @@ fn an_event(container: u64) -> impl Strategy<Value = EventKind> {
             unkillable: true,
             traced: false,
         })),
-        3 => (a_process(container), command).prop_map(|(process, command)| scene::exec(process, command)),
+        3 => (a_process(container), command).prop_map(|(process, command)| scene::exec_event(process, command)),
         3 => (a_process(container), a_status())
             .prop_map(|(process, status)| EventKind::Exit(Exit { process, status, executed: true, pending: None, ns_reboot: None })),
         2 => a_process(container).prop_map(EventKind::Attach),
@@ -147,7 +147,7 @@ fn an_event(container: u64) -> impl Strategy<Value = EventKind> {
     ]
 }
 
-pub(super) fn found(process: &Process) -> ProcessFound {
+pub(super) fn found_process(process: &Process) -> ProcessFound {
     ProcessFound {
         tgid: process.tgid,
         ns_tgid: process.ns_tgid,
@@ -161,7 +161,7 @@ pub(super) fn found(process: &Process) -> ProcessFound {
 }
 
 /// Something about one container; events may be a little older than the moment they are told.
-fn about(container: u64) -> impl Strategy<Value = Told> {
+fn any_input_about(container: u64) -> impl Strategy<Value = Told> {
     let id = CgroupId(container + 1);
     let event = (an_event(container), 0_u64..2_000_000).prop_map(move |(kind, age)| Told::Event {
         kind,
@@ -171,7 +171,7 @@ fn about(container: u64) -> impl Strategy<Value = Told> {
     let processes = proptest::collection::vec(a_process(container), 0..4).prop_map(move |all| {
         Told::Input(Input::Processes {
             container: id,
-            processes: all.iter().map(found).collect(),
+            processes: all.iter().map(found_process).collect(),
         })
     });
     let counts = Just(Told::Input(Input::SignalCounts {
@@ -220,7 +220,7 @@ fn a_pause() -> impl Strategy<Value = Duration> {
 }
 
 /// Gives each input its moment.
-fn timed(told: Vec<(Duration, Told)>) -> Vec<Entry> {
+fn timed_entries(told: Vec<(Duration, Told)>) -> Vec<Entry> {
     let mut now = Timestamp(10_000_000);
     told.into_iter()
         .map(|(pause, told)| {
@@ -242,12 +242,12 @@ fn timed(told: Vec<(Duration, Told)>) -> Vec<Entry> {
 fn anything() -> impl Strategy<Value = Vec<Entry>> {
     let one = (0_u64..5).prop_flat_map(|container| {
         prop_oneof![
-            15 => about(container),
+            15 => any_input_about(container),
             3 => pod_plot::anything().prop_map(Told::Input),
             1 => about_all(container)
         ]
     });
-    proptest::collection::vec((a_pause(), one), 0..80).prop_map(timed)
+    proptest::collection::vec((a_pause(), one), 0..80).prop_map(timed_entries)
 }
 
 /// What an engine says, with its bounds looked at after every input.
@@ -263,7 +263,7 @@ fn run(config: Config, entries: &[Entry]) -> Result<Vec<Output>, TestCaseError> 
         prop_assert!(engine.pods.len() <= limits.pods_max);
         for tracked in engine.containers.values() {
             prop_assert!(tracked.container.processes.len() <= limits.processes_max);
-            prop_assert!(tracked.connections.sockets.marks().len() <= 32);
+            prop_assert!(tracked.connections.sockets.reset_marks().len() <= 32);
         }
     }
     for _round in 0..10_000 {
@@ -338,7 +338,7 @@ proptest! {
         let mut replayed = Vec::new();
         for Entry { at, input } in &entries {
             let line = input_line(input, *at).unwrap();
-            replayed.extend(replay.feed(reader.entry(&line).unwrap()));
+            replayed.extend(replay.apply_entry(reader.parse_entry(&line).unwrap()));
         }
         replayed.extend(replay.finish());
         prop_assert_eq!(
@@ -349,7 +349,7 @@ proptest! {
 
     #[test]
     fn what_happens_to_others_changes_no_report(
-        told in proptest::collection::vec((a_pause(), about(0), any::<bool>(), about(2)), 0..60),
+        told in proptest::collection::vec((a_pause(), any_input_about(0), any::<bool>(), any_input_about(2)), 0..60),
     ) {
         let mut config = config(true);
         config.limits.containers_max = 5;
@@ -359,8 +359,8 @@ proptest! {
             std::iter::once(own).chain(other)
         });
         let alone = told.iter().map(|(pause, own, ..)| (*pause, own.clone()));
-        let with_others = run(config.clone(), &timed(with_others.collect()))?;
-        let alone = run(config, &timed(alone.collect()))?;
+        let with_others = run(config.clone(), &timed_entries(with_others.collect()))?;
+        let alone = run(config, &timed_entries(alone.collect()))?;
         prop_assert_eq!(
             about_one(&with_others, CgroupId(1)),
             about_one(&alone, CgroupId(1))

@@ -134,33 +134,33 @@ pub(super) fn config(selectors: Vec<Selector>) -> Config {
     }
 }
 
-pub(super) fn words(command: &str) -> Vec<String> {
+pub(super) fn split_words(command: &str) -> Vec<String> {
     command.split(' ').map(str::to_owned).collect()
 }
 
 impl Scene {
     /// A container of which nothing is configured.
     pub(super) fn container() -> Self {
-        Self::of(config(Vec::new())).tells(made(CONTAINER, DOCKER))
+        Self::with_config(config(Vec::new())).receives(cgroup_created(CONTAINER, DOCKER))
     }
 
     /// A container with this grace in seconds, and a hook.
-    pub(super) fn with(grace: u64, hook: Option<&str>) -> Self {
+    pub(super) fn with_grace_and_hook(grace: u64, hook: Option<&str>) -> Self {
         let selector = Selector {
             cgroup: "/system.slice/*".to_owned(),
             grace: Some(Duration::from_secs(grace)),
             stop_signal: None,
-            pre_stop: hook.map(words),
+            pre_stop: hook.map(split_words),
         };
-        Self::of(config(vec![selector])).tells(made(CONTAINER, DOCKER))
+        Self::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, DOCKER))
     }
 
     /// A systemd service.
     pub(super) fn service() -> Self {
-        Self::of(config(Vec::new())).tells(made(CONTAINER, SERVICE))
+        Self::with_config(config(Vec::new())).receives(cgroup_created(CONTAINER, SERVICE))
     }
 
-    pub(super) fn of(config: Config) -> Self {
+    pub(super) fn with_config(config: Config) -> Self {
         Self {
             engine: Engine::new(config).unwrap(),
             now: Timestamp(0),
@@ -171,21 +171,21 @@ impl Scene {
 
     /// The main process enters, as runc lets it, at the 1st second.
     pub(super) fn running(self) -> Self {
-        self.at(1.0)
+        self.at_second(1.0)
             .attached(Who::Main)
-            .execs(Who::Main, "/app --serve")
+            .execs_command(Who::Main, "/app --serve")
     }
 
     /// Time passes up to this second.
-    pub(super) fn at(mut self, seconds: f64) -> Self {
+    pub(super) fn at_second(mut self, seconds: f64) -> Self {
         let now = Timestamp(0).after(Duration::from_secs_f64(seconds));
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due < now) {
             self.engine.handle_timeout(due);
             self.now = due;
-            self = self.drain();
+            self = self.drain_outputs();
         }
         self.now = now;
-        self.drain()
+        self.drain_outputs()
     }
 
     /// From now on this is the answer to what is left.
@@ -194,12 +194,12 @@ impl Scene {
         self
     }
 
-    pub(super) fn tells(mut self, input: Input) -> Self {
+    pub(super) fn receives(mut self, input: Input) -> Self {
         self.engine.handle(input, self.now);
-        self.drain()
+        self.drain_outputs()
     }
 
-    fn drain(mut self) -> Self {
+    fn drain_outputs(mut self) -> Self {
         while let Some(output) = self.engine.poll_output() {
             if let Output::Effect(Effect::FindRemaining { container, .. }) = output {
                 let remaining = self.remaining.clone();
@@ -216,18 +216,18 @@ impl Scene {
 
     pub(super) fn happens(self, kind: EventKind) -> Self {
         let at = self.now;
-        self.tells(event(at, kind))
+        self.receives(event_input(at, kind))
     }
 
     pub(super) fn attached(self, who: Who) -> Self {
         self.happens(EventKind::Attach(who.process()))
     }
 
-    pub(super) fn execs(self, who: Who, command: &str) -> Self {
-        self.happens(exec(who.process(), command))
+    pub(super) fn execs_command(self, who: Who, command: &str) -> Self {
+        self.happens(exec_event(who.process(), command))
     }
 
-    pub(super) fn sends(self, from: Who, to: Who, signal: u32, sent: Sent) -> Self {
+    pub(super) fn sends_signal(self, from: Who, to: Who, signal: u32, sent: Sent) -> Self {
         self.happens(signal_sent(from, to, signal, sent))
     }
 
@@ -286,7 +286,7 @@ impl Scene {
         };
         self.happens(EventKind::Signal(SignalSent {
             blocked: true,
-            pending: Some(SignalSet(Signal::TERM.bit())),
+            pending: Some(SignalSet(Signal::TERM.mask_bit())),
             ..told
         }))
     }
@@ -304,26 +304,26 @@ impl Scene {
 
     /// The runtime sends SIGTERM to the main process.
     pub(super) fn stop(self, sent: Sent) -> Self {
-        self.sends(Who::Runc, Who::Main, 15, sent)
+        self.sends_signal(Who::Runc, Who::Main, 15, sent)
     }
 
     /// The runtime sends SIGKILL to the main process.
-    pub(super) fn kill(self) -> Self {
-        self.sends(Who::Runc, Who::Main, 9, FATAL)
+    pub(super) fn kill_by_runtime(self) -> Self {
+        self.sends_signal(Who::Runc, Who::Main, 9, FATAL)
     }
 
     /// Another than the runtime sends SIGKILL to the main process, so that only the time speaks for the grace's end.
     pub(super) fn kill_by_another(self) -> Self {
-        self.sends(Who::Stranger, Who::Main, 9, FATAL)
+        self.sends_signal(Who::Stranger, Who::Main, 9, FATAL)
     }
 
-    pub(super) fn exits(self, who: Who, code: u8) -> Self {
-        self.ends(who, ExitStatus::Code(code))
+    pub(super) fn exits_with_code(self, who: Who, code: u8) -> Self {
+        self.exits_with(who, ExitStatus::Code(code))
     }
 
-    pub(super) fn dies(self, who: Who, number: u32) -> Self {
+    pub(super) fn dies_by_signal(self, who: Who, number: u32) -> Self {
         let signal = Signal::try_from(number).unwrap();
-        self.ends(
+        self.exits_with(
             who,
             ExitStatus::Signal {
                 signal,
@@ -338,7 +338,7 @@ impl Scene {
         self.ends_with(Who::Main, ExitStatus::Code(code), pending)
     }
 
-    fn ends(self, who: Who, status: ExitStatus) -> Self {
+    fn exits_with(self, who: Who, status: ExitStatus) -> Self {
         self.ends_with(who, status, None)
     }
 
@@ -354,22 +354,22 @@ impl Scene {
     }
 
     /// The answer to an `Inspect` or a `Track`.
-    pub(super) fn found(self, who: &[Who]) -> Self {
-        self.tells(Input::Processes {
+    pub(super) fn finds_processes(self, who: &[Who]) -> Self {
+        self.receives(Input::Processes {
             container: CONTAINER,
-            processes: who.iter().map(|who| found(*who)).collect(),
+            processes: who.iter().map(|who| found_process(*who)).collect(),
         })
     }
 
     /// The answer to how near it is to its limit of processes.
-    pub(super) fn meets(self, limit: ProcessLimit) -> Self {
-        self.tells(Input::ProcessLimit {
+    pub(super) fn reports_process_limit(self, limit: ProcessLimit) -> Self {
+        self.receives(Input::ProcessLimit {
             container: CONTAINER,
             limit,
         })
     }
 
-    pub(super) fn empty(self) -> Self {
+    pub(super) fn becomes_empty(self) -> Self {
         self.happens(EventKind::CgroupPopulated { populated: false })
     }
 
@@ -384,32 +384,32 @@ impl Scene {
     }
 
     /// How many pods are remembered.
-    pub(super) fn pods(&self) -> usize {
+    pub(super) fn pod_count(&self) -> usize {
         self.engine.pods.len()
     }
 
     /// Lets all timeouts run out.
-    pub(super) fn all(mut self) -> (Vec<Output>, Vec<Report>) {
+    pub(super) fn finish(mut self) -> (Vec<Output>, Vec<Report>) {
         while let Some(due) = self.engine.poll_timeout() {
             self.engine.handle_timeout(due);
             self.now = due;
-            self = self.drain();
+            self = self.drain_outputs();
         }
-        let scene = self.drain();
+        let scene = self.drain_outputs();
         let reports = reports(&scene.said);
         (scene.said, reports)
     }
 
     /// The one report there is.
     pub(super) fn report(self) -> Report {
-        let (_, mut reports) = self.all();
+        let (_, mut reports) = self.finish();
         assert_eq!(reports.len(), 1, "{reports:#?}");
         reports.remove(0)
     }
 
     /// That there is no report, and nothing left of what was told in between.
     pub(super) fn no_report(self) {
-        let (said, reports) = self.all();
+        let (said, reports) = self.finish();
         assert_eq!(reports, []);
         let id = |output: &Output| match output {
             Output::Progress(report) => Some(report.id),
@@ -436,7 +436,7 @@ pub(super) fn reports(said: &[Output]) -> Vec<Report> {
     said.iter().filter_map(finished).collect()
 }
 
-pub(super) fn event(at: Timestamp, kind: EventKind) -> Input {
+pub(super) fn event_input(at: Timestamp, kind: EventKind) -> Input {
     Input::Event(Event {
         at,
         container: Some(CONTAINER),
@@ -445,7 +445,7 @@ pub(super) fn event(at: Timestamp, kind: EventKind) -> Input {
     })
 }
 
-pub(super) fn made(cgroup: CgroupId, path: &str) -> Input {
+pub(super) fn cgroup_created(cgroup: CgroupId, path: &str) -> Input {
     Input::Event(Event {
         at: Timestamp(0),
         container: None,
@@ -457,10 +457,10 @@ pub(super) fn made(cgroup: CgroupId, path: &str) -> Input {
     })
 }
 
-pub(super) fn exec(process: Process, command: &str) -> EventKind {
+pub(super) fn exec_event(process: Process, command: &str) -> EventKind {
     EventKind::Exec(Exec {
         process,
-        argv: words(command),
+        argv: split_words(command),
         argv_cut: false,
     })
 }
@@ -483,7 +483,7 @@ pub(super) fn signal_sent(from: Who, to: Who, signal: u32, sent: Sent) -> EventK
     })
 }
 
-pub(super) fn found(who: Who) -> ProcessFound {
+pub(super) fn found_process(who: Who) -> ProcessFound {
     let process = who.process();
     ProcessFound {
         tgid: process.tgid,
@@ -497,7 +497,7 @@ pub(super) fn found(who: Who) -> ProcessFound {
     }
 }
 
-pub(super) fn kinds(report: &Report) -> Vec<FindingKind> {
+pub(super) fn finding_kinds(report: &Report) -> Vec<FindingKind> {
     report.findings.iter().map(|finding| finding.kind).collect()
 }
 

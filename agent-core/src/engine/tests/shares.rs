@@ -6,7 +6,9 @@ use crate::output::{DropReason, Effect, Output};
 use crate::report::{Doubt, Outcome};
 use crate::time::Timestamp;
 
-use super::scene::{CONTAINER, DOCKER, HANDLED, SERVICE, Scene, Who, config, doubts, made};
+use super::scene::{
+    CONTAINER, DOCKER, HANDLED, SERVICE, Scene, Who, cgroup_created, config, doubts,
+};
 
 /// Another container, which nobody touches.
 const OTHER: CgroupId = CgroupId(8);
@@ -17,7 +19,7 @@ fn inside(path: &str, number: u64) -> String {
 }
 
 /// Each container that is to be tracked, and whose share pays for it.
-fn pays(scene: &Scene) -> Vec<(u64, u64)> {
+fn tracked_payers(scene: &Scene) -> Vec<(u64, u64)> {
     let pays = scene.said.iter().filter_map(|output| match output {
         Output::Effect(Effect::Track {
             container,
@@ -42,13 +44,13 @@ fn a_loss_of_one_container_is_in_no_report_of_another() {
     let stopped = |lost: CgroupId| {
         Scene::container()
             .running()
-            .tells(made(OTHER, &inside("/system.slice", 8)))
-            .at(10.0)
-            .tells(lost_of(lost))
-            .found(&[Who::Main])
+            .receives(cgroup_created(OTHER, &inside("/system.slice", 8)))
+            .at_second(10.0)
+            .receives(lost_of(lost))
+            .finds_processes(&[Who::Main])
             .stop(HANDLED)
-            .at(10.5)
-            .exits(Who::Main, 0)
+            .at_second(10.5)
+            .exits_with_code(Who::Main, 0)
             .removed()
             .report()
     };
@@ -61,16 +63,16 @@ fn a_loss_of_one_container_is_in_no_report_of_another() {
 #[test]
 fn a_loss_of_a_container_is_in_the_reports_of_those_inside() {
     let (outer, path) = (CgroupId(70), inside("/system.slice", 70));
-    let report = Scene::of(config(Vec::new()))
-        .tells(made(outer, &path))
-        .tells(made(CONTAINER, &inside(&path, 1)))
+    let report = Scene::with_config(config(Vec::new()))
+        .receives(cgroup_created(outer, &path))
+        .receives(cgroup_created(CONTAINER, &inside(&path, 1)))
         .running()
-        .at(10.0)
-        .tells(lost_of(outer))
-        .found(&[Who::Main])
+        .at_second(10.0)
+        .receives(lost_of(outer))
+        .finds_processes(&[Who::Main])
         .stop(HANDLED)
-        .at(10.5)
-        .exits(Who::Main, 0)
+        .at_second(10.5)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(doubts(&report), [Doubt::RecordsLost]);
@@ -79,9 +81,9 @@ fn a_loss_of_a_container_is_in_the_reports_of_those_inside() {
 #[test]
 fn only_those_that_a_loss_may_concern_are_looked_at_again() {
     let scene = Scene::container()
-        .tells(made(OTHER, &inside("/system.slice", 8)))
-        .at(10.0)
-        .tells(lost_of(OTHER));
+        .receives(cgroup_created(OTHER, &inside("/system.slice", 8)))
+        .at_second(10.0)
+        .receives(lost_of(OTHER));
     let inspected = scene.said.iter().filter_map(|output| match output {
         Output::Effect(Effect::Inspect { container }) => Some(*container),
         _ => None,
@@ -96,22 +98,28 @@ fn only_those_that_a_loss_may_concern_are_looked_at_again() {
 fn the_kernel_side_is_told_whose_share_pays() {
     let (outer, path) = (CgroupId(70), inside("/system.slice", 70));
     let service = format!("{SERVICE}{DOCKER}");
-    let scene = Scene::of(config(Vec::new()))
-        .tells(made(CONTAINER, &inside(&path, 1)))
-        .tells(made(outer, &path))
-        .tells(made(CgroupId(71), &inside(&path, 2)))
-        .tells(made(CgroupId(9), SERVICE))
-        .tells(made(OTHER, &service));
+    let scene = Scene::with_config(config(Vec::new()))
+        .receives(cgroup_created(CONTAINER, &inside(&path, 1)))
+        .receives(cgroup_created(outer, &path))
+        .receives(cgroup_created(CgroupId(71), &inside(&path, 2)))
+        .receives(cgroup_created(CgroupId(9), SERVICE))
+        .receives(cgroup_created(OTHER, &service));
     assert_eq!(
-        pays(&scene),
+        tracked_payers(&scene),
         [(7, 7), (70, 70), (7, 70), (71, 70), (9, 9), (8, 8)]
     );
 }
 
-fn flood(scene: Scene, outer: CgroupId, path: &str, count: u64) -> Scene {
-    (0..count).fold(scene.tells(made(outer, path)), |scene, number| {
-        scene.tells(made(CgroupId(1000 + number), &inside(path, number)))
-    })
+fn flood_with_cgroups(scene: Scene, outer: CgroupId, path: &str, count: u64) -> Scene {
+    (0..count).fold(
+        scene.receives(cgroup_created(outer, path)),
+        |scene, number| {
+            scene.receives(cgroup_created(
+                CgroupId(1000 + number),
+                &inside(path, number),
+            ))
+        },
+    )
 }
 
 fn dropped(scene: &Scene, reason: DropReason) -> usize {
@@ -122,11 +130,11 @@ fn dropped(scene: &Scene, reason: DropReason) -> usize {
 /// One more container has a report that is right and certain.
 fn measures_one_more(scene: Scene) {
     let report = scene
-        .tells(made(CONTAINER, DOCKER))
+        .receives(cgroup_created(CONTAINER, DOCKER))
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -137,7 +145,12 @@ fn measures_one_more(scene: Scene) {
 fn a_container_full_of_containers_leaves_room_for_others() {
     let mut config = config(Vec::new());
     config.limits.containers_max = 200;
-    let scene = flood(Scene::of(config), OTHER, &inside("/system.slice", 8), 300);
+    let scene = flood_with_cgroups(
+        Scene::with_config(config),
+        OTHER,
+        &inside("/system.slice", 8),
+        300,
+    );
     // An eighth of the table, with the container itself.
     assert_eq!(dropped(&scene, DropReason::ContainersShare), 300 - 24);
     assert_eq!(dropped(&scene, DropReason::ContainersFull), 0);
@@ -150,14 +163,20 @@ fn a_session_full_of_containers_leaves_room_for_others() {
     let mut config = config(Vec::new());
     config.limits.containers_max = 200;
     let session = "/user.slice/user-1000.slice";
-    let scene = (0..300).fold(Scene::of(config), |scene, number| {
+    let scene = (0..300).fold(Scene::with_config(config), |scene, number| {
         let parent = format!("{session}/user@1000.service/{number}");
-        scene.tells(made(CgroupId(1000 + number), &inside(&parent, number)))
+        scene.receives(cgroup_created(
+            CgroupId(1000 + number),
+            &inside(&parent, number),
+        ))
     });
     assert_eq!(dropped(&scene, DropReason::ContainersShare), 300 - 150);
     let other = "/user.slice/user-1001.slice";
     let scene = (300..600).fold(scene, |scene, number| {
-        scene.tells(made(CgroupId(1000 + number), &inside(other, number)))
+        scene.receives(cgroup_created(
+            CgroupId(1000 + number),
+            &inside(other, number),
+        ))
     });
     assert_eq!(dropped(&scene, DropReason::ContainersFull), 0);
     measures_one_more(scene);
@@ -179,15 +198,15 @@ fn containers_without_a_place_are_looked_for_when_there_is_room() {
         let is_it = |output: &&Output| matches!(output, Output::Effect(Effect::Rescan { .. }));
         scene.said.iter().filter(is_it).count()
     };
-    let scene = Scene::of(config)
-        .tells(made(CgroupId(1), &inside("/system.slice", 1)))
-        .tells(made(CgroupId(2), &inside("/system.slice", 2)))
-        .tells(made(CgroupId(3), &inside("/system.slice", 3)));
+    let scene = Scene::with_config(config)
+        .receives(cgroup_created(CgroupId(1), &inside("/system.slice", 1)))
+        .receives(cgroup_created(CgroupId(2), &inside("/system.slice", 2)))
+        .receives(cgroup_created(CgroupId(3), &inside("/system.slice", 3)));
     assert_eq!(rescans(&scene), 0);
-    let scene = scene.tells(removed(CgroupId(1)));
+    let scene = scene.receives(removed(CgroupId(1)));
     assert_eq!(rescans(&scene), 1);
     // Nobody waits for a place any more.
-    let scene = scene.tells(removed(CgroupId(2)));
+    let scene = scene.receives(removed(CgroupId(2)));
     assert_eq!(rescans(&scene), 1);
 }
 
@@ -195,6 +214,6 @@ fn containers_without_a_place_are_looked_for_when_there_is_room() {
 #[test]
 fn a_container_with_the_path_of_an_older_one_has_a_share_of_its_own() {
     let again = CgroupId(70);
-    let scene = Scene::service().tells(made(again, SERVICE));
-    assert_eq!(pays(&scene), [(7, 7), (70, 70)]);
+    let scene = Scene::service().receives(cgroup_created(again, SERVICE));
+    assert_eq!(tracked_payers(&scene), [(7, 7), (70, 70)]);
 }

@@ -1,7 +1,7 @@
 //! What one container makes the engine remember is missing to nobody else.
 
-use super::scene::{CONTAINER, HANDLED, Scene, Who, made};
-use super::stage::{self, deleted, exec_hook, pod, with_hook};
+use super::scene::{CONTAINER, HANDLED, Scene, Who, cgroup_created};
+use super::stage::{self, deleted, exec_hook, pod_with_grace, with_hook};
 use crate::event::{CgroupId, Event, EventKind, Exec, Process, Tgid};
 use crate::input::Input;
 use crate::pod::Role;
@@ -12,7 +12,10 @@ use crate::report::{Doubt, HookKind};
 fn flooded(mut scene: Scene, within: &str, first: u64) -> Scene {
     for number in first..first + 10 {
         let inner = CgroupId(number);
-        scene = scene.tells(made(inner, &format!("{within}/docker/{number:064x}")));
+        scene = scene.receives(cgroup_created(
+            inner,
+            &format!("{within}/docker/{number:064x}"),
+        ));
         for process in 0..300_u32 {
             let tgid = u32::try_from(number).unwrap() * 1000 + process;
             let exec = EventKind::Exec(Exec {
@@ -25,7 +28,7 @@ fn flooded(mut scene: Scene, within: &str, first: u64) -> Scene {
                 argv_cut: true,
             });
             let at = scene.now;
-            scene = scene.tells(Input::Event(Event {
+            scene = scene.receives(Input::Event(Event {
                 at,
                 container: Some(inner),
                 cgroup: inner,
@@ -38,22 +41,22 @@ fn flooded(mut scene: Scene, within: &str, first: u64) -> Scene {
 
 fn stopped_with_hook(scene: Scene) -> Scene {
     scene
-        .at(10.1)
-        .execs(Who::Hook, "flush")
-        .at(12.1)
-        .exits(Who::Hook, 0)
-        .at(12.2)
+        .at_second(10.1)
+        .execs_command(Who::Hook, "flush")
+        .at_second(12.1)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(12.2)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
 }
 
 #[test]
 fn a_container_that_fills_its_share_is_doubted_itself() {
     let own = with_hook(30, exec_hook("flush"));
-    let scene = flooded(Scene::running_in(&own).at(5.0), &stage::path(0), 100);
-    let scene = scene.at(10.0).sees(&deleted(&own, 10.0, 30));
-    let (_, all) = stopped_with_hook(scene).all();
+    let scene = flooded(Scene::running_in(&own).at_second(5.0), &stage::path(0), 100);
+    let scene = scene.at_second(10.0).watch_shows(&deleted(&own, 10.0, 30));
+    let (_, all) = stopped_with_hook(scene).finish();
     let report = all.iter().find(|one| one.subject.cgroup == CONTAINER);
     let report = report.unwrap();
     assert_eq!(report.pod.as_ref().unwrap().name, "web-1");
@@ -65,10 +68,10 @@ fn a_container_that_fills_its_share_is_doubted_itself() {
 fn a_container_beside_one_that_fills_its_share_is_not() {
     let mut own = with_hook(30, exec_hook("flush"));
     own.containers.push(stage::container("bad", Role::Main, 1));
-    let scene = Scene::running_in(&own).other_running(1).at(5.0);
+    let scene = Scene::running_in(&own).other_running(1).at_second(5.0);
     let scene = flooded(scene, &stage::path(1), 100);
-    let scene = scene.at(10.0).sees(&deleted(&own, 10.0, 30));
-    let (_, all) = stopped_with_hook(scene).all();
+    let scene = scene.at_second(10.0).watch_shows(&deleted(&own, 10.0, 30));
+    let (_, all) = stopped_with_hook(scene).finish();
     let report = all.iter().find(|one| one.subject.cgroup == CONTAINER);
     let report = report.unwrap();
     assert_eq!(report.doubts, []);
@@ -77,14 +80,14 @@ fn a_container_beside_one_that_fills_its_share_is_not() {
 
 #[test]
 fn what_is_forgotten_is_free_again() {
-    let own = pod(30);
-    let mut scene = Scene::running_in(&own).at(5.0);
+    let own = pod_with_grace(30);
+    let mut scene = Scene::running_in(&own).at_second(5.0);
     for round in 0..3 {
         let first = 100 + round * 10;
         scene = flooded(scene, &stage::path(0), first);
         for number in first..first + 10 {
             let at = scene.now;
-            scene = scene.tells(Input::Event(Event {
+            scene = scene.receives(Input::Event(Event {
                 at,
                 container: Some(CgroupId(number)),
                 cgroup: CgroupId(number),
@@ -93,8 +96,8 @@ fn what_is_forgotten_is_free_again() {
         }
     }
     let own = with_hook(30, exec_hook("flush"));
-    let scene = scene.at(10.0).sees(&deleted(&own, 10.0, 30));
-    let (_, all) = stopped_with_hook(scene).all();
+    let scene = scene.at_second(10.0).watch_shows(&deleted(&own, 10.0, 30));
+    let (_, all) = stopped_with_hook(scene).finish();
     let report = all.iter().find(|one| one.subject.cgroup == CONTAINER);
     assert_eq!(report.unwrap().doubts, []);
 }
@@ -102,20 +105,20 @@ fn what_is_forgotten_is_free_again() {
 /// Whoever is in a container may signal all processes of its inner containers, from outside of these.
 #[test]
 fn signals_to_inner_containers_are_bounded_and_a_loss_is_said() {
-    let own = pod(30);
-    let scene = flooded(Scene::running_in(&own).at(5.0), &stage::path(0), 100);
-    let mut scene = scene.at(10.0).sees(&deleted(&own, 10.0, 30));
+    let own = pod_with_grace(30);
+    let scene = flooded(Scene::running_in(&own).at_second(5.0), &stage::path(0), 100);
+    let mut scene = scene.at_second(10.0).watch_shows(&deleted(&own, 10.0, 30));
     for number in (1..32).filter(|number| ![9, 15, 17].contains(number)) {
         for _again in 0..20 {
-            scene = scene.sends(Who::Child, Who::Main, number, HANDLED);
+            scene = scene.sends_signal(Who::Child, Who::Main, number, HANDLED);
         }
     }
     let (_, all) = scene
-        .at(11.0)
+        .at_second(11.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
-        .all();
+        .finish();
     let report = all.iter().find(|one| one.subject.cgroup == CONTAINER);
     let report = report.unwrap();
     assert!(report.stop_signal.is_some());

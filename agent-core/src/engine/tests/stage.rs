@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{CONTAINER, Scene, Who, config, event, made, words};
+use super::scene::{CONTAINER, Scene, Who, cgroup_created, config, event_input, split_words};
 use crate::event::{CgroupId, Event, EventKind, Exec, Exit, ExitStatus, Process, SignalSent, Tgid};
 use crate::input::Input;
 use crate::pod::{
@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub(super) const UID: &str = "11111111-2222-3333-4444-555555555555";
 
 /// The id of container `number` of a pod; the scenario's own is number 0.
-pub(super) fn id(number: u8) -> String {
+pub(super) fn container_id(number: u8) -> String {
     format!("{number:02x}").repeat(32)
 }
 
@@ -25,7 +25,7 @@ pub(super) fn path(number: u8) -> String {
     let pod = UID.replace('-', "_");
     format!(
         "/kubepods.slice/kubepods-pod{pod}.slice/cri-containerd-{}.scope",
-        id(number)
+        container_id(number)
     )
 }
 
@@ -37,7 +37,7 @@ pub(super) fn container(name: &str, role: Role, number: u8) -> PodContainer {
     PodContainer {
         name: name.to_owned(),
         role,
-        ids: vec![id(number)],
+        ids: vec![container_id(number)],
         pre_stop: None,
         stop_signal: None,
         liveness_grace: None,
@@ -47,7 +47,7 @@ pub(super) fn container(name: &str, role: Role, number: u8) -> PodContainer {
 }
 
 /// A pod with this grace and container 0, `app`.
-pub(super) fn pod(grace: u64) -> Pod {
+pub(super) fn pod_with_grace(grace: u64) -> Pod {
     Pod {
         uid: UID.to_owned(),
         cgroup_uid: None,
@@ -68,7 +68,7 @@ pub(super) fn pod(grace: u64) -> Pod {
 
 pub(super) fn exec_hook(command: &str) -> PreStop {
     PreStop::Exec {
-        command: words(command),
+        command: split_words(command),
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn http_hook(port: u16) -> PreStop {
 }
 
 pub(super) fn with_hook(grace: u64, hook: PreStop) -> Pod {
-    let mut pod = pod(grace);
+    let mut pod = pod_with_grace(grace);
     pod.containers[0].pre_stop = Some(hook);
     pod
 }
@@ -117,31 +117,31 @@ impl Scene {
     pub(super) fn of_pod() -> Self {
         let mut config = config(Vec::new());
         config.pods = true;
-        Self::of(config).tells(made(CONTAINER, &path(0)))
+        Self::with_config(config).receives(cgroup_created(CONTAINER, &path(0)))
     }
 
     /// The running container of this pod.
     pub(super) fn running_in(pod: &Pod) -> Self {
-        Self::of_pod().at(0.5).sees(pod).running()
+        Self::of_pod().at_second(0.5).watch_shows(pod).running()
     }
 
     /// The watch shows the pod.
-    pub(super) fn sees(self, pod: &Pod) -> Self {
-        self.shown(pod, false)
+    pub(super) fn watch_shows(self, pod: &Pod) -> Self {
+        self.pod_shown(pod, false)
     }
 
     /// A list shows the pod.
-    pub(super) fn lists(self, pod: &Pod) -> Self {
-        self.shown(pod, true)
+    pub(super) fn list_shows(self, pod: &Pod) -> Self {
+        self.pod_shown(pod, true)
     }
 
-    fn shown(self, pod: &Pod, listed: bool) -> Self {
+    fn pod_shown(self, pod: &Pod, listed: bool) -> Self {
         let input = Input::Pod {
             pod: Box::new(pod.clone()),
             seen_at: self.now,
             listed,
         };
-        self.tells(input)
+        self.receives(input)
     }
 
     /// The pod's object goes away.
@@ -151,11 +151,11 @@ impl Scene {
             seen_at: self.now,
             listed: false,
         };
-        self.tells(input)
+        self.receives(input)
     }
 
     /// The kubelet says something of the container `app`, and that it happened at this second.
-    pub(super) fn hears(self, kind: KubeletEventKind, happened: f64) -> Self {
+    pub(super) fn kubelet_reports(self, kind: KubeletEventKind, happened: f64) -> Self {
         let input = Input::Kubelet {
             event: KubeletEvent {
                 pod_uid: UID.to_owned(),
@@ -165,7 +165,7 @@ impl Scene {
             },
             seen_at: self.now,
         };
-        self.tells(input)
+        self.receives(input)
     }
 
     /// A process enters for an exec and cannot run its program.
@@ -194,11 +194,11 @@ impl Scene {
         let now = self.now;
         let exec = EventKind::Exec(Exec {
             process: main_of(number),
-            argv: words("other"),
+            argv: split_words("other"),
             argv_cut: false,
         });
-        self.tells(made(cgroup(number), &path(number)))
-            .tells(of_other(number, now, exec))
+        self.receives(cgroup_created(cgroup(number), &path(number)))
+            .receives(of_other(number, now, exec))
     }
 
     /// The main process of container `number` gets SIGTERM and exits.
@@ -215,9 +215,9 @@ impl Scene {
             pending: None,
             ns_reboot: None,
         });
-        self.tells(of_other(number, now, stop))
-            .tells(of_other(number, now, exit))
-            .tells(of_other(number, now, EventKind::CgroupRemoved))
+        self.receives(of_other(number, now, stop))
+            .receives(of_other(number, now, exit))
+            .receives(of_other(number, now, EventKind::CgroupRemoved))
     }
 
     /// Somebody outside connects to the port of the hook.
@@ -227,8 +227,8 @@ impl Scene {
             address: "10.0.0.5".parse().unwrap(),
             port: 8080,
         });
-        let input = event(self.now, connect);
-        self.tells(input)
+        let input = event_input(self.now, connect);
+        self.receives(input)
     }
 }
 

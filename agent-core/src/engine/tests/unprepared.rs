@@ -1,7 +1,8 @@
 //! Sequences of events that a machine can produce, made up by somebody who had not written the engine.
 
 use super::scene::{
-    CONTAINER, DOCKER, HANDLED, SERVICE, Scene, Sent, Who, config, exec, made, signal_sent,
+    CONTAINER, DOCKER, HANDLED, SERVICE, Scene, Sent, Who, cgroup_created, config, exec_event,
+    signal_sent,
 };
 use super::stage::seconds;
 use crate::config::Selector;
@@ -115,7 +116,7 @@ pub(super) fn seen(process: &Process, argv: &str) -> ProcessFound {
         parent_outside: process.parent_outside,
         start: Timestamp(process.start.0 / 10_000_000 * 10_000_000),
         comm: process.comm.clone(),
-        argv: super::scene::words(argv),
+        argv: super::scene::split_words(argv),
     }
 }
 
@@ -141,7 +142,7 @@ pub(super) fn service(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
         stop_signal: stop_signal.map(|number| Signal::try_from(number).unwrap()),
         pre_stop: None,
     };
-    Scene::of(config(vec![selector])).tells(made(CONTAINER, SERVICE))
+    Scene::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, SERVICE))
 }
 
 pub(super) fn docker(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
@@ -151,7 +152,7 @@ pub(super) fn docker(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
         stop_signal: stop_signal.map(|number| Signal::try_from(number).unwrap()),
         pre_stop: None,
     };
-    Scene::of(config(vec![selector])).tells(made(CONTAINER, DOCKER))
+    Scene::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, DOCKER))
 }
 
 /// The service's main process runs since the first second.
@@ -165,11 +166,11 @@ pub(super) fn runs() -> Scene {
 
 pub(super) fn runs_in(scene: Scene) -> Scene {
     scene
-        .at(1.0)
+        .at_second(1.0)
         .happens(populated(true))
         .happens(EventKind::Attach(main()))
-        .at(1.001)
-        .happens(exec(main(), "/app --serve"))
+        .at_second(1.001)
+        .happens(exec_event(main(), "/app --serve"))
 }
 
 pub(super) fn stops(scene: Scene, how: Sent) -> Scene {

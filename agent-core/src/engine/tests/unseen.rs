@@ -1,6 +1,8 @@
 //! What the agent itself did not see, and containers of which there is no report.
 
-use super::scene::{BY_KERNEL, CONTAINER, DOCKER, HANDLED, Scene, Who, config, doubts, made};
+use super::scene::{
+    BY_KERNEL, CONTAINER, DOCKER, HANDLED, Scene, Who, cgroup_created, config, doubts,
+};
 use crate::event::{CgroupId, Event};
 use crate::input::Input;
 use crate::output::{Effect, Output, UnreportedReason};
@@ -12,8 +14,8 @@ fn seconds(seconds: f64) -> Timestamp {
 }
 
 /// The kernel side tracked it from its birth.
-fn born(cgroup: CgroupId, path: &str) -> Input {
-    let Input::Event(made) = made(cgroup, path) else {
+fn tracked_from_birth(cgroup: CgroupId, path: &str) -> Input {
+    let Input::Event(made) = cgroup_created(cgroup, path) else {
         panic!("an event");
     };
     Input::Event(Event {
@@ -29,7 +31,7 @@ fn tracked(since: f64) -> Input {
     }
 }
 
-fn lost(since: f64, until: f64) -> Input {
+fn records_lost(since: f64, until: f64) -> Input {
     Input::Lost {
         outermost: None,
         records: 1,
@@ -38,7 +40,7 @@ fn lost(since: f64, until: f64) -> Input {
 }
 
 fn unreported(scene: Scene) -> Vec<UnreportedReason> {
-    let (said, _) = scene.all();
+    let (said, _) = scene.finish();
     let reason = |output: &Output| match output {
         Output::Unreported { reason, .. } => Some(*reason),
         _ => None,
@@ -51,12 +53,12 @@ fn unreported(scene: Scene) -> Vec<UnreportedReason> {
 fn what_began_before_anybody_watched_is_not_seen_and_not_absent() {
     let watched = |since: f64| {
         Scene::container()
-            .at(since)
-            .tells(tracked(since))
-            .found(&[Who::Main])
-            .at(since + 1.0)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(since)
+            .receives(tracked(since))
+            .finds_processes(&[Who::Main])
+            .at_second(since + 1.0)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };
@@ -80,12 +82,12 @@ fn what_began_before_anybody_watched_is_not_seen_and_not_absent() {
 #[test]
 fn a_stop_signal_that_was_seen_leaves_nothing_to_doubt() {
     let report = Scene::container()
-        .at(8.0)
-        .tells(tracked(8.0))
-        .found(&[Who::Main])
-        .at(9.0)
+        .at_second(8.0)
+        .receives(tracked(8.0))
+        .finds_processes(&[Who::Main])
+        .at_second(9.0)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(
@@ -96,13 +98,13 @@ fn a_stop_signal_that_was_seen_leaves_nothing_to_doubt() {
 
 #[test]
 fn what_is_tracked_from_its_birth_is_seen_whole() {
-    let report = Scene::of(config(Vec::new()))
-        .tells(born(CONTAINER, DOCKER))
-        .at(8.0)
-        .tells(tracked(8.0))
-        .found(&[Who::Main])
-        .kill()
-        .dies(Who::Main, 9)
+    let report = Scene::with_config(config(Vec::new()))
+        .receives(tracked_from_birth(CONTAINER, DOCKER))
+        .at_second(8.0)
+        .receives(tracked(8.0))
+        .finds_processes(&[Who::Main])
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(
@@ -114,13 +116,13 @@ fn what_is_tracked_from_its_birth_is_seen_whole() {
 /// The agent read the records when the cgroup was gone.
 #[test]
 fn what_was_tracked_from_its_birth_and_is_gone_is_reported() {
-    let report = Scene::of(config(Vec::new()))
-        .tells(born(CONTAINER, DOCKER))
-        .tells(Input::Gone {
+    let report = Scene::with_config(config(Vec::new()))
+        .receives(tracked_from_birth(CONTAINER, DOCKER))
+        .receives(Input::Gone {
             container: CONTAINER,
         })
         .running()
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(
@@ -131,7 +133,7 @@ fn what_was_tracked_from_its_birth_and_is_gone_is_reported() {
 
 #[test]
 fn a_container_without_a_report_is_counted_and_forgotten() {
-    let gone = Scene::container().tells(Input::Gone {
+    let gone = Scene::container().receives(Input::Gone {
         container: CONTAINER,
     });
     let untrack = Output::Effect(Effect::Untrack {
@@ -139,14 +141,20 @@ fn a_container_without_a_report_is_counted_and_forgotten() {
     });
     assert!(gone.said.contains(&untrack));
     assert_eq!(unreported(gone), [UnreportedReason::Gone]);
-    let empty = Scene::container().tells(tracked(0.0)).at(1.0).removed();
+    let empty = Scene::container()
+        .receives(tracked(0.0))
+        .at_second(1.0)
+        .removed();
     assert_eq!(unreported(empty), [UnreportedReason::Empty]);
-    let lossy = Scene::container().tells(tracked(0.0)).at(1.0);
-    let lossy = lossy.tells(lost(0.5, 1.0)).removed();
+    let lossy = Scene::container().receives(tracked(0.0)).at_second(1.0);
+    let lossy = lossy.receives(records_lost(0.5, 1.0)).removed();
     assert_eq!(unreported(lossy), [UnreportedReason::MainUnseen]);
-    let unseen = Scene::container().at(1.0).empty().removed();
+    let unseen = Scene::container().at_second(1.0).becomes_empty().removed();
     assert_eq!(unreported(unseen), [UnreportedReason::MainUnseen]);
-    let reported = Scene::container().running().exits(Who::Main, 0).removed();
+    let reported = Scene::container()
+        .running()
+        .exits_with_code(Who::Main, 0)
+        .removed();
     assert_eq!(unreported(reported), []);
 }
 
@@ -154,7 +162,7 @@ fn a_container_without_a_report_is_counted_and_forgotten() {
 fn a_cgroup_beside_a_container_that_is_none_is_not_tracked() {
     let other = CgroupId(70);
     let untracked = |path: &str| {
-        let scene = Scene::service().tells(born(other, path));
+        let scene = Scene::service().receives(tracked_from_birth(other, path));
         let untrack = Output::Effect(Effect::Untrack { container: other });
         scene.said.contains(&untrack)
     };
@@ -167,14 +175,14 @@ fn a_cgroup_beside_a_container_that_is_none_is_not_tracked() {
 #[test]
 fn a_loss_is_doubted_wherever_it_may_lie() {
     let lossy = |since: f64, until: f64| {
-        Scene::with(10, None)
+        Scene::with_grace_and_hook(10, None)
             .running()
-            .at(20.0)
+            .at_second(20.0)
             .stop(HANDLED)
-            .at(21.0)
-            .exits(Who::Main, 0)
+            .at_second(21.0)
+            .exits_with_code(Who::Main, 0)
             .removed()
-            .tells(lost(since, until))
+            .receives(records_lost(since, until))
             .report()
     };
     assert_eq!(doubts(&lossy(10.0, 20.5)), [Doubt::RecordsLost]);
@@ -188,15 +196,15 @@ fn a_loss_is_doubted_wherever_it_may_lie() {
 #[test]
 fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_after_a_loss() {
     let killed = |lost_at: f64, killed_at: f64| {
-        Scene::with(10, None)
+        Scene::with_grace_and_hook(10, None)
             .running()
-            .at(20.0)
-            .tells(lost(lost_at - 0.5, lost_at))
-            .found(&[Who::Main])
+            .at_second(20.0)
+            .receives(records_lost(lost_at - 0.5, lost_at))
+            .finds_processes(&[Who::Main])
             .stop(HANDLED)
-            .at(killed_at)
+            .at_second(killed_at)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };
@@ -213,15 +221,15 @@ fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_after_a_loss() {
 #[test]
 fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_soon_after_the_start() {
     let killed = |watched_at: f64| {
-        Scene::with(10, None)
-            .at(watched_at)
-            .tells(tracked(watched_at))
-            .found(&[Who::Main])
-            .at(20.0)
+        Scene::with_grace_and_hook(10, None)
+            .at_second(watched_at)
+            .receives(tracked(watched_at))
+            .finds_processes(&[Who::Main])
+            .at_second(20.0)
             .stop(HANDLED)
-            .at(26.0)
+            .at_second(26.0)
             .kill_by_another()
-            .dies(Who::Main, 9)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };
@@ -233,19 +241,19 @@ fn a_sigkill_before_the_end_of_the_grace_period_is_doubted_soon_after_the_start(
 #[test]
 fn a_loss_before_its_birth_does_not_concern_a_container() {
     let born_at = |second: f64| {
-        let mut birth = born(CONTAINER, DOCKER);
+        let mut birth = tracked_from_birth(CONTAINER, DOCKER);
         if let Input::Event(event) = &mut birth {
             event.at = seconds(second);
         }
-        let scene = Scene::of(config(Vec::new()))
-            .tells(lost(4.0, 6.0))
-            .at(second)
-            .tells(birth);
+        let scene = Scene::with_config(config(Vec::new()))
+            .receives(records_lost(4.0, 6.0))
+            .at_second(second)
+            .receives(birth);
         scene
-            .execs(Who::Main, "/app")
-            .at(second + 1.0)
-            .sends(Who::Runc, Who::Main, 9, BY_KERNEL)
-            .dies(Who::Main, 9)
+            .execs_command(Who::Main, "/app")
+            .at_second(second + 1.0)
+            .sends_signal(Who::Runc, Who::Main, 9, BY_KERNEL)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report()
     };

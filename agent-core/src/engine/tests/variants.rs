@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::scene::{
     BY_KERNEL, CONTAINER, DOCKER, FATAL, HANDLED, IGNORED, QUEUED, SERVICE, Scene, Sent, Who,
-    config, doubts, exec, is_unsure, kinds, made, stop_number,
+    cgroup_created, config, doubts, exec_event, finding_kinds, is_unsure, stop_number,
 };
 use crate::config::Selector;
 use crate::event::{Delivered, EventKind, Exec, Exit, ExitStatus, Handler, Process, Tgid};
@@ -25,28 +25,28 @@ const SYS: u32 = 31;
 #[test]
 fn a_signal_of_job_control_or_for_faults_can_be_the_stop_signal() {
     for number in [ABRT, CONT, TSTP, SYS] {
-        let graceful = Scene::with(3, None)
+        let graceful = Scene::with_grace_and_hook(3, None)
             .running()
-            .at(10.0)
-            .sends(Who::Runc, Who::Main, number, HANDLED)
-            .at(11.0)
-            .exits(Who::Main, 0)
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Main, number, HANDLED)
+            .at_second(11.0)
+            .exits_with_code(Who::Main, 0)
             .removed()
             .report();
         assert_eq!(graceful.outcome, Outcome::Graceful, "{number}");
         assert_eq!(stop_number(&graceful), Some(number));
-        let ignored = Scene::with(3, None)
+        let ignored = Scene::with_grace_and_hook(3, None)
             .running()
-            .at(10.0)
-            .sends(Who::Runc, Who::Main, number, IGNORED)
-            .at(13.01)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Main, number, IGNORED)
+            .at_second(13.01)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(ignored.outcome, Outcome::SignalIgnored, "{number}");
         assert_eq!(
-            kinds(&ignored),
+            finding_kinds(&ignored),
             [FindingKind::SignalIgnored, FindingKind::WrongStopSignal]
         );
     }
@@ -55,14 +55,14 @@ fn a_signal_of_job_control_or_for_faults_can_be_the_stop_signal() {
 /// systemd sends SIGCONT after each SIGTERM.
 #[test]
 fn beside_another_signal_they_stop_nothing() {
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .sends(Who::Runc, Who::Main, CONT, HANDLED)
-        .at(13.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .sends_signal(Who::Runc, Who::Main, CONT, HANDLED)
+        .at_second(13.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(stop_number(&report), Some(15));
@@ -75,34 +75,38 @@ fn an_end_after_a_handled_signal_for_faults_is_no_certain_crash() {
     let aborted = || {
         Scene::container()
             .running()
-            .at(10.0)
-            .sends(Who::Runc, Who::Main, ABRT, HANDLED)
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Main, ABRT, HANDLED)
             .delivers(ABRT, Handler::Custom)
-            .at(10.1)
+            .at_second(10.1)
     };
-    let raised = aborted().dies(Who::Main, ABRT).removed().report();
+    let raised = aborted().dies_by_signal(Who::Main, ABRT).removed().report();
     assert_eq!(raised.outcome, Outcome::KilledByOther);
     assert!(is_unsure(&raised));
-    let later = aborted().at(40.0).dies(Who::Main, ABRT).removed().report();
+    let later = aborted()
+        .at_second(40.0)
+        .dies_by_signal(Who::Main, ABRT)
+        .removed()
+        .report();
     assert_eq!(later.outcome, Outcome::Crashed);
     assert!(is_unsure(&later));
-    let dumped = aborted().exits(Who::Main, 2).removed().report();
+    let dumped = aborted().exits_with_code(Who::Main, 2).removed().report();
     assert_eq!(dumped.outcome, Outcome::Graceful);
     assert!(is_unsure(&dumped));
-    let by_status = aborted().exits(Who::Main, 134).removed().report();
+    let by_status = aborted().exits_with_code(Who::Main, 134).removed().report();
     assert_eq!(by_status.outcome, Outcome::Graceful);
 }
 
 #[test]
 fn a_reload_long_before_sigkill_is_no_certain_stop_signal() {
     for seconds in [3.0, 90.0] {
-        let report = Scene::with(10, None)
+        let report = Scene::with_grace_and_hook(10, None)
             .running()
-            .at(10.0)
-            .sends(Who::Runc, Who::Main, HUP, HANDLED)
-            .at(10.0 + seconds)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Main, HUP, HANDLED)
+            .at_second(10.0 + seconds)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert!(is_unsure(&report), "{report:#?}");
@@ -112,17 +116,21 @@ fn a_reload_long_before_sigkill_is_no_certain_stop_signal() {
 #[test]
 fn what_a_person_sent_long_before_the_end_may_have_nothing_to_do_with_it() {
     let survived = || {
-        Scene::with(2, None)
+        Scene::with_grace_and_hook(2, None)
             .running()
-            .at(10.0)
-            .sends(Who::Stranger, Who::Main, 15, HANDLED)
-            .at(20.0)
+            .at_second(10.0)
+            .sends_signal(Who::Stranger, Who::Main, 15, HANDLED)
+            .at_second(20.0)
     };
     assert!(is_unsure(
-        &survived().exits(Who::Main, 1).removed().report()
+        &survived().exits_with_code(Who::Main, 1).removed().report()
     ));
     assert!(is_unsure(
-        &survived().kill().dies(Who::Main, 9).removed().report()
+        &survived()
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
+            .removed()
+            .report()
     ));
 }
 
@@ -136,17 +144,17 @@ fn sigkill_after_the_grace_period_is_late_and_not_another_ones() {
         pre_stop: None,
     };
     let scene = || {
-        Scene::of(config(vec![selector.clone()]))
-            .tells(made(CONTAINER, SERVICE))
-            .at(1.0)
-            .execs(Who::Plain, "/app")
-            .at(10.0)
-            .sends(Who::Runc, Who::Plain, 15, HANDLED)
-            .at(14.6)
+        Scene::with_config(config(vec![selector.clone()]))
+            .receives(cgroup_created(CONTAINER, SERVICE))
+            .at_second(1.0)
+            .execs_command(Who::Plain, "/app")
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+            .at_second(14.6)
     };
     let cause = |who: Who| {
-        let killed = scene().sends(who, Who::Plain, 9, FATAL);
-        let report = killed.dies(Who::Plain, 9).removed().report();
+        let killed = scene().sends_signal(who, Who::Plain, 9, FATAL);
+        let report = killed.dies_by_signal(Who::Plain, 9).removed().report();
         let is_doubtful = doubts(&report).contains(&Doubt::GraceUnknown);
         (report.outcome, report.kill.unwrap().cause, is_doubtful)
     };
@@ -174,16 +182,16 @@ fn victim(pid: u32) -> EventKind {
 fn a_child_that_the_oom_killer_chose_before_is_not_why_the_main_process_went() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(victim(300))
-        .at(12.0)
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
-        .dies(Who::Main, 9)
+        .at_second(12.0)
+        .sends_signal(Who::Main, Who::Main, 9, BY_KERNEL)
+        .dies_by_signal(Who::Main, 9)
         .happens(victim(100))
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::OomKilled);
-    assert_eq!(kinds(&report), [FindingKind::OomKilled]);
+    assert_eq!(finding_kinds(&report), [FindingKind::OomKilled]);
     assert!(
         report.findings[0]
             .evidence
@@ -193,15 +201,18 @@ fn a_child_that_the_oom_killer_chose_before_is_not_why_the_main_process_went() {
 
 #[test]
 fn of_many_victims_the_first_of_the_last_run_was_chosen() {
-    let mut scene = Scene::container().running().at(10.0).happens(victim(400));
-    scene = scene.at(12.0).happens(victim(300));
+    let mut scene = Scene::container()
+        .running()
+        .at_second(10.0)
+        .happens(victim(400));
+    scene = scene.at_second(12.0).happens(victim(300));
     for pid in 500..540 {
         scene = scene.happens(victim(pid));
     }
     let report = scene
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .sends_signal(Who::Main, Who::Main, 9, BY_KERNEL)
         .happens(victim(100))
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert!(report.findings[1].evidence.contains("chose process 300"));
@@ -209,33 +220,42 @@ fn of_many_victims_the_first_of_the_last_run_was_chosen() {
 
 #[test]
 fn a_hook_that_did_not_run_is_no_news_where_nobody_stopped_it() {
-    let report = Scene::with(30, Some("flush"))
+    let report = Scene::with_grace_and_hook(30, Some("flush"))
         .running()
-        .at(200.0)
+        .at_second(200.0)
         .happens(victim(100))
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
-        .dies(Who::Main, 9)
+        .sends_signal(Who::Main, Who::Main, 9, BY_KERNEL)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
-    assert_eq!(kinds(&report), [FindingKind::OomKilled]);
+    assert_eq!(finding_kinds(&report), [FindingKind::OomKilled]);
 }
 
 /// A probe's `timeout -s KILL`, or a worker that ends itself.
 #[test]
 fn only_a_kill_of_the_programs_own_is_a_supervisors() {
-    let drains = || Scene::with(30, None).running().at(10.0).stop(HANDLED);
+    let drains = || {
+        Scene::with_grace_and_hook(30, None)
+            .running()
+            .at_second(10.0)
+            .stop(HANDLED)
+    };
     let by_probe = drains()
-        .at(11.0)
-        .execs(Who::Probe, "timeout -s KILL 1 check")
-        .at(12.0)
+        .at_second(11.0)
+        .execs_command(Who::Probe, "timeout -s KILL 1 check")
+        .at_second(12.0)
         .signals_child_of(Who::Probe, Who::Probe, 9, FATAL)
-        .exits(Who::Probe, 137);
+        .exits_with_code(Who::Probe, 137);
     let by_itself = drains()
-        .at(12.0)
+        .at_second(12.0)
         .signals_child(Who::Child, 9, FATAL, Handler::Custom);
     for scene in [by_probe, by_itself] {
-        let report = scene.at(13.0).exits(Who::Main, 0).removed().report();
-        assert_eq!(kinds(&report), []);
+        let report = scene
+            .at_second(13.0)
+            .exits_with_code(Who::Main, 0)
+            .removed()
+            .report();
+        assert_eq!(finding_kinds(&report), []);
     }
 }
 
@@ -263,25 +283,25 @@ fn a_service_that_is_stopped_and_begun_anew_leaves_nothing_behind() {
         waits_in: String::new(),
     };
     let (_, reports) = Scene::service()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
         .leaves(Remaining {
             others: vec![task],
             ..Remaining::default()
         })
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, 15, HANDLED)
-        .at(10.1)
-        .exits(Who::Plain, 0)
-        .at(10.2)
-        .happens(exec(next(), "/app --new"))
-        .at(13.0)
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, 15, HANDLED)
+        .at_second(10.1)
+        .exits_with_code(Who::Plain, 0)
+        .at_second(10.2)
+        .happens(exec_event(next(), "/app --new"))
+        .at_second(13.0)
         .happens(exited(next(), ExitStatus::Code(3), None))
-        .empty()
-        .all();
+        .becomes_empty()
+        .finish();
     let told: Vec<_> = reports
         .iter()
-        .map(|report| (report.outcome, report.trigger, kinds(report)))
+        .map(|report| (report.outcome, report.trigger, finding_kinds(report)))
         .collect();
     assert_eq!(
         told,
@@ -296,24 +316,28 @@ fn a_service_that_is_stopped_and_begun_anew_leaves_nothing_behind() {
 #[test]
 fn a_stop_signal_that_is_received_when_it_comes_again_was_not_ignored() {
     let again = || {
-        Scene::with(5, None)
+        Scene::with_grace_and_hook(5, None)
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(IGNORED)
-            .at(14.0)
+            .at_second(14.0)
             .stop(HANDLED)
     };
-    let graceful = again().at(15.0).exits(Who::Main, 0).removed().report();
+    let graceful = again()
+        .at_second(15.0)
+        .exits_with_code(Who::Main, 0)
+        .removed()
+        .report();
     assert_eq!(graceful.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&graceful), []);
+    assert_eq!(finding_kinds(&graceful), []);
     let slow = again()
-        .at(19.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(19.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(slow.outcome, Outcome::GraceExceeded);
-    assert_eq!(kinds(&slow), [FindingKind::TooSlow]);
+    assert_eq!(finding_kinds(&slow), [FindingKind::TooSlow]);
     assert!(
         slow.findings[0]
             .evidence
@@ -328,11 +352,11 @@ fn a_name_that_the_program_gives_itself_during_the_stop_names_nothing() {
         comm: "draining".to_owned(),
         ..Who::Main.process()
     };
-    let report = Scene::with(5, None)
+    let report = Scene::with_grace_and_hook(5, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
+        .at_second(11.0)
         .happens(exited(renamed, ExitStatus::Code(0), None))
         .removed()
         .report();
@@ -348,9 +372,9 @@ fn a_command_that_powers_the_namespace_off_is_named() {
     };
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .execs(Who::Visitor, "poweroff -f")
-        .sends(Who::Visitor, Who::Main, 9, BY_KERNEL)
+        .at_second(10.0)
+        .execs_command(Who::Visitor, "poweroff -f")
+        .sends_signal(Who::Visitor, Who::Main, 9, BY_KERNEL)
         .happens(exited(
             Who::Main.process(),
             killed,
@@ -365,20 +389,20 @@ fn a_command_that_powers_the_namespace_off_is_named() {
 
 #[test]
 fn a_command_that_only_begins_like_the_hook_is_no_certain_hook() {
-    let EventKind::Exec(exec) = exec(Who::Hook.process(), "flush --all") else {
+    let EventKind::Exec(exec) = exec_event(Who::Hook.process(), "flush --all") else {
         panic!("an exec");
     };
-    let report = Scene::with(30, Some("flush --all --now"))
+    let report = Scene::with_grace_and_hook(30, Some("flush --all --now"))
         .running()
-        .at(100.0)
+        .at_second(100.0)
         .happens(EventKind::Exec(Exec {
             argv_cut: true,
             ..exec
         }))
-        .exits(Who::Hook, 0)
-        .at(100.1)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(100.1)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert!(doubts(&report).contains(&Doubt::HookUncertain));
@@ -387,19 +411,19 @@ fn a_command_that_only_begins_like_the_hook_is_no_certain_hook() {
 /// `supervisorctl stop` is the hook.
 #[test]
 fn a_supervisor_that_kills_too_early_while_the_hook_runs_is_named() {
-    let report = Scene::with(30, Some("flush"))
+    let report = Scene::with_grace_and_hook(30, Some("flush"))
         .running()
-        .at(100.0)
-        .execs(Who::Hook, "flush")
-        .at(102.0)
+        .at_second(100.0)
+        .execs_command(Who::Hook, "flush")
+        .at_second(102.0)
         .signals_child(Who::Main, 9, FATAL, Handler::Custom)
-        .exits(Who::Hook, 0)
-        .at(102.1)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(102.1)
         .stop(HANDLED)
-        .exits(Who::Main, 0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(kinds(&report), [FindingKind::KilledByParent]);
+    assert_eq!(finding_kinds(&report), [FindingKind::KilledByParent]);
     let evidence = &report.findings[0].evidence;
     let expected =
         "2.000 s after the start of the preStop hook, when 28.000 s of the grace period were left";
@@ -410,17 +434,20 @@ fn a_supervisor_that_kills_too_early_while_the_hook_runs_is_named() {
 #[test]
 fn a_person_who_pauses_a_process_stops_nothing() {
     for sent in [IGNORED, HANDLED] {
-        let report = Scene::with(2, None)
+        let report = Scene::with_grace_and_hook(2, None)
             .running()
-            .at(10.0)
-            .sends(Who::Stranger, Who::Main, CONT, sent)
-            .at(12.01)
-            .sends(Who::Stranger, Who::Main, 9, FATAL)
-            .dies(Who::Main, 9)
+            .at_second(10.0)
+            .sends_signal(Who::Stranger, Who::Main, CONT, sent)
+            .at_second(12.01)
+            .sends_signal(Who::Stranger, Who::Main, 9, FATAL)
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::ForceKilled);
-        assert_eq!(kinds(&report), [FindingKind::KilledWithoutStopSignal]);
+        assert_eq!(
+            finding_kinds(&report),
+            [FindingKind::KilledWithoutStopSignal]
+        );
         assert_eq!(doubts(&report), []);
     }
 }
@@ -429,11 +456,11 @@ fn a_person_who_pauses_a_process_stops_nothing() {
 #[test]
 fn a_signal_that_does_nothing_by_default_is_ignored_when_it_is_unblocked() {
     for (number, unkillable) in [(WINCH, false), (WINCH, true), (CONT, false)] {
-        let report = Scene::with(2, None)
+        let report = Scene::with_grace_and_hook(2, None)
             .running()
-            .at(10.0)
-            .sends(Who::Runc, Who::Main, number, QUEUED)
-            .at(10.01)
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Main, number, QUEUED)
+            .at_second(10.01)
             .happens(EventKind::Delivered(Delivered {
                 process: Who::Main.process(),
                 signal: Signal::try_from(number).unwrap(),
@@ -441,13 +468,13 @@ fn a_signal_that_does_nothing_by_default_is_ignored_when_it_is_unblocked() {
                 unkillable,
                 traced: false,
             }))
-            .at(12.01)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(12.01)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::SignalIgnored, "{number}");
-        assert!(kinds(&report).contains(&FindingKind::SignalIgnored));
+        assert!(finding_kinds(&report).contains(&FindingKind::SignalIgnored));
     }
 }
 
@@ -457,20 +484,20 @@ fn a_stop_signal_that_is_handled_when_it_comes_again_is_not_ignored() {
     for configured in [None, Some(Signal::TERM)] {
         let report = stopped_by(configured)
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop_blocked()
-            .at(11.6)
+            .at_second(11.6)
             .delivers(15, Handler::Default)
-            .execs(Who::Main, "server")
-            .at(11.8)
+            .execs_command(Who::Main, "server")
+            .at_second(11.8)
             .stop(HANDLED)
-            .at(13.0)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(13.0)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::GraceExceeded, "{configured:?}");
-        assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+        assert_eq!(finding_kinds(&report), [FindingKind::TooSlow]);
         assert_eq!(report.stop_signals_repeated, 1);
     }
 }
@@ -481,13 +508,13 @@ fn a_stop_signal_that_came_again_is_certain() {
     for configured in [None, Some(Signal::TERM)] {
         let report = stopped_by(configured)
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .at(12.0)
+            .at_second(12.0)
             .stop(HANDLED)
-            .at(15.01)
-            .kill()
-            .dies(Who::Main, 9)
+            .at_second(15.01)
+            .kill_by_runtime()
+            .dies_by_signal(Who::Main, 9)
             .removed()
             .report();
         assert!(!is_unsure(&report), "{configured:?}");
@@ -500,16 +527,20 @@ fn a_reload_before_an_unnoticed_stop_signal_is_doubted() {
     let reloaded = || {
         stopped_by(None)
             .running()
-            .at(10.0)
-            .sends(Who::Runc, Who::Main, 1, HANDLED)
+            .at_second(10.0)
+            .sends_signal(Who::Runc, Who::Main, 1, HANDLED)
     };
     let unnoticed = reloaded()
-        .at(10.8)
+        .at_second(10.8)
         .stop_blocked()
-        .at(10.9)
-        .exits_with_pending(0, Signal::TERM.bit());
+        .at_second(10.9)
+        .exits_with_pending(0, Signal::TERM.mask_bit());
     assert!(is_unsure(&unnoticed.removed().report()));
-    let alone = reloaded().at(10.9).exits(Who::Main, 0).removed().report();
+    let alone = reloaded()
+        .at_second(10.9)
+        .exits_with_code(Who::Main, 0)
+        .removed()
+        .report();
     assert!(!is_unsure(&alone));
 }
 
@@ -519,15 +550,15 @@ fn another_signal_of_the_runtime_after_sigterm_is_doubted() {
     let unsure = |configured, first: Sent, person: bool| {
         let sent = stopped_by(configured)
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(first)
-            .at(10.03)
-            .sends(Who::Runc, Who::Main, 12, HANDLED)
-            .at(11.9);
+            .at_second(10.03)
+            .sends_signal(Who::Runc, Who::Main, 12, HANDLED)
+            .at_second(11.9);
         let ended = if person {
-            sent.kill_by_another().dies(Who::Main, 9)
+            sent.kill_by_another().dies_by_signal(Who::Main, 9)
         } else {
-            sent.exits(Who::Main, 0)
+            sent.exits_with_code(Who::Main, 0)
         };
         is_unsure(&ended.removed().report())
     };
@@ -545,10 +576,10 @@ fn a_message_from_inside_before_an_orderly_end_is_doubted() {
     let sent = |number, code| {
         let report = stopped_by(Some(Signal::TERM))
             .running()
-            .at(10.0)
-            .sends(Who::Child, Who::Main, number, HANDLED)
-            .at(11.3)
-            .exits(Who::Main, code)
+            .at_second(10.0)
+            .sends_signal(Who::Child, Who::Main, number, HANDLED)
+            .at_second(11.3)
+            .exits_with_code(Who::Main, code)
             .removed()
             .report();
         is_unsure(&report)
@@ -567,5 +598,5 @@ fn stopped_by(stop_signal: Option<Signal>) -> Scene {
         stop_signal,
         pre_stop: None,
     };
-    Scene::of(config(vec![selector])).tells(made(CONTAINER, DOCKER))
+    Scene::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, DOCKER))
 }

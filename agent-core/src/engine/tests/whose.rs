@@ -1,7 +1,7 @@
 //! Whose container it is: a path is anybody's word, the status of a pod is not.
 
-use super::scene::{CONTAINER, HANDLED, Scene, Who, config, doubts, made, reports};
-use super::stage::{self, UID, container, deleted, id, main_of, pod};
+use super::scene::{CONTAINER, HANDLED, Scene, Who, cgroup_created, config, doubts, reports};
+use super::stage::{self, UID, container, container_id, deleted, main_of, pod_with_grace};
 use crate::event::{CgroupId, Event, EventKind, Exec, Exit, ExitStatus, SignalSent};
 use crate::input::Input;
 use crate::pod::{Pod, PodContainer, Role};
@@ -22,7 +22,10 @@ fn in_a_session(cgroup: CgroupId, number: u8) -> Copy {
     let manager = "/user.slice/user-1000.slice/user@1000.service";
     Copy {
         cgroup,
-        path: format!("{manager}/kubepods/burstable/pod{UID}/{}", id(number)),
+        path: format!(
+            "{manager}/kubepods/burstable/pod{UID}/{}",
+            container_id(number)
+        ),
     }
 }
 
@@ -34,8 +37,8 @@ impl Scene {
             argv: vec!["copy".to_owned()],
             argv_cut: false,
         });
-        self.tells(made(copy.cgroup, &copy.path))
-            .tells(copy.event(now, exec))
+        self.receives(cgroup_created(copy.cgroup, &copy.path))
+            .receives(copy.event_input(now, exec))
     }
 
     fn copy_stops(self, copy: &Copy) -> Self {
@@ -51,18 +54,18 @@ impl Scene {
             pending: None,
             ns_reboot: None,
         });
-        self.tells(copy.event(now, stop))
-            .tells(copy.event(now, exit))
-            .tells(copy.event(now, EventKind::CgroupRemoved))
+        self.receives(copy.event_input(now, stop))
+            .receives(copy.event_input(now, exit))
+            .receives(copy.event_input(now, EventKind::CgroupRemoved))
     }
 
-    fn stops(self) -> Self {
-        self.stop(HANDLED).exits(Who::Main, 0).removed()
+    fn stops_cleanly(self) -> Self {
+        self.stop(HANDLED).exits_with_code(Who::Main, 0).removed()
     }
 }
 
 impl Copy {
-    fn event(&self, at: Timestamp, kind: EventKind) -> Input {
+    fn event_input(&self, at: Timestamp, kind: EventKind) -> Input {
         Input::Event(Event {
             at,
             container: Some(self.cgroup),
@@ -72,7 +75,7 @@ impl Copy {
     }
 }
 
-fn of(cgroup: CgroupId, all: &[Report]) -> Report {
+fn report_of(cgroup: CgroupId, all: &[Report]) -> Report {
     let mut its = all.iter().filter(|one| one.subject.cgroup == cgroup);
     let report = its.next().unwrap().clone();
     assert!(its.next().is_none());
@@ -97,39 +100,51 @@ fn is_of_nobody(report: &Report) {
 
 #[test]
 fn an_id_that_no_status_names_is_no_container_of_the_pod() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let copy = in_a_session(LATER, 9);
     let (_, all) = Scene::running_in(&own)
-        .at(5.0)
+        .at_second(5.0)
         .copied(&copy)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30))
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30))
         .copy_stops(&copy)
-        .stops()
-        .all();
-    is_of_pod(&of(CONTAINER, &all));
-    is_of_nobody(&of(LATER, &all));
+        .stops_cleanly()
+        .finish();
+    is_of_pod(&report_of(CONTAINER, &all));
+    is_of_nobody(&report_of(LATER, &all));
 }
 
 #[test]
 fn of_two_with_one_id_the_one_that_was_made_first_is_the_container() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let copy = in_a_session(LATER, 0);
-    let scene = || Scene::running_in(&own).at(5.0).copied(&copy).at(10.0);
+    let scene = || {
+        Scene::running_in(&own)
+            .at_second(5.0)
+            .copied(&copy)
+            .at_second(10.0)
+    };
     let deletion = deleted(&own, 10.0, 30);
-    let together = scene().sees(&deletion).copy_stops(&copy).stops();
-    let afterwards = scene().sees(&deletion).stops().at(40.0).copy_stops(&copy);
+    let together = scene()
+        .watch_shows(&deletion)
+        .copy_stops(&copy)
+        .stops_cleanly();
+    let afterwards = scene()
+        .watch_shows(&deletion)
+        .stops_cleanly()
+        .at_second(40.0)
+        .copy_stops(&copy);
     for scene in [together, afterwards] {
-        let (_, all) = scene.all();
-        is_of_pod(&of(CONTAINER, &all));
-        is_of_nobody(&of(LATER, &all));
+        let (_, all) = scene.finish();
+        is_of_pod(&report_of(CONTAINER, &all));
+        is_of_nobody(&report_of(LATER, &all));
     }
 }
 
 /// Records were lost, and a scan finds the container after its copy.
 #[test]
 fn the_one_that_was_made_first_may_become_known_later() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let copy = in_a_session(CONTAINER, 0);
     let real = Copy {
         cgroup: EARLIER,
@@ -137,69 +152,72 @@ fn the_one_that_was_made_first_may_become_known_later() {
     };
     let mut config = config(Vec::new());
     config.pods = true;
-    let (_, all) = Scene::of(config)
-        .at(1.0)
-        .sees(&own)
+    let (_, all) = Scene::with_config(config)
+        .at_second(1.0)
+        .watch_shows(&own)
         .copied(&copy)
-        .at(2.0)
+        .at_second(2.0)
         .copied(&real)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30))
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30))
         .copy_stops(&copy)
         .copy_stops(&real)
-        .all();
-    is_of_pod(&of(EARLIER, &all));
-    is_of_nobody(&of(CONTAINER, &all));
+        .finish();
+    is_of_pod(&report_of(EARLIER, &all));
+    is_of_nobody(&report_of(CONTAINER, &all));
 }
 
 fn restarted(own: &Pod) -> Pod {
     let mut next = own.clone();
-    next.containers[0].ids = vec![id(1), id(0)];
+    next.containers[0].ids = vec![container_id(1), container_id(0)];
     next
 }
 
 #[test]
 fn a_container_that_ends_before_a_status_names_it_waits_for_that() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let ended = || {
         Scene::running_in(&own)
-            .at(10.0)
-            .exits(Who::Main, 1)
+            .at_second(10.0)
+            .exits_with_code(Who::Main, 1)
             .removed()
-            .at(12.0)
+            .at_second(12.0)
             .other_running(1)
-            .at(12.3)
+            .at_second(12.3)
             .other_stops(1)
     };
-    let soon = ended().at(26.0).sees(&restarted(&own));
-    let (_, all) = soon.all();
-    let second = of(stage::cgroup(1), &all);
+    let soon = ended().at_second(26.0).watch_shows(&restarted(&own));
+    let (_, all) = soon.finish();
+    let second = report_of(stage::cgroup(1), &all);
     assert_eq!(second.pod.unwrap().container.as_deref(), Some("app"));
     assert_eq!(second.doubts, []);
-    let never = ended().at(27.4);
-    is_of_nobody(&of(stage::cgroup(1), &reports(&never.said)));
+    let never = ended().at_second(27.4);
+    is_of_nobody(&report_of(stage::cgroup(1), &reports(&never.said)));
 }
 
 #[test]
 fn as_long_as_a_status_names_none_the_path_counts_and_is_doubted() {
-    let mut unnamed = pod(30);
+    let mut unnamed = pod_with_grace(30);
     unnamed.containers[0].ids.clear();
-    let ended = || Scene::running_in(&unnamed).at(10.0).stops();
+    let ended = || Scene::running_in(&unnamed).at_second(10.0).stops_cleanly();
     let report = ended().report();
     assert_eq!(report.pod.unwrap().container.as_deref(), Some("app"));
     assert_eq!(report.doubts, [Doubt::PodUnknown]);
-    let named = ended().at(12.0).sees(&pod(30)).report();
+    let named = ended()
+        .at_second(12.0)
+        .watch_shows(&pod_with_grace(30))
+        .report();
     assert_eq!(named.pod.unwrap().container.as_deref(), Some("app"));
     assert_eq!(named.doubts, []);
     let mut other = unnamed.clone();
-    other.containers[0].ids = vec![id(3)];
-    is_of_nobody(&ended().at(12.0).sees(&other).report());
+    other.containers[0].ids = vec![container_id(3)];
+    is_of_nobody(&ended().at_second(12.0).watch_shows(&other).report());
 }
 
 /// A sidecar waits for the exits of the others, so one of another container's would change its times.
 #[test]
 fn an_exit_of_a_copy_is_none_of_the_pods() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     let proxy = PodContainer {
         pre_stop: Some(stage::sleep_hook(2)),
         ..container("proxy", Role::Sidecar, 1)
@@ -207,16 +225,23 @@ fn an_exit_of_a_copy_is_none_of_the_pods() {
     own.containers.push(proxy);
     let copy = in_a_session(LATER, 0);
     let hook = |copied: bool| {
-        let scene = Scene::running_in(&own).other_running(1).at(5.0);
+        let scene = Scene::running_in(&own).other_running(1).at_second(5.0);
         let scene = if copied { scene.copied(&copy) } else { scene };
-        let scene = scene.at(10.0).sees(&deleted(&own, 10.0, 30)).at(10.1);
-        let scene = scene.stops().at(12.5);
+        let scene = scene
+            .at_second(10.0)
+            .watch_shows(&deleted(&own, 10.0, 30))
+            .at_second(10.1);
+        let scene = scene.stops_cleanly().at_second(12.5);
         let scene = if copied {
             scene.copy_stops(&copy)
         } else {
             scene
         };
-        of(stage::cgroup(1), &scene.at(13.0).other_stops(1).all().1).hook
+        report_of(
+            stage::cgroup(1),
+            &scene.at_second(13.0).other_stops(1).finish().1,
+        )
+        .hook
     };
     assert!(hook(false).is_some());
     assert_eq!(hook(true), hook(false));
@@ -225,20 +250,20 @@ fn an_exit_of_a_copy_is_none_of_the_pods() {
 /// A pod that crashes for days has had more containers than are remembered.
 #[test]
 fn the_newest_containers_of_a_pod_are_remembered() {
-    let mut own = pod(30);
-    let mut scene = Scene::of_pod().at(0.5).sees(&own);
+    let mut own = pod_with_grace(30);
+    let mut scene = Scene::of_pod().at_second(0.5).watch_shows(&own);
     for number in 0..400_u32 {
-        own.containers[0].ids = vec![format!("{number:064x}"), id(0)];
-        scene = scene.sees(&own);
+        own.containers[0].ids = vec![format!("{number:064x}"), container_id(0)];
+        scene = scene.watch_shows(&own);
     }
-    own.containers[0].ids = vec![id(0)];
+    own.containers[0].ids = vec![container_id(0)];
     is_of_pod(
         &scene
-            .sees(&own)
+            .watch_shows(&own)
             .running()
-            .at(10.0)
-            .sees(&deleted(&own, 10.0, 30))
-            .stops()
+            .at_second(10.0)
+            .watch_shows(&deleted(&own, 10.0, 30))
+            .stops_cleanly()
             .report(),
     );
 }

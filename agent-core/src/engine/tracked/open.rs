@@ -118,7 +118,7 @@ pub(super) struct ProgressKey {
 
 impl OpenTermination {
     /// When the exit and the release became known.
-    pub(super) const fn ended(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+    pub(super) const fn end_times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.exit_noticed, self.release_noticed)
     }
 
@@ -295,10 +295,14 @@ impl OpenTermination {
 }
 
 impl ProgressKey {
-    pub(super) fn of(termination: &Termination<'_>, sockets: &Sockets, stuck: bool) -> Self {
+    pub(super) fn from_termination(
+        termination: &Termination<'_>,
+        sockets: &Sockets,
+        stuck: bool,
+    ) -> Self {
         let started_at = termination.started_at();
         let since_start = |mark: &&(Timestamp, _)| mark.0 >= started_at;
-        let resets = sockets.marks().iter().filter(since_start).count();
+        let resets = sockets.reset_marks().iter().filter(since_start).count();
         let times = |endpoint: Endpoint| (endpoint.unready_at, endpoint.terminating_at);
         let hook = termination.hook.as_ref();
         Self {

@@ -77,7 +77,7 @@ impl Connections {
         let ran = before.phase == Phase::Running;
         let parted = match (ran, phase_given.phase == Phase::Running) {
             (true, false) => {
-                self.sockets.begin();
+                self.sockets.begin_termination();
                 // The signals before it were none that stopped it. Those that came after may be.
                 let is_older = |at: &Timestamp| began_at.is_some_and(|began| *at < began);
                 let older = self.signalled_at().filter(is_older);
@@ -125,7 +125,7 @@ impl Connections {
         context: &Context<'_>,
     ) {
         if let EventKind::Reset(reset) = &event.kind {
-            self.sockets.mark(event.at, reset);
+            self.sockets.record_reset(event.at, reset);
         }
         if let EventKind::Signal(sent) = &event.kind
             && context.reasons.is_some()
@@ -153,13 +153,13 @@ impl Connections {
     }
 
     /// Takes in what was counted.
-    pub(super) fn take(
+    pub(super) fn apply_counts(
         &mut self,
         counts: SocketCounts,
         container: &Container,
         context: &mut Context<'_>,
     ) {
-        self.sockets.take(counts);
+        self.sockets.apply_counts(counts);
         let is_known = container.is_settled() && container.main().is_some();
         if self.sockets.has_too_many_untold() {
             let placement = self.sockets.placement(None);
@@ -179,7 +179,7 @@ impl Connections {
         let Some(reasons) = context.reasons else {
             return;
         };
-        let resets = self.sockets.tell(reasons, placement);
+        let resets = self.sockets.take_unreported(reasons, placement);
         if !resets.is_empty() {
             context.outputs.push_back(Output::Resets {
                 subject: container.subject.clone(),

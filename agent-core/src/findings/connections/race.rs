@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::resets::Resets;
 use super::{Network, capital, number};
-use crate::advice::whole;
+use crate::advice::round_up_to_seconds;
 use crate::connection::Connections;
-use crate::findings::{finding_of, span};
+use crate::findings::{finding_of, format_duration};
 use crate::pod::PreStop;
 use crate::report::{Endpoint, Finding, FindingKind, Outcome};
 use crate::termination::{Termination, takes_out, trigger};
@@ -21,7 +21,7 @@ const SLEEP_MARGIN: Duration = Duration::from_secs(1);
 const LAST_SIGHT: Duration = Duration::from_millis(300);
 
 /// Connections came when it did not take them any more.
-pub(in crate::findings) fn race(
+pub(in crate::findings) fn endpoint_race(
     termination: &Termination<'_>,
     outcome: Outcome,
     network: &Network,
@@ -42,10 +42,13 @@ pub(in crate::findings) fn race(
         facts.push(format!(
             "{} refused, with a listener closed {} after the beginning of the termination",
             number(refused, "connection was", "connections were"),
-            span(closed_at.since(began))
+            format_duration(closed_at.since(began))
         ));
     }
-    let (accepted, queued) = (arrivals.others.accepted_after, Resets::of(traffic).queued());
+    let (accepted, queued) = (
+        arrivals.others.accepted_after,
+        Resets::from_traffic(traffic).queued(),
+    );
     if accepted > 0 && queued > 0 {
         is_of_clients |= arrivals.clients.accepted_after > 0;
         facts.push(format!(
@@ -64,7 +67,7 @@ pub(in crate::findings) fn race(
     let last = last.or(connections.last_arrival_at)?;
     facts.push(format!(
         "the last one came {} after the beginning",
-        span(last.since(began))
+        format_duration(last.since(began))
     ));
     if !is_of_clients {
         facts.push(unclear(arrivals));
@@ -76,9 +79,9 @@ pub(in crate::findings) fn race(
             .as_ref()
             .map(|endpoint| unready(endpoint, began)),
     );
-    facts.extend(hook(termination));
+    facts.extend(describe_hook(termination));
     facts.extend(refused_in_pod(connections));
-    let advice = Sleep::of(termination, network, last).advice(termination, connections);
+    let advice = Sleep::derive(termination, network, last).advice(termination, connections);
     Some(finding_of(
         FindingKind::EndpointRace,
         format!("{}.", capital(&facts.join("; "))),
@@ -109,7 +112,7 @@ fn pollers(connections: &Connections) -> Option<String> {
                 poller.accepted.saturating_add(poller.refused),
                 poller.address,
                 poller.port,
-                span(poller.every)
+                format_duration(poller.every)
             )
         })
         .collect();
@@ -126,14 +129,14 @@ fn unready(endpoint: &Endpoint, began: Timestamp) -> String {
     match endpoint.unready_at {
         Some(at) if at >= began => format!(
             "the EndpointSlices had it as not ready {} after the beginning",
-            span(at.since(began))
+            format_duration(at.since(began))
         ),
         Some(_) => "the EndpointSlices had it as not ready before the beginning".to_owned(),
         None => "the EndpointSlices still had it as ready".to_owned(),
     }
 }
 
-fn hook(termination: &Termination<'_>) -> Option<String> {
+fn describe_hook(termination: &Termination<'_>) -> Option<String> {
     if !termination.container.is_pods {
         return None;
     }
@@ -141,7 +144,7 @@ fn hook(termination: &Termination<'_>) -> Option<String> {
         None if termination.container.spec.hook.is_none() => "there was no preStop hook".to_owned(),
         None => "its preStop hook was not seen".to_owned(),
         Some(hook) => match hook.duration() {
-            Some(took) => format!("its preStop hook took {}", span(took)),
+            Some(took) => format!("its preStop hook took {}", format_duration(took)),
             None => "how long its preStop hook took is not known".to_owned(),
         },
     })
@@ -166,14 +169,14 @@ struct Sleep {
 
 impl Sleep {
     /// For as long as connections came, until the endpoints were withdrawn, and a margin.
-    fn of(termination: &Termination<'_>, network: &Network, last: Timestamp) -> Self {
+    fn derive(termination: &Termination<'_>, network: &Network, last: Timestamp) -> Self {
         let endpoint = network.endpoint.as_ref();
         let until = endpoint
             .and_then(|one| one.unready_at)
             .map_or(last, |at| at.max(last));
         let exit = termination.exit.map(|exit| exit.at);
         Self {
-            length: whole(until.since(termination.started_at())) + SLEEP_MARGIN,
+            length: round_up_to_seconds(until.since(termination.started_at())) + SLEEP_MARGIN,
             is_least: exit.is_some_and(|exit| last.after(LAST_SIGHT) >= exit),
         }
     }
@@ -212,7 +215,7 @@ impl Sleep {
     fn grace_advice(self, termination: &Termination<'_>) -> String {
         let exit = termination.exit.zip(termination.stop);
         let took = exit.map_or(Duration::ZERO, |(exit, stop)| exit.at.since(stop.at));
-        let needed = self.length + whole(took) + SLEEP_MARGIN;
+        let needed = self.length + round_up_to_seconds(took) + SLEEP_MARGIN;
         match termination.grace() {
             Some(grace) if grace.configured < needed => format!(
                 ", and raise the grace period to {} s, since it covers the sleep and the exit together",

@@ -38,17 +38,17 @@ pub(super) struct Hurt {
 }
 
 impl Resets {
-    pub(super) fn of(traffic: &Traffic) -> Self {
+    pub(super) fn from_traffic(traffic: &Traffic) -> Self {
         let connections = &traffic.connections;
         let mut resets = Self::default();
         for one in &connections.resets {
-            if let Some(place) = resets.place(&one.class) {
+            if let Some(place) = resets.counter_for(&one.class) {
                 *place = place.saturating_add(one.count);
             }
         }
         // Probes and scrapers may be among them.
         let polled = traffic.polled();
-        if traffic.aborted() == 0 || resets.clients.all() <= polled {
+        if traffic.aborted() == 0 || resets.clients.total_count() <= polled {
             resets.clients = Hurt::default();
         }
         if traffic.aborted_initiated() == 0 {
@@ -67,7 +67,7 @@ impl Resets {
     }
 
     /// Where resets of this class are counted, if they matter.
-    fn place(&mut self, class: &ResetClass<String>) -> Option<&mut u64> {
+    fn counter_for(&mut self, class: &ResetClass<String>) -> Option<&mut u64> {
         if class.idle_closed && class.scope == Scope::Container {
             return Some(match class.phase {
                 Phase::Running => &mut self.idle_running,
@@ -104,7 +104,7 @@ impl Resets {
 }
 
 impl Hurt {
-    const fn all(self) -> u64 {
+    const fn total_count(self) -> u64 {
         self.unread
             .saturating_add(self.queued)
             .saturating_add(self.untold)
@@ -115,17 +115,17 @@ impl Hurt {
 type Listed = (u64, &'static str, &'static str);
 
 /// Its shutdown reset connections.
-pub(in crate::findings) fn reset(
+pub(in crate::findings) fn reset_connections(
     termination: &Termination<'_>,
     outcome: Outcome,
     network: &Network,
 ) -> Option<Finding> {
     let traffic = network.of_stop(outcome)?;
-    let resets = Resets::of(traffic);
+    let resets = Resets::from_traffic(traffic);
     let of_clients = of_clients(&resets, traffic);
-    let own = own(&resets.own);
+    let own = list_own(&resets.own);
     // What hurts clients is said first, and advised on.
-    let worst = worst(&of_clients).or_else(|| worst(&own))?;
+    let worst = advice_on_most(&of_clients).or_else(|| advice_on_most(&own))?;
     let mut facts = Vec::new();
     if let Some(listed) = listed(&of_clients) {
         facts.push(format!(
@@ -183,7 +183,7 @@ fn of_clients(resets: &Resets, traffic: &Traffic) -> [Listed; 4] {
     ]
 }
 
-const fn own(own: &Hurt) -> [Listed; 3] {
+const fn list_own(own: &Hurt) -> [Listed; 3] {
     [
         (own.unread, "that were closed with unread data", OWN),
         (
@@ -200,7 +200,7 @@ const fn own(own: &Hurt) -> [Listed; 3] {
 }
 
 /// The advice on the most frequent of them, if there are any.
-fn worst(kinds: &[Listed]) -> Option<&'static str> {
+fn advice_on_most(kinds: &[Listed]) -> Option<&'static str> {
     let worst = kinds.iter().max_by_key(|(count, ..)| *count);
     worst
         .filter(|(count, ..)| *count > 0)
@@ -218,7 +218,7 @@ fn listed(kinds: &[Listed]) -> Option<String> {
 /// Whether the client still waited for an answer, nobody can tell: it said that it has nothing more to say.
 fn half_closed(resets: &Resets, traffic: &Traffic) -> Option<String> {
     let count = traffic.aborted_half_closed();
-    (count > 0 && resets.clients.all() > 0).then(|| {
+    (count > 0 && resets.clients.total_count() > 0).then(|| {
         format!(
             "{} half closed by the client, which may have waited for an answer",
             number(count, "of them was", "of them were")
@@ -244,9 +244,9 @@ fn established(traffic: &Traffic) -> String {
 }
 
 /// It closed connections when nothing was under way, and the client sent its next request nevertheless.
-pub(in crate::findings) fn idle(outcome: Outcome, network: &Network) -> Option<Finding> {
+pub(in crate::findings) fn idle_closed(outcome: Outcome, network: &Network) -> Option<Finding> {
     let traffic = network.of_stop(outcome)?;
-    let resets = Resets::of(traffic);
+    let resets = Resets::from_traffic(traffic);
     if resets.idle == 0 {
         return None;
     }

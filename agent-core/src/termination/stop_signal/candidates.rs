@@ -37,7 +37,7 @@ pub(super) struct Candidates<'a, 'c> {
 }
 
 impl<'a, 'c> Candidates<'a, 'c> {
-    pub(super) fn of(
+    pub(super) fn from_container(
         container: &'c Container,
         main: &'a Process,
         kill: Option<&SignalFact>,
@@ -87,7 +87,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
     }
 
     /// The usual stop signal: as a runtime sent it last, if that was within reach of the end, else as it came last.
-    pub(super) fn usual(&self) -> Option<&'a SignalFact> {
+    pub(super) fn usual_signal(&self) -> Option<&'a SignalFact> {
         self.of_runtime(|fact| self.is_usual(fact))
             .or_else(|| newest(&self.outside, |fact| self.is_usual(fact)))
     }
@@ -143,7 +143,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
         let fitting: Vec<_> = near
             .iter()
             .copied()
-            .filter(|fact| self.fits(killed_at.since(fact.at)))
+            .filter(|fact| self.fits_grace(killed_at.since(fact.at)))
             .collect();
         let fits = |fact: &SignalFact| fitting.contains(&fact);
         if let Some(usual) = usual.filter(|usual| configured && (fitting.is_empty() || fits(usual)))
@@ -185,7 +185,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
 
     /// SIGKILL came from inside, from the kernel, or from nobody who was seen: it tells nothing of the stop signal.
     pub(super) fn before_kill_from_inside(&self) -> Chosen<'a> {
-        let usual = self.usual();
+        let usual = self.usual_signal();
         let counts = |fact: &&SignalFact| is_of_runtime(&fact.sender) || self.had_effect(fact);
         if let Some(usual) = usual.filter(counts) {
             return (Some(usual), self.has_rival(usual));
@@ -376,7 +376,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
     }
 
     /// Whether SIGKILL that came so long after a signal came when the grace period was over.
-    fn fits(&self, waited: Duration) -> bool {
+    fn fits_grace(&self, waited: Duration) -> bool {
         let spec = &self.container.spec;
         let Some(grace) = spec.grace else {
             return false;

@@ -102,7 +102,7 @@ fn findings(report: &Report) -> Markup {
 fn when(report: &Report, origin: &Origin, now: Timestamp) -> Markup {
     let is_open = report.outcome == Outcome::InProgress;
     let total = report
-        .total()
+        .total_duration()
         .unwrap_or_else(|| now.since(report.started_at));
     let ended = report
         .exit

@@ -74,7 +74,7 @@ fn figures(report: &Report, origin: &Origin) -> Markup {
         .map(|exit| moment::date(exit.at, origin));
     html! {
         dl class="figures" {
-            (figure("whole stop", report.total().map(human)))
+            (figure("whole stop", report.total_duration().map(human)))
             (figure("preStop hook", report.hook_duration().map(|time| format!("{about_hook}{}", human(time)))))
             (figure("stop signal to exit", report.stop_signal_to_exit().map(human)))
             (figure("stop signal to SIGKILL", report.stop_signal_to_kill().map(human)))

@@ -23,7 +23,7 @@ fn signals() -> u64 {
     let passed_over = [17, 23]
         .into_iter()
         .filter_map(|number| Signal::try_from(number).ok());
-    !passed_over.fold(0, |mask, signal| mask | signal.bit())
+    !passed_over.fold(0, |mask, signal| mask | signal.mask_bit())
 }
 
 /// What the kernel accounted, by program.
@@ -129,7 +129,7 @@ impl Ours {
     pub(crate) fn track(&mut self, container: u64, main: u32) -> Result<()> {
         let signals = Signals {
             recorded: signals(),
-            beginning: Signal::TERM.bit() | Signal::KILL.bit(),
+            beginning: Signal::TERM.mask_bit() | Signal::KILL.mask_bit(),
         };
         self.tracker.track((container, container), &[], signals)?;
         self.sockets.add(container)?;

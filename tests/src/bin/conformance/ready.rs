@@ -82,8 +82,8 @@ impl Ready {
                 String::from_utf8_lossy(&text).contains(word)
             }
             Self::Handler(signal) => {
-                mask(main, "SigCgt:") & signal.bit() != 0
-                    || mask(main, "SigBlk:") & signal.bit() != 0
+                mask(main, "SigCgt:") & signal.mask_bit() != 0
+                    || mask(main, "SigBlk:") & signal.mask_bit() != 0
             }
             Self::Processes(count, comm) => {
                 members(cgroup).filter(|(_, name)| name == comm).count() >= *count

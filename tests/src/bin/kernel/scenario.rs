@@ -150,7 +150,7 @@ impl Rig {
             ("hook", report.hook_duration(), exec.zip(end)),
             (
                 "total",
-                report.total().filter(|total| !total.is_zero()),
+                report.total_duration().filter(|total| !total.is_zero()),
                 exec.or(stop).zip(exit),
             ),
         ];

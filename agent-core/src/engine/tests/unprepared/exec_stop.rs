@@ -1,6 +1,6 @@
 //! What `ExecStop=` and `ExecReload=` do to the main process.
 
-use super::super::scene::{FATAL, HANDLED, doubts, exec, kinds, stop_number};
+use super::super::scene::{FATAL, HANDLED, doubts, exec_event, finding_kinds, stop_number};
 use super::{
     HUP, QUIT, TERM, by, code, ended, forked, found, main, populated, runs, runs_in, sent, service,
     stops, systemd, unit,
@@ -20,16 +20,16 @@ fn control() -> Process {
 #[test]
 fn a_control_process_that_stops_the_service_is_no_finding() {
     let report = runs()
-        .at(10.0)
-        .happens(exec(control(), "/bin/kill -TERM 400"))
+        .at_second(10.0)
+        .happens(exec_event(control(), "/bin/kill -TERM 400"))
         .happens(sent(&control(), &main(), TERM, HANDLED))
         .happens(ended(&control(), code(0)))
-        .at(11.0)
+        .at_second(11.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
     assert_eq!(doubts(&report), []);
 }
 
@@ -45,18 +45,18 @@ fn a_child_of_a_control_process_stops_the_service() {
         ..forked(501, 10.01, 500)
     };
     let report = runs()
-        .at(10.0)
-        .happens(exec(shell.clone(), "/bin/sh /etc/init.d/app stop"))
-        .at(10.02)
+        .at_second(10.0)
+        .happens(exec_event(shell.clone(), "/bin/sh /etc/init.d/app stop"))
+        .at_second(10.02)
         .happens(sent(&child, &main(), TERM, HANDLED))
-        .at(11.0)
+        .at_second(11.0)
         .happens(ended(&main(), code(0)))
-        .at(11.1)
+        .at_second(11.1)
         .happens(ended(&shell, code(0)))
         .happens(populated(false))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
     assert_eq!(doubts(&report), []);
 }
 
@@ -68,17 +68,17 @@ fn a_control_process_sends_sigquit() {
         ..control()
     };
     let report = runs()
-        .at(10.0)
-        .happens(exec(
+        .at_second(10.0)
+        .happens(exec_event(
             control.clone(),
             "/sbin/start-stop-daemon --retry QUIT/5",
         ))
         .happens(sent(&control, &main(), QUIT, HANDLED))
-        .at(12.0)
+        .at_second(12.0)
         .happens(ended(&main(), code(0)))
         .happens(ended(&control, code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
+        .receives(found(&[]))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(report.trigger, Trigger::Stopped);
@@ -89,8 +89,8 @@ fn a_control_process_sends_sigquit() {
 #[test]
 fn a_control_process_sends_sigkill() {
     let report = runs()
-        .at(10.0)
-        .happens(exec(control(), "/bin/kill -9 400"))
+        .at_second(10.0)
+        .happens(exec_event(control(), "/bin/kill -9 400"))
         .happens(sent(&control(), &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(ended(&control(), code(0)))
@@ -105,14 +105,14 @@ fn a_control_process_sends_sigkill() {
 fn the_stop_begins_with_the_control_process() {
     let report = stops(
         runs()
-            .at(10.0)
-            .happens(exec(control(), "/bin/stop-and-wait"))
+            .at_second(10.0)
+            .happens(exec_event(control(), "/bin/stop-and-wait"))
             .happens(sent(&control(), &main(), TERM, HANDLED))
-            .at(15.0)
+            .at_second(15.0)
             .happens(ended(&control(), code(0))),
         HANDLED,
     )
-    .at(16.0)
+    .at_second(16.0)
     .happens(ended(&main(), code(0)))
     .happens(populated(false))
     .report();
@@ -125,14 +125,14 @@ fn the_stop_begins_with_the_control_process() {
 fn sigkill_counts_from_systemds_own_signal() {
     let report = stops(
         runs_in(service(Some(90), None))
-            .at(10.0)
-            .happens(exec(control(), "/bin/kill -TERM 400"))
+            .at_second(10.0)
+            .happens(exec_event(control(), "/bin/kill -TERM 400"))
             .happens(sent(&control(), &main(), TERM, HANDLED))
-            .at(10.1)
+            .at_second(10.1)
             .happens(ended(&control(), code(0))),
         HANDLED,
     )
-    .at(100.2)
+    .at_second(100.2)
     .happens(sent(&systemd(), &main(), 9, FATAL))
     .happens(ended(&main(), by(9)))
     .happens(populated(false))
@@ -146,11 +146,11 @@ fn sigkill_counts_from_systemds_own_signal() {
 #[test]
 fn a_reload_before_a_crash_is_no_stop() {
     let report = runs()
-        .at(10.0)
-        .happens(exec(control(), "/bin/kill -HUP 400"))
+        .at_second(10.0)
+        .happens(exec_event(control(), "/bin/kill -HUP 400"))
         .happens(sent(&control(), &main(), HUP, HANDLED))
         .happens(ended(&control(), code(0)))
-        .at(10.2)
+        .at_second(10.2)
         .happens(ended(&main(), code(1)))
         .happens(populated(false))
         .report();
@@ -162,14 +162,14 @@ fn a_reload_before_a_crash_is_no_stop() {
 fn a_reload_before_a_stop_is_no_stop() {
     let report = stops(
         runs()
-            .at(10.0)
-            .happens(exec(control(), "/bin/kill -HUP 400"))
+            .at_second(10.0)
+            .happens(exec_event(control(), "/bin/kill -HUP 400"))
             .happens(sent(&control(), &main(), HUP, HANDLED))
             .happens(ended(&control(), code(0)))
-            .at(12.0),
+            .at_second(12.0),
         HANDLED,
     )
-    .at(12.2)
+    .at_second(12.2)
     .happens(ended(&main(), code(0)))
     .happens(populated(false))
     .report();
@@ -190,14 +190,14 @@ fn an_init_script_kills_after_its_own_timeout() {
         ..forked(501, 10.01, 500)
     };
     let report = runs()
-        .at(10.0)
-        .happens(exec(shell.clone(), "/bin/sh /etc/init.d/app stop"))
-        .at(10.02)
+        .at_second(10.0)
+        .happens(exec_event(shell.clone(), "/bin/sh /etc/init.d/app stop"))
+        .at_second(10.02)
         .happens(sent(&child, &main(), TERM, HANDLED))
-        .at(15.03)
+        .at_second(15.03)
         .happens(sent(&child, &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
-        .at(15.1)
+        .at_second(15.1)
         .happens(ended(&shell, code(0)))
         .happens(populated(false))
         .report();

@@ -1,6 +1,6 @@
 //! What is left when the main process is gone.
 
-use super::super::scene::{FATAL, HANDLED, Who, exec, kinds};
+use super::super::scene::{FATAL, HANDLED, Who, exec_event, finding_kinds};
 use super::{
     QUIT, TERM, by, code, ended, found, is_certain, main, populated, runs, seen, sent, stops,
     systemd, told, unit,
@@ -34,24 +34,24 @@ fn what_kill_mode_process_leaves() {
                 others: vec![task(&left)],
                 ..Remaining::default()
             })
-            .at(10.0),
+            .at_second(10.0),
         HANDLED,
     )
-    .at(10.5)
+    .at_second(10.5)
     .happens(ended(&main(), code(0)))
-    .at(30.0)
-    .happens(exec(next.clone(), "/app --serve"))
-    .at(40.0)
+    .at_second(30.0)
+    .happens(exec_event(next.clone(), "/app --serve"))
+    .at_second(40.0)
     .happens(sent(&systemd(), &next, TERM, HANDLED))
-    .at(40.5)
+    .at_second(40.5)
     .happens(ended(&next, code(0)))
-    .at(60.0)
-    .all();
+    .at_second(60.0)
+    .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Graceful), (402, Outcome::Graceful)]
     );
-    assert_eq!(kinds(&reports[0]), [FindingKind::ProcessesLeft]);
+    assert_eq!(finding_kinds(&reports[0]), [FindingKind::ProcessesLeft]);
 }
 
 /// A forking service's main process is stopped later, and its children go with it.
@@ -59,14 +59,14 @@ fn what_kill_mode_process_leaves() {
 fn a_daemon_of_which_children_are_left() {
     let daemon = unit(401, 1.04);
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(100.0)
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(100.0)
         .happens(sent(&systemd(), &daemon, TERM, FATAL))
         .happens(ended(&daemon, by(TERM)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(401, Outcome::Graceful)]);
     assert!(is_certain(&reports[0]));
 }
@@ -78,24 +78,24 @@ fn a_forking_service_that_is_restarted() {
     let again = unit(402, 50.2);
     let daemon_again = unit(403, 50.24);
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(50.0)
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(50.0)
         .happens(ended(&daemon, code(1)))
         .happens(populated(false))
-        .at(50.2)
+        .at_second(50.2)
         .happens(populated(true))
-        .happens(exec(again.clone(), "/app --serve"))
-        .at(50.25)
+        .happens(exec_event(again.clone(), "/app --serve"))
+        .at_second(50.25)
         .happens(ended(&again, code(0)))
-        .tells(found(&[seen(&daemon_again, "/app --serve")]))
-        .at(100.0)
+        .receives(found(&[seen(&daemon_again, "/app --serve")]))
+        .at_second(100.0)
         .happens(sent(&systemd(), &daemon_again, TERM, HANDLED))
-        .at(101.0)
+        .at_second(101.0)
         .happens(ended(&daemon_again, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(401, Outcome::Crashed), (403, Outcome::Graceful)]
@@ -111,17 +111,17 @@ fn an_upgrade_in_flight() {
         ..unit(401, 50.0)
     };
     let (_, reports) = runs()
-        .at(60.0)
+        .at_second(60.0)
         .sends_from(&Who::Stranger.process(), &main(), QUIT, HANDLED)
-        .at(61.0)
+        .at_second(61.0)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&new, "/app --serve")]))
-        .at(500.0)
+        .receives(found(&[seen(&new, "/app --serve")]))
+        .at_second(500.0)
         .happens(sent(&systemd(), &new, TERM, HANDLED))
-        .at(500.5)
+        .at_second(500.5)
         .happens(ended(&new, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     let told = told(&reports);
     assert!(told.contains(&(401, Outcome::Graceful)), "{told:?}");
 }
@@ -131,13 +131,13 @@ fn an_upgrade_in_flight() {
 fn a_helper_that_outlives_an_orderly_end() {
     let helper = unit(401, 5.0);
     let (_, reports) = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&helper, "/helper")]))
-        .at(12.0)
+        .receives(found(&[seen(&helper, "/helper")]))
+        .at_second(12.0)
         .happens(ended(&helper, code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
-        .all();
+        .receives(found(&[]))
+        .finish();
     assert_eq!(reports.len(), 1, "{:?}", told(&reports));
 }

@@ -1,6 +1,6 @@
 //! The programs that systemd runs for a service, one after the other or beside each other.
 
-use super::super::scene::{HANDLED, Scene, exec};
+use super::super::scene::{HANDLED, Scene, exec_event};
 use super::{
     TERM, code, ended, found, is_certain, main, populated, runs, seen, sent, stops, systemd, told,
     unit,
@@ -14,20 +14,20 @@ fn a_program_that_crashes_right_after_its_start_pre() {
     let pre = unit(400, 1.0);
     let start = unit(401, 1.06);
     let (_, reports) = Scene::service()
-        .at(1.0)
+        .at_second(1.0)
         .happens(populated(true))
-        .happens(exec(pre.clone(), "/app -t"))
-        .at(1.05)
+        .happens(exec_event(pre.clone(), "/app -t"))
+        .at_second(1.05)
         .happens(ended(&pre, code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
-        .at(1.06)
+        .receives(found(&[]))
+        .at_second(1.06)
         .happens(populated(true))
-        .happens(exec(start.clone(), "/app -g"))
-        .at(1.3)
+        .happens(exec_event(start.clone(), "/app -g"))
+        .at_second(1.3)
         .happens(ended(&start, code(1)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert!(
         reports
             .iter()
@@ -43,19 +43,19 @@ fn a_program_that_is_stopped_right_after_its_start_pre() {
     let pre = unit(400, 1.0);
     let start = unit(401, 1.06);
     let (_, reports) = Scene::service()
-        .at(1.0)
-        .happens(exec(pre.clone(), "/app -t"))
-        .at(1.05)
+        .at_second(1.0)
+        .happens(exec_event(pre.clone(), "/app -t"))
+        .at_second(1.05)
         .happens(ended(&pre, code(0)))
-        .tells(found(&[]))
-        .at(1.06)
-        .happens(exec(start.clone(), "/app -g"))
-        .at(1.3)
+        .receives(found(&[]))
+        .at_second(1.06)
+        .happens(exec_event(start.clone(), "/app -g"))
+        .at_second(1.3)
         .happens(sent(&systemd(), &start, TERM, HANDLED))
-        .at(1.4)
+        .at_second(1.4)
         .happens(ended(&start, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert!(
         reports
             .iter()
@@ -70,13 +70,13 @@ fn a_program_that_is_stopped_right_after_its_start_pre() {
 fn a_daemon_that_crashes_right_after_it_forked() {
     let daemon = unit(401, 1.04);
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(1.5)
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(1.5)
         .happens(ended(&daemon, code(1)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert!(
         reports
             .iter()
@@ -90,15 +90,15 @@ fn a_daemon_that_crashes_right_after_it_forked() {
 fn a_daemon_that_is_stopped_right_after_it_forked() {
     let daemon = unit(401, 1.04);
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(1.3)
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(1.3)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
-        .at(1.5)
+        .at_second(1.5)
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert!(
         reports
             .iter()
@@ -113,15 +113,15 @@ fn a_daemon_that_is_stopped_right_after_it_forked() {
 fn a_daemon_that_is_told_to_stop_right_after_it_forked_and_drains() {
     let daemon = unit(401, 1.04);
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(1.3)
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(1.3)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
-        .at(6.3)
+        .at_second(6.3)
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(401, Outcome::Graceful)]);
     assert_eq!(
         reports[0].stop_signal_to_exit(),
@@ -134,17 +134,17 @@ fn a_daemon_that_is_told_to_stop_right_after_it_forked_and_drains() {
 fn what_cleans_up_for_long_after_an_orderly_end_is_not_the_service() {
     let post = unit(401, 600.01);
     let (_, reports) = runs()
-        .at(600.0)
+        .at_second(600.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
-        .at(600.01)
+        .receives(found(&[]))
+        .at_second(600.01)
         .happens(populated(true))
-        .happens(exec(post.clone(), "/usr/bin/curl http://ping"))
-        .at(603.0)
+        .happens(exec_event(post.clone(), "/usr/bin/curl http://ping"))
+        .at_second(603.0)
         .happens(ended(&post, code(7)))
         .happens(populated(false))
-        .all();
+        .finish();
     let wrong = |report: &Report| report.main.as_ref().unwrap().tgid.0 == 401 && is_certain(report);
     assert!(!reports.iter().any(wrong), "{:?}", told(&reports));
 }
@@ -153,17 +153,17 @@ fn what_cleans_up_for_long_after_an_orderly_end_is_not_the_service() {
 #[test]
 fn what_cleans_up_for_long_after_a_stop_is_no_termination() {
     let post = unit(401, 10.21);
-    let (_, reports) = stops(runs().at(10.0), HANDLED)
-        .at(10.2)
+    let (_, reports) = stops(runs().at_second(10.0), HANDLED)
+        .at_second(10.2)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .at(10.21)
+        .at_second(10.21)
         .happens(populated(true))
-        .happens(exec(post.clone(), "/usr/bin/cleanup"))
-        .at(13.2)
+        .happens(exec_event(post.clone(), "/usr/bin/cleanup"))
+        .at_second(13.2)
         .happens(ended(&post, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     let wrong = |report: &Report| report.main.as_ref().unwrap().tgid.0 == 401 && is_certain(report);
     assert!(!reports.iter().any(wrong), "{:?}", told(&reports));
 }
@@ -172,18 +172,18 @@ fn what_cleans_up_for_long_after_a_stop_is_no_termination() {
 fn two_programs_of_a_oneshot_one_after_the_other() {
     let second = unit(401, 5.01);
     let (_, reports) = runs()
-        .at(5.0)
+        .at_second(5.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
-        .at(5.01)
+        .receives(found(&[]))
+        .at_second(5.01)
         .happens(populated(true))
-        .happens(exec(second.clone(), "/second"))
-        .at(9.0)
+        .happens(exec_event(second.clone(), "/second"))
+        .at_second(9.0)
         .happens(ended(&second, code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
-        .all();
+        .receives(found(&[]))
+        .finish();
     assert_eq!(told(&reports), [(401, Outcome::Completed)]);
 }
 
@@ -192,14 +192,14 @@ fn what_runs_beside_the_start_is_not_the_service() {
     let post = unit(401, 1.1);
     let report = stops(
         runs()
-            .at(1.1)
-            .happens(exec(post.clone(), "/post"))
-            .at(1.2)
+            .at_second(1.1)
+            .happens(exec_event(post.clone(), "/post"))
+            .at_second(1.2)
             .happens(ended(&post, code(1)))
-            .at(10.0),
+            .at_second(10.0),
         HANDLED,
     )
-    .at(10.5)
+    .at_second(10.5)
     .happens(ended(&main(), code(0)))
     .happens(populated(false))
     .report();
@@ -215,16 +215,16 @@ fn what_runs_beside_the_start_is_not_the_service() {
 fn a_start_pre_that_fails() {
     let post = unit(401, 1.31);
     let (_, reports) = runs()
-        .at(1.3)
+        .at_second(1.3)
         .happens(ended(&main(), code(1)))
         .happens(populated(false))
-        .at(1.31)
+        .at_second(1.31)
         .happens(populated(true))
-        .happens(exec(post.clone(), "/bin/rm -f pid"))
-        .at(1.35)
+        .happens(exec_event(post.clone(), "/bin/rm -f pid"))
+        .at_second(1.35)
         .happens(ended(&post, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(400, Outcome::Crashed)]);
     assert!(is_certain(&reports[0]));
 }
@@ -234,17 +234,17 @@ fn a_start_pre_that_fails() {
 fn an_orderly_end_and_a_short_cleanup() {
     let post = unit(401, 100.01);
     let (_, reports) = runs()
-        .at(100.0)
+        .at_second(100.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
-        .at(100.01)
+        .receives(found(&[]))
+        .at_second(100.01)
         .happens(populated(true))
-        .happens(exec(post.clone(), "/bin/rm -f pid"))
-        .at(100.05)
+        .happens(exec_event(post.clone(), "/bin/rm -f pid"))
+        .at_second(100.05)
         .happens(ended(&post, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(400, Outcome::Completed)]);
 }
 
@@ -253,18 +253,18 @@ fn an_orderly_end_and_a_short_cleanup() {
 fn a_service_with_two_daemons() {
     let (one, two) = (unit(401, 1.02), unit(402, 1.03));
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&one, "/one"), seen(&two, "/two")]))
-        .at(100.0)
+        .receives(found(&[seen(&one, "/one"), seen(&two, "/two")]))
+        .at_second(100.0)
         .happens(sent(&systemd(), &two, TERM, HANDLED))
         .happens(sent(&systemd(), &one, TERM, HANDLED))
-        .at(101.0)
+        .at_second(101.0)
         .happens(ended(&one, code(0)))
-        .at(101.2)
+        .at_second(101.2)
         .happens(ended(&two, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(reports.len(), 1, "{:?}", told(&reports));
     assert_eq!(reports[0].outcome, Outcome::Graceful);
 }
@@ -274,17 +274,17 @@ fn a_service_with_two_daemons() {
 fn a_daemon_that_forked_twice() {
     let (between, daemon) = (unit(401, 1.02), unit(402, 1.03));
     let (_, reports) = runs()
-        .at(1.05)
+        .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&between, "/app"), seen(&daemon, "/app")]))
-        .at(1.06)
+        .receives(found(&[seen(&between, "/app"), seen(&daemon, "/app")]))
+        .at_second(1.06)
         .happens(ended(&between, code(3)))
-        .at(100.0)
+        .at_second(100.0)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
-        .at(101.0)
+        .at_second(101.0)
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(402, Outcome::Graceful)]);
 }
 
@@ -293,14 +293,14 @@ fn a_daemon_that_forked_twice() {
 fn a_visitor_that_outlives_an_orderly_end() {
     let shell = unit(401, 5.0);
     let (_, reports) = runs()
-        .at(5.0)
-        .happens(exec(shell.clone(), "/bin/bash"))
-        .at(10.0)
+        .at_second(5.0)
+        .happens(exec_event(shell.clone(), "/bin/bash"))
+        .at_second(10.0)
         .happens(ended(&main(), code(0)))
-        .tells(found(&[seen(&shell, "/bin/bash")]))
-        .at(10.4)
+        .receives(found(&[seen(&shell, "/bin/bash")]))
+        .at_second(10.4)
         .happens(ended(&shell, code(3)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(400, Outcome::Completed)]);
 }

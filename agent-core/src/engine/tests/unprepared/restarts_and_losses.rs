@@ -1,6 +1,8 @@
 //! Next main processes, and facts that were lost or are read late.
 
-use super::super::scene::{CONTAINER, FATAL, HANDLED, Scene, Who, config, doubts, exec, made};
+use super::super::scene::{
+    CONTAINER, FATAL, HANDLED, Scene, Who, cgroup_created, config, doubts, exec_event,
+};
 use super::super::stage::seconds;
 use super::{
     TERM, by, code, ended, found, is_certain, lost, main, populated, runs, seen, sent, stops,
@@ -16,15 +18,15 @@ use crate::report::{Doubt, Outcome};
 fn a_main_process_that_a_look_found_after_a_loss_has_its_own_report() {
     let next = unit(401, 10.3);
     let (_, reports) = runs()
-        .at(11.0)
-        .tells(lost(9.9, 11.0))
-        .tells(found(&[seen(&next, "/app --serve")]))
-        .at(500.0)
+        .at_second(11.0)
+        .receives(lost(9.9, 11.0))
+        .receives(found(&[seen(&next, "/app --serve")]))
+        .at_second(500.0)
         .happens(sent(&systemd(), &next, TERM, HANDLED))
-        .at(500.5)
+        .at_second(500.5)
         .happens(ended(&next, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     let told = told(&reports);
     assert!(told.contains(&(401, Outcome::Graceful)), "{told:?}");
 }
@@ -34,15 +36,15 @@ fn a_main_process_that_a_look_found_after_a_loss_has_its_own_report() {
 fn a_main_process_that_a_look_found_within_the_tail_has_its_own_report() {
     let next = unit(401, 10.2);
     let (_, reports) = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(ended(&main(), code(1)))
-        .at(10.5)
-        .tells(lost(10.1, 10.5))
-        .tells(found(&[seen(&next, "/app --serve")]))
-        .at(500.0)
+        .at_second(10.5)
+        .receives(lost(10.1, 10.5))
+        .receives(found(&[seen(&next, "/app --serve")]))
+        .at_second(500.0)
         .happens(ended(&next, code(3)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
@@ -54,15 +56,15 @@ fn a_main_process_that_a_look_found_within_the_tail_has_its_own_report() {
 fn a_main_process_that_a_look_found_after_the_tail_has_its_own_report() {
     let next = unit(401, 10.2);
     let (_, reports) = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(ended(&main(), code(1)))
-        .at(12.5)
-        .tells(lost(10.1, 12.5))
-        .tells(found(&[seen(&next, "/app --serve")]))
-        .at(500.0)
+        .at_second(12.5)
+        .receives(lost(10.1, 12.5))
+        .receives(found(&[seen(&next, "/app --serve")]))
+        .at_second(500.0)
         .happens(ended(&next, code(3)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
@@ -74,15 +76,15 @@ fn a_main_process_that_a_look_found_after_the_tail_has_its_own_report() {
 fn a_found_start_in_the_same_tick_as_the_exit() {
     let next = unit(401, 10.008);
     let (_, reports) = runs()
-        .at(10.004)
+        .at_second(10.004)
         .happens(ended(&main(), code(1)))
-        .at(12.5)
-        .tells(lost(10.005, 12.5))
-        .tells(found(&[seen(&next, "/app --serve")]))
-        .at(500.0)
+        .at_second(12.5)
+        .receives(lost(10.005, 12.5))
+        .receives(found(&[seen(&next, "/app --serve")]))
+        .at_second(500.0)
         .happens(ended(&next, code(3)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
@@ -93,16 +95,16 @@ fn a_found_start_in_the_same_tick_as_the_exit() {
 #[test]
 fn the_agent_starts_in_the_middle_of_a_stop() {
     let report = Scene::service()
-        .at(20.0)
-        .tells(Input::Tracked {
+        .at_second(20.0)
+        .receives(Input::Tracked {
             container: CONTAINER,
             since: seconds(20.0),
         })
-        .tells(found(&[seen(&main(), "/app --serve")]))
-        .at(21.0)
+        .receives(found(&[seen(&main(), "/app --serve")]))
+        .at_second(21.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .tells(found(&[]))
+        .receives(found(&[]))
         .report();
     assert!(doubts(&report).contains(&Doubt::SeenLate));
 }
@@ -112,21 +114,21 @@ fn the_agent_starts_in_the_middle_of_a_stop() {
 fn a_stop_of_a_main_process_that_was_found_beside_older_ones_is_reported() {
     let shim = unit(300, 0.5);
     let (_, reports) = Scene::service()
-        .at(20.0)
-        .tells(Input::Tracked {
+        .at_second(20.0)
+        .receives(Input::Tracked {
             container: CONTAINER,
             since: seconds(20.0),
         })
-        .tells(found(&[
+        .receives(found(&[
             seen(&shim, "/shim"),
             seen(&main(), "/app --serve"),
         ]))
-        .at(500.0)
+        .at_second(500.0)
         .happens(sent(&systemd(), &main(), TERM, HANDLED))
-        .at(500.5)
+        .at_second(500.5)
         .happens(ended(&main(), code(0)))
-        .at(600.0)
-        .all();
+        .at_second(600.0)
+        .finish();
     let told = told(&reports);
     assert!(told.contains(&(400, Outcome::Graceful)), "{told:?}");
 }
@@ -134,11 +136,11 @@ fn a_stop_of_a_main_process_that_was_found_beside_older_ones_is_reported() {
 /// A loss within the drain, and nothing was missing.
 #[test]
 fn a_loss_in_a_drain_is_doubted() {
-    let report = stops(runs().at(10.0), HANDLED)
-        .at(11.0)
-        .tells(lost(10.5, 11.0))
-        .tells(found(&[seen(&main(), "/app --serve")]))
-        .at(12.0)
+    let report = stops(runs().at_second(10.0), HANDLED)
+        .at_second(11.0)
+        .receives(lost(10.5, 11.0))
+        .receives(found(&[seen(&main(), "/app --serve")]))
+        .at_second(12.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
         .report();
@@ -149,14 +151,14 @@ fn a_loss_in_a_drain_is_doubted() {
 /// SIGKILL's record is lost.
 #[test]
 fn a_lost_sigkill() {
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(13.1)
-        .tells(lost(12.9, 13.1))
-        .tells(found(&[]))
-        .dies(Who::Main, 9)
+        .at_second(13.1)
+        .receives(lost(12.9, 13.1))
+        .receives(found(&[]))
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert!(!is_certain(&report));
@@ -166,15 +168,15 @@ fn a_lost_sigkill() {
 /// A lagging agent reads the exit after the cgroup's removal.
 #[test]
 fn the_exit_is_read_after_the_removal() {
-    let at = |second: f64, kind| super::super::scene::event(seconds(second), kind);
-    let report = Scene::with(3, None)
+    let at = |second: f64, kind| super::super::scene::event_input(seconds(second), kind);
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.3)
+        .at_second(11.3)
         .removed()
-        .tells(at(11.0, ended(&Who::Main.process(), code(0))))
-        .tells(at(11.1, populated(false)))
+        .receives(at(11.0, ended(&Who::Main.process(), code(0))))
+        .receives(at(11.1, populated(false)))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(report.exit.as_ref().unwrap().at, seconds(11.0));
@@ -189,15 +191,15 @@ fn the_main_process_is_not_replaced_by_a_visitor() {
         start: seconds(12.0),
         ..Who::Visitor.process()
     };
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
-        .at(11.5)
-        .happens(exec(visitor, "bash"))
-        .at(11.9)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
+        .at_second(11.5)
+        .happens(exec_event(visitor, "bash"))
+        .at_second(11.9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -212,22 +214,22 @@ fn a_crash_loop_with_a_start_pre() {
         let pre = unit(pid, base);
         let start = unit(pid + 1, base + 0.03);
         scene = scene
-            .at(base)
+            .at_second(base)
             .happens(populated(true))
-            .happens(exec(pre.clone(), "/app -t"))
-            .at(base + 0.02)
+            .happens(exec_event(pre.clone(), "/app -t"))
+            .at_second(base + 0.02)
             .happens(ended(&pre, code(0)))
             .happens(populated(false))
-            .tells(found(&[]))
-            .at(base + 0.03)
+            .receives(found(&[]))
+            .at_second(base + 0.03)
             .happens(populated(true))
-            .happens(exec(start.clone(), "/app -g"))
-            .at(base + 0.5)
+            .happens(exec_event(start.clone(), "/app -g"))
+            .at_second(base + 0.5)
             .happens(ended(&start, code(1)))
             .happens(populated(false));
         lives += 1;
     }
-    let (_, reports) = scene.all();
+    let (_, reports) = scene.finish();
     let crashed = reports
         .iter()
         .filter(|report| report.outcome == Outcome::Crashed)
@@ -244,21 +246,21 @@ fn a_slow_crash_loop_with_a_start_pre() {
         let pre = unit(pid, base);
         let start = unit(pid + 1, base + 0.03);
         scene = scene
-            .at(base)
+            .at_second(base)
             .happens(populated(true))
-            .happens(exec(pre.clone(), "/app -t"))
-            .at(base + 0.02)
+            .happens(exec_event(pre.clone(), "/app -t"))
+            .at_second(base + 0.02)
             .happens(ended(&pre, code(0)))
             .happens(populated(false))
-            .tells(found(&[]))
-            .at(base + 0.03)
+            .receives(found(&[]))
+            .at_second(base + 0.03)
             .happens(populated(true))
-            .happens(exec(start.clone(), "/app -g"))
-            .at(base + 3.0)
+            .happens(exec_event(start.clone(), "/app -g"))
+            .at_second(base + 3.0)
             .happens(ended(&start, code(1)))
             .happens(populated(false));
     }
-    let (_, reports) = scene.all();
+    let (_, reports) = scene.finish();
     assert_eq!(
         told(&reports),
         [
@@ -275,24 +277,24 @@ fn the_next_start_pre_is_no_termination_of_its_own() {
     let pre = unit(401, 10.1);
     let start = unit(402, 10.2);
     let (_, reports) = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(ended(&main(), code(1)))
         .happens(populated(false))
-        .at(10.1)
+        .at_second(10.1)
         .happens(populated(true))
-        .happens(exec(pre.clone(), "/app -t"))
-        .at(10.15)
+        .happens(exec_event(pre.clone(), "/app -t"))
+        .at_second(10.15)
         .happens(ended(&pre, code(0)))
         .happens(populated(false))
-        .at(10.2)
+        .at_second(10.2)
         .happens(populated(true))
-        .happens(exec(start.clone(), "/app --serve"))
-        .at(100.0)
+        .happens(exec_event(start.clone(), "/app --serve"))
+        .at_second(100.0)
         .happens(sent(&systemd(), &start, TERM, HANDLED))
-        .at(100.5)
+        .at_second(100.5)
         .happens(ended(&start, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (402, Outcome::Graceful)]
@@ -303,19 +305,19 @@ fn the_next_start_pre_is_no_termination_of_its_own() {
 #[test]
 fn a_quick_restart() {
     let next = unit(401, 10.51);
-    let (_, reports) = stops(runs().at(10.0), HANDLED)
-        .at(10.5)
+    let (_, reports) = stops(runs().at_second(10.0), HANDLED)
+        .at_second(10.5)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .at(10.511)
+        .at_second(10.511)
         .happens(populated(true))
         .happens(EventKind::Attach(next.clone()))
-        .happens(exec(next.clone(), "/app --serve"))
-        .at(10.6)
+        .happens(exec_event(next.clone(), "/app --serve"))
+        .at_second(10.6)
         .happens(sent(&systemd(), &next, TERM, FATAL))
         .happens(ended(&next, by(TERM)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Graceful), (401, Outcome::Graceful)]
@@ -327,19 +329,19 @@ fn a_quick_restart() {
 #[test]
 fn a_quick_restart_with_another_command_line_that_is_stopped() {
     let next = unit(401, 10.51);
-    let (_, reports) = stops(runs().at(10.0), HANDLED)
-        .at(10.5)
+    let (_, reports) = stops(runs().at_second(10.0), HANDLED)
+        .at_second(10.5)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
-        .at(10.511)
+        .at_second(10.511)
         .happens(populated(true))
-        .happens(exec(next.clone(), "/app --serve --new"))
-        .at(10.8)
+        .happens(exec_event(next.clone(), "/app --serve --new"))
+        .at_second(10.8)
         .happens(sent(&systemd(), &next, TERM, HANDLED))
-        .at(11.0)
+        .at_second(11.0)
         .happens(ended(&next, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports)[0], (400, Outcome::Graceful));
     assert!(
         told(&reports).contains(&(401, Outcome::Graceful)),
@@ -353,18 +355,18 @@ fn a_quick_restart_with_another_command_line_that_is_stopped() {
 fn the_next_main_process_is_stopped_within_the_tail_and_drains() {
     let next = unit(401, 10.51);
     let (_, reports) = runs()
-        .at(10.5)
+        .at_second(10.5)
         .happens(ended(&main(), code(1)))
         .happens(populated(false))
-        .at(10.511)
+        .at_second(10.511)
         .happens(populated(true))
-        .happens(exec(next.clone(), "/app --serve --new"))
-        .at(10.8)
+        .happens(exec_event(next.clone(), "/app --serve --new"))
+        .at_second(10.8)
         .happens(sent(&systemd(), &next, TERM, HANDLED))
-        .at(16.0)
+        .at_second(16.0)
         .happens(ended(&next, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Graceful)]
@@ -387,20 +389,20 @@ fn a_next_init_in_the_same_cgroup() {
         ..Who::Main.process()
     };
     let (first, next) = (init(400, 1.0), init(401, 10.3));
-    let (_, reports) = Scene::of(config(vec![selector]))
-        .tells(made(CONTAINER, path))
-        .at(1.0)
-        .happens(exec(first.clone(), "/init one"))
-        .at(10.0)
+    let (_, reports) = Scene::with_config(config(vec![selector]))
+        .receives(cgroup_created(CONTAINER, path))
+        .at_second(1.0)
+        .happens(exec_event(first.clone(), "/init one"))
+        .at_second(10.0)
         .happens(ended(&first, code(1)))
         .happens(populated(false))
-        .at(10.3)
+        .at_second(10.3)
         .happens(populated(true))
-        .happens(exec(next.clone(), "/init two"))
-        .at(10.5)
+        .happens(exec_event(next.clone(), "/init two"))
+        .at_second(10.5)
         .happens(ended(&next, code(2)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
@@ -412,17 +414,17 @@ fn a_next_init_in_the_same_cgroup() {
 fn the_next_main_process_has_the_same_number() {
     let next = unit(400, 10.3);
     let (_, reports) = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(ended(&main(), code(1)))
         .happens(populated(false))
-        .at(10.3)
+        .at_second(10.3)
         .happens(populated(true))
         .happens(EventKind::Attach(next.clone()))
-        .happens(exec(next.clone(), "/app --serve"))
-        .at(100.0)
+        .happens(exec_event(next.clone(), "/app --serve"))
+        .at_second(100.0)
         .happens(ended(&next, code(2)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (400, Outcome::Crashed)]
@@ -434,17 +436,17 @@ fn the_next_main_process_has_the_same_number() {
 fn a_forking_service_of_an_agent_that_starts_in_the_stop() {
     let daemon = unit(401, 1.04);
     let (_, reports) = Scene::service()
-        .at(50.0)
-        .tells(Input::Tracked {
+        .at_second(50.0)
+        .receives(Input::Tracked {
             container: CONTAINER,
             since: seconds(50.0),
         })
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(51.0)
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(51.0)
         .happens(sent(&systemd(), &daemon, 9, FATAL))
         .happens(ended(&daemon, by(9)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports).len(), 1);
     assert!(doubts(&reports[0]).contains(&Doubt::SeenLate));
 }
@@ -453,17 +455,17 @@ fn a_forking_service_of_an_agent_that_starts_in_the_stop() {
 #[test]
 fn the_next_exec_is_read_before_the_last_exit() {
     let next = unit(401, 10.3);
-    let at = |second: f64, kind| super::super::scene::event(seconds(second), kind);
+    let at = |second: f64, kind| super::super::scene::event_input(seconds(second), kind);
     let (_, reports) = runs()
-        .at(10.301)
-        .tells(at(10.301, exec(next.clone(), "/app --serve")))
-        .tells(at(10.2, ended(&main(), code(1))))
-        .tells(at(10.21, populated(false)))
-        .tells(at(10.3, populated(true)))
-        .at(100.0)
+        .at_second(10.301)
+        .receives(at(10.301, exec_event(next.clone(), "/app --serve")))
+        .receives(at(10.2, ended(&main(), code(1))))
+        .receives(at(10.21, populated(false)))
+        .receives(at(10.3, populated(true)))
+        .at_second(100.0)
         .happens(ended(&next, code(2)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
@@ -474,15 +476,15 @@ fn the_next_exec_is_read_before_the_last_exit() {
 #[test]
 fn the_next_exec_is_read_before_the_last_exit_and_crashes_at_once() {
     let next = unit(401, 10.3);
-    let at = |second: f64, kind| super::super::scene::event(seconds(second), kind);
+    let at = |second: f64, kind| super::super::scene::event_input(seconds(second), kind);
     let (_, reports) = runs()
-        .at(10.301)
-        .tells(at(10.301, exec(next.clone(), "/app --serve")))
-        .tells(at(10.2, ended(&main(), code(1))))
-        .at(10.6)
+        .at_second(10.301)
+        .receives(at(10.301, exec_event(next.clone(), "/app --serve")))
+        .receives(at(10.2, ended(&main(), code(1))))
+        .at_second(10.6)
         .happens(ended(&next, code(2)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(
         told(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
@@ -494,13 +496,13 @@ fn the_next_exec_is_read_before_the_last_exit_and_crashes_at_once() {
 fn a_successor_that_was_found_after_a_loss_and_crashes_at_once() {
     let next = unit(401, 10.3);
     let (_, reports) = runs()
-        .at(11.0)
-        .tells(lost(9.9, 11.0))
-        .tells(found(&[seen(&next, "/app --serve")]))
-        .at(11.4)
+        .at_second(11.0)
+        .receives(lost(9.9, 11.0))
+        .receives(found(&[seen(&next, "/app --serve")]))
+        .at_second(11.4)
         .happens(ended(&next, code(2)))
         .happens(populated(false))
-        .all();
+        .finish();
     let told = told(&reports);
     assert!(told.contains(&(401, Outcome::Crashed)), "{told:?}");
 }
@@ -510,14 +512,14 @@ fn a_successor_that_was_found_after_a_loss_and_crashes_at_once() {
 fn a_daemon_that_is_found_after_a_loss() {
     let daemon = unit(401, 1.04);
     let (_, reports) = Scene::service()
-        .at(1.5)
-        .tells(lost(0.5, 1.5))
-        .tells(found(&[seen(&daemon, "/app --serve")]))
-        .at(100.0)
+        .at_second(1.5)
+        .receives(lost(0.5, 1.5))
+        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .at_second(100.0)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
-        .at(101.0)
+        .at_second(101.0)
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
-        .all();
+        .finish();
     assert_eq!(told(&reports), [(401, Outcome::Graceful)]);
 }

@@ -1,8 +1,8 @@
 //! Signals that come beside the stop signal, before it, or in its place.
 
 use super::super::scene::{
-    BY_KERNEL, FATAL, HANDLED, IGNORED, QUEUED, Scene, Sent, Who, doubts, exec, kinds, signal_sent,
-    stop_number,
+    BY_KERNEL, FATAL, HANDLED, IGNORED, QUEUED, Scene, Sent, Who, doubts, exec_event,
+    finding_kinds, signal_sent, stop_number,
 };
 use super::{
     ABRT, CONT, HUP, INT, QUIT, TERM, WINCH, by, code, docker, ended, forked, is_certain, main,
@@ -30,14 +30,14 @@ fn the_kernels_terminal_is_resized_during_the_drain() {
         code: 128,
         ..HANDLED
     };
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.5)
-        .sends(Who::Stranger, Who::Main, WINCH, resize)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(10.5)
+        .sends_signal(Who::Stranger, Who::Main, WINCH, resize)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(stop_number(&report), Some(TERM));
@@ -47,14 +47,14 @@ fn the_kernels_terminal_is_resized_during_the_drain() {
 /// SIGPIPE in the drain of a program that handles it and exits with status 1.
 #[test]
 fn a_pipe_breaks_in_the_drain() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.5)
-        .sends(Who::Main, Who::Main, 13, HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 141)
+        .at_second(10.5)
+        .sends_signal(Who::Main, Who::Main, 13, HANDLED)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 141)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -64,17 +64,17 @@ fn a_pipe_breaks_in_the_drain() {
 /// The kernel kills the main process for memory during its drain, after its child.
 #[test]
 fn the_oom_killer_in_the_drain() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(12.0)
-        .sends(Who::Child, Who::Main, 9, BY_KERNEL)
+        .at_second(12.0)
+        .sends_signal(Who::Child, Who::Main, 9, BY_KERNEL)
         .happens(EventKind::OomVictim {
             pid: 100,
             comm: Some("app".to_owned()),
         })
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::OomKilled);
@@ -84,19 +84,19 @@ fn the_oom_killer_in_the_drain() {
 /// The OOM killer's SIGKILL comes while the runtime's is on its way.
 #[test]
 fn the_runtimes_sigkill_after_the_oom_killers() {
-    let report = Scene::with(2, None)
+    let report = Scene::with_grace_and_hook(2, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(12.0)
-        .sends(Who::Child, Who::Main, 9, BY_KERNEL)
+        .at_second(12.0)
+        .sends_signal(Who::Child, Who::Main, 9, BY_KERNEL)
         .happens(EventKind::OomVictim {
             pid: 100,
             comm: Some("app".to_owned()),
         })
-        .at(12.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(12.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::OomKilled);
@@ -108,10 +108,10 @@ fn a_stop_with_a_status_of_its_own() {
     for status in [0, 1, 143, 255] {
         let report = docker(Some(10), Some(TERM))
             .running()
-            .at(10.0)
+            .at_second(10.0)
             .stop(HANDLED)
-            .at(11.0)
-            .exits(Who::Main, status)
+            .at_second(11.0)
+            .exits_with_code(Who::Main, status)
             .removed()
             .report();
         assert_eq!(report.outcome, Outcome::Graceful, "{status}");
@@ -122,16 +122,16 @@ fn a_stop_with_a_status_of_its_own() {
 /// Job control from a person between the stop signal and the end.
 #[test]
 fn a_person_pauses_the_drain() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
-        .sends(Who::Stranger, Who::Main, 19, IGNORED)
-        .at(12.0)
-        .sends(Who::Stranger, Who::Main, CONT, IGNORED)
-        .at(13.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .sends_signal(Who::Stranger, Who::Main, 19, IGNORED)
+        .at_second(12.0)
+        .sends_signal(Who::Stranger, Who::Main, CONT, IGNORED)
+        .at_second(13.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -144,9 +144,9 @@ fn a_person_pauses_the_drain() {
 fn a_child_stops_and_kills_the_main_process() {
     let child = forked(401, 5.0, 400);
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&child, &main(), TERM, HANDLED))
-        .at(15.0)
+        .at_second(15.0)
         .happens(sent(&child, &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(populated(false))
@@ -158,15 +158,15 @@ fn a_child_stops_and_kills_the_main_process() {
 /// The main process is stopped (SIGSTOP) all the time.
 #[test]
 fn a_stopped_process_takes_no_signal() {
-    let report = Scene::with(4, None)
+    let report = Scene::with_grace_and_hook(4, None)
         .running()
-        .at(9.0)
-        .sends(Who::Stranger, Who::Main, 19, QUEUED)
-        .at(10.0)
+        .at_second(9.0)
+        .sends_signal(Who::Stranger, Who::Main, 19, QUEUED)
+        .at_second(10.0)
         .happens(with_pending(TERM, HANDLED))
-        .at(14.02)
-        .kill_with_pending(Signal::TERM.bit())
-        .dies(Who::Main, 9)
+        .at_second(14.02)
+        .kill_with_pending(Signal::TERM.mask_bit())
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::GraceExceeded);
@@ -176,14 +176,14 @@ fn a_stopped_process_takes_no_signal() {
 /// A person sends SIGTERM a moment after the runtime.
 #[test]
 fn two_sigterms_within_a_moment() {
-    let report = Scene::with(4, None)
+    let report = Scene::with_grace_and_hook(4, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.3)
-        .sends(Who::Stranger, Who::Main, TERM, HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(10.3)
+        .sends_signal(Who::Stranger, Who::Main, TERM, HANDLED)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.stop_signal_to_exit(), Some(Duration::from_secs(1)));
@@ -194,13 +194,13 @@ fn two_sigterms_within_a_moment() {
 #[test]
 fn a_program_that_raises_its_stop_signal_again() {
     let report = docker(Some(4), None)
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, TERM, HANDLED)
-        .at(11.0)
-        .sends(Who::Plain, Who::Plain, TERM, FATAL)
-        .dies(Who::Plain, TERM)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, TERM, HANDLED)
+        .at_second(11.0)
+        .sends_signal(Who::Plain, Who::Plain, TERM, FATAL)
+        .dies_by_signal(Who::Plain, TERM)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -212,13 +212,13 @@ fn a_program_that_raises_its_stop_signal_again() {
 #[test]
 fn an_abort_in_the_drain() {
     let report = docker(Some(4), None)
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Runc, Who::Plain, TERM, HANDLED)
-        .at(11.0)
-        .sends(Who::Plain, Who::Plain, ABRT, QUEUED)
-        .dies(Who::Plain, ABRT)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Plain, TERM, HANDLED)
+        .at_second(11.0)
+        .sends_signal(Who::Plain, Who::Plain, ABRT, QUEUED)
+        .dies_by_signal(Who::Plain, ABRT)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
@@ -230,11 +230,11 @@ fn an_abort_in_the_drain() {
 #[test]
 fn a_program_that_ends_itself_by_sigterm() {
     let report = docker(Some(4), None)
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Plain, Who::Plain, TERM, FATAL)
-        .dies(Who::Plain, TERM)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Plain, Who::Plain, TERM, FATAL)
+        .dies_by_signal(Who::Plain, TERM)
         .removed()
         .report();
     assert!(
@@ -254,12 +254,12 @@ fn a_program_that_ends_itself_by_sigterm() {
 fn a_child_that_signals_the_whole_group() {
     let child = forked(401, 5.0, 400);
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&child, &main(), INT, FATAL))
         .happens(ended(&main(), by(INT)))
         .happens(populated(false))
         .report();
-    assert_eq!(kinds(&report), [FindingKind::StoppedFromInside]);
+    assert_eq!(finding_kinds(&report), [FindingKind::StoppedFromInside]);
 }
 
 /// `systemctl kill -s USR2` (a dump), and a stop an hour later.
@@ -267,12 +267,12 @@ fn a_child_that_signals_the_whole_group() {
 fn a_dump_of_systemd_long_before_a_stop() {
     let report = stops(
         runs()
-            .at(10.0)
+            .at_second(10.0)
             .happens(sent(&systemd(), &main(), 12, HANDLED))
-            .at(3700.0),
+            .at_second(3700.0),
         HANDLED,
     )
-    .at(3702.0)
+    .at_second(3702.0)
     .happens(ended(&main(), code(0)))
     .happens(populated(false))
     .report();
@@ -283,20 +283,20 @@ fn a_dump_of_systemd_long_before_a_stop() {
 /// A child that is out of memory during the drain.
 #[test]
 fn a_child_out_of_memory_in_the_drain() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.5)
+        .at_second(10.5)
         .happens(EventKind::OomVictim {
             pid: 300,
             comm: Some("worker".to_owned()),
         })
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(kinds(&report), [FindingKind::ChildOomKilled]);
+    assert_eq!(finding_kinds(&report), [FindingKind::ChildOomKilled]);
     assert_eq!(report.outcome, Outcome::Graceful);
 }
 
@@ -305,19 +305,19 @@ fn a_child_out_of_memory_in_the_drain() {
 fn a_visitor_out_of_memory_long_before_a_crash() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .execs(Who::Visitor, "tar x")
+        .at_second(10.0)
+        .execs_command(Who::Visitor, "tar x")
         .happens(EventKind::OomVictim {
             pid: Who::Visitor.process().tgid.0,
             comm: Some("tar".to_owned()),
         })
-        .dies(Who::Visitor, 9)
-        .at(3610.0)
-        .exits(Who::Main, 1)
+        .dies_by_signal(Who::Visitor, 9)
+        .at_second(3610.0)
+        .exits_with_code(Who::Main, 1)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
 }
 
 /// The terminal is closed: SIGHUP and SIGCONT by the kernel.
@@ -329,10 +329,10 @@ fn a_terminal_that_is_closed() {
     };
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Stranger, Who::Main, HUP, hangup)
-        .at(10.1)
-        .exits(Who::Main, 129)
+        .at_second(10.0)
+        .sends_signal(Who::Stranger, Who::Main, HUP, hangup)
+        .at_second(10.1)
+        .exits_with_code(Who::Main, 129)
         .removed()
         .report();
     assert!(
@@ -351,10 +351,10 @@ fn ctrl_c_long_before_a_crash() {
     };
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Stranger, Who::Main, INT, typed)
-        .at(3600.0)
-        .exits(Who::Main, 1)
+        .at_second(10.0)
+        .sends_signal(Who::Stranger, Who::Main, INT, typed)
+        .at_second(3600.0)
+        .exits_with_code(Who::Main, 1)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
@@ -368,14 +368,14 @@ fn docker_stop_after_ctrl_c() {
         code: 128,
         ..HANDLED
     };
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(9.0)
-        .sends(Who::Stranger, Who::Main, INT, typed)
-        .at(10.0)
+        .at_second(9.0)
+        .sends_signal(Who::Stranger, Who::Main, INT, typed)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.stop_signal_to_exit(), Some(Duration::from_secs(1)));
@@ -385,15 +385,15 @@ fn docker_stop_after_ctrl_c() {
 /// The runtime's stop signal is SIGQUIT, and SIGKILL comes 10.01 s later; a person had sent SIGTERM, which was thrown away.
 #[test]
 fn sigquit_after_a_persons_sigterm() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(5.0)
-        .sends(Who::Stranger, Who::Main, TERM, IGNORED)
-        .at(10.0)
-        .sends(Who::Runc, Who::Main, QUIT, HANDLED)
-        .at(20.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(5.0)
+        .sends_signal(Who::Stranger, Who::Main, TERM, IGNORED)
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Main, QUIT, HANDLED)
+        .at_second(20.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(stop_number(&report), Some(QUIT));
@@ -417,12 +417,12 @@ fn a_debugger_kills_it_in_the_drain() {
         ns_tgid: 7,
         ..Who::Main.process()
     };
-    let report = Scene::with(30, None)
-        .at(1.0)
-        .happens(exec(main.clone(), "/app"))
-        .at(10.0)
+    let report = Scene::with_grace_and_hook(30, None)
+        .at_second(1.0)
+        .happens(exec_event(main.clone(), "/app"))
+        .at_second(10.0)
         .happens(sent(&Who::Runc.process(), &main, TERM, HANDLED))
-        .at(14.4)
+        .at_second(14.4)
         .happens(sent(&debugger, &main, 9, FATAL))
         .happens(ended(&main, by(9)))
         .removed()

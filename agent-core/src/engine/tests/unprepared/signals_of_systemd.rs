@@ -1,7 +1,8 @@
 //! systemd's own signals, its watchdog and its timers.
 
 use super::super::scene::{
-    FATAL, HANDLED, IGNORED, QUEUED, Scene, Sent, Who, doubts, is_unsure, kinds, stop_number,
+    FATAL, HANDLED, IGNORED, QUEUED, Scene, Sent, Who, doubts, finding_kinds, is_unsure,
+    stop_number,
 };
 use super::{
     ABRT, HUP, INT, QUIT, TERM, by, code, ended, forked, found, is_certain, main, populated, runs,
@@ -13,20 +14,20 @@ use crate::signal::Signal;
 
 #[test]
 fn sigterm_with_its_default_action_and_sigcont() {
-    let report = stops(runs().at(10.0), FATAL)
+    let report = stops(runs().at_second(10.0), FATAL)
         .happens(ended(&main(), by(TERM)))
         .happens(populated(false))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
     assert_eq!(doubts(&report), []);
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
 }
 
 /// SendSIGHUP=yes: a login shell ignores SIGTERM and ends by SIGHUP.
 #[test]
 fn sighup_after_an_ignored_sigterm() {
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(
             &systemd(),
             &main(),
@@ -37,12 +38,12 @@ fn sighup_after_an_ignored_sigterm() {
             },
         ))
         .happens(sent(&systemd(), &main(), HUP, HANDLED))
-        .at(10.1)
+        .at_second(10.1)
         .happens(ended(&main(), code(129)))
         .happens(populated(false))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    let blames = kinds(&report).contains(&FindingKind::SignalIgnored);
+    let blames = finding_kinds(&report).contains(&FindingKind::SignalIgnored);
     assert!(!blames || is_unsure(&report), "{report:#?}");
 }
 
@@ -50,7 +51,7 @@ fn sighup_after_an_ignored_sigterm() {
 #[test]
 fn the_watchdog_aborts() {
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&systemd(), &main(), ABRT, QUEUED))
         .happens(EventKind::Delivered(Delivered {
             process: main(),
@@ -59,7 +60,7 @@ fn the_watchdog_aborts() {
             unkillable: false,
             traced: false,
         }))
-        .at(10.5)
+        .at_second(10.5)
         .happens(ended(&main(), by(ABRT)))
         .happens(populated(false))
         .report();
@@ -70,22 +71,22 @@ fn the_watchdog_aborts() {
 #[test]
 fn the_watchdog_aborts_and_kills() {
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&systemd(), &main(), ABRT, HANDLED))
-        .at(100.1)
+        .at_second(100.1)
         .happens(sent(&systemd(), &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(populated(false))
         .report();
-    let claims = kinds(&report).contains(&FindingKind::KilledWithoutStopSignal);
+    let claims = finding_kinds(&report).contains(&FindingKind::KilledWithoutStopSignal);
     assert!(!claims || !is_certain(&report), "{report:#?}");
 }
 
 /// FinalKillSignal=SIGQUIT.
 #[test]
 fn the_final_signal_is_another_one() {
-    let report = stops(runs_in(service(Some(5), None)).at(10.0), HANDLED)
-        .at(15.1)
+    let report = stops(runs_in(service(Some(5), None)).at_second(10.0), HANDLED)
+        .at_second(15.1)
         .happens(sent(&systemd(), &main(), QUIT, FATAL))
         .happens(ended(&main(), by(QUIT)))
         .happens(populated(false))
@@ -98,9 +99,9 @@ fn the_final_signal_is_another_one() {
 #[test]
 fn an_unconfigured_sigint_of_systemd() {
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&systemd(), &main(), INT, HANDLED))
-        .at(10.4)
+        .at_second(10.4)
         .happens(ended(&main(), by(INT)))
         .happens(populated(false))
         .report();
@@ -114,12 +115,12 @@ fn an_unconfigured_sigint_of_systemd() {
 fn a_long_drain_after_an_unconfigured_sigquit() {
     for scene in [runs(), runs_in(service(Some(300), None))] {
         let report = scene
-            .at(10.0)
+            .at_second(10.0)
             .happens(sent(&systemd(), &main(), QUIT, HANDLED))
-            .at(130.0)
+            .at_second(130.0)
             .happens(ended(&main(), code(0)))
             .happens(populated(false))
-            .tells(found(&[]))
+            .receives(found(&[]))
             .report();
         assert!(
             report.outcome == Outcome::Graceful || !is_certain(&report),
@@ -134,10 +135,10 @@ fn a_long_drain_after_an_unconfigured_sigquit() {
 fn a_long_drain_of_a_container_after_an_unconfigured_sigquit() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Runc, Who::Main, QUIT, HANDLED)
-        .at(130.0)
-        .exits(Who::Main, 0)
+        .at_second(10.0)
+        .sends_signal(Who::Runc, Who::Main, QUIT, HANDLED)
+        .at_second(130.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert!(
@@ -150,8 +151,8 @@ fn a_long_drain_of_a_container_after_an_unconfigured_sigquit() {
 /// TimeoutStopSec=2h: SIGKILL comes two hours after SIGTERM, and nobody told the grace period.
 #[test]
 fn sigkill_hours_after_the_stop_signal() {
-    let report = stops(runs().at(10.0), HANDLED)
-        .at(7210.1)
+    let report = stops(runs().at_second(10.0), HANDLED)
+        .at_second(7210.1)
         .happens(sent(&systemd(), &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(populated(false))
@@ -160,7 +161,7 @@ fn sigkill_hours_after_the_stop_signal() {
         report.outcome == Outcome::GraceExceeded || !is_certain(&report),
         "{:?} {:?}",
         report.outcome,
-        kinds(&report)
+        finding_kinds(&report)
     );
 }
 
@@ -169,10 +170,10 @@ fn sigkill_hours_after_the_stop_signal() {
 fn an_orderly_end_hours_after_the_stop_signal() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(7210.1)
-        .exits(Who::Main, 0)
+        .at_second(7210.1)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert!(
@@ -185,14 +186,14 @@ fn an_orderly_end_hours_after_the_stop_signal() {
 /// systemd stops a container's scope, and docker does, too.
 #[test]
 fn two_runtimes_stop_it() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&systemd(), &Who::Main.process(), TERM, HANDLED))
-        .at(10.5)
+        .at_second(10.5)
         .stop(HANDLED)
-        .at(12.0)
-        .exits(Who::Main, 0)
+        .at_second(12.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -208,7 +209,7 @@ fn systemd_oomd_kills() {
         ..systemd()
     };
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&oomd, &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(populated(false))
@@ -221,27 +222,27 @@ fn systemd_oomd_kills() {
 fn a_child_out_of_memory_makes_systemd_stop_the_service() {
     let report = stops(
         runs()
-            .at(10.0)
+            .at_second(10.0)
             .happens(EventKind::OomVictim {
                 pid: 401,
                 comm: Some("worker".to_owned()),
             })
-            .at(10.01),
+            .at_second(10.01),
         HANDLED,
     )
-    .at(10.5)
+    .at_second(10.5)
     .happens(ended(&main(), code(0)))
     .happens(populated(false))
     .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&report), [FindingKind::ChildOomKilled]);
+    assert_eq!(finding_kinds(&report), [FindingKind::ChildOomKilled]);
 }
 
 /// `timeout -s KILL`, `kill -9 $$`: the program ends itself.
 #[test]
 fn a_program_that_kills_itself_was_killed_by_nobody_else() {
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(&main(), &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(populated(false))
@@ -254,25 +255,25 @@ fn a_program_that_kills_itself_was_killed_by_nobody_else() {
 fn an_old_victim_is_no_finding_of_an_orderly_stop() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(EventKind::OomVictim {
             pid: 300,
             comm: Some("worker".to_owned()),
         })
-        .at(400_000.0)
+        .at_second(400_000.0)
         .stop(HANDLED)
-        .at(400_001.0)
-        .exits(Who::Main, 0)
+        .at_second(400_001.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
 }
 
 /// A session's shell: SIGHUP by systemd (KillSignal of scopes is SIGTERM, SendSIGHUP=yes), and it ends by SIGHUP.
 #[test]
 fn a_login_shell_dies_of_sighup() {
     let report = runs()
-        .at(10.0)
+        .at_second(10.0)
         .happens(sent(
             &systemd(),
             &main(),
@@ -287,7 +288,7 @@ fn a_login_shell_dies_of_sighup() {
         .happens(populated(false))
         .report();
     assert!(report.outcome == Outcome::Graceful || !is_certain(&report));
-    let blames = kinds(&report).contains(&FindingKind::SignalIgnored);
+    let blames = finding_kinds(&report).contains(&FindingKind::SignalIgnored);
     assert!(!blames || !is_certain(&report));
 }
 
@@ -298,8 +299,8 @@ fn kill_mode_mixed() {
     let EventKind::Signal(kill) = sent(&systemd(), &child, 9, FATAL) else {
         panic!("a signal");
     };
-    let report = stops(runs().at(10.0), HANDLED)
-        .at(10.5)
+    let report = stops(runs().at_second(10.0), HANDLED)
+        .at_second(10.5)
         .happens(ended(&main(), code(0)))
         .happens(EventKind::Signal(SignalSent {
             watched: false,
@@ -308,15 +309,15 @@ fn kill_mode_mixed() {
         .happens(populated(false))
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
     assert_eq!(doubts(&report), []);
 }
 
 /// TimeoutStopSec=5 is known, systemd's timer is late, and SIGKILL goes to the main process by cgroup.kill.
 #[test]
 fn systemds_timer_is_late() {
-    let report = stops(runs_in(service(Some(5), None)).at(10.0), HANDLED)
-        .at(15.24)
+    let report = stops(runs_in(service(Some(5), None)).at_second(10.0), HANDLED)
+        .at_second(15.24)
         .happens(sent(&systemd(), &main(), 9, FATAL))
         .happens(ended(&main(), by(9)))
         .happens(populated(false))

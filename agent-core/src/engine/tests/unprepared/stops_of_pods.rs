@@ -1,9 +1,9 @@
 //! Stops of pods, beside those of others.
 
 use super::super::scene::{
-    BY_KERNEL, CONTAINER, FATAL, HANDLED, QUEUED, Scene, Who, doubts, kinds, signal_sent,
+    BY_KERNEL, CONTAINER, FATAL, HANDLED, QUEUED, Scene, Who, doubts, finding_kinds, signal_sent,
 };
-use super::super::stage::{deleted, pod, seconds};
+use super::super::stage::{deleted, pod_with_grace, seconds};
 use super::{INT, QUIT, RTMIN3, TERM, by, is_certain};
 use crate::event::{EventKind, Exit, SignalSent};
 use crate::input::Input;
@@ -15,16 +15,16 @@ use std::time::Duration;
 /// A liveness probe fails, and the pod is deleted while the container drains.
 #[test]
 fn a_deletion_in_the_middle_of_a_liveness_kill() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .hears(KubeletEventKind::LivenessFailed, 10.0)
-        .at(10.02)
+        .at_second(10.0)
+        .kubelet_reports(KubeletEventKind::LivenessFailed, 10.0)
+        .at_second(10.02)
         .stop(HANDLED)
-        .at(15.0)
-        .sees(&deleted(&own, 15.0, 30))
-        .at(20.0)
-        .exits(Who::Main, 0)
+        .at_second(15.0)
+        .watch_shows(&deleted(&own, 15.0, 30))
+        .at_second(20.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.trigger, Trigger::Liveness);
@@ -38,12 +38,12 @@ fn a_deletion_in_the_middle_of_a_liveness_kill() {
 /// It crashes by itself right before the pod is deleted.
 #[test]
 fn a_crash_right_before_a_deletion() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(9.99)
-        .exits(Who::Main, 1)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30))
+        .at_second(9.99)
+        .exits_with_code(Who::Main, 1)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30))
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Crashed);
@@ -53,15 +53,15 @@ fn a_crash_right_before_a_deletion() {
 /// grace 0 in the spec: SIGKILL two seconds after SIGTERM.
 #[test]
 fn a_grace_of_nothing_has_the_floor() {
-    let own = pod(0);
+    let own = pod_with_grace(0);
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 0))
-        .at(10.02)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 0))
+        .at_second(10.02)
         .stop(HANDLED)
-        .at(12.04)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(12.04)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::GraceExceeded);
@@ -71,15 +71,15 @@ fn a_grace_of_nothing_has_the_floor() {
 /// The program is killed by a person while the kubelet waits.
 #[test]
 fn a_person_kills_in_the_grace_period() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30))
-        .at(10.02)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .at_second(10.02)
         .stop(HANDLED)
-        .at(14.6)
+        .at_second(14.6)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::KilledByOther);
@@ -89,14 +89,14 @@ fn a_person_kills_in_the_grace_period() {
 /// The image's stop signal is SIGQUIT, of which the status does not tell; it drains for longer than 90 s.
 #[test]
 fn a_long_drain_of_a_pod_after_sigquit() {
-    let own = pod(300);
+    let own = pod_with_grace(300);
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 300))
-        .at(10.02)
-        .sends(Who::Runc, Who::Main, QUIT, HANDLED)
-        .at(130.0)
-        .exits(Who::Main, 0)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 300))
+        .at_second(10.02)
+        .sends_signal(Who::Runc, Who::Main, QUIT, HANDLED)
+        .at_second(130.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -106,20 +106,20 @@ fn a_long_drain_of_a_pod_after_sigquit() {
 /// systemd in a pod: SIGRTMIN+3 of the image, and it powers off.
 #[test]
 fn systemd_in_a_pod_powers_off() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let EventKind::Signal(told) = signal_sent(Who::Runc, Who::Main, RTMIN3, QUEUED) else {
         panic!("a signal");
     };
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .sees(&deleted(&own, 10.0, 30))
-        .at(10.02)
+        .at_second(10.0)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .at_second(10.02)
         .happens(EventKind::Signal(SignalSent {
             blocked: true,
             ..told
         }))
-        .at(12.0)
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .at_second(12.0)
+        .sends_signal(Who::Main, Who::Main, 9, BY_KERNEL)
         .happens(EventKind::Exit(Exit {
             process: Who::Main.process(),
             status: by(9),
@@ -136,19 +136,19 @@ fn systemd_in_a_pod_powers_off() {
 /// A container that is restarted by its own crash while the pod is not deleted, and is stopped later, in a cgroup of its own.
 #[test]
 fn a_deletion_during_the_start_of_the_container() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::of_pod()
-        .at(0.5)
-        .sees(&own)
-        .at(10.0)
+        .at_second(0.5)
+        .watch_shows(&own)
+        .at_second(10.0)
         .attached(Who::Main)
-        .at(10.01)
-        .sees(&deleted(&own, 10.0, 30))
-        .at(10.05)
-        .execs(Who::Main, "/app")
-        .at(10.06)
+        .at_second(10.01)
+        .watch_shows(&deleted(&own, 10.0, 30))
+        .at_second(10.05)
+        .execs_command(Who::Main, "/app")
+        .at_second(10.06)
         .stop(FATAL)
-        .dies(Who::Main, TERM)
+        .dies_by_signal(Who::Main, TERM)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -158,18 +158,18 @@ fn a_deletion_during_the_start_of_the_container() {
 /// A probe's grace period counts although the pod is deleted in the middle of it.
 #[test]
 fn a_deletion_in_the_middle_of_a_liveness_kill_with_a_grace_of_its_own() {
-    let mut own = pod(30);
+    let mut own = pod_with_grace(30);
     own.containers[0].liveness_grace = Some(Duration::from_secs(4));
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .hears(KubeletEventKind::LivenessFailed, 10.0)
-        .at(10.02)
+        .at_second(10.0)
+        .kubelet_reports(KubeletEventKind::LivenessFailed, 10.0)
+        .at_second(10.02)
         .stop(HANDLED)
-        .at(12.0)
-        .sees(&deleted(&own, 12.0, 30))
-        .at(14.03)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(12.0)
+        .watch_shows(&deleted(&own, 12.0, 30))
+        .at_second(14.03)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.trigger, Trigger::Liveness);
@@ -180,18 +180,18 @@ fn a_deletion_in_the_middle_of_a_liveness_kill_with_a_grace_of_its_own() {
 /// The agent is started again in the middle of a pod's stop, which ends with SIGKILL.
 #[test]
 fn the_agent_starts_in_the_middle_of_a_pods_stop() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::of_pod()
-        .at(20.0)
-        .tells(Input::Tracked {
+        .at_second(20.0)
+        .receives(Input::Tracked {
             container: CONTAINER,
             since: seconds(20.0),
         })
-        .lists(&deleted(&own, 10.0, 30))
-        .found(&[Who::Main])
-        .at(40.03)
-        .kill()
-        .dies(Who::Main, 9)
+        .list_shows(&deleted(&own, 10.0, 30))
+        .finds_processes(&[Who::Main])
+        .at_second(40.03)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert!(!is_certain(&report), "{:?}", report.outcome);
@@ -200,11 +200,11 @@ fn the_agent_starts_in_the_middle_of_a_pods_stop() {
 /// A person kills the main process of a pod that nobody asked to stop, and the kubelet says nothing.
 #[test]
 fn a_person_kills_a_pods_process() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.0)
+        .at_second(10.0)
         .kill_by_another()
-        .dies(Who::Main, 9)
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::ForceKilled);
@@ -214,34 +214,34 @@ fn a_person_kills_a_pods_process() {
 /// A `kubectl exec` sends SIGTERM to PID 1 of a pod's container, and its drain takes a second.
 #[test]
 fn a_kubectl_exec_stops_it() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .execs(Who::Visitor, "kill 1")
-        .sends(Who::Visitor, Who::Main, TERM, HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(10.0)
+        .execs_command(Who::Visitor, "kill 1")
+        .sends_signal(Who::Visitor, Who::Main, TERM, HANDLED)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert!(kinds(&report).contains(&FindingKind::StoppedFromInside));
+    assert!(finding_kinds(&report).contains(&FindingKind::StoppedFromInside));
     assert_eq!(report.stop_signal_to_exit(), Some(Duration::from_secs(1)));
 }
 
 /// The same right before the pod is deleted: the kubelet's SIGTERM finds it in its drain.
 #[test]
 fn a_kubectl_exec_stops_it_before_the_deletion() {
-    let own = pod(30);
+    let own = pod_with_grace(30);
     let report = Scene::running_in(&own)
-        .at(10.0)
-        .execs(Who::Visitor, "kill 1")
-        .sends(Who::Visitor, Who::Main, TERM, HANDLED)
-        .at(12.0)
-        .sees(&deleted(&own, 12.0, 30))
-        .at(12.02)
+        .at_second(10.0)
+        .execs_command(Who::Visitor, "kill 1")
+        .sends_signal(Who::Visitor, Who::Main, TERM, HANDLED)
+        .at_second(12.0)
+        .watch_shows(&deleted(&own, 12.0, 30))
+        .at_second(12.02)
         .stop(HANDLED)
-        .at(13.0)
-        .exits(Who::Main, 0)
+        .at_second(13.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);

@@ -1,8 +1,8 @@
 //! Who stopped a container, and by what.
 
 use super::super::scene::{
-    BY_KERNEL, FATAL, HANDLED, IGNORED, QUEUED, Scene, Sent, Who, doubts, exec, kinds, signal_sent,
-    stop_number,
+    BY_KERNEL, FATAL, HANDLED, IGNORED, QUEUED, Scene, Sent, Who, doubts, exec_event,
+    finding_kinds, signal_sent, stop_number,
 };
 use super::{INT, RTMIN3, TERM, USR1, WINCH, by, code, docker, ended, is_certain, sent};
 use crate::event::{Delivery, EventKind, Exit, Handler, Process, SignalSent, Tgid};
@@ -14,15 +14,15 @@ fn powered_off(who: Who) -> Report {
     let EventKind::Signal(told) = signal_sent(who, Who::Main, RTMIN3, QUEUED) else {
         panic!("a signal");
     };
-    Scene::with(30, None)
+    Scene::with_grace_and_hook(30, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(EventKind::Signal(SignalSent {
             blocked: true,
             ..told
         }))
-        .at(12.0)
-        .sends(Who::Main, Who::Main, 9, BY_KERNEL)
+        .at_second(12.0)
+        .sends_signal(Who::Main, Who::Main, 9, BY_KERNEL)
         .happens(EventKind::Exit(Exit {
             process: Who::Main.process(),
             status: by(9),
@@ -49,12 +49,12 @@ fn with_pending(number: u32, how: Sent) -> EventKind {
 fn a_stop_from_inside_before_a_docker_kill() {
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .execs(Who::Visitor, "bash")
-        .sends(Who::Visitor, Who::Main, TERM, HANDLED)
-        .at(30.0)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(10.0)
+        .execs_command(Who::Visitor, "bash")
+        .sends_signal(Who::Visitor, Who::Main, TERM, HANDLED)
+        .at_second(30.0)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     let claims = report
@@ -92,10 +92,10 @@ fn ctrl_c_at_the_terminal_is_no_crash() {
     };
     let report = Scene::container()
         .running()
-        .at(10.0)
-        .sends(Who::Stranger, Who::Main, INT, kworker)
-        .at(10.1)
-        .exits(Who::Main, 130)
+        .at_second(10.0)
+        .sends_signal(Who::Stranger, Who::Main, INT, kworker)
+        .at_second(10.1)
+        .exits_with_code(Who::Main, 130)
         .removed()
         .report();
     assert!(
@@ -110,11 +110,11 @@ fn ctrl_c_at_the_terminal_is_no_crash() {
 #[test]
 fn ctrl_c_that_ends_a_program_by_its_default_action() {
     let report = Scene::container()
-        .at(1.0)
-        .execs(Who::Plain, "/app")
-        .at(10.0)
-        .sends(Who::Stranger, Who::Plain, INT, BY_KERNEL)
-        .dies(Who::Plain, INT)
+        .at_second(1.0)
+        .execs_command(Who::Plain, "/app")
+        .at_second(10.0)
+        .sends_signal(Who::Stranger, Who::Plain, INT, BY_KERNEL)
+        .dies_by_signal(Who::Plain, INT)
         .removed()
         .report();
     assert!(
@@ -126,15 +126,15 @@ fn ctrl_c_that_ends_a_program_by_its_default_action() {
 
 #[test]
 fn a_second_docker_stop_with_a_shorter_time() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(12.0)
+        .at_second(12.0)
         .stop(HANDLED)
-        .at(14.02)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(14.02)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::GraceExceeded);
@@ -147,14 +147,14 @@ fn the_exit_wins_the_race_with_sigkill() {
         result: Delivery::Ignored,
         ..FATAL
     };
-    let report = Scene::with(2, None)
+    let report = Scene::with_grace_and_hook(2, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(12.01)
-        .sends(Who::Runc, Who::Main, 9, late)
-        .at(12.012)
-        .exits(Who::Main, 0)
+        .at_second(12.01)
+        .sends_signal(Who::Runc, Who::Main, 9, late)
+        .at_second(12.012)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -165,14 +165,14 @@ fn the_exit_wins_the_race_with_sigkill() {
 /// On old kernels SIGKILL to a dying process is delivered.
 #[test]
 fn the_exit_wins_the_race_with_sigkill_on_an_old_kernel() {
-    let report = Scene::with(2, None)
+    let report = Scene::with_grace_and_hook(2, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(12.01)
-        .kill()
-        .at(12.012)
-        .exits(Who::Main, 3)
+        .at_second(12.01)
+        .kill_by_runtime()
+        .at_second(12.012)
+        .exits_with_code(Who::Main, 3)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
@@ -181,32 +181,32 @@ fn the_exit_wins_the_race_with_sigkill_on_an_old_kernel() {
 
 #[test]
 fn sigterm_while_the_runtimes_stage_runs() {
-    let report = Scene::with(3, None)
-        .at(0.2)
+    let report = Scene::with_grace_and_hook(3, None)
+        .at_second(0.2)
         .attached(Who::Main)
-        .at(0.21)
+        .at_second(0.21)
         .stop(IGNORED)
-        .at(0.22)
-        .execs(Who::Main, "/app")
-        .at(3.22)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(0.22)
+        .execs_command(Who::Main, "/app")
+        .at_second(3.22)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::SignalIgnored);
-    assert!(kinds(&report).contains(&FindingKind::SignalBeforeHandler));
+    assert!(finding_kinds(&report).contains(&FindingKind::SignalBeforeHandler));
 }
 
 /// It was paused (frozen) all the time: SIGTERM waits.
 #[test]
 fn a_frozen_container_takes_no_signal() {
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(with_pending(TERM, HANDLED))
-        .at(13.01)
-        .kill_with_pending(Signal::TERM.bit())
-        .dies(Who::Main, 9)
+        .at_second(13.01)
+        .kill_with_pending(Signal::TERM.mask_bit())
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::GraceExceeded);
@@ -216,13 +216,13 @@ fn a_frozen_container_takes_no_signal() {
 /// It was frozen, thawed by the runtime and went on its own terms.
 #[test]
 fn a_frozen_container_that_is_thawed() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(with_pending(TERM, HANDLED))
-        .at(15.0)
+        .at_second(15.0)
         .delivers(TERM, Handler::Custom)
-        .at(15.5)
+        .at_second(15.5)
         .exits_with_pending(0, 0)
         .removed()
         .report();
@@ -236,14 +236,14 @@ fn a_frozen_container_that_is_thawed() {
 /// logrotate sends SIGUSR1 by `docker kill`, and the program is stopped by SIGTERM a second later.
 #[test]
 fn a_log_rotation_before_the_stop() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(9.0)
-        .sends(Who::Runc, Who::Main, USR1, HANDLED)
-        .at(10.0)
+        .at_second(9.0)
+        .sends_signal(Who::Runc, Who::Main, USR1, HANDLED)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(11.0)
-        .exits(Who::Main, 0)
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(stop_number(&report), Some(TERM));
@@ -253,12 +253,12 @@ fn a_log_rotation_before_the_stop() {
 /// A log rotation, and a batch job that ends by itself half a minute later.
 #[test]
 fn a_log_rotation_before_an_end_by_itself() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(9.0)
-        .sends(Who::Runc, Who::Main, USR1, HANDLED)
-        .at(39.0)
-        .exits(Who::Main, 0)
+        .at_second(9.0)
+        .sends_signal(Who::Runc, Who::Main, USR1, HANDLED)
+        .at_second(39.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert!(report.outcome == Outcome::Completed || !is_certain(&report));
@@ -267,15 +267,15 @@ fn a_log_rotation_before_an_end_by_itself() {
 /// The stop signal was thrown away, and the program crashes by itself a moment later.
 #[test]
 fn a_crash_after_a_stop_signal_that_was_thrown_away() {
-    let report = Scene::with(10, None)
+    let report = Scene::with_grace_and_hook(10, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(IGNORED)
-        .at(12.0)
-        .exits(Who::Main, 1)
+        .at_second(12.0)
+        .exits_with_code(Who::Main, 1)
         .removed()
         .report();
-    assert!(kinds(&report).contains(&FindingKind::SignalIgnored));
+    assert!(finding_kinds(&report).contains(&FindingKind::SignalIgnored));
 }
 
 /// A sidecar in a shared pid namespace stops the program.
@@ -295,16 +295,16 @@ fn a_sidecar_stops_it() {
         ..Who::Main.process()
     };
     let report = Scene::container()
-        .at(1.0)
-        .happens(exec(main.clone(), "/app"))
-        .at(10.0)
+        .at_second(1.0)
+        .happens(exec_event(main.clone(), "/app"))
+        .at_second(10.0)
         .happens(sent(&sidecar, &main, TERM, HANDLED))
-        .at(10.4)
+        .at_second(10.4)
         .happens(ended(&main, code(0)))
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::Graceful);
-    assert!(kinds(&report).contains(&FindingKind::StoppedFromInside));
+    assert!(finding_kinds(&report).contains(&FindingKind::StoppedFromInside));
 }
 
 /// A sidecar sends SIGKILL to the program in a shared pid namespace.
@@ -324,9 +324,9 @@ fn a_sidecar_kills_it() {
         ..Who::Main.process()
     };
     let report = Scene::container()
-        .at(1.0)
-        .happens(exec(main.clone(), "/app"))
-        .at(10.0)
+        .at_second(1.0)
+        .happens(exec_event(main.clone(), "/app"))
+        .at_second(10.0)
         .happens(sent(&sidecar, &main, 9, FATAL))
         .happens(ended(&main, by(9)))
         .removed()
@@ -338,32 +338,32 @@ fn a_sidecar_kills_it() {
 /// The preStop hook ends a worker by SIGKILL: no supervisor did that.
 #[test]
 fn a_hook_that_kills_a_worker_is_no_supervisor() {
-    let report = Scene::with(30, Some("pkill -9 worker"))
+    let report = Scene::with_grace_and_hook(30, Some("pkill -9 worker"))
         .running()
-        .at(10.0)
-        .execs(Who::Hook, "pkill -9 worker")
+        .at_second(10.0)
+        .execs_command(Who::Hook, "pkill -9 worker")
         .signals_child(Who::Hook, 9, FATAL, Handler::Custom)
-        .exits(Who::Hook, 0)
-        .at(10.1)
+        .exits_with_code(Who::Hook, 0)
+        .at_second(10.1)
         .stop(HANDLED)
-        .at(10.5)
-        .exits(Who::Main, 0)
+        .at_second(10.5)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
-    assert_eq!(kinds(&report), []);
+    assert_eq!(finding_kinds(&report), []);
 }
 
 /// PID 1 execs the program that does the cleanup when it is told to stop.
 #[test]
 fn a_shell_that_execs_another_program_during_the_stop() {
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.1)
-        .execs(Who::Main, "/cleanup")
-        .at(12.0)
-        .exits(Who::Main, 0)
+        .at_second(10.1)
+        .execs_command(Who::Main, "/cleanup")
+        .at_second(12.0)
+        .exits_with_code(Who::Main, 0)
         .removed()
         .report();
     assert_eq!(report.main.as_ref().unwrap().argv, ["/app", "--serve"]);
@@ -373,21 +373,21 @@ fn a_shell_that_execs_another_program_during_the_stop() {
 /// Its cleanup is too slow, and the second SIGTERM finds the other program without a handler.
 #[test]
 fn a_shell_that_execs_a_program_without_a_handler_during_the_stop() {
-    let report = Scene::with(3, None)
+    let report = Scene::with_grace_and_hook(3, None)
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.1)
-        .execs(Who::Main, "/cleanup")
-        .at(11.0)
+        .at_second(10.1)
+        .execs_command(Who::Main, "/cleanup")
+        .at_second(11.0)
         .stop(IGNORED)
-        .at(13.01)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(13.01)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert_eq!(report.outcome, Outcome::GraceExceeded);
-    assert_eq!(kinds(&report), [FindingKind::TooSlow]);
+    assert_eq!(finding_kinds(&report), [FindingKind::TooSlow]);
 }
 
 /// A person in a hurry: `docker kill` a moment after `docker stop`, with the default grace unknown.
@@ -395,11 +395,11 @@ fn a_shell_that_execs_a_program_without_a_handler_during_the_stop() {
 fn docker_kill_right_after_docker_stop() {
     let report = Scene::container()
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .stop(HANDLED)
-        .at(10.7)
-        .kill()
-        .dies(Who::Main, 9)
+        .at_second(10.7)
+        .kill_by_runtime()
+        .dies_by_signal(Who::Main, 9)
         .removed()
         .report();
     assert!(!is_certain(&report));
@@ -420,9 +420,9 @@ fn a_real_time_stop_signal_that_is_fetched() {
     };
     let report = docker(Some(10), Some(RTMIN3))
         .running()
-        .at(10.0)
+        .at_second(10.0)
         .happens(queued())
-        .at(12.0)
+        .at_second(12.0)
         .exits_with_pending(0, 0)
         .removed()
         .report();
@@ -433,16 +433,20 @@ fn a_real_time_stop_signal_that_is_fetched() {
 /// SIGTERM is configured as something else, and `docker kill -s TERM` does not end it.
 #[test]
 fn a_terminal_is_resized_during_the_drain() {
-    let mut scene = Scene::with(10, None).running().at(10.0).stop(HANDLED);
+    let mut scene = Scene::with_grace_and_hook(10, None)
+        .running()
+        .at_second(10.0)
+        .stop(HANDLED);
     for number in 0..30 {
-        scene = scene.at(10.1 + f64::from(number) * 0.01).sends(
-            Who::Stranger,
-            Who::Main,
-            WINCH,
-            HANDLED,
-        );
+        scene = scene
+            .at_second(10.1 + f64::from(number) * 0.01)
+            .sends_signal(Who::Stranger, Who::Main, WINCH, HANDLED);
     }
-    let report = scene.at(11.0).exits(Who::Main, 0).removed().report();
+    let report = scene
+        .at_second(11.0)
+        .exits_with_code(Who::Main, 0)
+        .removed()
+        .report();
     assert_eq!(stop_number(&report), Some(TERM));
     assert_eq!(report.outcome, Outcome::Graceful);
 }

@@ -54,7 +54,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// All signals but SIGCHLD and SIGURG.
 const RECORDED: Signals = Signals {
     recorded: !(1 << 16 | 1 << 22),
-    beginning: Signal::TERM.bit() | Signal::KILL.bit(),
+    beginning: Signal::TERM.mask_bit() | Signal::KILL.mask_bit(),
 };
 
 /// The probes, and one container of which they tell.

@@ -34,7 +34,7 @@ fn sides(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let rules = PhaseRules {
         main: Some(server.main.pid()),
         phase: Phase::Running,
-        stops: Signal::KILL.bit(),
+        stops: Signal::KILL.mask_bit(),
         candidates: 0,
         void_until: Timestamp(0),
     };
@@ -96,12 +96,12 @@ fn resets(counts: &SocketCounts) -> u64 {
 /// always has.
 fn intervals(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let winch = Signal::try_from(28).context("no SIGWINCH")?;
-    let stops = Signal::KILL.bit() | Signal::TERM.bit();
-    let mut alone = Alone::that_sees(stops | winch.bit())?;
+    let stops = Signal::KILL.mask_bit() | Signal::TERM.mask_bit();
+    let mut alone = Alone::that_sees(stops | winch.mask_bit())?;
     let cgroup = stage.cgroup("")?;
     let container = alone.track(&cgroup)?;
     let tracker = &mut alone.probes.tracker;
-    let signals = Signals::that_all_begin(stops | winch.bit());
+    let signals = Signals::that_all_begin(stops | winch.mask_bit());
     tracker.track((container.0, container.0), &[], signals)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
@@ -111,7 +111,7 @@ fn intervals(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         main: Some(pid),
         phase: Phase::Running,
         stops,
-        candidates: stops | winch.bit(),
+        candidates: stops | winch.mask_bit(),
         void_until,
     };
     sockets.set_phase_rules(container.0, rules(Timestamp(0)))?;

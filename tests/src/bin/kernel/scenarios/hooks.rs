@@ -127,7 +127,7 @@ fn hook_then_stop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .at_step("exit")?
         .since(stage.hook_log().at_step("start")?);
     let longest = stopped.ended.told_at.since(stopped.asked_at);
-    check.took_between("total", report.total(), total, longest);
+    check.took_between("total", report.total_duration(), total, longest);
     let grace = report.grace.as_ref().or_wrong(|| "no grace".to_owned())?;
     check.same("the floor was used", grace.floor_used, false);
     // On a slow machine the kubelet may count a whole second more than the hook itself took.
@@ -214,7 +214,7 @@ fn hook_ended_by_container(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .log
         .at_step("exit")?
         .since(stage.hook_log().at_step("start")?);
-    check.took("total", report.total(), own);
+    check.took("total", report.total_duration(), own);
     Ok(())
 }
 

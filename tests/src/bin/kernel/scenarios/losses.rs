@@ -40,7 +40,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     })?;
     let container = stage.app("--on-stop never")?;
     let id = container.cgroup.id()?.0;
-    let mask = Signal::TERM.bit() | Signal::KILL.bit();
+    let mask = Signal::TERM.mask_bit() | Signal::KILL.mask_bit();
     probes
         .tracker
         .track((id, id), &[], Signals::that_all_begin(mask))?;

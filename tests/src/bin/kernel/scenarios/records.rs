@@ -44,7 +44,7 @@ pub(super) struct Alone {
 
 impl Alone {
     pub(super) fn new() -> Result<Self> {
-        Self::that_sees(Signal::KILL.bit() | Signal::TERM.bit())
+        Self::that_sees(Signal::KILL.mask_bit() | Signal::TERM.mask_bit())
     }
 
     /// With the signals of this mask.
@@ -66,7 +66,7 @@ impl Alone {
 
     pub(super) fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
         let id = cgroup.id()?;
-        let signals = Signals::that_all_begin(Signal::KILL.bit());
+        let signals = Signals::that_all_begin(Signal::KILL.mask_bit());
         self.probes.tracker.track((id.0, id.0), &[], signals)?;
         Ok(id)
     }
@@ -179,7 +179,7 @@ fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Ok::<_, anyhow::Error>(events.filter_map(|event| signal_of(event.kind)).collect())
     };
     check.same("before", sent(&mut alone)?, Vec::new());
-    let signals = Signals::that_all_begin(Signal::TERM.bit() | Signal::KILL.bit());
+    let signals = Signals::that_all_begin(Signal::TERM.mask_bit() | Signal::KILL.mask_bit());
     alone.probes.tracker.track((id.0, id.0), &[], signals)?;
     check.same("after", sent(&mut alone)?, vec![Signal::TERM]);
     Ok(())

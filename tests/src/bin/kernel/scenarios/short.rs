@@ -41,7 +41,7 @@ const DONE_LIMIT: Duration = Duration::from_secs(30);
 fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let parent = stage.cgroup("")?;
-    let signals = Signals::that_all_begin(Signal::KILL.bit() | Signal::TERM.bit());
+    let signals = Signals::that_all_begin(Signal::KILL.mask_bit() | Signal::TERM.mask_bit());
     let tracker = &mut alone.probes.tracker;
     let place = (parent.id()?.0, parent.path());
     tracker.add_parent(place, None, &[Names::Any], signals)?;

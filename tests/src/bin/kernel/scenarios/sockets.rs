@@ -77,7 +77,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let sees_reasons = all_but_reasons_is_seen(&alone, check);
     let cgroup = stage.cgroup("")?;
     let container = alone.track(&cgroup)?;
-    let signals = Signal::KILL.bit() | Signal::TERM.bit();
+    let signals = Signal::KILL.mask_bit() | Signal::TERM.mask_bit();
     let mask = Signals::that_all_begin(signals);
     alone
         .probes

@@ -47,7 +47,7 @@ impl Stage<'_> {
             ),
             (
                 "pod_termination_duration_seconds",
-                seconds(report.total()).filter(|_| was_asked(report)),
+                seconds(report.total_duration()).filter(|_| was_asked(report)),
             ),
             (
                 "pod_termination_sigkill_used",
