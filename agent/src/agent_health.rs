@@ -29,15 +29,17 @@ impl AgentHealth {
             AgentEvent::Attached(programs) => {
                 let refused = programs.iter().filter(|state| state.refused.is_some());
                 let refused = refused.map(|state| (state.program.name, state.program.purpose));
-                self.facts().not_attached = refused.collect();
+                self.lock_state().not_attached = refused.collect();
             }
-            AgentEvent::Full(tables) => self.facts().full = tables.to_vec(),
-            AgentEvent::Counted(counts) => self.facts().records_lost = counts.lost.values().sum(),
+            AgentEvent::Full(tables) => self.lock_state().full = tables.to_vec(),
+            AgentEvent::Counted(counts) => {
+                self.lock_state().records_lost = counts.lost.values().sum();
+            }
             AgentEvent::Watching {
                 resource,
                 connected,
             } => {
-                let mut facts = self.facts();
+                let mut facts = self.lock_state();
                 if *connected {
                     facts.unheard.remove(resource);
                 } else {
@@ -59,12 +61,12 @@ impl AgentHealth {
 
     /// Adds a sentence about what is shown as a whole.
     pub fn remark(&self, sentence: String) {
-        self.facts().remarks.push(sentence);
+        self.lock_state().remarks.push(sentence);
     }
 
     /// A sentence for each thing that is not as it should be; none if all is well.
     pub fn sentences(&self) -> Vec<String> {
-        let facts = self.facts();
+        let facts = self.lock_state();
         let mut sentences = facts.remarks.clone();
         if facts.records_lost > 0 {
             let (records, were) = match facts.records_lost {
@@ -97,7 +99,7 @@ impl AgentHealth {
         sentences
     }
 
-    fn facts(&self) -> MutexGuard<'_, HealthState> {
+    fn lock_state(&self) -> MutexGuard<'_, HealthState> {
         // A panic elsewhere leaves whole facts.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

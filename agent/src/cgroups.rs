@@ -99,8 +99,8 @@ impl Tree {
             };
             for (id, name) in children {
                 let path = format!("{path}/{name}");
-                let owner = room.owner(above, &path);
-                if !room.take(owner) {
+                let owner = room.assign_owner(above, &path);
+                if !room.try_reserve(owner) {
                     scan.cut = true;
                     if owner == above {
                         break;
@@ -185,7 +185,7 @@ fn mounted() -> anyhow::Result<PathBuf> {
     let mounts = Process::myself()
         .and_then(|process| process.mountinfo())
         .context("cannot read /proc/self/mountinfo; mount /proc")?;
-    whole(mounts, |path| {
+    find_root_mount(mounts, |path| {
         fs::metadata(path).is_ok_and(|folder| folder.ino() == ROOT_ID)
     })
 }
@@ -193,7 +193,7 @@ fn mounted() -> anyhow::Result<PathBuf> {
 /// The mount of the true root among `mounts`. What mountinfo calls the root of a mount is no help: it is told from the
 /// reader's cgroup namespace, and a container on a pure v2 machine has one of its own, which shows the whole tree, when
 /// it is given to the container, as `/../..` (`cgroup_show_path`: <https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup.c>).
-fn whole(
+fn find_root_mount(
     mounts: impl IntoIterator<Item = MountInfo>,
     is_root: impl Fn(&Path) -> bool,
 ) -> anyhow::Result<PathBuf> {
@@ -248,9 +248,11 @@ mod tests {
             ]
             .map(|line| MountInfo::from_line(line).unwrap())
         };
-        let found = whole(mounts(), |path| path == Path::new("/host/cgroup"));
+        let found = find_root_mount(mounts(), |path| path == Path::new("/host/cgroup"));
         assert_eq!(found.unwrap(), Path::new("/host/cgroup"));
-        let sentence = whole(mounts(), |_| false).unwrap_err().to_string();
+        let sentence = find_root_mount(mounts(), |_| false)
+            .unwrap_err()
+            .to_string();
         assert!(sentence.contains("--cgroup-root"), "{sentence}");
     }
 

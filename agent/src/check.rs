@@ -41,9 +41,9 @@ pub struct Args {
 pub fn run(args: &Args, source: Option<&Source>) -> anyhow::Result<()> {
     let access = args.kubernetes.access()?;
     let facts = HostFacts::gather(args.cgroup_root.as_deref(), !args.no_load);
-    let mut checks = verdict::judge(&facts);
+    let mut checks = verdict::check_host(&facts);
     let survey = access.as_ref().map(survey).transpose()?;
-    checks.extend(api::judge(survey.as_ref()));
+    checks.extend(api::check_api(survey.as_ref()));
     checks.push(configuration(source));
     let failed: Vec<_> = checks
         .iter()
@@ -51,9 +51,9 @@ pub fn run(args: &Args, source: Option<&Source>) -> anyhow::Result<()> {
         .map(|check| check.name)
         .collect();
     let text = if args.json {
-        show::json(&checks, failed.is_empty())?
+        show::render_json(&checks, failed.is_empty())?
     } else {
-        show::text(&checks, &terminal::style_of_stdout())
+        show::render_text(&checks, &terminal::style_of_stdout())
     };
     terminal::print(text.as_bytes())?;
     if !failed.is_empty() {
@@ -74,7 +74,7 @@ fn configuration(source: Option<&Source>) -> Check {
         }
         Some(Source { path, keys }) => format!("{} sets {}", path.display(), keys.join(", ")),
     };
-    verdict::ok("configuration", found)
+    verdict::passed("configuration", found)
 }
 
 fn survey(access: &Access) -> anyhow::Result<Survey> {

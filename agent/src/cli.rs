@@ -75,20 +75,22 @@ enum Page {
 fn command() -> Command {
     Cli::command()
         .after_help(
-            command_help::of("")
-                .map(command_help::CommandHelp::short)
+            command_help::find_command_help("")
+                .map(command_help::CommandHelp::short_text)
                 .unwrap_or_default(),
         )
         .after_long_help(
-            command_help::of("")
-                .map(command_help::CommandHelp::long)
+            command_help::find_command_help("")
+                .map(command_help::CommandHelp::long_text)
                 .unwrap_or_default(),
         )
-        .mut_subcommands(|subcommand| match command_help::of(subcommand.get_name()) {
-            Some(help) => subcommand
-                .after_help(help.short())
-                .after_long_help(help.long()),
-            None => subcommand,
+        .mut_subcommands(|subcommand| {
+            match command_help::find_command_help(subcommand.get_name()) {
+                Some(help) => subcommand
+                    .after_help(help.short_text())
+                    .after_long_help(help.long_text()),
+                None => subcommand,
+            }
         })
 }
 

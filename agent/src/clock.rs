@@ -19,7 +19,7 @@ pub fn now() -> Timestamp {
 }
 
 /// The wall clock's reading, in seconds since 1970, for others to compare with theirs.
-pub fn wall() -> f64 {
+pub fn wall_clock() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -46,7 +46,7 @@ impl Driver {
 
     /// Tells the engine something, after the timeouts that are due: so a replay comes to the same. For a record `now` is
     /// the kernel's time of it, so that it makes no difference how late it was read.
-    pub fn tell(&mut self, input: Input, now: Timestamp, sink: &mut impl Sink) {
+    pub fn handle_input(&mut self, input: Input, now: Timestamp, sink: &mut impl Sink) {
         self.run_timeouts(now, sink);
         let now = now.max(self.last);
         self.last = now;
@@ -63,7 +63,7 @@ impl Driver {
         let before_timeout = self
             .timeout()
             .map_or(now, |due| now.min(Timestamp(due.0.saturating_sub(1))));
-        self.tell(input, before_timeout, sink);
+        self.handle_input(input, before_timeout, sink);
     }
 
     /// Calls the timeouts that are due at `now`, each at its own time.

@@ -46,20 +46,20 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let remembered = match args.journal {
         Some(path) => source::journal(&path)?,
-        None => source::agent(args.agent)?,
+        None => source::fetch_from_agent(args.agent)?,
     };
     let style = style_of_stdout();
     let text = match &args.name {
         Some(name) => {
             let chosen = choose::choose(&remembered, name)?;
             if args.json {
-                show::json(&remembered, &chosen)?
+                show::render_json(&remembered, &chosen)?
             } else {
-                show::text(&remembered, &chosen, &style)
+                show::render_text(&remembered, &chosen, &style)
             }
         }
         None if args.json => show::json_list(&remembered)?,
-        None => show::list(&remembered, &style),
+        None => show::render_list(&remembered, &style),
     };
     terminal::print(text.as_bytes())
 }

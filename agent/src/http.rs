@@ -55,7 +55,7 @@ impl AppState {
             recent: Recent::default(),
             readiness: Readiness::default(),
             agent_health: AgentHealth::default(),
-            origin: Origin::agent(),
+            origin: Origin::for_agent(),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Journal {
     }
 
     /// Its size in bytes.
-    pub const fn bytes(&self) -> u64 {
+    pub const fn size_in_bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -127,7 +127,7 @@ mod tests {
         assert!(journal.is_stopped());
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(length(&text), journal.bytes());
+        assert_eq!(length(&text), journal.size_in_bytes());
         assert!(text.len() <= 600 && text.ends_with('\n') && text.lines().count() > 2);
     }
 

@@ -70,13 +70,13 @@ impl Kubernetes {
             by = access.origin.name(),
             "watching the pods of this node"
         );
-        let (facts, incoming) = ApiUpdates::queue();
-        let (poster, notes) = write_events.then(EventRecorder::queue).unzip();
+        let (facts, incoming) = ApiUpdates::channel();
+        let (poster, notes) = write_events.then(EventRecorder::channel).unzip();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("kubernetes".to_owned())
             .spawn(move || {
-                runtime.block_on(live(&access, &facts, notes, stopped));
+                runtime.block_on(run_until_stopped(&access, &facts, notes, stopped));
                 runtime.shutdown_background();
             })
             .context("cannot start the thread for the Kubernetes API")?;
@@ -97,13 +97,13 @@ impl Kubernetes {
 }
 
 /// Watches, and writes Events, until it is to stop; then writes what waits.
-async fn live(
+async fn run_until_stopped(
     access: &Access,
     facts: &ApiUpdates,
     notes: Option<mpsc::Receiver<PodEvent>>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut watches = pin!(watch(access, facts));
+    let mut watches = pin!(watch_all(access, facts));
     let Some(notes) = notes else {
         tokio::select! {
             // Sent or dropped: either way it is the end.
@@ -128,21 +128,21 @@ async fn live(
 }
 
 /// All watches; they share what is known of the pods.
-async fn watch(access: &Access, facts: &ApiUpdates) {
+async fn watch_all(access: &Access, facts: &ApiUpdates) {
     let known = RefCell::new(Known::default());
     let (unsure, asked) = mpsc::channel(owners::WAITING);
     let kubelet = async {
         if access.kubelet_events {
-            kubelet::watch(access, &known, facts).await;
+            kubelet::watch_events(access, &known, facts).await;
         }
     };
     let slices = async {
         if access.endpoint_slices {
-            slices::watch(access, facts).await;
+            slices::watch_endpoint_slices(access, facts).await;
         }
     };
     tokio::join!(
-        pods::watch(access, &known, unsure, facts),
+        pods::watch_pods(access, &known, unsure, facts),
         owners::look_up(access, &known, asked, facts),
         kubelet,
         slices,

@@ -32,12 +32,12 @@ use self::retained::{Retained, Shown};
 use self::workload::{Known, Workload};
 use crate::agent_event::AgentEvent;
 
-pub(crate) use self::label::word;
+pub(crate) use self::label::json_name;
 pub use self::reference::{print_reference, reference};
 
 /// The kind and the name of the workload that a report counts for: the labels `workload_kind` and `workload`.
 pub(crate) fn workload(report: &Report) -> (String, String) {
-    let labels = Labels::of_workload(&SubjectRef::is(report));
+    let labels = Labels::of_workload(&SubjectRef::from_report(report));
     let value = |wanted| {
         let mut found = labels.pairs().filter(|(name, _)| *name == wanted);
         found.next().map_or(UNKNOWN, |(_, value)| value).to_owned()
@@ -133,7 +133,7 @@ impl Metrics {
                     subject,
                     pod: pod.as_ref(),
                 };
-                self.reset(&who, resets, now);
+                self.count_resets(&who, resets, now);
             }
             Output::Effect(_) => {}
         }
@@ -146,7 +146,7 @@ impl Metrics {
 
     /// Brings what depends on the time up to date: how long the open terminations have lasted, and the series of those that
     /// were shown long enough.
-    pub fn turn(&self, now: Timestamp) {
+    pub fn refresh(&self, now: Timestamp) {
         let mut series_index = self.series_index();
         self.retained.expire(&mut series_index.shown, now);
         self.workload.expire(&mut series_index.known, now);
@@ -155,7 +155,7 @@ impl Metrics {
 
     fn opened(&self, report: &Report, now: Timestamp) {
         let mut series_index = self.series_index();
-        let is_full = self.open.show(
+        let is_full = self.open.show_termination(
             &mut series_index.open,
             report,
             now,
@@ -163,34 +163,35 @@ impl Metrics {
         );
         self.agent
             .evicted("pod_termination_open", u64::from(is_full));
-        self.agent.open(series_index.open.count());
+        self.agent.set_open_terminations(series_index.open.count());
     }
 
     fn closed(&self, id: u64) {
         let mut series_index = self.series_index();
         self.open.remove(&mut series_index.open, id);
-        self.agent.open(series_index.open.count());
+        self.agent.set_open_terminations(series_index.open.count());
     }
 
     fn finished(&self, report: &Report, now: Timestamp) {
         let mut series_index = self.series_index();
         self.retained.expire(&mut series_index.shown, now);
-        let evicted = self
-            .retained
-            .show(&mut series_index.shown, report, now, self.retention);
+        let evicted =
+            self.retained
+                .show_termination(&mut series_index.shown, report, now, self.retention);
         self.agent.evicted("pod_termination", evicted);
-        let who = SubjectRef::is(report);
+        let who = SubjectRef::from_report(report);
         let place = self
             .workload
-            .admit(&mut series_index.known, &who, now, self.retention);
-        self.workload.count(&mut series_index.known, &place, report);
+            .find_place(&mut series_index.known, &who, now, self.retention);
+        self.workload
+            .count_termination(&mut series_index.known, &place, report);
         self.agent
             .evicted("workload_termination", u64::from(place.is_at_a_cost()));
     }
 
-    fn reset(&self, who: &SubjectRef<'_>, resets: &[ResetCount], now: Timestamp) {
+    fn count_resets(&self, who: &SubjectRef<'_>, resets: &[ResetCount], now: Timestamp) {
         let known = &mut self.series_index().known;
-        let place = self.workload.admit(known, who, now, self.retention);
+        let place = self.workload.find_place(known, who, now, self.retention);
         self.workload.count_resets(known, &place, resets);
         self.agent
             .evicted("workload_connections", u64::from(place.is_at_a_cost()));

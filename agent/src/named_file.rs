@@ -25,7 +25,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     refuse_others(&metadata(path)?)?;
     let file = File::options()
         .read(true)
-        .custom_flags(flags(OFlags::NONBLOCK))
+        .custom_flags(flag_bits(OFlags::NONBLOCK))
         .open(path)?;
     refuse_others(&file.metadata()?)?;
     Ok(file)
@@ -70,7 +70,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(PRIVATE)
-        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+        .custom_flags(flag_bits(OFlags::NOFOLLOW | OFlags::NONBLOCK))
         .open(path)?;
     refuse_foreign(&file.metadata()?)?;
     file.set_permissions(Permissions::from_mode(PRIVATE))?;
@@ -78,7 +78,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn flags(flags: OFlags) -> i32 {
+fn flag_bits(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
 

@@ -34,7 +34,7 @@ pub struct Changes {
 
 impl NodeAddresses {
     /// Something that started a container of a pod.
-    pub fn note(&mut self, starter: Tgid) {
+    pub fn record_starter(&mut self, starter: Tgid) {
         self.source = Some(starter);
     }
 
@@ -124,10 +124,10 @@ mod tests {
         let mut addresses = NodeAddresses::default();
         let own = Tgid(std::process::id());
         assert_eq!(addresses.refresh(Timestamp(0)), None, "nobody to ask");
-        addresses.note(own);
+        addresses.record_starter(own);
         let changes = addresses.refresh(Timestamp(0)).unwrap();
         assert!(changes.added.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        addresses.note(own);
+        addresses.record_starter(own);
         assert_eq!(addresses.refresh(Timestamp(1)), None);
         let later = Timestamp(0).after(GOOD_FOR);
         assert_eq!(addresses.refresh(later), None, "nothing changed");

@@ -36,18 +36,24 @@ fn raised(limit: &Rlimit) -> Option<Rlimit> {
 mod tests {
     use super::*;
 
-    fn after(current: Option<u64>, maximum: Option<u64>) -> Option<(Option<u64>, Option<u64>)> {
+    fn raised_limit(
+        current: Option<u64>,
+        maximum: Option<u64>,
+    ) -> Option<(Option<u64>, Option<u64>)> {
         raised(&Rlimit { current, maximum }).map(|limit| (limit.current, limit.maximum))
     }
 
     #[test]
     fn a_limit_is_raised_to_what_is_needed_and_no_further() {
-        assert_eq!(after(None, None), None);
-        assert_eq!(after(Some(1024), Some(4096)), None);
-        assert_eq!(after(Some(FILES_MIN), Some(FILES_MIN)), None);
+        assert_eq!(raised_limit(None, None), None);
+        assert_eq!(raised_limit(Some(1024), Some(4096)), None);
+        assert_eq!(raised_limit(Some(FILES_MIN), Some(FILES_MIN)), None);
         let needed = Some(FILES_MIN);
-        assert_eq!(after(Some(64), Some(4096)), Some((needed, Some(4096))));
-        assert_eq!(after(Some(64), None), Some((needed, None)));
-        assert_eq!(after(Some(64), Some(64)), Some((needed, needed)));
+        assert_eq!(
+            raised_limit(Some(64), Some(4096)),
+            Some((needed, Some(4096)))
+        );
+        assert_eq!(raised_limit(Some(64), None), Some((needed, None)));
+        assert_eq!(raised_limit(Some(64), Some(64)), Some((needed, needed)));
     }
 }

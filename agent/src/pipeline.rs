@@ -83,7 +83,7 @@ impl Pipeline {
     pub fn start(options: PipelineOptions) -> anyhow::Result<Self> {
         processes::check_namespace()?;
         let tree = Tree::find(options.cgroup_root.as_deref())?;
-        let signals = effects::mask(&options.config.signals());
+        let signals = effects::signal_mask(&options.config.signals());
         // The engine judges the configuration before anything is loaded, and before the journal overwrites an older file.
         let judged = |config: &Config| {
             Driver::new(config.clone()).map_err(|error| UsageError::new(error.to_string()))
@@ -147,7 +147,7 @@ impl Pipeline {
         if let Some(log) = self.log.take() {
             tokio::spawn(log.forward());
         }
-        sink.record_agent_event(&AgentEvent::Started(clock::wall()));
+        sink.record_agent_event(&AgentEvent::Started(clock::wall_clock()));
         sink.record_agent_event(&AgentEvent::Attached(self.programs.states()));
         sink.record_agent_event(&AgentEvent::TcpFeatures(&self.programs.tcp_features()));
         self.executor.ask_for_scan();
@@ -166,7 +166,7 @@ impl Pipeline {
                     Err(error) => break Err(error).context("cannot read the ring buffer any more"),
                 },
                 fact = next(&mut self.facts) => self.tell_fact(fact, sink),
-                () = until(timeout) => self.run_timeouts(sink),
+                () = wait_until_due(timeout) => self.run_timeouts(sink),
             }
             self.scan_if_asked(sink);
         };
@@ -187,7 +187,7 @@ impl Pipeline {
                         self.run_due(at, sink);
                     }
                     self.executor.look_at(&event);
-                    self.driver.tell(Input::Event(event), at, sink);
+                    self.driver.handle_input(Input::Event(event), at, sink);
                     self.executor.execute_effects(&mut self.driver, sink);
                 }
                 Err(error) => {
@@ -203,7 +203,7 @@ impl Pipeline {
     fn tell_fact(&mut self, fact: Option<ApiUpdate>, sink: &mut impl Sink) {
         match fact {
             Some(ApiUpdate::Input(input)) => {
-                self.drain(sink);
+                self.drain_ring(sink);
                 self.driver.tell_found(*input, clock::now(), sink);
                 self.executor.execute_effects(&mut self.driver, sink);
             }
@@ -218,7 +218,7 @@ impl Pipeline {
     }
 
     /// Reads the ring buffer until it is empty, but not forever.
-    fn drain(&mut self, sink: &mut impl Sink) {
+    fn drain_ring(&mut self, sink: &mut impl Sink) {
         const BATCHES_MAX: usize = 64;
         for _batch in 0..BATCHES_MAX {
             let read = self.ring.drain(|bytes| self.batch.push(decode(bytes)));
@@ -232,7 +232,7 @@ impl Pipeline {
     /// What happened before a timeout is told before it, losses included: a report that overlaps one must say so.
     fn run_timeouts(&mut self, sink: &mut impl Sink) {
         let now = clock::now();
-        self.drain(sink);
+        self.drain_ring(sink);
         self.tell_losses(sink);
         self.run_due(now, sink);
     }
@@ -312,7 +312,7 @@ impl Pipeline {
         if let Some(journal) = self.driver.journal() {
             journal.flush();
             sink.record_agent_event(&AgentEvent::Journal {
-                bytes: journal.bytes(),
+                bytes: journal.size_in_bytes(),
                 stopped: journal.is_stopped(),
             });
         }
@@ -346,7 +346,7 @@ impl Pipeline {
             };
             self.driver.tell_found(input, clock::now(), sink);
             if self.executor.execute_effects(&mut self.driver, sink) {
-                self.drain(sink);
+                self.drain_ring(sink);
             }
         }
         self.driver
@@ -358,10 +358,11 @@ impl Pipeline {
     }
 
     fn finish(&mut self, sink: &mut impl Sink) {
-        self.drain(sink);
+        self.drain_ring(sink);
         self.tell_losses(sink);
         self.executor.tell_sockets(&mut self.driver, sink);
-        self.driver.tell(Input::Shutdown, clock::now(), sink);
+        self.driver
+            .handle_input(Input::Shutdown, clock::now(), sink);
         self.executor.execute_effects(&mut self.driver, sink);
         self.flush_journal(sink);
     }
@@ -377,7 +378,7 @@ async fn next(facts: &mut Option<Receiver<ApiUpdate>>) -> Option<ApiUpdate> {
 
 /// Waits until then on the boot clock; forever if there is nothing to wait for. The timer itself does not count the time
 /// that the machine is suspended, for which the tick makes up.
-async fn until(due: Option<Timestamp>) {
+async fn wait_until_due(due: Option<Timestamp>) {
     match due {
         Some(due) => sleep_until(Instant::now() + due.since(clock::now())).await,
         None => std::future::pending().await,

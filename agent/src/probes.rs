@@ -32,5 +32,5 @@ pub use log::ProbeLog;
 pub use maps::{Counters, Counts, Signals, TrackError, Tracker};
 pub use ring::Ring;
 pub use sockets::{PhaseRules, Sockets};
-pub use survey::{Survey, built, survey};
+pub use survey::{Survey, check_built, survey};
 pub use tcp_features::TcpFeature;

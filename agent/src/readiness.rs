@@ -60,7 +60,7 @@ impl Readiness {
     }
 
     /// The event loop turned.
-    pub fn turn(&self, now: Timestamp) {
+    pub fn record_turn(&self, now: Timestamp) {
         self.turned_at.store(now.0, Ordering::Relaxed);
     }
 
@@ -127,7 +127,7 @@ mod tests {
         let readiness = Readiness::default();
         let at = |seconds: u64| Timestamp(seconds * 1_000_000_000);
         assert_eq!(readiness.stalled(at(1000)), None);
-        readiness.turn(at(1000));
+        readiness.record_turn(at(1000));
         assert_eq!(readiness.stalled(at(1029)), None);
         assert!(readiness.stalled(at(1031)).unwrap().contains("31 s"));
     }

@@ -120,7 +120,7 @@ impl Filter {
         }) && agrees(self.container.as_ref(), |wanted| container == Some(wanted))
             && agrees(self.workload.as_ref(), is_workload)
             && agrees(self.outcome.as_ref(), |wanted| {
-                metrics::word(report.outcome) == wanted
+                metrics::json_name(report.outcome) == wanted
             })
     }
 
@@ -221,7 +221,7 @@ impl Recent {
 impl Reports {
     fn progress(&mut self, report: &Report) {
         if !self.open.contains_key(&report.id) {
-            let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+            let sharer = Sharer::from_subject(&report.subject, report.pod.as_ref());
             self.open_shares.add(sharer, report.id);
         }
         self.open.insert(report.id, Arc::new(report.clone()));
@@ -234,7 +234,7 @@ impl Reports {
         self.close(report.id);
         self.finished_total += 1;
         let number = self.finished_total;
-        let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+        let sharer = Sharer::from_subject(&report.subject, report.pod.as_ref());
         self.finished_shares.add(sharer, number);
         self.finished.insert(number, Arc::new(report.clone()));
         if let Some(number) = self.finished_shares.first_to_go(FINISHED_MAX) {
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::timeline::sample;
 
-    fn three() -> Recent {
+    fn three_reports() -> Recent {
         let recent = Recent::default();
         let of_pod = sample::of_pod(sample::report(Outcome::Graceful));
         let mut other = of_pod.clone();
@@ -272,8 +272,8 @@ mod tests {
         recent
     }
 
-    fn found(filter: &[(&str, &str)]) -> Vec<u64> {
-        let recent = three();
+    fn matching_ids(filter: &[(&str, &str)]) -> Vec<u64> {
+        let recent = three_reports();
         let filter: serde_json::Map<_, _> = filter
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).into()))
@@ -285,15 +285,18 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_found() {
-        assert_eq!(found(&[]), [3, 2, 1]);
-        assert_eq!(found(&[("namespace", "")]), [3, 2, 1]);
-        assert_eq!(found(&[("namespace", "shop")]), [3, 2]);
-        assert_eq!(found(&[("pod", "web-7d4b9c6f5-x2x9k")]), [3]);
-        assert_eq!(found(&[("container", "app"), ("workload", "web")]), [3, 2]);
-        assert_eq!(found(&[("workload", "Deployment/web")]), [3, 2]);
-        assert_eq!(found(&[("container", "3f9c2a1b7d04")]), [1]);
-        assert_eq!(found(&[("workload", "docker/3f9c2a1b7d04")]), [1]);
-        assert_eq!(found(&[("outcome", "crashed")]), [1]);
+        assert_eq!(matching_ids(&[]), [3, 2, 1]);
+        assert_eq!(matching_ids(&[("namespace", "")]), [3, 2, 1]);
+        assert_eq!(matching_ids(&[("namespace", "shop")]), [3, 2]);
+        assert_eq!(matching_ids(&[("pod", "web-7d4b9c6f5-x2x9k")]), [3]);
+        assert_eq!(
+            matching_ids(&[("container", "app"), ("workload", "web")]),
+            [3, 2]
+        );
+        assert_eq!(matching_ids(&[("workload", "Deployment/web")]), [3, 2]);
+        assert_eq!(matching_ids(&[("container", "3f9c2a1b7d04")]), [1]);
+        assert_eq!(matching_ids(&[("workload", "docker/3f9c2a1b7d04")]), [1]);
+        assert_eq!(matching_ids(&[("outcome", "crashed")]), [1]);
     }
 
     #[test]
@@ -324,7 +327,7 @@ mod tests {
     /// Three thousand inner containers of one container are stopped.
     #[test]
     fn a_flood_pushes_out_no_report_of_others() {
-        let recent = three();
+        let recent = three_reports();
         let id = "ab".repeat(32);
         for number in 0..3000_u64 {
             let mut report = sample::report(Outcome::Graceful);
@@ -360,13 +363,13 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_nothing() {
-        assert!(found(&[("namespace", "other"), ("pod", "web-7d4b9c6f5-x2x9k")]).is_empty());
-        assert!(found(&[("workload", "StatefulSet/web")]).is_empty());
+        assert!(matching_ids(&[("namespace", "other"), ("pod", "web-7d4b9c6f5-x2x9k")]).is_empty());
+        assert!(matching_ids(&[("workload", "StatefulSet/web")]).is_empty());
     }
 
     #[test]
     fn one_is_found_by_its_number_and_all_tell_what_to_choose_from() {
-        let recent = three();
+        let recent = three_reports();
         assert_eq!(recent.find(2).unwrap().id, 2);
         assert!(recent.find(4).is_none());
         let of = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();

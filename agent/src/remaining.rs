@@ -26,7 +26,7 @@ const TICK_NS: u64 = 20_000_000;
 const INIT_WAITS_IN: &str = "zap_pid_ns_processes";
 
 /// Finds what is left of the container whose cgroups are at `paths`, and whose main process is `main`, started at `start`.
-pub fn find(tree: &Tree, paths: &[&str], main: Tgid, start: Timestamp) -> Remaining {
+pub fn find_remaining(tree: &Tree, paths: &[&str], main: Tgid, start: Timestamp) -> Remaining {
     let process = of_tgid(main).filter(|process| was_started_at(process, start));
     let found = process.and_then(|process| {
         let task = of_process(&process, &Frozen::default())?;
@@ -34,7 +34,7 @@ pub fn find(tree: &Tree, paths: &[&str], main: Tgid, start: Timestamp) -> Remain
     });
     match found {
         Some((process, task)) if task.exiting => {
-            let others = held_by(&process, &task, &Frozen::of(tree, paths));
+            let others = held_by(&process, &task, &Frozen::from_paths(tree, paths));
             remaining(Some(task), others)
         }
         Some((_process, task)) => remaining(Some(task), Vec::new()),
@@ -88,7 +88,7 @@ fn threads(process: &Process, main: &Task, frozen: &Frozen<'_>) -> Vec<Task> {
         .filter(|thread| u32::try_from(thread.tid) != Ok(main.tid))
         .filter_map(|thread| {
             let (stat, status) = (thread.stat().ok()?, thread.status().ok()?);
-            Some(task(&stat, &status, main.tgid, frozen))
+            Some(new_task(&stat, &status, main.tgid, frozen))
         })
         .filter(|thread| thread.state != TaskState::Zombie)
         .collect()
@@ -96,7 +96,7 @@ fn threads(process: &Process, main: &Task, frozen: &Frozen<'_>) -> Vec<Task> {
 
 /// The processes in the container's cgroups.
 fn members(tree: &Tree, paths: &[&str]) -> Vec<Task> {
-    let frozen = Frozen::of(tree, paths);
+    let frozen = Frozen::from_paths(tree, paths);
     paths
         .iter()
         .flat_map(|path| tree.processes(path))
@@ -110,10 +110,10 @@ fn members(tree: &Tree, paths: &[&str]) -> Vec<Task> {
 fn of_process(process: &Process, frozen: &Frozen<'_>) -> Option<Task> {
     let tgid = Tgid(u32::try_from(process.pid()).ok()?);
     let (stat, status) = (process.stat().ok()?, process.status().ok()?);
-    Some(task(&stat, &status, tgid, frozen))
+    Some(new_task(&stat, &status, tgid, frozen))
 }
 
-fn task(stat: &Stat, status: &Status, tgid: Tgid, frozen: &Frozen<'_>) -> Task {
+fn new_task(stat: &Stat, status: &Status, tgid: Tgid, frozen: &Frozen<'_>) -> Task {
     /// SIGKILL in a mask of signals.
     const KILL: u64 = 1 << (9 - 1);
     let tid = u32::try_from(stat.pid).unwrap_or_default();
@@ -135,7 +135,7 @@ fn task(stat: &Stat, status: &Status, tgid: Tgid, frozen: &Frozen<'_>) -> Task {
         parent_tgid,
         parent_comm: parent_comm.unwrap_or_default().trim_end().to_owned(),
         state,
-        frozen: frozen.holds(tgid, tid, state),
+        frozen: frozen.is_thread_frozen(tgid, tid, state),
         waits_in,
         exiting: state == TaskState::Zombie
             || stat.flags & EXITING != 0
@@ -151,7 +151,7 @@ struct Frozen<'a> {
 }
 
 impl<'a> Frozen<'a> {
-    fn of(tree: &'a Tree, paths: &[&str]) -> Self {
+    fn from_paths(tree: &'a Tree, paths: &[&str]) -> Self {
         let frozen = paths.iter().filter(|path| tree.is_frozen(path));
         Self {
             tree: Some(tree),
@@ -159,7 +159,7 @@ impl<'a> Frozen<'a> {
         }
     }
 
-    fn holds(&self, tgid: Tgid, tid: u32, state: TaskState) -> bool {
+    fn is_thread_frozen(&self, tgid: Tgid, tid: u32, state: TaskState) -> bool {
         match state {
             TaskState::Zombie => false,
             // That is how a thread is shown that the freezer of cgroup v1 holds.

@@ -44,7 +44,7 @@ pub struct Args {
 /// One sentence if a journal cannot be read to its end; what stands before that is printed.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.serve {
-        Some(address) => serve::serve(&args.files, address),
+        Some(address) => serve::serve_recordings(&args.files, address),
         None => print(&args),
     }
 }
@@ -55,7 +55,7 @@ fn print(args: &Args) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let mut print_all = || {
         for file in &args.files {
-            let read = replay(open(file)?, |output, now| {
+            let read = replay(open_journal(file)?, |output, now| {
                 metrics.record(output, now);
                 if let Output::Finished(report) = output {
                     let text = if args.json {
@@ -83,7 +83,7 @@ fn print(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Opens a journal.
-pub(crate) fn open(file: &Path) -> anyhow::Result<BufReader<File>> {
+pub(crate) fn open_journal(file: &Path) -> anyhow::Result<BufReader<File>> {
     let opened = named_file::open(file).map_err(|error| {
         UsageError::new(format!(
             "cannot read the journal {}: {error}",

@@ -14,7 +14,7 @@ use crate::agent_event::{AgentEvent, EventFate};
 use crate::http::{AppState, Server};
 use crate::journal;
 use crate::kubernetes::{EventRecorder, Kubernetes, KubernetesArgs};
-use crate::metrics::{Retention, word};
+use crate::metrics::{Retention, json_name};
 use crate::open_files;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::sink::Sink;
@@ -133,8 +133,11 @@ pub struct AgentSink {
 }
 
 impl AgentSink {
-    fn post(&self, report: &Report) {
-        let without_room = self.poster.as_ref().map_or(0, |poster| poster.post(report));
+    fn post_events(&self, report: &Report) {
+        let without_room = self
+            .poster
+            .as_ref()
+            .map_or(0, |poster| poster.queue_events(report));
         for _event in 0..without_room {
             self.shown
                 .metrics
@@ -155,8 +158,8 @@ impl Sink for AgentSink {
                 pod = report.pod.as_ref().map(|pod| pod.name.as_str()),
                 container = report.pod.as_ref().and_then(|pod| pod.container.as_deref()),
                 workload = report.pod.as_ref().map(|pod| pod.workload.name.as_str()),
-                outcome = word(report.outcome),
-                trigger = word(report.trigger),
+                outcome = json_name(report.outcome),
+                trigger = json_name(report.trigger),
                 signal_to_exit_seconds =
                     report.stop_signal_to_exit().map(|time| time.as_secs_f64()),
                 hook_seconds = report.hook_duration().map(|time| time.as_secs_f64()),
@@ -165,7 +168,7 @@ impl Sink for AgentSink {
                 certain = report.doubts.is_empty(),
                 "terminated"
             );
-            self.post(report);
+            self.post_events(report);
         }
     }
 
@@ -176,7 +179,7 @@ impl Sink for AgentSink {
     }
 
     fn tick(&mut self, now: Timestamp) {
-        self.shown.metrics.turn(now);
-        self.shown.readiness.turn(now);
+        self.shown.metrics.refresh(now);
+        self.shown.readiness.record_turn(now);
     }
 }

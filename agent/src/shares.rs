@@ -22,7 +22,7 @@ pub(crate) enum Sharer {
 
 impl Sharer {
     /// Whom a container counts for.
-    pub(crate) fn of(subject: &Subject, pod: Option<&PodRef>) -> Self {
+    pub(crate) fn from_subject(subject: &Subject, pod: Option<&PodRef>) -> Self {
         pod.map_or_else(
             || Self::Container(outermost_by_name(&subject.path).to_owned()),
             |pod| Self::Namespace(pod.namespace.clone()),
@@ -31,7 +31,7 @@ impl Sharer {
 
     /// How many of `max` series it may have though nobody else needs them. Whoever is in a container makes as many inner ones as it
     /// likes, and a page of metrics is to stay small.
-    pub(crate) const fn part(&self, max: usize) -> usize {
+    pub(crate) const fn max_share(&self, max: usize) -> usize {
         match self {
             Self::Namespace(_) => max,
             Self::Container(_) => max.div_ceil(PART_OF_A_CONTAINER),
@@ -107,17 +107,17 @@ impl<T: Clone + Ord> Shares<T> {
         Some(newest.1.clone())
     }
 
-    /// The oldest of this sharer, if it is an outermost container and has more than its part of `max` ([`Sharer::part`]).
+    /// The oldest of this sharer, if it is an outermost container and has more than its part of `max` ([`Sharer::max_share`]).
     pub(crate) fn first_beyond(&self, sharer: &Sharer, max: usize) -> Option<T> {
         let its = self.of.get(sharer)?;
-        let oldest = its.first().filter(|_| its.len() > sharer.part(max))?;
+        let oldest = its.first().filter(|_| its.len() > sharer.max_share(max))?;
         Some(oldest.1.clone())
     }
 
     /// The same, the newest.
     pub(crate) fn last_beyond(&self, sharer: &Sharer, max: usize) -> Option<T> {
         let its = self.of.get(sharer)?;
-        let newest = its.last().filter(|_| its.len() > sharer.part(max))?;
+        let newest = its.last().filter(|_| its.len() > sharer.max_share(max))?;
         Some(newest.1.clone())
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn caught() -> anyhow::Result<impl Future<Output = ()>> {
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            runtime.block_on(first(signals));
+            runtime.block_on(wait_for_any(signals));
             if !is_waited_for.load(Ordering::SeqCst) {
                 exit(0);
             }
@@ -66,7 +66,7 @@ fn signals(runtime: &Runtime) -> std::io::Result<Vec<Signal>> {
 }
 
 /// Waits for any of them.
-async fn first(mut signals: Vec<Signal>) {
+async fn wait_for_any(mut signals: Vec<Signal>) {
     let waits = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
     futures_util::future::select_all(waits).await;
 }

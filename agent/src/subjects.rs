@@ -124,7 +124,7 @@ fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
     let wrong = |error: String| UsageError::new(format!("the subjects file {name} is not {error}"));
     let document: serde_json::Value = match path.extension().and_then(|end| end.to_str()) {
         Some("toml") => toml::from_str(&text)
-            .map(json)
+            .map(to_json)
             .map_err(|error| wrong(format!("TOML: {}", one_line(&error.to_string()))))?,
         Some("json") => {
             serde_json::from_str(&text).map_err(|error| wrong(format!("JSON: {error}")))?
@@ -147,7 +147,7 @@ fn read_file(path: &Path) -> Result<Vec<Selector>, UsageError> {
 }
 
 /// The same as JSON, which has no `nan` and `inf`: they are words there, and no numbers to any reader.
-fn json(value: toml::Value) -> serde_json::Value {
+fn to_json(value: toml::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
         toml::Value::String(text) => text.into(),
@@ -156,9 +156,9 @@ fn json(value: toml::Value) -> serde_json::Value {
             .map_or_else(|| number.to_string().into(), Value::Number),
         toml::Value::Boolean(on) => on.into(),
         toml::Value::Datetime(time) => time.to_string().into(),
-        toml::Value::Array(values) => values.into_iter().map(json).collect(),
+        toml::Value::Array(values) => values.into_iter().map(to_json).collect(),
         toml::Value::Table(table) => {
-            let entries = table.into_iter().map(|(key, value)| (key, json(value)));
+            let entries = table.into_iter().map(|(key, value)| (key, to_json(value)));
             Value::Object(entries.collect())
         }
     }
@@ -187,7 +187,7 @@ fn selector(entry: serde_json::Value) -> Result<Selector, String> {
             format!("field `{path}`: {cause}")
         }
     })?;
-    let grace = entry.grace_seconds.map(grace).transpose()?;
+    let grace = entry.grace_seconds.map(parse_grace).transpose()?;
     let stop_signal = entry
         .stop_signal
         .map(|signal| {
@@ -209,7 +209,7 @@ fn selector(entry: serde_json::Value) -> Result<Selector, String> {
     })
 }
 
-fn grace(seconds: f64) -> Result<Duration, String> {
+fn parse_grace(seconds: f64) -> Result<Duration, String> {
     if seconds <= GRACE_SECONDS_MAX {
         // What is left to refuse is negative.
         Duration::try_from_secs_f64(seconds).map_err(|error| {

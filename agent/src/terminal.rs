@@ -29,7 +29,7 @@ pub fn style_of_stdout() -> Style {
         // The first that is set decides: https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html
         locale: ["LC_ALL", "LC_CTYPE", "LANG"]
             .into_iter()
-            .find_map(env)
+            .find_map(non_empty_var)
             .map(|locale| locale.to_string_lossy().into_owned()),
     };
     output.style()
@@ -66,12 +66,12 @@ pub(crate) fn remark(sentence: &str) {
 }
 
 /// A variable that is set to something.
-fn env(name: &str) -> Option<OsString> {
+fn non_empty_var(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn is_dumb() -> bool {
-    env("TERM").is_none_or(|term| term == OsStr::new("dumb"))
+    non_empty_var("TERM").is_none_or(|term| term == OsStr::new("dumb"))
 }
 
 /// What the environment wishes of colours.
@@ -87,8 +87,8 @@ enum ColorChoice {
 
 impl ColorChoice {
     fn of_environment() -> Self {
-        let forced = env("CLICOLOR_FORCE").filter(|value| value != OsStr::new("0"));
-        match (env("NO_COLOR"), forced) {
+        let forced = non_empty_var("CLICOLOR_FORCE").filter(|value| value != OsStr::new("0"));
+        match (non_empty_var("NO_COLOR"), forced) {
             (Some(_), _) => Self::Never,
             (None, Some(_)) => Self::Always,
             (None, None) => Self::Auto,
@@ -150,7 +150,7 @@ impl Output {
 mod tests {
     use super::*;
 
-    fn xterm() -> Output {
+    fn xterm_output() -> Output {
         Output {
             is_terminal: true,
             width: 120,
@@ -167,11 +167,11 @@ mod tests {
             colors: true,
             unicode: true,
         };
-        assert_eq!(xterm().style(), wide);
+        assert_eq!(xterm_output().style(), wide);
         assert_eq!(
             Output {
                 effect: ColorChoice::Never,
-                ..xterm()
+                ..xterm_output()
             }
             .style(),
             Style {
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(
             Output {
                 width: 0,
-                ..xterm()
+                ..xterm_output()
             }
             .style()
             .width,
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(
             Output {
                 is_terminal: false,
-                ..xterm()
+                ..xterm_output()
             }
             .style(),
             Style::PLAIN
@@ -208,7 +208,7 @@ mod tests {
             let output = Output {
                 is_terminal: false,
                 effect,
-                ..xterm()
+                ..xterm_output()
             };
             output.style()
         };
@@ -226,14 +226,14 @@ mod tests {
     fn ascii_where_the_locale_or_the_terminal_knows_no_more() {
         let locale = |name: Option<&str>| Output {
             locale: name.map(str::to_owned),
-            ..xterm()
+            ..xterm_output()
         };
         assert!(!locale(Some("C")).style().unicode);
         assert!(locale(Some("de_DE.utf8")).style().unicode);
         assert!(locale(None).style().unicode);
         let dumb = Output {
             is_dumb: true,
-            ..xterm()
+            ..xterm_output()
         }
         .style();
         assert!(!dumb.unicode && !dumb.colors);

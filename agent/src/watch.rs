@@ -64,19 +64,21 @@ pub struct Args {
 /// One sentence, if it cannot start or not go on.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let stopped = stop::caught()?;
-    let view = view(&args);
+    let view = new_view(&args);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot make the event loop's runtime")?;
     match args.agent {
-        Some(address) => runtime.block_on(remote::watch(Client::new(address), view, stopped)),
-        None => here(args, &runtime, view, stopped),
+        Some(address) => {
+            runtime.block_on(remote::watch_remote(Client::new(address), view, stopped))
+        }
+        None => watch_locally(args, &runtime, view, stopped),
     }
 }
 
 /// Measures on this machine.
-fn here(
+fn watch_locally(
     args: Args,
     runtime: &Runtime,
     view: Box<dyn View>,
@@ -98,14 +100,14 @@ fn here(
         }
         None => (None, None),
     };
-    let ended = runtime.block_on(watch(options, facts, view, stopped));
+    let ended = runtime.block_on(watch_until(options, facts, view, stopped));
     if let Some(kubernetes) = kubernetes {
         kubernetes.stop();
     }
     ended
 }
 
-fn view(args: &Args) -> Box<dyn View> {
+fn new_view(args: &Args) -> Box<dyn View> {
     let format = if args.json {
         Format::Json {
             progress: args.progress,
@@ -120,7 +122,7 @@ fn view(args: &Args) -> Box<dyn View> {
     }
 }
 
-async fn watch(
+async fn watch_until(
     options: PipelineOptions,
     facts: Option<Receiver<ApiUpdate>>,
     view: Box<dyn View>,
@@ -137,15 +139,15 @@ async fn watch(
     tokio::select! {
         ended = pipeline.run(&mut sink, stopped) => {
             ended?;
-            state.borrow_mut().end(clock::now());
+            state.borrow_mut().show_last_view(clock::now());
         }
-        error = redraw(&state, clock::now) => state.borrow_mut().fail(error),
+        error = redraw(&state, clock::now) => state.borrow_mut().record_failure(error),
     }
-    shown(state)
+    check_shown(state)
 }
 
 /// Whether everything could be shown.
-fn shown(state: RefCell<State>) -> anyhow::Result<()> {
+fn check_shown(state: RefCell<State>) -> anyhow::Result<()> {
     match state.into_inner().into_failure() {
         // The reader has seen enough.
         Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

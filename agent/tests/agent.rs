@@ -24,7 +24,7 @@ use gracewatch::sink::Sink as _;
 /// nginx.service gets SIGTERM, and exits with status 0 after 1.5 s; its cgroup is then empty and removed.
 const JOURNAL: &str = include_str!("graceful.jsonl");
 
-fn shown() -> Arc<AppState> {
+fn app_state() -> Arc<AppState> {
     Arc::new(AppState::of_agent(Retention::default()))
 }
 
@@ -41,7 +41,7 @@ fn measure(sink: &mut AgentSink) {
     let mut driver = Driver::new(header.config).unwrap();
     for line in lines {
         let entry = reader.parse_entry(line).unwrap();
-        driver.tell(entry.input, entry.at, sink);
+        driver.handle_input(entry.input, entry.at, sink);
     }
     driver.run_timeouts(Timestamp(u64::MAX), sink);
 }
@@ -72,7 +72,7 @@ fn get(address: SocketAddr, path: &str, accept: &str) -> Answer {
 
 #[test]
 fn a_termination_reaches_the_scrape() {
-    let shown = shown();
+    let shown = app_state();
     let server = Server::start(any_port(), Arc::clone(&shown)).unwrap();
     let address = server.address();
     let before = get(address, "/metrics", "*/*");
@@ -143,7 +143,7 @@ fn a_termination_reaches_the_scrape() {
 
 #[test]
 fn ready_says_what_it_waits_for() {
-    let shown = shown();
+    let shown = app_state();
     let server = Server::start(any_port(), Arc::clone(&shown)).unwrap();
     let address = server.address();
     let waiting = get(address, "/readyz", "*/*");
@@ -165,7 +165,7 @@ fn ready_says_what_it_waits_for() {
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind(any_port()).unwrap();
     let address = taken.local_addr().unwrap();
-    let sentence = Server::start(address, shown()).unwrap_err().to_string();
+    let sentence = Server::start(address, app_state()).unwrap_err().to_string();
     assert!(
         sentence.contains(&address.to_string()) && sentence.contains("--listen"),
         "{sentence}"
@@ -174,7 +174,7 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn the_server_stops_at_once_with_a_connection_open() {
-    let server = Server::start(any_port(), shown()).unwrap();
+    let server = Server::start(any_port(), app_state()).unwrap();
     let idle = TcpStream::connect(server.address()).unwrap();
     get(server.address(), "/livez", "*/*");
     let begin = Instant::now();
@@ -189,7 +189,7 @@ fn the_server_stops_at_once_with_a_connection_open() {
 
 #[test]
 fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
-    let shown = shown();
+    let shown = app_state();
     let mut sink = AgentSink {
         shown: Arc::clone(&shown),
         poster: None,
@@ -200,7 +200,7 @@ fn a_loss_found_after_a_timeout_was_due_is_told_before_it() {
     let mut driver = Driver::new(header.config).unwrap();
     for line in lines {
         let entry = reader.parse_entry(line).unwrap();
-        driver.tell(entry.input, entry.at, &mut sink);
+        driver.handle_input(entry.input, entry.at, &mut sink);
     }
     let due = driver.timeout().unwrap();
     let late = due.after(Duration::from_secs(1));
@@ -226,7 +226,7 @@ fn replay_and_the_event_loop_say_the_same() {
         Ok(())
     })
     .unwrap();
-    let shown = shown();
+    let shown = app_state();
     measure(&mut AgentSink {
         shown: Arc::clone(&shown),
         poster: None,

@@ -53,7 +53,7 @@ impl Folder {
         Self(path)
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    fn write_file(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
@@ -67,7 +67,7 @@ impl Drop for Folder {
 }
 
 /// An address that somebody has.
-fn taken() -> (TcpListener, SocketAddr) {
+fn taken_address() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
@@ -76,8 +76,9 @@ fn taken() -> (TcpListener, SocketAddr) {
 #[test]
 fn a_flag_goes_before_the_environment_and_that_before_the_file() {
     let folder = Folder::new("precedence");
-    let ((_one, in_file), (_two, in_environment), (_three, in_flag)) = (taken(), taken(), taken());
-    let config = folder.file("config.toml", &format!("listen = \"{in_file}\"\n"));
+    let ((_one, in_file), (_two, in_environment), (_three, in_flag)) =
+        (taken_address(), taken_address(), taken_address());
+    let config = folder.write_file("config.toml", &format!("listen = \"{in_file}\"\n"));
     // Nobody can listen there, and the refusal says where.
     let refused = |command: &mut Command, address: SocketAddr| {
         let output = command.output().unwrap();
@@ -111,7 +112,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
 #[test]
 fn a_wrong_file_is_named_with_line_and_key() {
     let folder = Folder::new("wrong");
-    let config = folder.file("config.toml", "# mine\nlisen = \"127.0.0.1:1\"\n");
+    let config = folder.write_file("config.toml", "# mine\nlisen = \"127.0.0.1:1\"\n");
     for command in ["run", "watch", "check", "explain"] {
         let output = gracewatch(&[command, "--config", &config])
             .output()
@@ -136,9 +137,9 @@ fn a_wrong_file_is_named_with_line_and_key() {
 #[test]
 fn a_flag_for_this_machine_goes_before_an_agent_in_the_file() {
     let folder = Folder::new("agent");
-    let (listener, address) = taken();
+    let (listener, address) = taken_address();
     drop(listener);
-    let config = folder.file("config.toml", &format!("agent = \"{address}\"\n"));
+    let config = folder.write_file("config.toml", &format!("agent = \"{address}\"\n"));
     let watch = |arguments: &[&str]| {
         let output = gracewatch(&["watch", "--config", &config])
             .args(arguments)
@@ -167,7 +168,7 @@ fn a_flag_for_this_machine_goes_before_an_agent_in_the_file() {
 #[test]
 fn check_says_which_file_it_read() {
     let folder = Folder::new("check");
-    let config = folder.file(
+    let config = folder.write_file(
         "config.toml",
         "no-systemd = true\nretention = 60\nkubernetes = \"off\"\n",
     );
@@ -263,7 +264,7 @@ fn a_shell_takes_its_completions() {
             "{shell}"
         );
         if shell == "bash" {
-            let path = folder.file("gracewatch.bash", &script);
+            let path = folder.write_file("gracewatch.bash", &script);
             let read = Command::new("bash").args(["-n", &path]).output().unwrap();
             assert!(read.status.success(), "{}", stderr(&read));
         }
@@ -356,7 +357,7 @@ fn an_address_that_is_none_is_refused_at_once() {
             assert_eq!(output.status.code(), Some(2));
         }
     }
-    let (listener, address) = taken();
+    let (listener, address) = taken_address();
     drop(listener);
     for command in ["watch", "explain"] {
         let output = gracewatch(&[command, "--agent", &address.to_string()])

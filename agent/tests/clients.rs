@@ -24,7 +24,7 @@ fn rest() {
 #[test]
 fn silent_clients_keep_nobody_from_the_health_checks() {
     let served = Served::start(2, 1024);
-    let health = Health::watch(&served);
+    let health = Health::start_watch(&served);
     let silent: Vec<_> = (0..200).filter_map(|_| served.connect().ok()).collect();
     rest();
     health.answered();
@@ -34,7 +34,7 @@ fn silent_clients_keep_nobody_from_the_health_checks() {
 #[test]
 fn clients_that_come_back_keep_nobody_from_the_health_checks() {
     let served = Served::start(2, 1024);
-    let health = Health::watch(&served);
+    let health = Health::start_watch(&served);
     let mut clients: Vec<_> = (0..64).filter_map(|_| served.connect().ok()).collect();
     for _round in 0..4 {
         for client in &mut clients {
@@ -51,7 +51,7 @@ fn clients_that_never_read_hold_no_memory() {
     let page = get(&served.connect().unwrap(), "/metrics").1.len();
     assert!(page > 5 << 20, "a large page is meant: {page}");
     let before = served.resident_bytes();
-    let health = Health::watch(&served);
+    let health = Health::start_watch(&served);
     let mut peak = 0;
     let mut deaf = Vec::new();
     for number in 0..200_u8 {
@@ -78,7 +78,7 @@ fn clients_that_never_read_hold_no_memory() {
 #[test]
 fn a_thousand_clients_and_few_files_keep_nobody_from_the_health_checks() {
     let served = Served::start(2, 64);
-    let health = Health::watch(&served);
+    let health = Health::start_watch(&served);
     let clients: Vec<_> = (0..1000_u16)
         .filter_map(|number| {
             let [_, last] = (number / 10).to_be_bytes();
@@ -111,7 +111,7 @@ fn one_address_takes_no_place_of_another() {
 fn slow_and_huge_heads_are_no_burden() {
     let served = Served::start(2, 1024);
     let before = served.resident_bytes();
-    let health = Health::watch(&served);
+    let health = Health::start_watch(&served);
     let mut dripping: Vec<_> = (0..100).filter_map(|_| served.connect().ok()).collect();
     let mut huge: Vec<_> = (0..30_u8)
         .filter_map(|number| connect_from([127, 0, 4, number], served.address()).ok())
@@ -239,7 +239,7 @@ fn requests_in_a_row_are_answered_in_a_row_and_held_one_at_a_time() {
     assert_eq!(answers.matches("HTTP/1.1 200").count(), 50);
     get(&served.connect().unwrap(), "/metrics");
     let before = served.resident_bytes();
-    let health = Health::watch(&served);
+    let health = Health::start_watch(&served);
     let mut rows: Vec<_> = (0..40_u8)
         .filter_map(|number| connect_from([127, 0, 5, number], served.address()).ok())
         .collect();

@@ -30,7 +30,7 @@ impl Folder {
         Self(path)
     }
 
-    fn fifo(&self, name: &str) -> PathBuf {
+    fn make_fifo(&self, name: &str) -> PathBuf {
         let path = self.0.join(name);
         mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         path
@@ -63,7 +63,7 @@ fn gracewatch(arguments: &[&str]) -> Child {
 }
 
 /// How a process ended, if it did in time; it is killed otherwise.
-fn ended(process: &mut Child, patience: Duration) -> Option<ExitStatus> {
+fn wait_for_exit(process: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let begin = Instant::now();
     while begin.elapsed() < patience {
         if let Some(status) = process.try_wait().unwrap() {
@@ -76,7 +76,7 @@ fn ended(process: &mut Child, patience: Duration) -> Option<ExitStatus> {
     None
 }
 
-fn send(process: &Child, signal: Signal) {
+fn send_signal(process: &Child, signal: Signal) {
     kill_process(Pid::from_child(process), signal).unwrap();
 }
 
@@ -93,8 +93,8 @@ fn each_signal_that_asks_for_it_ends_a_process_in_order() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut process = gracewatch(&["replay", "--serve", "127.0.0.1:0", JOURNAL]);
         wait_until_it_serves(&mut process);
-        send(&process, signal);
-        let status = ended(&mut process, PATIENCE);
+        send_signal(&process, signal);
+        let status = wait_for_exit(&mut process, PATIENCE);
         assert_eq!(
             status.and_then(|status| status.code()),
             Some(0),
@@ -111,11 +111,11 @@ fn who_was_told_to_ignore_hangups_goes_on() {
         &[&[env!("CARGO_BIN_EXE_gracewatch")], &serve[..]].concat(),
     );
     wait_until_it_serves(&mut process);
-    send(&process, Signal::HUP);
+    send_signal(&process, Signal::HUP);
     sleep(PATIENCE);
     assert_eq!(process.try_wait().unwrap(), None);
-    send(&process, Signal::TERM);
-    assert!(ended(&mut process, PATIENCE).is_some());
+    send_signal(&process, Signal::TERM);
+    assert!(wait_for_exit(&mut process, PATIENCE).is_some());
 }
 
 #[test]
@@ -135,15 +135,15 @@ fn a_start_that_takes_long_is_ended_too() {
         let mut process = gracewatch(&serve);
         sleep(Duration::from_millis(300));
         assert_eq!(process.try_wait().unwrap(), None, "it reads still");
-        send(&process, signal);
-        assert!(ended(&mut process, PATIENCE).is_some());
+        send_signal(&process, signal);
+        assert!(wait_for_exit(&mut process, PATIENCE).is_some());
     }
 }
 
 #[test]
 fn what_is_no_regular_file_is_refused_by_name_and_nobody_waits_for_it() {
     let folder = Folder::new("kinds");
-    let fifo = folder.fifo("fifo.toml");
+    let fifo = folder.make_fifo("fifo.toml");
     let link = folder.0.join("link.toml");
     symlink(&folder.0, &link).unwrap();
     for path in [fifo.as_path(), link.as_path(), Path::new("/dev/zero")] {
@@ -158,7 +158,7 @@ fn what_is_no_regular_file_is_refused_by_name_and_nobody_waits_for_it() {
             &["explain", "--journal", name],
         ] {
             let mut process = gracewatch(arguments);
-            let status = ended(&mut process, PATIENCE * 3);
+            let status = wait_for_exit(&mut process, PATIENCE * 3);
             let mut said = String::new();
             process
                 .stderr
@@ -179,7 +179,7 @@ fn what_is_no_regular_file_is_refused_by_name_and_nobody_waits_for_it() {
 #[test]
 fn what_a_kubeconfig_names_is_a_regular_file_too() {
     let folder = Folder::new("kubeconfig");
-    let fifo = folder.fifo("fifo");
+    let fifo = folder.make_fifo("fifo");
     let kubeconfig = folder.0.join("kubeconfig");
     for path in [fifo.as_path(), &folder.0, Path::new("/dev/zero")] {
         let name = path.to_str().unwrap();
@@ -197,7 +197,7 @@ fn what_a_kubeconfig_names_is_a_regular_file_too() {
             std::fs::write(&kubeconfig, text).unwrap();
             let named = kubeconfig.to_str().unwrap();
             let mut process = gracewatch(&["run", "--kubeconfig", named, "--node-name", "n"]);
-            let status = ended(&mut process, PATIENCE * 3);
+            let status = wait_for_exit(&mut process, PATIENCE * 3);
             let mut said = String::new();
             let mut words = process.stderr.take().unwrap();
             words.read_to_string(&mut said).unwrap();

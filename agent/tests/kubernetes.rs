@@ -22,12 +22,12 @@ use agent_core::pod::{EndpointState, KubeletEventKind};
 use serde_json::json;
 
 use self::fake::{Cluster, Server};
-use self::listener::{Listener, killing, pod, slice, terminating};
+use self::listener::{Listener, endpoint_slice, killing, running_pod, terminating};
 
 #[tokio::test]
 async fn down_at_the_start_then_listed() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
+    cluster.put_object("pods", running_pod("a"));
     let address = Server::start(&cluster, ([127, 0, 0, 1], 0).into()).stop();
     let mut listener = Listener::start(address);
     listener.until_watching("pods", false).await;
@@ -45,18 +45,18 @@ async fn down_at_the_start_then_listed() {
 #[tokio::test]
 async fn a_cut_watch_is_resumed_without_a_gap() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
+    cluster.put_object("pods", running_pod("a"));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
-    listener.pod("a", true).await;
+    listener.expect_pod("a", true).await;
     for round in 0..3 {
         let before = format!("before-{round}");
         let within = format!("within-{round}");
-        cluster.put("pods", pod(&before));
-        cluster.cut();
-        cluster.put("pods", pod(&within));
-        listener.pod(&before, false).await;
-        listener.pod(&within, false).await;
+        cluster.put_object("pods", running_pod(&before));
+        cluster.cut_watches();
+        cluster.put_object("pods", running_pod(&within));
+        listener.expect_pod(&before, false).await;
+        listener.expect_pod(&within, false).await;
     }
     listener.nothing_more().await;
     assert_eq!(cluster.requests("list pods"), 1);
@@ -66,22 +66,22 @@ async fn a_cut_watch_is_resumed_without_a_gap() {
 async fn after_gone_a_list_tells_only_what_changed() {
     let cluster = Cluster::new();
     for name in ["stays", "changes", "goes"] {
-        cluster.put("pods", pod(name));
+        cluster.put_object("pods", running_pod(name));
     }
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
     for name in ["stays", "changes", "goes"] {
-        listener.pod(name, true).await;
+        listener.expect_pod(name, true).await;
     }
     let address = server.stop();
-    cluster.put("pods", terminating("changes"));
-    cluster.delete("pods", pod("goes"));
-    cluster.put("pods", pod("comes"));
+    cluster.put_object("pods", terminating("changes"));
+    cluster.delete("pods", running_pod("goes"));
+    cluster.put_object("pods", running_pod("comes"));
     cluster.forget();
     let _server = Server::start(&cluster, address);
-    let told = listener.pod("changes", true).await;
+    let told = listener.expect_pod("changes", true).await;
     assert!(matches!(told, Input::Pod { pod, .. } if pod.deletion.is_some()));
-    listener.pod("comes", true).await;
+    listener.expect_pod("comes", true).await;
     let told = listener.next().await;
     assert!(
         matches!(&told, Input::PodGone { uid, listed: true, .. } if uid == "uid-goes"),
@@ -95,18 +95,18 @@ async fn after_gone_a_list_tells_only_what_changed() {
 #[tokio::test]
 async fn down_for_a_while_then_resumed() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
+    cluster.put_object("pods", running_pod("a"));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
-    listener.pod("a", true).await;
+    listener.expect_pod("a", true).await;
     let address = server.stop();
     listener.until_watching("pods", false).await;
-    cluster.put("pods", terminating("a"));
+    cluster.put_object("pods", terminating("a"));
     tokio::time::sleep(Duration::from_secs(2)).await;
     cluster.delete("pods", terminating("a"));
     let _server = Server::start(&cluster, address);
     listener.until_watching("pods", true).await;
-    listener.pod("a", false).await;
+    listener.expect_pod("a", false).await;
     let told = listener.next().await;
     assert!(matches!(told, Input::PodGone { listed: false, .. }));
     listener.nothing_more().await;
@@ -115,30 +115,30 @@ async fn down_for_a_while_then_resumed() {
 #[tokio::test]
 async fn a_token_that_expired_is_read_anew() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
+    cluster.put_object("pods", running_pod("a"));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
-    listener.pod("a", true).await;
+    listener.expect_pod("a", true).await;
     cluster.set_token("second");
-    cluster.cut();
-    cluster.put("pods", pod("b"));
+    cluster.cut_watches();
+    cluster.put_object("pods", running_pod("b"));
     listener.until_watching("pods", false).await;
     assert!(listener.failures("pods", "unauthorized") > 0);
     listener.write_token("second");
-    listener.pod("b", true).await;
+    listener.expect_pod("b", true).await;
     listener.nothing_more().await;
 }
 
 #[tokio::test]
 async fn a_slow_server_is_waited_for() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
+    cluster.put_object("pods", running_pod("a"));
     cluster.set_delay(Duration::from_millis(1500));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
-    listener.pod("a", true).await;
-    cluster.put("pods", pod("b"));
-    listener.pod("b", false).await;
+    listener.expect_pod("a", true).await;
+    cluster.put_object("pods", running_pod("b"));
+    listener.expect_pod("b", false).await;
     listener.nothing_more().await;
     assert_eq!(cluster.requests("list pods"), 1);
 }
@@ -146,21 +146,21 @@ async fn a_slow_server_is_waited_for() {
 #[tokio::test]
 async fn kubelet_events_of_this_node_are_told_once() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
+    cluster.put_object("pods", running_pod("a"));
     let mut old = killing("old", "node-1", "Stopping container web");
     old["lastTimestamp"] = json!("2020-01-01T00:00:00Z");
-    cluster.put("events", old);
+    cluster.put_object("events", old);
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
-    listener.pod("a", true).await;
+    listener.expect_pod("a", true).await;
     listener.until_watching("events", true).await;
-    cluster.put(
+    cluster.put_object(
         "events",
         killing("other", "node-2", "Stopping container web"),
     );
     let said = "Container web failed liveness probe, will be restarted";
     let mut liveness = killing("mine", "node-1", said);
-    cluster.put("events", liveness.clone());
+    cluster.put_object("events", liveness.clone());
     let told = listener.next().await;
     let Input::Kubelet { event, .. } = &told else {
         panic!("{told:?}");
@@ -170,11 +170,11 @@ async fn kubelet_events_of_this_node_are_told_once() {
     assert_eq!(event.container.as_deref(), Some("web"));
     // A new list brings it again; only the kubelet's counting it up is news.
     cluster.forget();
-    cluster.cut();
+    cluster.cut_watches();
     listener.nothing_more().await;
     assert!(cluster.requests("list events") >= 2);
     liveness["count"] = json!(2);
-    cluster.put("events", liveness);
+    cluster.put_object("events", liveness);
     assert!(matches!(listener.next().await, Input::Kubelet { .. }));
     listener.nothing_more().await;
 }
@@ -198,17 +198,23 @@ const GONE: EndpointState = EndpointState {
 #[tokio::test]
 async fn endpoints_of_this_node_are_told_as_they_change() {
     let cluster = Cluster::new();
-    cluster.put("endpointslices", slice("s", "node-1", "a", READY));
-    cluster.put("endpointslices", slice("t", "node-2", "b", READY));
+    cluster.put_object("endpointslices", endpoint_slice("s", "node-1", "a", READY));
+    cluster.put_object("endpointslices", endpoint_slice("t", "node-2", "b", READY));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
     listener.endpoint("a", READY).await;
     assert_eq!(cluster.requests("list endpointslices "), 1);
-    cluster.put("endpointslices", slice("t", "node-2", "b", DRAINING));
-    cluster.put("endpointslices", slice("s", "node-1", "a", DRAINING));
+    cluster.put_object(
+        "endpointslices",
+        endpoint_slice("t", "node-2", "b", DRAINING),
+    );
+    cluster.put_object(
+        "endpointslices",
+        endpoint_slice("s", "node-1", "a", DRAINING),
+    );
     listener.endpoint("a", DRAINING).await;
-    cluster.cut();
-    cluster.put("endpointslices", slice("s", "node-1", "c", READY));
+    cluster.cut_watches();
+    cluster.put_object("endpointslices", endpoint_slice("s", "node-1", "c", READY));
     listener.endpoint("a", GONE).await;
     listener.endpoint("c", READY).await;
     listener.nothing_more().await;
@@ -223,7 +229,7 @@ async fn endpoints_of_this_node_are_told_as_they_change() {
 async fn after_gone_only_endpoints_that_changed_are_told() {
     let cluster = Cluster::new();
     for pod in ["changes", "goes", "stays"] {
-        cluster.put("endpointslices", slice(pod, "node-1", pod, READY));
+        cluster.put_object("endpointslices", endpoint_slice(pod, "node-1", pod, READY));
     }
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
@@ -232,11 +238,14 @@ async fn after_gone_only_endpoints_that_changed_are_told() {
     }
     let address = server.stop();
     listener.until_watching("endpointslices", false).await;
-    cluster.put(
+    cluster.put_object(
         "endpointslices",
-        slice("changes", "node-1", "changes", DRAINING),
+        endpoint_slice("changes", "node-1", "changes", DRAINING),
     );
-    cluster.delete("endpointslices", slice("goes", "node-1", "goes", READY));
+    cluster.delete(
+        "endpointslices",
+        endpoint_slice("goes", "node-1", "goes", READY),
+    );
     cluster.forget();
     let _server = Server::start(&cluster, address);
     listener.endpoint("changes", DRAINING).await;
@@ -249,11 +258,11 @@ async fn after_gone_only_endpoints_that_changed_are_told() {
 #[tokio::test]
 async fn endpoint_slices_are_not_asked_for_where_they_are_not_wanted() {
     let cluster = Cluster::new();
-    cluster.put("pods", pod("a"));
-    cluster.put("endpointslices", slice("s", "node-1", "a", READY));
+    cluster.put_object("pods", running_pod("a"));
+    cluster.put_object("endpointslices", endpoint_slice("s", "node-1", "a", READY));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start_with(server.address, false);
-    listener.pod("a", true).await;
+    listener.expect_pod("a", true).await;
     listener.nothing_more().await;
     assert_eq!(cluster.requests("list endpointslices"), 0);
 }
@@ -264,10 +273,10 @@ async fn what_is_forbidden_does_not_stop_the_rest() {
     cluster.forbid("events");
     cluster.forbid("endpointslices");
     cluster.forbid("replicasets");
-    cluster.put("pods", owned("a"));
+    cluster.put_object("pods", owned_pod("a"));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
-    let told = listener.pod("a", true).await;
+    let told = listener.expect_pod("a", true).await;
     let Input::Pod { pod, .. } = told else {
         unreachable!();
     };
@@ -281,8 +290,8 @@ async fn what_is_forbidden_does_not_stop_the_rest() {
 #[tokio::test]
 async fn a_pod_does_not_wait_for_its_owner() {
     let cluster = Cluster::new();
-    cluster.put("pods", owned("a"));
-    cluster.put("pods", owned("b"));
+    cluster.put_object("pods", owned_pod("a"));
+    cluster.put_object("pods", owned_pod("b"));
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let mut listener = Listener::start(server.address);
     let mut kinds = Vec::new();
@@ -315,7 +324,7 @@ async fn events_that_wait_are_written_when_the_agent_stops() {
     let server = Server::start(&cluster, ([127, 0, 0, 1], 0).into());
     let listener = Listener::start(server.address);
     let report = listener::report_with_a_finding();
-    assert_eq!(listener.post(&report), 0);
+    assert_eq!(listener.queue_events(&report), 0);
     listener.stop();
     let written = cluster.written();
     assert_eq!(written.len(), 1, "{written:?}");
@@ -334,8 +343,8 @@ async fn events_that_wait_are_written_when_the_agent_stops() {
     );
 }
 
-fn owned(name: &str) -> serde_json::Value {
-    let mut pod = pod(name);
+fn owned_pod(name: &str) -> serde_json::Value {
+    let mut pod = running_pod(name);
     pod["metadata"]["ownerReferences"] = json!([{
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",

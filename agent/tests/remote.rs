@@ -26,7 +26,7 @@ struct Agent {
 
 impl Agent {
     /// A server that was there a moment ago may leave its address late.
-    fn at(address: SocketAddr) -> Self {
+    fn start_at(address: SocketAddr) -> Self {
         let shown = Arc::new(AppState::of_agent(Retention::default()));
         let begin = Instant::now();
         loop {
@@ -39,7 +39,7 @@ impl Agent {
     }
 
     fn start() -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// One termination, from its begin to its end.
@@ -54,7 +54,7 @@ impl Agent {
         let mut driver = Driver::new(header.config).unwrap();
         for line in lines {
             let entry = reader.parse_entry(line).unwrap();
-            driver.tell(entry.input, entry.at, &mut sink);
+            driver.handle_input(entry.input, entry.at, &mut sink);
         }
         driver.run_timeouts(agent_core::time::Timestamp(u64::MAX), &mut sink);
     }
@@ -131,7 +131,7 @@ fn a_watch_survives_the_agents_restart_and_ends_in_order() {
         away.contains("nobody listens") && away.contains("Trying again"),
         "{away}"
     );
-    let agent = Agent::at(address);
+    let agent = Agent::start_at(address);
     agent.measure();
     let back = watch.remark();
     assert!(back.contains("answers again"), "{back}");

@@ -44,7 +44,7 @@ impl Room {
     }
 
     /// Whom a cgroup counts for that lies in one of this owner.
-    pub(super) fn owner(&mut self, above: Owner, path: &str) -> Owner {
+    pub(super) fn assign_owner(&mut self, above: Owner, path: &str) -> Owner {
         let mut owner = above;
         if self.is_one || owner.container.is_some() {
             return owner;
@@ -61,7 +61,7 @@ impl Room {
     }
 
     /// Takes room for one more, if there is some.
-    pub(super) fn take(&mut self, owner: Owner) -> bool {
+    pub(super) fn try_reserve(&mut self, owner: Owner) -> bool {
         let share = self.max / PARTS;
         let free = self.max.saturating_sub(self.visited);
         let container = owner.container.and_then(|one| self.containers.get_mut(one));

@@ -1,19 +1,19 @@
 //! Verdicts over the Kubernetes API: whether it answers, and whether it allows what the agent asks of it. Without any of
 //! it the agent measures, so none of them fails.
 
-use super::verdict::{Check, Verdict, bad, ok};
+use super::verdict::{Check, Verdict, passed, with_remedy};
 use crate::kubernetes::{Answer, Survey};
 
 /// Every check of the API; one line where it is not asked.
-pub(super) fn judge(survey: Option<&Survey>) -> Vec<Check> {
+pub(super) fn check_api(survey: Option<&Survey>) -> Vec<Check> {
     let Some(survey) = survey else {
         let found = "not asked: this is no pod, and no kubeconfig is named (local mode)";
-        return vec![ok("Kubernetes", found.to_owned())];
+        return vec![passed("Kubernetes", found.to_owned())];
     };
     let version = match &survey.version {
         Ok(version) => version,
         Err(said) => {
-            return vec![warn(
+            return vec![warning(
                 "Kubernetes",
                 format!("does not answer by {}: {said}", survey.origin),
                 "check address and network; the agent measures meanwhile, without pods",
@@ -21,34 +21,34 @@ pub(super) fn judge(survey: Option<&Survey>) -> Vec<Check> {
         }
     };
     let found = format!("{version}, reached by {}", survey.origin);
-    let mut checks = vec![ok("Kubernetes", found)];
-    let refused = user(survey, &mut checks);
+    let mut checks = vec![passed("Kubernetes", found)];
+    let refused = check_user(survey, &mut checks);
     if !refused {
         checks.extend([
-            pods(survey),
-            node(survey),
-            right(
+            check_pods(survey),
+            check_node(survey),
+            check_right(
                 "owners",
                 &survey.get_owners,
                 "ReplicaSets and Jobs can be got",
                 "no get on replicasets.apps and jobs.batch: Deployments are told by labels, CronJobs not at all",
                 "name-workloads",
             ),
-            right(
+            check_right(
                 "kubelet says",
                 &survey.watch_events,
                 "the kubelet's Events can be watched",
                 "no list and watch on events: why a container is stopped is often unknown",
                 "watch-events",
             ),
-            right(
+            check_right(
                 "endpoints",
                 &survey.watch_slices,
                 "EndpointSlices can be watched",
                 "no list and watch on endpointslices.discovery.k8s.io: whether connections came because the endpoints were late is not told",
                 "watch-endpoint-slices",
             ),
-            right(
+            check_right(
                 "Events",
                 &survey.write_events,
                 "Events on pods can be written",
@@ -60,19 +60,19 @@ pub(super) fn judge(survey: Option<&Survey>) -> Vec<Check> {
     checks
 }
 
-fn warn(name: &'static str, found: String, remedy: impl Into<String>) -> Check {
-    bad(name, Verdict::Warn, found, remedy)
+fn warning(name: &'static str, found: String, remedy: impl Into<String>) -> Check {
+    with_remedy(name, Verdict::Warn, found, remedy)
 }
 
 /// Who the agent is to the API server; whether it is nobody.
-fn user(survey: &Survey, checks: &mut Vec<Check>) -> bool {
+fn check_user(survey: &Survey, checks: &mut Vec<Check>) -> bool {
     match &survey.user {
         Answer::Yes(user) => {
-            checks.push(ok("API user", user.clone()));
+            checks.push(passed("API user", user.clone()));
             false
         }
         Answer::Unauthorized(said) => {
-            checks.push(warn(
+            checks.push(warning(
                 "API user",
                 format!("the credentials are refused: {said}"),
                 format!("give valid ones in {}", survey.origin),
@@ -84,38 +84,38 @@ fn user(survey: &Survey, checks: &mut Vec<Check>) -> bool {
     }
 }
 
-fn pods(survey: &Survey) -> Check {
+fn check_pods(survey: &Survey) -> Check {
     let forbidden = || {
-        warn(
+        warning(
             "pods",
             "no list and watch on pods: containers cannot be told whose they are".to_owned(),
             "grant it as deploy/kustomize/base does",
         )
     };
     match (&survey.pods, &survey.watch_pods) {
-        (Answer::Yes(pods), Answer::Yes(true)) => ok(
+        (Answer::Yes(pods), Answer::Yes(true)) => passed(
             "pods",
             format!("{pods} on this node, and they can be watched"),
         ),
         (Answer::Forbidden(_) | Answer::Unauthorized(_), _) | (_, Answer::Yes(false)) => {
             forbidden()
         }
-        (Answer::Failed(said), _) => warn("pods", format!("cannot be listed: {said}"), ""),
-        (Answer::Yes(pods), _) => ok("pods", format!("{pods} on this node")),
+        (Answer::Failed(said), _) => warning("pods", format!("cannot be listed: {said}"), ""),
+        (Answer::Yes(pods), _) => passed("pods", format!("{pods} on this node")),
     }
 }
 
-fn node(survey: &Survey) -> Check {
+fn check_node(survey: &Survey) -> Check {
     let node = &survey.node;
     match (&survey.node_exists, &survey.pods) {
-        (Answer::Yes(true), _) => ok("node", node.clone()),
-        (_, Answer::Yes(pods)) if *pods > 0 => ok("node", format!("{node}, by its pods")),
-        (Answer::Yes(false), _) => warn(
+        (Answer::Yes(true), _) => passed("node", node.clone()),
+        (_, Answer::Yes(pods)) if *pods > 0 => passed("node", format!("{node}, by its pods")),
+        (Answer::Yes(false), _) => warning(
             "node",
             format!("the cluster has no node named {node}"),
             "give this machine's name in `kubectl get nodes` by --node-name; in a pod set GRACEWATCH_NODE_NAME from spec.nodeName",
         ),
-        (Answer::Unauthorized(_) | Answer::Forbidden(_) | Answer::Failed(_), _) => warn(
+        (Answer::Unauthorized(_) | Answer::Forbidden(_) | Answer::Failed(_), _) => warning(
             "node",
             format!("no pod runs on {node}, and whether there is such a node cannot be asked"),
             "compare it with `kubectl get nodes`; another name is given by --node-name",
@@ -124,7 +124,7 @@ fn node(survey: &Survey) -> Check {
 }
 
 /// A right that is of use, and can be missing.
-fn right(
+fn check_right(
     name: &'static str,
     answer: &Answer<bool>,
     fine: &str,
@@ -132,14 +132,14 @@ fn right(
     component: &str,
 ) -> Check {
     match answer {
-        Answer::Yes(true) => ok(name, fine.to_owned()),
-        Answer::Yes(false) => warn(
+        Answer::Yes(true) => passed(name, fine.to_owned()),
+        Answer::Yes(false) => warning(
             name,
             lacking.to_owned(),
             format!("grant it as deploy/kustomize/components/{component} does, if it is wanted"),
         ),
         Answer::Unauthorized(said) | Answer::Forbidden(said) | Answer::Failed(said) => {
-            warn(name, format!("cannot be asked: {said}"), "")
+            warning(name, format!("cannot be asked: {said}"), "")
         }
     }
 }
@@ -172,8 +172,8 @@ mod tests {
         }
     }
 
-    fn text(survey: Option<&Survey>) -> String {
-        let text = show::text(&judge(survey), &Style::PLAIN);
+    fn rendered_text(survey: Option<&Survey>) -> String {
+        let text = show::render_text(&check_api(survey), &Style::PLAIN);
         let (checks, _conclusion) = text.split_once("\n\n").unwrap();
         format!("{checks}\n")
     }
@@ -190,7 +190,7 @@ mod tests {
             ok    endpoints      EndpointSlices can be watched
             ok    Events         Events on pods can be written
         "#]]
-        .assert_eq(&text(Some(&allowed())));
+        .assert_eq(&rendered_text(Some(&allowed())));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             ok    Kubernetes     not asked: this is no pod, and no kubeconfig is named
                                  (local mode)
         "#]]
-        .assert_eq(&text(None));
+        .assert_eq(&rendered_text(None));
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
                                → grant it as deploy/kustomize/components/report-events does,
                                  if it is wanted
         "#]]
-        .assert_eq(&text(Some(&survey)));
+        .assert_eq(&rendered_text(Some(&survey)));
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
             pods: Answer::Forbidden("pods is forbidden".to_owned()),
             ..allowed()
         };
-        let all = [down, refused, forbidden].map(|survey| text(Some(&survey)));
+        let all = [down, refused, forbidden].map(|survey| rendered_text(Some(&survey)));
         expect![[r#"
             warn  Kubernetes     does not answer by the pod's service account: connection
                                  refused

@@ -1,10 +1,10 @@
 //! What this kernel lets the agent see of TCP connections, a line for each kind of fact.
 
-use super::verdict::{Check, Verdict, bad, ok};
+use super::verdict::{Check, Verdict, passed, with_remedy};
 use crate::probes::TcpFeature;
 
 /// The lines; none if the probes were not loaded, so that it is not known.
-pub(super) fn judge(tcp_features: &[(TcpFeature, bool)]) -> Vec<Check> {
+pub(super) fn check_connections(tcp_features: &[(TcpFeature, bool)]) -> Vec<Check> {
     if tcp_features.is_empty() {
         return Vec::new();
     }
@@ -20,7 +20,7 @@ pub(super) fn judge(tcp_features: &[(TcpFeature, bool)]) -> Vec<Check> {
             (false, true) => "not counted, since resets are seen only as they are received",
             (false, false) => "not counted, since resets are not seen",
         };
-        return vec![bad(
+        return vec![with_remedy(
             "connections",
             Verdict::Warn,
             unseen,
@@ -28,19 +28,19 @@ pub(super) fn judge(tcp_features: &[(TcpFeature, bool)]) -> Vec<Check> {
         )];
     }
     vec![
-        ok(
+        passed(
             "connections",
             "seen as they are accepted, made and ended".to_owned(),
         ),
-        ok("resets", "seen as they are sent and received".to_owned()),
-        line(
+        passed("resets", "seen as they are sent and received".to_owned()),
+        connection_check(
             "reset reasons",
             seen(TcpFeature::ResetReasons),
             "told by the kernel for each reset that is sent",
             "not told by this kernel, as by none before 6.10",
             "nothing has to be done; resets are counted without a reason",
         ),
-        line(
+        connection_check(
             "refusals",
             seen(TcpFeature::Refusals),
             "seen: attempts refused where nobody listens any more, and packets for connections in TIME_WAIT",
@@ -50,10 +50,10 @@ pub(super) fn judge(tcp_features: &[(TcpFeature, bool)]) -> Vec<Check> {
     ]
 }
 
-fn line(name: &'static str, fine: bool, seen: &str, unseen: &str, so: &str) -> Check {
+fn connection_check(name: &'static str, fine: bool, seen: &str, unseen: &str, so: &str) -> Check {
     if fine {
-        ok(name, seen.to_owned())
+        passed(name, seen.to_owned())
     } else {
-        bad(name, Verdict::Warn, unseen, so)
+        with_remedy(name, Verdict::Warn, unseen, so)
     }
 }

@@ -92,7 +92,7 @@ impl HostFacts {
                 .release()
                 .to_string_lossy()
                 .into_owned(),
-            built: probes::built().map_err(|error| sentence(&error)),
+            built: probes::check_built().map_err(|error| sentence(&error)),
             survey: probes::survey().map_err(|error| sentence(&error)),
             lockdown: lockdown(),
             capabilities: effective_capabilities(),
@@ -103,8 +103,8 @@ impl HostFacts {
             pid_namespace: processes::check_namespace().map_err(|error| format!("{error:#}")),
             proc_hides: proc_hides(),
             tracefs: mounted("tracefs"),
-            jit: flag("/proc/sys/net/core/bpf_jit_enable"),
-            run_stats: flag("/proc/sys/kernel/bpf_stats_enabled"),
+            jit: read_flag("/proc/sys/net/core/bpf_jit_enable"),
+            run_stats: read_flag("/proc/sys/kernel/bpf_stats_enabled"),
             load: Load::NotWanted,
         };
         if load {
@@ -117,13 +117,14 @@ impl HostFacts {
         facts
     }
 
-    pub(super) const fn has(&self, capability: u32) -> bool {
+    pub(super) const fn has_capability(&self, capability: u32) -> bool {
         self.capabilities & 1 << capability != 0
     }
 
     /// Whether the capabilities suffice to load tracing programs.
     pub(super) const fn may_load(&self) -> bool {
-        self.has(CAP_SYS_ADMIN) || self.has(CAP_BPF) && self.has(CAP_PERFMON)
+        self.has_capability(CAP_SYS_ADMIN)
+            || self.has_capability(CAP_BPF) && self.has_capability(CAP_PERFMON)
     }
 }
 
@@ -200,7 +201,7 @@ fn proc_hides() -> bool {
     })
 }
 
-fn flag(path: &str) -> Option<bool> {
+fn read_flag(path: &str) -> Option<bool> {
     Some(fs::read_to_string(path).ok()?.trim() != "0")
 }
 

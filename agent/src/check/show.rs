@@ -12,7 +12,7 @@ const VERDICT: usize = 4;
 const NAME: usize = 13;
 
 /// All checks and whether the agent can run, as one JSON object.
-pub(super) fn json(checks: &[Check], can_run: bool) -> serde_json::Result<String> {
+pub(super) fn render_json(checks: &[Check], can_run: bool) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Answer<'a> {
         can_run: bool,
@@ -24,7 +24,7 @@ pub(super) fn json(checks: &[Check], can_run: bool) -> serde_json::Result<String
 }
 
 /// A line or more for each check, and the conclusion.
-pub(super) fn text(checks: &[Check], style: &Style) -> String {
+pub(super) fn render_text(checks: &[Check], style: &Style) -> String {
     let mut out = String::new();
     for check in checks {
         let (word, color) = match check.verdict {

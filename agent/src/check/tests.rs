@@ -11,13 +11,13 @@ use super::facts::{
     CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_RESOURCE, CgroupTree, Load,
     Lockdown,
 };
-use super::verdict::{Check, judge};
+use super::verdict::{Check, check_host};
 use super::*;
 use crate::probes::{ProgramState, Survey, TcpFeature};
 use crate::terminal::Style;
 
 /// A machine on which everything is fine.
-fn fine() -> HostFacts {
+fn healthy_facts() -> HostFacts {
     HostFacts {
         release: "6.12.0-1-cloud-amd64".to_owned(),
         built: Ok(()),
@@ -59,11 +59,11 @@ fn states(refused: impl Fn(&str) -> Option<String>) -> Vec<ProgramState> {
 
 /// Everything that is not fine, as people see it.
 fn complaints(facts: &HostFacts) -> String {
-    let checks: Vec<Check> = judge(facts)
+    let checks: Vec<Check> = check_host(facts)
         .into_iter()
         .filter(|check| check.verdict != Verdict::Ok)
         .collect();
-    show::text(
+    show::render_text(
         &checks,
         &Style {
             width: 100,
@@ -97,7 +97,10 @@ fn a_machine_on_which_everything_is_fine() {
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
     "#]]
-    .assert_eq(&show::text(&judge(&fine()), &Style::PLAIN));
+    .assert_eq(&show::render_text(
+        &check_host(&healthy_facts()),
+        &Style::PLAIN,
+    ));
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn not_root() {
     let facts = HostFacts {
         capabilities: 0,
         load: Load::NotAllowed,
-        ..fine()
+        ..healthy_facts()
     };
     expect![[r#"
         FAIL  capabilities   no CAP_BPF, no CAP_PERFMON
@@ -122,12 +125,12 @@ fn one_capability_is_not_enough_and_sys_admin_is() {
     let facts = HostFacts {
         capabilities: 1 << CAP_BPF,
         load: Load::NotAllowed,
-        ..fine()
+        ..healthy_facts()
     };
     assert!(complaints(&facts).contains("no CAP_PERFMON"));
     let facts = HostFacts {
         capabilities: 1 << CAP_SYS_ADMIN,
-        ..fine()
+        ..healthy_facts()
     };
     assert!(!complaints(&facts).contains("FAIL"));
 }
@@ -143,7 +146,7 @@ fn no_btf() {
     .assert_eq(&complaints(&HostFacts {
         survey,
         load,
-        ..fine()
+        ..healthy_facts()
     }));
 }
 
@@ -162,7 +165,7 @@ fn members_and_hooks_that_a_kernel_lacks() {
                 ],
                 hooks_missing: missing.copied().collect(),
             }),
-            ..fine()
+            ..healthy_facts()
         }
     };
     expect![[r#"
@@ -185,7 +188,7 @@ fn lockdown() {
     let facts = HostFacts {
         lockdown: Lockdown::Confidentiality,
         load: refused,
-        ..fine()
+        ..healthy_facts()
     };
     expect![[r#"
         FAIL  lockdown       confidentiality, which forbids eBPF to read kernel memory
@@ -196,7 +199,7 @@ fn lockdown() {
     assert!(
         !complaints(&HostFacts {
             lockdown: Lockdown::Integrity,
-            ..fine()
+            ..healthy_facts()
         })
         .contains("FAIL")
     );
@@ -209,15 +212,15 @@ fn pure_cgroup_v1() {
     );
     expect![[r#"
         FAIL  cgroup tree    this machine has cgroup v1 only: boot with systemd.unified_cgroup_hierarchy=1
-    "#]].assert_eq(&complaints(&HostFacts { tree, ..fine() }));
+    "#]].assert_eq(&complaints(&HostFacts { tree, ..healthy_facts() }));
 }
 
 #[test]
 fn old_kernels() {
     let with = |release: &str, capability: u32| HostFacts {
         release: release.to_owned(),
-        capabilities: fine().capabilities | 1 << capability,
-        ..fine()
+        capabilities: healthy_facts().capabilities | 1 << capability,
+        ..healthy_facts()
     };
     assert!(
         complaints(&with("5.4.0-150-generic", CAP_SYS_RESOURCE)).contains("no eBPF ring buffer")
@@ -233,7 +236,7 @@ fn old_kernels() {
 fn hidden_processes_matter_without_ptrace() {
     let facts = HostFacts {
         proc_hides: true,
-        ..fine()
+        ..healthy_facts()
     };
     assert!(complaints(&facts).contains("warn  /proc"));
     let facts = HostFacts {
@@ -253,7 +256,10 @@ fn an_optional_probe_that_is_refused_is_no_failure() {
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
     "#]]
-    .assert_eq(&complaints(&HostFacts { load, ..fine() }));
+    .assert_eq(&complaints(&HostFacts {
+        load,
+        ..healthy_facts()
+    }));
 }
 
 #[test]
@@ -271,7 +277,7 @@ fn what_an_old_kernel_tells_of_resets() {
                              on tell it
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
-    "#]].assert_eq(&complaints(&HostFacts { load, ..fine() }));
+    "#]].assert_eq(&complaints(&HostFacts { load, ..healthy_facts() }));
 }
 
 #[test]
@@ -286,7 +292,7 @@ fn a_probe_of_connections_that_is_refused_leaves_them_out() {
                              above
 
         The agent can run here: `gracewatch watch` shows terminations as they happen.
-    "#]].assert_eq(&complaints(&HostFacts { load, ..fine() }));
+    "#]].assert_eq(&complaints(&HostFacts { load, ..healthy_facts() }));
 }
 
 #[test]
@@ -299,7 +305,7 @@ fn things_of_the_surroundings() {
             "the agent runs in a pid namespace of its own: hostPID: true".to_owned(),
         ),
         jit: Some(false),
-        ..fine()
+        ..healthy_facts()
     };
     expect![[r#"
         FAIL  probes         this binary was built without the probes: run `cargo xtask build-ebpf`
@@ -311,12 +317,12 @@ fn things_of_the_surroundings() {
 
 #[test]
 fn json_says_the_same() {
-    let checks = judge(&HostFacts {
+    let checks = check_host(&HostFacts {
         capabilities: 0,
-        ..fine()
+        ..healthy_facts()
     });
     let value: serde_json::Value =
-        serde_json::from_str(&show::json(&checks, false).unwrap()).unwrap();
+        serde_json::from_str(&show::render_json(&checks, false).unwrap()).unwrap();
     assert_eq!(value["can_run"], false);
     let failed = value["checks"]
         .as_array()
@@ -332,7 +338,7 @@ fn this_machine_can_be_looked_at_by_everybody() {
     assert!(!facts.release.is_empty());
     assert!(matches!(facts.load, Load::NotWanted));
     assert_eq!(
-        judge(&facts).first().map(|check| check.name),
+        check_host(&facts).first().map(|check| check.name),
         Some("kernel")
     );
 }

@@ -34,7 +34,7 @@ pub(super) enum Verdict {
     Fail,
 }
 
-pub(super) const fn ok(name: &'static str, found: String) -> Check {
+pub(super) const fn passed(name: &'static str, found: String) -> Check {
     Check {
         name,
         verdict: Verdict::Ok,
@@ -43,7 +43,7 @@ pub(super) const fn ok(name: &'static str, found: String) -> Check {
     }
 }
 
-pub(super) fn bad(
+pub(super) fn with_remedy(
     name: &'static str,
     verdict: Verdict,
     found: impl Into<String>,
@@ -58,39 +58,39 @@ pub(super) fn bad(
 }
 
 /// Every check, in the order in which the agent would stumble.
-pub(super) fn judge(facts: &HostFacts) -> Vec<Check> {
+pub(super) fn check_host(facts: &HostFacts) -> Vec<Check> {
     let mut checks = vec![
         kernel(facts),
-        told(
+        check_fact(
             "probes",
             &facts.built,
             "built into this binary, of the version that it expects",
         ),
-        btf(facts),
+        check_btf(facts),
     ];
-    checks.extend(facts.survey.as_ref().ok().map(hooks));
+    checks.extend(facts.survey.as_ref().ok().map(check_hooks));
     checks.extend([lockdown(facts), capabilities(facts)]);
     checks.extend(memory(facts));
     checks.extend([loading(facts)]);
     if let Load::Attached { tcp_features, .. } = &facts.load {
-        checks.extend(connections::judge(tcp_features));
+        checks.extend(connections::check_connections(tcp_features));
     }
     checks.extend([
         cgroups(facts),
-        told("pid namespace", &facts.pid_namespace, "the machine's own"),
-        proc(facts),
+        check_fact("pid namespace", &facts.pid_namespace, "the machine's own"),
+        check_proc(facts),
         tracefs(facts),
     ]);
-    checks.extend(jit(facts));
+    checks.extend(check_jit(facts));
     checks.push(run_stats(facts));
     checks
 }
 
 /// A check whose failure comes as a sentence that holds the way out already.
-fn told(name: &'static str, fact: &Result<(), String>, fine: &str) -> Check {
+fn check_fact(name: &'static str, fact: &Result<(), String>, fine: &str) -> Check {
     match fact {
-        Ok(()) => ok(name, fine.to_owned()),
-        Err(sentence) => bad(name, Verdict::Fail, sentence, ""),
+        Ok(()) => passed(name, fine.to_owned()),
+        Err(sentence) => with_remedy(name, Verdict::Fail, sentence, ""),
     }
 }
 
@@ -103,20 +103,20 @@ fn version(release: &str) -> Option<(u32, u32)> {
 fn kernel(facts: &HostFacts) -> Check {
     let release = &facts.release;
     match version(release) {
-        Some(version) if version < (5, 8) => bad(
+        Some(version) if version < (5, 8) => with_remedy(
             "kernel",
             Verdict::Fail,
             format!("{release} has no eBPF ring buffer, which came with 5.8"),
             "use a kernel of 5.10 or later",
         ),
-        Some(version) if version < (5, 10) => bad(
+        Some(version) if version < (5, 10) => with_remedy(
             "kernel",
             Verdict::Warn,
             format!("{release} is older than any that Gracewatch is tested on"),
             "use a kernel of 5.10 or later",
         ),
-        Some(_) => ok("kernel", release.clone()),
-        None => bad(
+        Some(_) => passed("kernel", release.clone()),
+        None => with_remedy(
             "kernel",
             Verdict::Warn,
             format!("{release} does not tell its version"),
@@ -125,21 +125,21 @@ fn kernel(facts: &HostFacts) -> Check {
     }
 }
 
-fn btf(facts: &HostFacts) -> Check {
+fn check_btf(facts: &HostFacts) -> Check {
     match &facts.survey {
-        Ok(survey) if survey.members_missing.is_empty() => ok(
+        Ok(survey) if survey.members_missing.is_empty() => passed(
             "BTF",
             format!(
                 "present, with all {} members that the probes read",
                 survey.members
             ),
         ),
-        Ok(survey) => bad("BTF", Verdict::Fail, survey.members_missing.join("; "), ""),
-        Err(sentence) => bad("BTF", Verdict::Fail, sentence, ""),
+        Ok(survey) => with_remedy("BTF", Verdict::Fail, survey.members_missing.join("; "), ""),
+        Err(sentence) => with_remedy("BTF", Verdict::Fail, sentence, ""),
     }
 }
 
-fn hooks(survey: &Survey) -> Check {
+fn check_hooks(survey: &Survey) -> Check {
     let of = |required| {
         let missing = survey
             .hooks_missing
@@ -154,28 +154,28 @@ fn hooks(survey: &Survey) -> Check {
     };
     let (required, optional) = (of(true), of(false));
     if !required.is_empty() {
-        bad(
+        with_remedy(
             "hooks",
             Verdict::Fail,
             format!("this kernel lacks {}", required.join(", ")),
             "use a kernel that was built with these tracepoints, as the distributions' are",
         )
     } else if !optional.is_empty() {
-        bad(
+        with_remedy(
             "hooks",
             Verdict::Warn,
             format!("this kernel lacks {}", optional.join(", ")),
             "nothing has to be done; this is not measured here",
         )
     } else {
-        ok("hooks", "all tracepoints are there".to_owned())
+        passed("hooks", "all tracepoints are there".to_owned())
     }
 }
 
 fn lockdown(facts: &HostFacts) -> Check {
     let found = match facts.lockdown {
         Lockdown::Confidentiality => {
-            return bad(
+            return with_remedy(
                 "lockdown",
                 Verdict::Fail,
                 "confidentiality, which forbids eBPF to read kernel memory",
@@ -186,25 +186,25 @@ fn lockdown(facts: &HostFacts) -> Check {
         Lockdown::Off => "none",
         Lockdown::NotShown => "the kernel shows no lockdown mode",
     };
-    ok("lockdown", found.to_owned())
+    passed("lockdown", found.to_owned())
 }
 
 fn capabilities(facts: &HostFacts) -> Check {
     if facts.may_load() {
-        let why = if facts.has(CAP_BPF) && facts.has(CAP_PERFMON) {
+        let why = if facts.has_capability(CAP_BPF) && facts.has_capability(CAP_PERFMON) {
             "CAP_BPF and CAP_PERFMON"
         } else {
             "CAP_SYS_ADMIN, which stands for CAP_BPF and CAP_PERFMON"
         };
-        return ok("capabilities", why.to_owned());
+        return passed("capabilities", why.to_owned());
     }
     let missing: Vec<_> = [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
         .into_iter()
-        .filter(|(capability, _)| !facts.has(*capability))
+        .filter(|(capability, _)| !facts.has_capability(*capability))
         .map(|(_, name)| name)
         .collect();
-    debug_assert!(!facts.has(CAP_SYS_ADMIN), "it may load");
-    bad(
+    debug_assert!(!facts.has_capability(CAP_SYS_ADMIN), "it may load");
+    with_remedy(
         "capabilities",
         Verdict::Fail,
         format!("no {}", missing.join(", no ")),
@@ -219,12 +219,12 @@ fn memory(facts: &HostFacts) -> Option<Check> {
     }
     let limit = facts.memory_limit;
     Some(match limit {
-        None => ok("locked memory", "no limit".to_owned()),
-        Some(_) if facts.has(CAP_SYS_RESOURCE) => ok(
+        None => passed("locked memory", "no limit".to_owned()),
+        Some(_) if facts.has_capability(CAP_SYS_RESOURCE) => passed(
             "locked memory",
             "limited, but CAP_SYS_RESOURCE may raise it".to_owned(),
         ),
-        Some(bytes) => bad(
+        Some(bytes) => with_remedy(
             "locked memory",
             Verdict::Fail,
             format!("limited to {bytes} bytes, which this kernel charges for maps"),
@@ -235,8 +235,8 @@ fn memory(facts: &HostFacts) -> Option<Check> {
 
 fn loading(facts: &HostFacts) -> Check {
     match &facts.load {
-        Load::NotWanted => ok("loading", "not tried (--no-load)".to_owned()),
-        Load::NotAllowed => bad(
+        Load::NotWanted => passed("loading", "not tried (--no-load)".to_owned()),
+        Load::NotAllowed => with_remedy(
             "loading",
             Verdict::Warn,
             "not tried: the capabilities for it are missing",
@@ -250,7 +250,7 @@ fn loading(facts: &HostFacts) -> Check {
             } else {
                 sentence
             };
-            bad("loading", Verdict::Fail, found, "")
+            with_remedy("loading", Verdict::Fail, found, "")
         }
         Load::Attached { states, .. } => {
             let refused: Vec<_> = states
@@ -265,7 +265,7 @@ fn loading(facts: &HostFacts) -> Check {
                 })
                 .collect();
             if refused.is_empty() {
-                ok(
+                passed(
                     "loading",
                     format!(
                         "the kernel took all {} probes and attached them",
@@ -273,7 +273,7 @@ fn loading(facts: &HostFacts) -> Check {
                     ),
                 )
             } else {
-                bad(
+                with_remedy(
                     "loading",
                     Verdict::Warn,
                     refused.join("; "),
@@ -292,25 +292,25 @@ fn cgroups(facts: &HostFacts) -> Check {
             } else {
                 ""
             };
-            ok(
+            passed(
                 "cgroup tree",
                 format!("v2{beside}, {} cgroups", tree.cgroups),
             )
         }
-        Err(sentence) => bad("cgroup tree", Verdict::Fail, sentence, ""),
+        Err(sentence) => with_remedy("cgroup tree", Verdict::Fail, sentence, ""),
     }
 }
 
-fn proc(facts: &HostFacts) -> Check {
-    if facts.proc_hides && !facts.has(CAP_SYS_PTRACE) {
-        bad(
+fn check_proc(facts: &HostFacts) -> Check {
+    if facts.proc_hides && !facts.has_capability(CAP_SYS_PTRACE) {
+        with_remedy(
             "/proc",
             Verdict::Warn,
             "hides the processes of other users (hidepid): containers that run already have no known main process",
             "give CAP_SYS_PTRACE, or mount /proc without hidepid",
         )
     } else {
-        ok("/proc", "shows all processes".to_owned())
+        passed("/proc", "shows all processes".to_owned())
     }
 }
 
@@ -320,17 +320,17 @@ fn tracefs(facts: &HostFacts) -> Check {
         || "not mounted".to_owned(),
         |path| format!("at {}", path.display()),
     );
-    ok(
+    passed(
         "tracefs",
         format!("{place}; not needed, the probes attach by BTF"),
     )
 }
 
-fn jit(facts: &HostFacts) -> Option<Check> {
+fn check_jit(facts: &HostFacts) -> Option<Check> {
     Some(if facts.jit? {
-        ok("JIT", "eBPF programs are compiled".to_owned())
+        passed("JIT", "eBPF programs are compiled".to_owned())
     } else {
-        bad(
+        with_remedy(
             "JIT",
             Verdict::Warn,
             "eBPF programs are interpreted, so that every event costs several times more",
@@ -347,5 +347,5 @@ fn run_stats(facts: &HostFacts) -> Check {
         Some(false) => "off; to see what the probes cost: sysctl kernel.bpf_stats_enabled=1",
         None => "not in this kernel",
     };
-    ok("bpf_stats", found.to_owned())
+    passed("bpf_stats", found.to_owned())
 }

@@ -344,13 +344,13 @@ Without a name, a line for each termination.",
 ];
 
 /// The help of a command.
-pub(super) fn of(command: &str) -> Option<&'static CommandHelp> {
+pub(super) fn find_command_help(command: &str) -> Option<&'static CommandHelp> {
     COMMAND_HELPS.iter().find(|help| help.command == command)
 }
 
 impl CommandHelp {
     /// What stands below the options of `-h`.
-    pub(super) fn short(&self) -> String {
+    pub(super) fn short_text(&self) -> String {
         let mut text = "Examples:\n".to_owned();
         for (line, why) in self.examples {
             // Writing to memory cannot fail.
@@ -361,7 +361,7 @@ impl CommandHelp {
     }
 
     /// What stands below the options of `--help`.
-    pub(super) fn long(&self) -> String {
+    pub(super) fn long_text(&self) -> String {
         let mut text = "Examples:\n".to_owned();
         for (line, why) in self.examples {
             write!(text, "  {line}\n          {why}\n").unwrap_or_default();

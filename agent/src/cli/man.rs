@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, mut root: Command) -> anyhow::Result<()> {
         return write_all(&root, folder);
     }
     let wanted = args.command.as_deref().unwrap_or_default();
-    let page = pages(&root).find(|(help, _command)| help.command == wanted);
+    let page = help_pages(&root).find(|(help, _command)| help.command == wanted);
     let Some((help, command)) = page else {
         let known = command_help::COMMAND_HELPS
             .map(|help| help.command)
@@ -54,7 +54,7 @@ fn write_all(root: &Command, folder: &Path) -> anyhow::Result<()> {
         )
     };
     std::fs::create_dir_all(folder).with_context(|| failed(folder))?;
-    for (help, command) in pages(root) {
+    for (help, command) in help_pages(root) {
         let path = folder.join(format!("{}.1", page_name(help)));
         std::fs::write(&path, render(help, command, root)?).with_context(|| failed(&path))?;
     }
@@ -62,7 +62,7 @@ fn write_all(root: &Command, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Each lesson with the command that it is of.
-fn pages(root: &Command) -> impl Iterator<Item = (&'static CommandHelp, &Command)> {
+fn help_pages(root: &Command) -> impl Iterator<Item = (&'static CommandHelp, &Command)> {
     command_help::COMMAND_HELPS.iter().filter_map(move |help| {
         let command = match help.command {
             "" => Some(root),
@@ -126,7 +126,7 @@ fn own_sections(help: &CommandHelp, command: &Command) -> Roff {
     let mut page = Roff::new();
     page.control("SH", ["EXAMPLES"]);
     for (line, why) in help.examples {
-        entry(&mut page, line, why);
+        add_entry(&mut page, line, why);
     }
     page.control("SH", ["RIGHTS"]);
     page.text([roman(help.rights)]);
@@ -134,16 +134,16 @@ fn own_sections(help: &CommandHelp, command: &Command) -> Roff {
     page.text([roman(help.output)]);
     page.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in help.exits {
-        entry(&mut page, &code.to_string(), meaning);
+        add_entry(&mut page, &code.to_string(), meaning);
     }
     page.control("SH", ["ENVIRONMENT"]);
     for (variable, meaning) in environment(command) {
-        entry(&mut page, &variable, &meaning);
+        add_entry(&mut page, &variable, &meaning);
     }
     if !help.files.is_empty() {
         page.control("SH", ["FILES"]);
         for (path, meaning) in help.files {
-            entry(&mut page, path, meaning);
+            add_entry(&mut page, path, meaning);
         }
     }
     page.control("SH", ["SEE ALSO"]);
@@ -157,7 +157,7 @@ fn own_sections(help: &CommandHelp, command: &Command) -> Roff {
     page
 }
 
-fn entry(page: &mut Roff, term: &str, meaning: &str) {
+fn add_entry(page: &mut Roff, term: &str, meaning: &str) {
     page.control("TP", []);
     page.text([bold(term)]);
     page.text([roman(meaning)]);

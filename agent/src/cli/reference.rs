@@ -53,7 +53,7 @@ pub(super) fn reference(mut root: Command) -> Result<String, fmt::Error> {
     root.build();
     let mut page = INTRODUCTION.to_owned();
     colours(&mut page)?;
-    if let Some(help) = command_help::of("") {
+    if let Some(help) = command_help::find_command_help("") {
         page.push_str(EXIT);
         for (code, meaning) in help.exits {
             writeln!(page, "| {code} | {meaning} |")?;

@@ -20,12 +20,12 @@ const BYTES_MAX: usize = 64 << 20;
 /// The body of what is answered.
 pub(super) async fn get(address: &Address, path: &str) -> Result<Bytes, ClientError> {
     let patience = Duration::from_secs(PATIENCE);
-    tokio::time::timeout(patience, ask(address, path))
+    tokio::time::timeout(patience, send_request(address, path))
         .await
         .unwrap_or_else(|_elapsed| Err(ClientError::Slow(address.clone(), PATIENCE)))
 }
 
-async fn ask(address: &Address, path: &str) -> Result<Bytes, ClientError> {
+async fn send_request(address: &Address, path: &str) -> Result<Bytes, ClientError> {
     let stream = TcpStream::connect((address.host.as_str(), address.port))
         .await
         .map_err(|error| {

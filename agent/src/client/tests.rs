@@ -29,14 +29,14 @@ fn client(address: &str) -> Client {
     Client::new(address.parse().unwrap())
 }
 
-fn ask(address: &str) -> Result<Answer, ClientError> {
+fn get_answer(address: &str) -> Result<Answer, ClientError> {
     runtime().block_on(client(address).terminations(0))
 }
 
 /// The sentence, which names the address.
 fn refusal(answer: &'static [u8]) -> (String, bool) {
     let (address, thread) = server(answer);
-    let error = ask(&address.to_string()).unwrap_err();
+    let error = get_answer(&address.to_string()).unwrap_err();
     thread.join().unwrap();
     let sentence = error.to_string();
     assert!(
@@ -60,7 +60,7 @@ fn an_agent_is_understood_also_where_it_tells_more() {
         r#"{"version":1,"agent":{"version":"9.9.9","started_at":5,"mood":"good"},"clock":{"now":7,"wall_at_boot":8},
         "finished_total":3,"open":[],"finished":[{"id":1}],"more":{}}"#
     ));
-    let answer = ask(&address.to_string()).unwrap();
+    let answer = get_answer(&address.to_string()).unwrap();
     thread.join().unwrap();
     assert_eq!(
         (answer.version.as_str(), answer.finished_total),
@@ -79,7 +79,7 @@ fn nobody_listens() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = ask(&address.to_string()).unwrap_err();
+    let error = get_answer(&address.to_string()).unwrap_err();
     let sentence = error.to_string();
     assert!(
         sentence.contains(&format!("nobody listens at http://{address}")),
@@ -90,7 +90,7 @@ fn nobody_listens() {
 
 #[test]
 fn there_is_no_such_host() {
-    let error = ask("no-such-host.invalid:1").unwrap_err();
+    let error = get_answer("no-such-host.invalid:1").unwrap_err();
     let sentence = error.to_string();
     assert!(
         sentence.contains("http://no-such-host.invalid:1 cannot be reached"),

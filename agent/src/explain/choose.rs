@@ -33,10 +33,10 @@ pub(super) fn choose<'a>(remembered: &'a Remembered, wanted: &str) -> anyhow::Re
     };
     if wanted == "last" {
         // The finished ones stand first.
-        return Ok(alone(newest));
+        return Ok(choose_only(newest));
     }
     if let Some(report) = by_number(reports, wanted) {
-        return Ok(alone(report));
+        return Ok(choose_only(report));
     }
     let exact: Vec<_> = reports
         .iter()
@@ -65,7 +65,7 @@ pub(super) fn choose<'a>(remembered: &'a Remembered, wanted: &str) -> anyhow::Re
     }
 }
 
-const fn alone(report: &Report) -> Chosen<'_> {
+const fn choose_only(report: &Report) -> Chosen<'_> {
     Chosen {
         report,
         others: Vec::new(),
@@ -114,7 +114,7 @@ fn ambiguous(wanted: &str, meant: &[&Report]) -> String {
     let candidates = meant
         .iter()
         .take(CANDIDATES_MAX)
-        .map(|one| show::brief(one));
+        .map(|one| show::summary_line(one));
     let rest = (more > 0).then(|| format!("… and {more} more"));
     let lines: Vec<_> = candidates.chain(rest).collect();
     format!(

@@ -6,10 +6,10 @@ use agent_core::report::{Doubt, Grace, HookMethod, KillCause, Report, Start};
 use agent_core::time::Timestamp;
 use serde::Serialize;
 
-use super::moment::since;
+use super::moment::format_offset;
 use super::outcome;
-use crate::metrics::word;
-use crate::timeline::{configured, human, words};
+use crate::metrics::json_name;
+use crate::timeline::{configured, format_duration, words};
 
 /// One thing that follows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Outcome => "outcome",
             Self::Trigger => "trigger",
@@ -68,12 +68,12 @@ pub(super) fn conclusions(report: &Report) -> Vec<Conclusion> {
     let mut all = vec![
         conclusion(
             Kind::Outcome,
-            word(report.outcome),
+            json_name(report.outcome),
             outcome::outcome(report),
         ),
         conclusion(
             Kind::Trigger,
-            word(report.trigger),
+            json_name(report.trigger),
             outcome::trigger(report),
         ),
     ];
@@ -83,13 +83,17 @@ pub(super) fn conclusions(report: &Report) -> Vec<Conclusion> {
     all.extend(network.map(|(label, text)| conclusion(Kind::Connections, label, text)));
     all.extend(report.findings.iter().map(|finding| Conclusion {
         advice: Some(finding.advice.clone()),
-        ..conclusion(Kind::Finding, word(finding.kind), finding.evidence.clone())
+        ..conclusion(
+            Kind::Finding,
+            json_name(finding.kind),
+            finding.evidence.clone(),
+        )
     }));
     all.extend(
         report
             .doubts
             .iter()
-            .map(|doubt| conclusion(Kind::Doubt, word(*doubt), of_doubt(*doubt))),
+            .map(|doubt| conclusion(Kind::Doubt, json_name(*doubt), of_doubt(*doubt))),
     );
     all
 }
@@ -157,13 +161,18 @@ fn duration(report: &Report, name: &str, from: Moment, to: Moment) -> Option<Con
     if took == Duration::ZERO {
         return None;
     }
-    let told = |(name, at): Moment| format!("{name} ({})", since(report.started_at, at));
+    let told = |(name, at): Moment| format!("{name} ({})", format_offset(report.started_at, at));
     Some(Conclusion {
         seconds: Some(took.as_secs_f64()),
         ..conclusion(
             Kind::Duration,
             name,
-            format!("{}: from {} to {}", human(took), told(from), told(to)),
+            format!(
+                "{}: from {} to {}",
+                format_duration(took),
+                told(from),
+                told(to)
+            ),
         )
     })
 }
@@ -193,7 +202,7 @@ fn grace_left(report: &Report, grace: &Grace) -> Conclusion {
     } else {
         "all of it was left for the exit".to_owned()
     };
-    let because = match due(report, grace) {
+    let because = match sigkill_due(report, grace) {
         Some(due) => format!("{hook}; {due}"),
         None => hook,
     };
@@ -201,15 +210,15 @@ fn grace_left(report: &Report, grace: &Grace) -> Conclusion {
 }
 
 /// When SIGKILL was due, and whether it came then.
-fn due(report: &Report, grace: &Grace) -> Option<String> {
+fn sigkill_due(report: &Report, grace: &Grace) -> Option<String> {
     let due = report.stop_signal.as_ref()?.at.after(grace.after_hook);
-    let moment = |at| since(report.started_at, at);
+    let moment = |at| format_offset(report.started_at, at);
     let expired = report.kill.as_ref();
     let expired = expired.filter(|kill| kill.cause == KillCause::GraceExpired);
     let came = match (expired, &report.exit) {
         (Some(kill), _) => format!(" and came at {}", moment(kill.at)),
         (None, Some(exit)) if exit.at < due => {
-            format!(", {} after the exit", human(due.since(exit.at)))
+            format!(", {} after the exit", format_duration(due.since(exit.at)))
         }
         (None, _) => String::new(),
     };

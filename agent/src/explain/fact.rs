@@ -41,7 +41,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
             Self::Pod => "pod",
@@ -63,7 +63,7 @@ fn kernel(at: Timestamp, hook: &'static str, what: impl Into<String>) -> Milesto
 }
 
 /// A fact that no hook tells, or one of several.
-fn other(at: Timestamp, source: Source, what: impl Into<String>) -> Milestone {
+fn milestone(at: Timestamp, source: Source, what: impl Into<String>) -> Milestone {
     Milestone {
         at,
         source,
@@ -74,10 +74,10 @@ fn other(at: Timestamp, source: Source, what: impl Into<String>) -> Milestone {
 }
 
 /// All that has a moment, in order; of the same moment the cause before the effect.
-pub(super) fn facts(report: &Report) -> Vec<Milestone> {
+pub(super) fn milestones(report: &Report) -> Vec<Milestone> {
     let mut facts = Vec::new();
     facts.extend(started(report));
-    facts.extend(asked(report));
+    facts.extend(stop_request(report));
     facts.extend(report.hook.iter().flat_map(|hook| hook_facts(report, hook)));
     facts.extend(endpoint(report));
     facts.extend(
@@ -87,11 +87,11 @@ pub(super) fn facts(report: &Report) -> Vec<Milestone> {
             .map(|stop| stop_signal(report, stop)),
     );
     facts.extend(report.other_signals.iter().map(other_signal));
-    facts.extend(kill(report));
-    facts.extend(exit(report));
+    facts.extend(kill_milestone(report));
+    facts.extend(exit_milestone(report));
     facts.extend(connections(report));
     let released = "its cgroup held no process any more, or was removed: it is released";
-    let released = |at| other(at, Source::Kernel, released);
+    let released = |at| milestone(at, Source::Kernel, released);
     facts.extend(report.released_at.map(released));
     facts.sort_by_key(|fact| fact.at);
     facts
@@ -104,19 +104,19 @@ fn started(report: &Report) -> Option<Milestone> {
         "its main process was started: {}",
         words::main_process(main)
     );
-    Some(other(main.start, Source::Kernel, what))
+    Some(milestone(main.start, Source::Kernel, what))
 }
 
 /// The request to stop, where Kubernetes told of it.
-fn asked(report: &Report) -> Option<Milestone> {
+fn stop_request(report: &Report) -> Option<Milestone> {
     let at = report.started_at;
     match report.start_source {
-        Start::Deletion => Some(other(
+        Start::Deletion => Some(milestone(
             at,
             Source::Pod,
             "the deletion of its pod was asked for",
         )),
-        Start::Killing => Some(other(
+        Start::Killing => Some(milestone(
             at,
             Source::Kubelet,
             "the kubelet said that it stops it (Killing)",
@@ -157,7 +157,7 @@ fn hook_start(hook: &Hook, report: &Report, at: Timestamp, name: &str) -> Milest
             "inet_sock_set_state",
             format!("{what}, by the kubelet's connection"),
         ),
-        HookMethod::Inferred => other(at, Source::Inferred, what),
+        HookMethod::Inferred => milestone(at, Source::Inferred, what),
     }
 }
 
@@ -181,7 +181,7 @@ fn hook_end(hook: &Hook, at: Timestamp) -> Milestone {
         (HookMethod::Observed, None) => {
             kernel(at, "sched_process_exit", "the hook's process ended")
         }
-        (HookMethod::Inferred, _) => other(
+        (HookMethod::Inferred, _) => milestone(
             at,
             Source::Inferred,
             "the hook was over, since the stop signal came",
@@ -193,7 +193,8 @@ fn endpoint(report: &Report) -> Vec<Milestone> {
     let Some(endpoint) = &report.endpoint else {
         return Vec::new();
     };
-    let told = |at: Option<Timestamp>, what: &str| at.map(|at| other(at, Source::Endpoints, what));
+    let told =
+        |at: Option<Timestamp>, what: &str| at.map(|at| milestone(at, Source::Endpoints, what));
     let unready = told(
         endpoint.unready_at,
         "the pod was seen not ready any more: new traffic is sent elsewhere",
@@ -219,7 +220,7 @@ fn other_signal(signal: &StopSignal) -> Milestone {
 }
 
 /// What became of the stop signal, where that was seen.
-const fn fate(fate: SignalFate) -> &'static str {
+const fn describe_fate(fate: SignalFate) -> &'static str {
     match fate {
         SignalFate::Ignored => "the kernel threw it away when it was sent",
         SignalFate::Discarded => {
@@ -233,7 +234,7 @@ const fn fate(fate: SignalFate) -> &'static str {
 }
 
 fn stop_signal(report: &Report, stop: &StopSignal) -> Milestone {
-    let became = stop.fate.map_or_else(|| result(stop), fate);
+    let became = stop.fate.map_or_else(|| result(stop), describe_fate);
     let again = match report.stop_signals_repeated {
         0 => String::new(),
         times => format!("; {times} more followed"),
@@ -267,7 +268,7 @@ const fn result(stop: &StopSignal) -> &'static str {
     }
 }
 
-fn kill(report: &Report) -> Option<Milestone> {
+fn kill_milestone(report: &Report) -> Option<Milestone> {
     let kill = report.kill.as_ref()?;
     let again = match report.kills_repeated {
         0 => String::new(),
@@ -280,7 +281,7 @@ fn kill(report: &Report) -> Option<Milestone> {
     ))
 }
 
-fn exit(report: &Report) -> Option<Milestone> {
+fn exit_milestone(report: &Report) -> Option<Milestone> {
     let exit = report.exit.as_ref()?;
     Some(kernel(
         exit.at,
@@ -304,18 +305,18 @@ fn connections(report: &Report) -> Vec<Milestone> {
         )
     });
     let last = connections.last_arrival_at.map(|at| {
-        other(
+        milestone(
             at,
             Source::Kernel,
             "the last connection came, accepted or refused",
         )
     });
-    let marks = connections.marks.iter().map(reset);
+    let marks = connections.marks.iter().map(reset_milestone);
     closed.into_iter().chain(last).chain(marks).collect()
 }
 
 /// Which hook sees a reset that answers a packet differs between kernels.
-fn reset(mark: &ResetMark) -> Milestone {
+fn reset_milestone(mark: &ResetMark) -> Milestone {
     let class = &mark.class;
     let (hook, what) = match (mark.refused, class.direction, class.mode) {
         (true, ..) => (None, "a connection attempt was refused"),
@@ -335,7 +336,7 @@ fn reset(mark: &ResetMark) -> Milestone {
     Milestone {
         hook,
         peer: mark.peer,
-        ..other(
+        ..milestone(
             mark.at,
             Source::Kernel,
             format!("{what} at port {}{why}", mark.local_port),

@@ -7,7 +7,7 @@ use crate::timeline::words;
 
 /// The facts that the outcome follows from.
 pub(super) fn outcome(report: &Report) -> String {
-    let exit = exit(report);
+    let exit = describe_exit(report);
     let stop = stop(report);
     match report.outcome {
         Outcome::InProgress => {
@@ -19,7 +19,7 @@ pub(super) fn outcome(report: &Report) -> String {
         ),
         Outcome::GraceExceeded => format!(
             "{stop} reached the process, which did not exit until SIGKILL ended it, because {}",
-            kill(report)
+            describe_kill(report)
         ),
         Outcome::ForceKilled => {
             "SIGKILL from outside ended it, and no stop signal came before".to_owned()
@@ -27,7 +27,7 @@ pub(super) fn outcome(report: &Report) -> String {
         Outcome::KilledByOther => match &report.kill {
             Some(_) => format!(
                 "SIGKILL ended it, and it was no ordinary one: {}",
-                kill(report)
+                describe_kill(report)
             ),
             None => format!("{exit}, which another process sent, and it is no stop signal"),
         },
@@ -36,7 +36,7 @@ pub(super) fn outcome(report: &Report) -> String {
         }
         Outcome::ExitedEarly => format!(
             "{exit} while it was being terminated ({}), before any stop signal",
-            begun(report)
+            describe_beginning(report)
         ),
         Outcome::Crashed => match report.exit.as_ref().map(|exit| exit.status) {
             Some(ExitStatus::Signal { .. }) => {
@@ -65,7 +65,7 @@ fn stop(report: &Report) -> String {
 }
 
 /// `its main process exited with status 0`, `SIGSEGV ended its main process`
-fn exit(report: &Report) -> String {
+fn describe_exit(report: &Report) -> String {
     match report.exit.as_ref().map(|exit| exit.status) {
         Some(ExitStatus::Code(code)) => {
             format!("its main process exited by itself with status {code}")
@@ -76,7 +76,7 @@ fn exit(report: &Report) -> String {
 }
 
 /// What made it terminating before a stop signal came.
-fn begun(report: &Report) -> &'static str {
+fn describe_beginning(report: &Report) -> &'static str {
     match report.start_source {
         Start::Deletion => "its pod was deleted",
         Start::Killing => "the kubelet said so",
@@ -88,7 +88,7 @@ fn begun(report: &Report) -> &'static str {
 }
 
 /// Why SIGKILL came, by the facts that tell.
-pub(super) fn kill(report: &Report) -> String {
+pub(super) fn describe_kill(report: &Report) -> String {
     let Some(kill) = &report.kill else {
         return "nobody saw it come".to_owned();
     };

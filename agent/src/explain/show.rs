@@ -5,30 +5,33 @@ use serde::Serialize;
 
 use super::choose::Chosen;
 use super::conclusion::{Conclusion, Kind, conclusions};
-use super::fact::{Milestone, facts};
-use super::moment::{date, since};
+use super::fact::{Milestone, milestones};
+use super::moment::{format_date, format_offset};
 use super::source::Remembered;
-use crate::metrics::word;
+use crate::metrics::json_name;
 use crate::terminal::text::{self, Line};
 use crate::terminal::{BAD, DIM, GOOD, ODD, STRONG, Style};
-use crate::timeline::{self, human, paint, words};
+use crate::timeline::{self, format_duration, paint, words};
 
 /// Columns of a fact's source and of a conclusion's kind.
 const LABEL: usize = 9;
 
 /// The picture, the facts in order, and what follows.
-pub(super) fn text(remembered: &Remembered, chosen: &Chosen<'_>, style: &Style) -> String {
+pub(super) fn render_text(remembered: &Remembered, chosen: &Chosen<'_>, style: &Style) -> String {
     let report = chosen.report;
     let mut out = timeline::picture(report, style);
     out.push('\n');
-    out.push_str(&title(
+    out.push_str(&render_title(
         "What happened",
         &counted_from(remembered, report),
         style,
     ));
-    let facts = facts(report);
-    let moment = |fact: &Milestone| since(report.started_at, fact.at);
-    let widest = facts.iter().map(|fact| text::width(&moment(fact))).max();
+    let facts = milestones(report);
+    let moment = |fact: &Milestone| format_offset(report.started_at, fact.at);
+    let widest = facts
+        .iter()
+        .map(|fact| text::display_width(&moment(fact)))
+        .max();
     let widest = widest.unwrap_or(0);
     // A hundred resets alike are one thing to know.
     let alike =
@@ -45,7 +48,7 @@ pub(super) fn text(remembered: &Remembered, chosen: &Chosen<'_>, style: &Style) 
         out.push_str(&fact_line(first, &moment(first), &times, widest, style));
     }
     out.push('\n');
-    out.push_str(&title(
+    out.push_str(&render_title(
         "What follows",
         "each with the facts that it follows from",
         style,
@@ -54,10 +57,10 @@ pub(super) fn text(remembered: &Remembered, chosen: &Chosen<'_>, style: &Style) 
         out.push_str(&conclusion_lines(&conclusion, style));
     }
     out.push('\n');
-    out.push_str(&title("Whose it was", "", style));
+    out.push_str(&render_title("Whose it was", "", style));
     for (label, text) in words::identity(report) {
         let mut line = Line::new(style);
-        line.plain("  ");
+        line.push_plain("  ");
         line.painted(DIM, &label);
         line.fill_to(2 + LABEL + 2);
         out.push_str(&line.paragraph(&text));
@@ -66,13 +69,13 @@ pub(super) fn text(remembered: &Remembered, chosen: &Chosen<'_>, style: &Style) 
     out
 }
 
-fn title(title: &str, about: &str, style: &Style) -> String {
+fn render_title(title: &str, about: &str, style: &Style) -> String {
     let mut line = Line::new(style);
     line.painted(STRONG, title);
     if about.is_empty() {
-        return line.end() + "\n";
+        return line.finish() + "\n";
     }
-    line.plain(", ");
+    line.push_plain(", ");
     line.paragraph(about)
 }
 
@@ -80,7 +83,7 @@ fn title(title: &str, about: &str, style: &Style) -> String {
 fn counted_from(remembered: &Remembered, report: &Report) -> String {
     let start = match remembered
         .wall_at_boot
-        .and_then(|wall| date(report.started_at, wall))
+        .and_then(|wall| format_date(report.started_at, wall))
     {
         Some(date) => format!("T0, {date} by the node's clock"),
         None => "T0, where the termination starts".to_owned(),
@@ -90,10 +93,10 @@ fn counted_from(remembered: &Remembered, report: &Report) -> String {
 
 fn fact_line(fact: &Milestone, moment: &str, times: &str, widest: usize, style: &Style) -> String {
     let mut line = Line::new(style);
-    line.plain(&" ".repeat(2 + widest - text::width(moment)));
+    line.push_plain(&" ".repeat(2 + widest - text::display_width(moment)));
     line.painted(DIM, moment);
-    line.plain("  ");
-    line.painted(DIM, fact.source.word());
+    line.push_plain("  ");
+    line.painted(DIM, fact.source.as_str());
     line.fill_to(2 + widest + 2 + LABEL + 2);
     let hook = fact
         .hook
@@ -104,13 +107,13 @@ fn fact_line(fact: &Milestone, moment: &str, times: &str, widest: usize, style: 
 
 fn conclusion_lines(conclusion: &Conclusion, style: &Style) -> String {
     let mut line = Line::new(style);
-    line.plain("  ");
+    line.push_plain("  ");
     let paint = match conclusion.kind {
         Kind::Finding => BAD.bold(),
         Kind::Doubt => ODD.bold(),
         Kind::Outcome | Kind::Trigger | Kind::Duration | Kind::Grace | Kind::Connections => DIM,
     };
-    line.painted(paint, conclusion.kind.word());
+    line.painted(paint, conclusion.kind.as_str());
     line.fill_to(2 + LABEL + 2);
     let joint = match conclusion.kind {
         Kind::Duration => " ",
@@ -120,7 +123,7 @@ fn conclusion_lines(conclusion: &Conclusion, style: &Style) -> String {
     let mut out = line.paragraph(&format!("{}{joint}{}", conclusion.is, conclusion.because));
     if let Some(advice) = &conclusion.advice {
         let mut line = Line::new(style);
-        line.plain("  ");
+        line.push_plain("  ");
         line.painted(GOOD.bold(), "advice");
         line.fill_to(2 + LABEL + 2);
         out.push_str(&line.paragraph(advice));
@@ -150,20 +153,23 @@ fn others(chosen: &Chosen<'_>, style: &Style) -> String {
 }
 
 /// `#12  shop/web-7d4b9c6f5-x2x9k/app  graceful  2.021 s`
-pub(super) fn brief(report: &Report) -> String {
-    let total = report.total_duration().map(human).unwrap_or_default();
+pub(super) fn summary_line(report: &Report) -> String {
+    let total = report
+        .total_duration()
+        .map(format_duration)
+        .unwrap_or_default();
     format!(
         "#{}  {}  {}  {total}",
         report.id,
         timeline::name(report),
-        word(report.outcome)
+        json_name(report.outcome)
     )
     .trim_end()
     .to_owned()
 }
 
 /// A line for each termination that is remembered.
-pub(super) fn list(remembered: &Remembered, style: &Style) -> String {
+pub(super) fn render_list(remembered: &Remembered, style: &Style) -> String {
     if remembered.reports.is_empty() {
         return format!(
             "{} remembers no termination yet; stop a service or a container, and ask again.\n",
@@ -179,7 +185,7 @@ pub(super) fn list(remembered: &Remembered, style: &Style) -> String {
         }
     );
     for report in &remembered.reports {
-        out.push_str(&row(remembered, report, style));
+        out.push_str(&render_row(remembered, report, style));
         out.push('\n');
     }
     out.push_str(
@@ -188,7 +194,7 @@ pub(super) fn list(remembered: &Remembered, style: &Style) -> String {
     out
 }
 
-fn row(remembered: &Remembered, report: &Report, style: &Style) -> String {
+fn render_row(remembered: &Remembered, report: &Report, style: &Style) -> String {
     let ended = report
         .exit
         .as_ref()
@@ -196,12 +202,12 @@ fn row(remembered: &Remembered, report: &Report, style: &Style) -> String {
         .or(report.released_at);
     let date = remembered
         .wall_at_boot
-        .and_then(|wall| date(ended.unwrap_or(report.started_at), wall))
+        .and_then(|wall| format_date(ended.unwrap_or(report.started_at), wall))
         .unwrap_or_default();
     let total = report
         .total_duration()
         .filter(|total| !total.is_zero())
-        .map(human)
+        .map(format_duration)
         .unwrap_or_default();
     let mut line = Line::new(style);
     line.painted(DIM, &format!("{:>5}  ", format!("#{}", report.id)));
@@ -211,22 +217,28 @@ fn row(remembered: &Remembered, report: &Report, style: &Style) -> String {
         + if date.is_empty() {
             0
         } else {
-            2 + text::width(&date)
+            2 + text::display_width(&date)
         };
     let room = style.width.saturating_sub(line.width() + right).max(20);
     let begin = line.width();
     line.painted(STRONG, &timeline::short_name(report, room));
     line.fill_to(begin + room + 2);
-    line.painted(paint::of_outcome(report.outcome), &word(report.outcome));
+    line.painted(
+        paint::of_outcome(report.outcome),
+        &json_name(report.outcome),
+    );
     line.fill_to(begin + room + 2 + 16);
-    line.plain(&format!("{total:>12}"));
-    line.plain("  ");
+    line.push_plain(&format!("{total:>12}"));
+    line.push_plain("  ");
     line.painted(DIM, &date);
-    line.end()
+    line.finish()
 }
 
 /// The report, its facts and its conclusions as one object.
-pub(super) fn json(remembered: &Remembered, chosen: &Chosen<'_>) -> serde_json::Result<String> {
+pub(super) fn render_json(
+    remembered: &Remembered,
+    chosen: &Chosen<'_>,
+) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Explanation<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,7 +249,7 @@ pub(super) fn json(remembered: &Remembered, chosen: &Chosen<'_>) -> serde_json::
     }
     pretty(&Explanation {
         wall_at_boot: remembered.wall_at_boot,
-        facts: facts(chosen.report),
+        facts: milestones(chosen.report),
         conclusions: conclusions(chosen.report),
         report: chosen.report,
     })

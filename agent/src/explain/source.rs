@@ -8,7 +8,7 @@ use agent_core::report::Report;
 use anyhow::Context as _;
 
 use crate::client::{Address, Client};
-use crate::replay::{open, replay};
+use crate::replay::{open_journal, replay};
 use crate::terminal;
 
 /// Terminations of a journal that are remembered, the last ones: some kilobytes each, and more than a journal has that stopped at
@@ -25,7 +25,7 @@ pub(super) struct Remembered {
     pub(super) wall_at_boot: Option<u64>,
 }
 
-pub(super) fn agent(address: Address) -> anyhow::Result<Remembered> {
+pub(super) fn fetch_from_agent(address: Address) -> anyhow::Result<Remembered> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -45,7 +45,7 @@ pub(super) fn agent(address: Address) -> anyhow::Result<Remembered> {
 pub(super) fn journal(path: &Path) -> anyhow::Result<Remembered> {
     let name = path.display();
     let mut reports = VecDeque::new();
-    let read = replay(open(path)?, |output, _now| {
+    let read = replay(open_journal(path)?, |output, _now| {
         if let Output::Finished(report) = output {
             if reports.len() == REPORTS_MAX {
                 reports.pop_back();

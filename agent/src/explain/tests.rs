@@ -26,7 +26,7 @@ fn numbered(id: u64, mut report: Report) -> Report {
     report
 }
 
-fn pod(id: u64, name: &str) -> Report {
+fn pod_report(id: u64, name: &str) -> Report {
     let mut report = sample::of_pod(sample::report(Outcome::Graceful));
     if let Some(pod) = &mut report.pod {
         name.clone_into(&mut pod.name);
@@ -43,15 +43,15 @@ fn service(id: u64, name: &str) -> Report {
 fn explained(report: Report) -> String {
     let remembered = remembered(vec![report]);
     let chosen = choose(&remembered, "last").unwrap();
-    show::text(&remembered, &chosen, &Style::PLAIN)
+    show::render_text(&remembered, &chosen, &Style::PLAIN)
 }
 
 #[test]
 fn the_names_that_a_termination_has() {
     let remembered = remembered(vec![
-        pod(4, "web-1"),
-        pod(3, "web-2"),
-        pod(2, "web-1"),
+        pod_report(4, "web-1"),
+        pod_report(3, "web-2"),
+        pod_report(2, "web-1"),
         service(1, "nginx.service"),
     ]);
     let number = |wanted: &str| choose(&remembered, wanted).map(|chosen| chosen.report.id);
@@ -75,7 +75,11 @@ fn the_names_that_a_termination_has() {
 
 #[test]
 fn a_name_that_is_several_ones_lists_them() {
-    let remembered = remembered(vec![pod(4, "web-1"), pod(3, "web-2"), pod(2, "db-0")]);
+    let remembered = remembered(vec![
+        pod_report(4, "web-1"),
+        pod_report(3, "web-2"),
+        pod_report(2, "db-0"),
+    ]);
     let sentence = choose(&remembered, "web-").unwrap_err().to_string();
     expect![[r#"
         `web-` is in the names of 2 terminations; say which by more of the name, or by the number:
@@ -98,12 +102,15 @@ fn nothing_is_remembered() {
         sentence.contains("remembers no termination yet"),
         "{sentence}"
     );
-    assert!(show::list(&nothing, &Style::PLAIN).contains("remembers no termination yet"));
+    assert!(show::render_list(&nothing, &Style::PLAIN).contains("remembers no termination yet"));
 }
 
 #[test]
 fn a_list_has_a_line_for_each() {
-    let remembered = remembered(vec![numbered(12, sample::seed()), pod(3, "web-2")]);
+    let remembered = remembered(vec![
+        numbered(12, sample::seed_report()),
+        pod_report(3, "web-2"),
+    ]);
     expect![[r#"
         The agent at http://node:8637 remembers 2 terminations, the newest first:
 
@@ -112,12 +119,12 @@ fn a_list_has_a_line_for_each() {
 
         `gracewatch explain NAME` (or `last`, or a number such as '#1') explains one of them.
     "#]]
-    .assert_eq(&show::list(&remembered, &Style::PLAIN));
+    .assert_eq(&show::render_list(&remembered, &Style::PLAIN));
 }
 
 #[test]
 fn the_pod_that_this_project_began_with() {
-    expect_file!["tests/seed.txt"].assert_eq(&explained(sample::of_pod(sample::seed())));
+    expect_file!["tests/seed.txt"].assert_eq(&explained(sample::of_pod(sample::seed_report())));
 }
 
 #[test]
@@ -134,8 +141,8 @@ fn connections_that_were_cut() {
 
 #[test]
 fn facts_stand_in_the_order_of_their_moments() {
-    for report in [sample::seed(), sample::ignored(), sample::cut_off()] {
-        let facts = fact::facts(&report);
+    for report in [sample::seed_report(), sample::ignored(), sample::cut_off()] {
+        let facts = fact::milestones(&report);
         assert!(facts.is_sorted_by_key(|fact| fact.at), "{facts:?}");
         assert!(facts.len() >= 4, "{facts:?}");
     }
@@ -157,7 +164,7 @@ fn json_holds_the_report_the_facts_and_what_follows() {
     let remembered = remembered(vec![sample::ignored()]);
     let chosen = choose(&remembered, "last").unwrap();
     let value: serde_json::Value =
-        serde_json::from_str(&show::json(&remembered, &chosen).unwrap()).unwrap();
+        serde_json::from_str(&show::render_json(&remembered, &chosen).unwrap()).unwrap();
     assert_eq!(value["conclusions"][0]["is"], "signal_ignored");
     assert_eq!(value["facts"][1]["hook"], "signal_generate");
     assert_eq!(value["report"]["id"], 3);
@@ -165,13 +172,13 @@ fn json_holds_the_report_the_facts_and_what_follows() {
 
 #[test]
 fn what_a_name_holds_does_not_reach_the_terminal_as_a_command() {
-    let mut report = sample::of_pod(sample::seed());
+    let mut report = sample::of_pod(sample::seed_report());
     if let Some(pod) = &mut report.pod {
         "web\u{1b}[31m".clone_into(&mut pod.name);
     }
     assert!(!explained(report.clone()).contains('\u{1b}'));
-    let remembered = remembered(vec![report, pod(1, "web\u{1b}[32m")]);
-    assert!(!show::list(&remembered, &Style::PLAIN).contains('\u{1b}'));
+    let remembered = remembered(vec![report, pod_report(1, "web\u{1b}[32m")]);
+    assert!(!show::render_list(&remembered, &Style::PLAIN).contains('\u{1b}'));
     let sentence = choose(&remembered, "web").unwrap_err().to_string();
     assert!(!sentence.contains('\u{1b}'), "{sentence:?}");
 }

@@ -45,13 +45,13 @@ impl Site {
     }
 
     /// The answer that `work` makes.
-    pub(super) async fn page(
+    pub(super) async fn respond_with(
         self: &Arc<Self>,
         work: impl FnOnce(&AppState) -> Response<Vec<u8>> + Send + 'static,
     ) -> Response {
-        let turn = self.pages.turn().await;
+        let turn = self.pages.wait_for_turn().await;
         let site = Arc::clone(self);
-        match turn.make(move || work(&site.shown)).await {
+        match turn.run_work(move || work(&site.shown)).await {
             Some(made) => {
                 let (head, text) = made.into_parts();
                 let mut response = Page::new(text).into_response();
@@ -86,10 +86,12 @@ impl Site {
     }
 
     async fn encode(self: Arc<Self>, format: Format, done: oneshot::Sender<Page>) {
-        let turn = self.scrapes.turn().await;
+        let turn = self.scrapes.wait_for_turn().await;
         self.next().remove(&format);
         let site = Arc::clone(&self);
-        let made = turn.make(move || site.shown.metrics.encode(format)).await;
+        let made = turn
+            .run_work(move || site.shown.metrics.encode(format))
+            .await;
         match made {
             Some(Ok(text)) => {
                 done.send(Page::new(text)).ok();
@@ -122,7 +124,7 @@ impl Default for Lane {
 
 impl Lane {
     /// Waits until nobody before is served any more.
-    async fn turn(&self) -> Turn {
+    async fn wait_for_turn(&self) -> Turn {
         // It is never closed.
         Turn {
             _permit: Arc::clone(&self.0).acquire_owned().await.ok(),
@@ -137,7 +139,10 @@ struct Turn {
 
 impl Turn {
     /// What `work` makes on another thread; none if it panicked. Others' turn is after a rest.
-    async fn make<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    async fn run_work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (done, made) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let begin = Instant::now();
@@ -188,12 +193,12 @@ pub(super) struct Held(Weak<Vec<u8>>);
 
 impl Held {
     #[cfg(test)]
-    pub(super) fn of(text: &Arc<Vec<u8>>) -> Self {
+    pub(super) fn from_text(text: &Arc<Vec<u8>>) -> Self {
         Self(Arc::downgrade(text))
     }
 
     /// What tells these bytes from others that are held, and how many they are.
-    pub(super) fn bytes(&self) -> Option<(usize, usize)> {
+    pub(super) fn address_and_size(&self) -> Option<(usize, usize)> {
         let text = self.0.upgrade()?;
         Some((Weak::as_ptr(&self.0).addr(), text.len()))
     }
@@ -206,20 +211,23 @@ mod tests {
     use super::*;
     use crate::metrics::Retention;
 
-    fn site() -> Arc<Site> {
+    fn test_site() -> Arc<Site> {
         Arc::new(Site::new(Arc::new(
             AppState::of_agent(Retention::default()),
         )))
     }
 
-    fn held(response: &Response) -> Option<(usize, usize)> {
-        response.extensions().get::<Held>().and_then(Held::bytes)
+    fn held_bytes(response: &Response) -> Option<(usize, usize)> {
+        response
+            .extensions()
+            .get::<Held>()
+            .and_then(Held::address_and_size)
     }
 
     #[tokio::test]
     async fn who_waits_for_the_metrics_gets_the_same_bytes() {
-        let site = site();
-        let busy = site.scrapes.turn().await;
+        let site = test_site();
+        let busy = site.scrapes.wait_for_turn().await;
         let (one, other, open) = (
             site.metrics(Format::Text),
             site.metrics(Format::Text),
@@ -230,19 +238,19 @@ mod tests {
             drop(busy);
         };
         let (one, other, open, ()) = tokio::join!(one, other, open, release);
-        assert_eq!(held(&one), held(&other));
-        assert_ne!(held(&one), held(&open));
+        assert_eq!(held_bytes(&one), held_bytes(&other));
+        assert_ne!(held_bytes(&one), held_bytes(&open));
         let later = site.metrics(Format::Text).await;
-        assert_ne!(held(&one), held(&later));
+        assert_ne!(held_bytes(&one), held_bytes(&later));
         let still = one.extensions().get::<Held>().unwrap().clone();
         drop((one, other));
-        assert_eq!(still.bytes(), None);
+        assert_eq!(still.address_and_size(), None);
     }
 
     #[tokio::test]
     async fn who_goes_away_keeps_nobody_waiting() {
-        let site = site();
-        let busy = site.scrapes.turn().await;
+        let site = test_site();
+        let busy = site.scrapes.wait_for_turn().await;
         let gone = tokio::time::timeout(Duration::from_millis(20), site.metrics(Format::Protobuf));
         gone.await.unwrap_err();
         drop(busy);
@@ -251,10 +259,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_cannot_be_made_is_an_error_and_the_next_is_made() {
-        let site = site();
-        let broken = site.page(|_shown| panic!("as if")).await;
+        let site = test_site();
+        let broken = site.respond_with(|_shown| panic!("as if")).await;
         assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let made = site.page(|_shown| Response::new(b"well".to_vec())).await;
+        let made = site
+            .respond_with(|_shown| Response::new(b"well".to_vec()))
+            .await;
         assert_eq!(made.status(), StatusCode::OK);
     }
 }

@@ -71,7 +71,7 @@ struct Clock {
 }
 
 impl Clock {
-    fn of(origin: &Origin) -> Self {
+    fn from_origin(origin: &Origin) -> Self {
         Self {
             now: origin.now(),
             wall_at_boot: origin.wall_at_boot().unwrap_or_default(),
@@ -81,20 +81,21 @@ impl Clock {
 }
 
 async fn terminations(State(site): State<Arc<Site>>, Query(wanted): Query<Wanted>) -> Response {
-    site.page(move |shown| list(shown, &wanted)).await
+    site.respond_with(move |shown| list_terminations(shown, &wanted))
+        .await
 }
 
-fn list(shown: &AppState, wanted: &Wanted) -> Response<Vec<u8>> {
+fn list_terminations(shown: &AppState, wanted: &Wanted) -> Response<Vec<u8>> {
     let limit = wanted.limit.unwrap_or(LIMIT);
     let since = wanted.since.unwrap_or(0);
     let snapshot = shown.recent.snapshot_since(&wanted.filter, limit, since);
-    json(&Terminations {
+    json_response(&Terminations {
         version: API_VERSION,
         agent: Agent {
             version: env!("CARGO_PKG_VERSION"),
             started_at: snapshot.started_at,
         },
-        clock: Clock::of(&shown.origin),
+        clock: Clock::from_origin(&shown.origin),
         finished_total: snapshot.finished_total,
         open: snapshot.open.iter().map(AsRef::as_ref).collect(),
         finished: snapshot.finished.iter().map(AsRef::as_ref).collect(),
@@ -102,30 +103,35 @@ fn list(shown: &AppState, wanted: &Wanted) -> Response<Vec<u8>> {
 }
 
 async fn termination(State(site): State<Arc<Site>>, Path(key): Path<String>) -> Response {
-    site.page(move |shown| one(shown, &key)).await
+    site.respond_with(move |shown| get_termination(shown, &key))
+        .await
 }
 
-fn one(shown: &AppState, key: &str) -> Response<Vec<u8>> {
-    let Some(report) = shown.origin.id(key).and_then(|id| shown.recent.find(id)) else {
+fn get_termination(shown: &AppState, key: &str) -> Response<Vec<u8>> {
+    let Some(report) = shown
+        .origin
+        .parse_key(key)
+        .and_then(|id| shown.recent.find(id))
+    else {
         let sentence = format!("{}\n", not_kept(&shown.origin));
-        return text(
+        return text_response(
             StatusCode::NOT_FOUND,
             "text/plain; charset=utf-8",
             sentence.into_bytes(),
         );
     };
-    json(&Termination {
-        clock: Clock::of(&shown.origin),
+    json_response(&Termination {
+        clock: Clock::from_origin(&shown.origin),
         report: &report,
     })
 }
 
-fn json(value: &impl Serialize) -> Response<Vec<u8>> {
+fn json_response(value: &impl Serialize) -> Response<Vec<u8>> {
     match serde_json::to_vec(value) {
-        Ok(written) => text(StatusCode::OK, "application/json", written),
+        Ok(written) => text_response(StatusCode::OK, "application/json", written),
         Err(error) => {
             let sentence = format!("{error}\n").into_bytes();
-            text(
+            text_response(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "text/plain; charset=utf-8",
                 sentence,
@@ -135,7 +141,7 @@ fn json(value: &impl Serialize) -> Response<Vec<u8>> {
 }
 
 /// An answer of this media type.
-fn text(status: StatusCode, kind: &'static str, text: Vec<u8>) -> Response<Vec<u8>> {
+fn text_response(status: StatusCode, kind: &'static str, text: Vec<u8>) -> Response<Vec<u8>> {
     let mut response = Response::new(text);
     *response.status_mut() = status;
     let kind = HeaderValue::from_static(kind);

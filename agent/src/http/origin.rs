@@ -24,7 +24,7 @@ pub enum Origin {
 
 impl Origin {
     /// An agent that starts now.
-    pub fn agent() -> Self {
+    pub fn for_agent() -> Self {
         let started_at = clock::wall_at_boot().saturating_add(clock::now().0);
         Self::Agent {
             run: format!("{:x}", started_at / 1_000_000),
@@ -64,12 +64,12 @@ impl Origin {
     }
 
     /// The part of a termination's address that names it: `17-19ab3c4d5e6`.
-    pub(super) fn key(&self, id: u64) -> String {
+    pub(super) fn termination_key(&self, id: u64) -> String {
         format!("{id}-{}", self.run())
     }
 
     /// The number in such a part, if it is one of this origin's.
-    pub(super) fn id(&self, key: &str) -> Option<u64> {
+    pub(super) fn parse_key(&self, key: &str) -> Option<u64> {
         let (id, run) = key.split_once('-')?;
         id.parse().ok().filter(|_| run == self.run())
     }
@@ -84,10 +84,10 @@ mod tests {
         let origin = Origin::Agent {
             run: "1a2b".to_owned(),
         };
-        assert_eq!(origin.key(17), "17-1a2b");
-        assert_eq!(origin.id("17-1a2b"), Some(17));
+        assert_eq!(origin.termination_key(17), "17-1a2b");
+        assert_eq!(origin.parse_key("17-1a2b"), Some(17));
         for other in ["17", "17-1a2c", "x-1a2b", "", "17-1a2b-1"] {
-            assert_eq!(origin.id(other), None, "{other}");
+            assert_eq!(origin.parse_key(other), None, "{other}");
         }
     }
 }

@@ -55,8 +55,10 @@ async fn overview(
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Response {
-    site.page(move |shown| answer(StatusCode::OK, overview::render(shown, &wanted), &headers))
-        .await
+    site.respond_with(move |shown| {
+        answer(StatusCode::OK, overview::render(shown, &wanted), &headers)
+    })
+    .await
 }
 
 async fn termination(
@@ -71,13 +73,18 @@ async fn termination(
         .ok()
         .filter(|id| shown.recent.find(*id).is_some())
     {
-        return Redirect::temporary(&shown.origin.key(id)).into_response();
+        return Redirect::temporary(&shown.origin.termination_key(id)).into_response();
     }
-    site.page(move |shown| one(shown, &key, &headers)).await
+    site.respond_with(move |shown| termination_page(shown, &key, &headers))
+        .await
 }
 
-fn one(shown: &AppState, key: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
-    match shown.origin.id(key).and_then(|id| shown.recent.find(id)) {
+fn termination_page(shown: &AppState, key: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
+    match shown
+        .origin
+        .parse_key(key)
+        .and_then(|id| shown.recent.find(id))
+    {
         Some(report) => answer(StatusCode::OK, termination::render(shown, &report), headers),
         None => answer(StatusCode::NOT_FOUND, frame::not_kept(shown), headers),
     }
@@ -86,7 +93,7 @@ fn one(shown: &AppState, key: &str, headers: &HeaderMap) -> Response<Vec<u8>> {
 /// The page, or the word that it is still what the client has.
 fn answer(status: StatusCode, page: Markup, headers: &HeaderMap) -> Response<Vec<u8>> {
     let page = page.into_string();
-    let tag = tag(&page);
+    let tag = entity_tag(&page);
     let is_known = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|known| *known == *tag);
@@ -116,7 +123,7 @@ fn answer(status: StatusCode, page: Markup, headers: &HeaderMap) -> Response<Vec
 }
 
 /// What tells one text from another.
-fn tag(text: &str) -> String {
+fn entity_tag(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     format!("\"{:016x}\"", hasher.finish())

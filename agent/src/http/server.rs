@@ -52,7 +52,7 @@ impl Server {
     /// # Errors
     /// A sentence that names the address, if it cannot be had.
     pub fn start(address: SocketAddr, shown: Arc<AppState>) -> anyhow::Result<Self> {
-        let listener = bind(address, shown.origin.option())?;
+        let listener = bind_listener(address, shown.origin.option())?;
         let address = listener.local_addr().context("cannot tell the address")?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -64,7 +64,8 @@ impl Server {
         let thread = thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
-                if let Err(error) = runtime.block_on(serve(listener, shown, stopped)) {
+                if let Err(error) = runtime.block_on(serve_until_stopped(listener, shown, stopped))
+                {
                     tracing::error!(%error, "the HTTP server ended; measuring goes on");
                 }
                 runtime.shutdown_background();
@@ -91,7 +92,7 @@ impl Server {
     }
 }
 
-fn bind(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+fn bind_listener(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).map_err(|error| {
         if error.kind() == io::ErrorKind::AddrInUse {
             anyhow::anyhow!(
@@ -117,7 +118,7 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)
 }
 
-async fn serve(
+async fn serve_until_stopped(
     listener: TcpListener,
     shown: Arc<AppState>,
     mut stopped: oneshot::Receiver<()>,
@@ -131,7 +132,7 @@ async fn serve(
             _dropped = &mut stopped => break,
         };
         match accepted {
-            Ok((stream, peer)) => clients.serve(stream, peer.ip()),
+            Ok((stream, peer)) => clients.serve_client(stream, peer.ip()),
             Err(error) => {
                 if !std::mem::replace(&mut warned, true) {
                     tracing::warn!(%error, "an HTTP connection could not be accepted; further ones that cannot are not told");
@@ -146,6 +147,6 @@ async fn serve(
     }
     drop(listener);
     // What is not answered by then is cut off.
-    tokio::time::timeout(GRACE, clients.end()).await.ok();
+    tokio::time::timeout(GRACE, clients.shut_down()).await.ok();
     Ok(())
 }

@@ -69,7 +69,7 @@ impl Origin {
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub(super) fn check(&self) -> Result<(), UsageError> {
+    pub(super) fn validate(&self) -> Result<(), UsageError> {
         match self {
             Self::InCluster => Ok(()),
             Self::Kubeconfig { path, .. } => read(path).map(drop),

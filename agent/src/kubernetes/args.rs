@@ -86,7 +86,7 @@ impl KubernetesArgs {
             kubelet_events: !self.no_watch_kubelet_events,
             endpoint_slices: !self.no_watch_endpoint_slices,
         };
-        access.origin.check()?;
+        access.origin.validate()?;
         Ok(Some(access))
     }
 }
@@ -109,7 +109,7 @@ fn hostname() -> String {
 mod tests {
     use super::*;
 
-    fn args(kubernetes: When, kubeconfig: Option<&str>) -> KubernetesArgs {
+    fn kubernetes_args(kubernetes: When, kubeconfig: Option<&str>) -> KubernetesArgs {
         KubernetesArgs {
             kubernetes,
             kubeconfig: kubeconfig.map(PathBuf::from),
@@ -122,18 +122,23 @@ mod tests {
 
     #[test]
     fn off_is_local_mode_even_with_a_file() {
-        let access = args(When::Off, Some("/nowhere/config")).access();
+        let access = kubernetes_args(When::Off, Some("/nowhere/config")).access();
         assert!(access.unwrap().is_none());
     }
 
     #[test]
     fn an_empty_variable_names_no_file() {
-        assert!(args(When::Auto, Some("")).access().unwrap().is_none());
+        assert!(
+            kubernetes_args(When::Auto, Some(""))
+                .access()
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let error = args(When::Auto, Some("/nowhere/config"))
+        let error = kubernetes_args(When::Auto, Some("/nowhere/config"))
             .access()
             .unwrap_err();
         assert!(error.to_string().contains("/nowhere/config"), "{error}");

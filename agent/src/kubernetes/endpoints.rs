@@ -46,7 +46,7 @@ impl Endpoints {
     }
 
     /// Takes one event of the watch; gives what the engine is to be told.
-    pub(super) fn take(
+    pub(super) fn apply_watch_event(
         &mut self,
         event: Event<api::EndpointSlice>,
         seen_at: Timestamp,
@@ -102,7 +102,7 @@ impl Endpoints {
                 .filter(|target| target.kind.as_deref() == Some("Pod"))
                 .and_then(|target| target.uid.clone());
             if let Some(uid) = uid {
-                let state = state(endpoint.conditions.as_ref());
+                let state = endpoint_state(endpoint.conditions.as_ref());
                 pods.entry(uid)
                     .and_modify(|best| *best = better(*best, state))
                     .or_insert(state);
@@ -156,7 +156,7 @@ impl Endpoints {
 
 /// With what the API says of conditions that are not set:
 /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/staging/src/k8s.io/api/discovery/v1/types.go>.
-fn state(conditions: Option<&api::EndpointConditions>) -> EndpointState {
+fn endpoint_state(conditions: Option<&api::EndpointConditions>) -> EndpointState {
     EndpointState {
         ready: conditions.and_then(|all| all.ready).unwrap_or(true),
         serving: conditions.and_then(|all| all.serving).unwrap_or(true),

@@ -23,20 +23,20 @@ pub enum ApiUpdate {
 pub(super) struct ApiUpdates(mpsc::Sender<ApiUpdate>);
 
 impl ApiUpdates {
-    pub(super) fn queue() -> (Self, mpsc::Receiver<ApiUpdate>) {
+    pub(super) fn channel() -> (Self, mpsc::Receiver<ApiUpdate>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
 
-    pub(super) async fn input(&self, input: Input) {
-        self.send(ApiUpdate::Input(Box::new(input))).await;
+    pub(super) async fn send_input(&self, input: Input) {
+        self.send_update(ApiUpdate::Input(Box::new(input))).await;
     }
 
     pub(super) async fn send_agent_event(&self, event: AgentEvent<'static>) {
-        self.send(ApiUpdate::AgentEvent(event)).await;
+        self.send_update(ApiUpdate::AgentEvent(event)).await;
     }
 
-    async fn send(&self, fact: ApiUpdate) {
+    async fn send_update(&self, fact: ApiUpdate) {
         // Nobody listens any more when the agent stops.
         if let Err(error) = self.0.send(fact).await {
             tracing::trace!(%error, "a fact came after the end");

@@ -71,7 +71,7 @@ pub(super) async fn follow<K>(
             }
             Err(error) => {
                 outage.failed(&Failure::credentials(error), facts).await;
-                pauses.pause(Reason::Unauthorized).await;
+                pauses.wait_before_retry(Reason::Unauthorized).await;
             }
         }
     }
@@ -89,7 +89,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn answered(&mut self) {
         self.pauses.answered();
-        self.outage.ended(self.facts).await;
+        self.outage.record_recovery(self.facts).await;
     }
 
     /// Follows until the credentials are refused.
@@ -117,7 +117,7 @@ impl Run<'_> {
                         }
                         let failure = Failure::from(&error);
                         self.outage.failed(&failure, self.facts).await;
-                        self.pauses.pause(failure.reason).await;
+                        self.pauses.wait_before_retry(failure.reason).await;
                         if failure.reason == Reason::Unauthorized {
                             return;
                         }
@@ -150,7 +150,7 @@ impl Backoff {
     }
 
     /// Waits before the next attempt.
-    pub(super) async fn pause(&mut self, reason: Reason) {
+    pub(super) async fn wait_before_retry(&mut self, reason: Reason) {
         if self
             .answered_at
             .take()

@@ -55,7 +55,11 @@ pub(super) struct Change {
 
 impl Known {
     /// Takes one event of the watch.
-    pub(super) fn take(&mut self, event: Event<api::Pod>, moment: ClockReading) -> Change {
+    pub(super) fn apply_watch_event(
+        &mut self,
+        event: Event<api::Pod>,
+        moment: ClockReading,
+    ) -> Change {
         match event {
             Event::Init => {
                 self.listed = Some(BTreeSet::new());
@@ -65,10 +69,10 @@ impl Known {
                 if let (Some(listed), Some(uid)) = (&mut self.listed, &object.metadata.uid) {
                     listed.insert(uid.clone());
                 }
-                self.apply(&object, moment, true)
+                self.apply_object(&object, moment, true)
             }
             Event::InitDone => self.list_ended(moment),
-            Event::Apply(object) => self.apply(&object, moment, false),
+            Event::Apply(object) => self.apply_object(&object, moment, false),
             Event::Delete(object) => self.delete(&object, moment),
         }
     }
@@ -90,7 +94,7 @@ impl Known {
     }
 
     /// An owner was looked up for this pod: the pod as it stands now, if that says something new.
-    pub(super) fn owned(
+    pub(super) fn set_workload(
         &mut self,
         uid: &str,
         workload: Workload,
@@ -102,7 +106,7 @@ impl Known {
             return None;
         }
         entry.pod.workload = workload;
-        Some(told(&entry.pod, seen_at, false))
+        Some(pod_input(&entry.pod, seen_at, false))
     }
 
     /// The kubelet said why it stops this pod: the pod with that, if it was not known.
@@ -118,10 +122,10 @@ impl Known {
             return None;
         }
         entry.pod.disruption = Some(disruption);
-        Some(told(&entry.pod, seen_at, false))
+        Some(pod_input(&entry.pod, seen_at, false))
     }
 
-    fn apply(&mut self, object: &api::Pod, moment: ClockReading, listed: bool) -> Change {
+    fn apply_object(&mut self, object: &api::Pod, moment: ClockReading, listed: bool) -> Change {
         let Some(ReducedPod { mut pod, owner }) = reduce(object, moment.wall_at_boot) else {
             return Change::default();
         };
@@ -134,7 +138,7 @@ impl Known {
                 );
                 return Change::default();
             }
-            let input = told(&pod, moment.seen_at, listed);
+            let input = pod_input(&pod, moment.seen_at, listed);
             self.pods.insert(
                 uid.clone(),
                 Entry {
@@ -157,7 +161,7 @@ impl Known {
             Vec::new()
         } else {
             entry.pod = pod;
-            vec![told(&entry.pod, moment.seen_at, listed)]
+            vec![pod_input(&entry.pod, moment.seen_at, listed)]
         };
         let unsure = owner.filter(|_owner| entry.workload.is_none());
         Change {
@@ -174,9 +178,9 @@ impl Known {
         if !self.pods.contains_key(&uid) {
             return Change::default();
         }
-        let mut inputs = self.apply(object, moment, false).inputs;
+        let mut inputs = self.apply_object(object, moment, false).inputs;
         self.pods.remove(&uid);
-        inputs.push(gone(uid, moment.seen_at, false));
+        inputs.push(pod_gone_input(uid, moment.seen_at, false));
         Change {
             inputs,
             unsure: None,
@@ -194,7 +198,9 @@ impl Known {
         let mut change = Change::default();
         for uid in vanished {
             self.pods.remove(&uid);
-            change.inputs.push(gone(uid, moment.seen_at, true));
+            change
+                .inputs
+                .push(pod_gone_input(uid, moment.seen_at, true));
         }
         change
     }
@@ -214,7 +220,7 @@ fn steady(new: &mut Pod, old: &Pod) {
     }
 }
 
-fn told(pod: &Pod, seen_at: Timestamp, listed: bool) -> Input {
+fn pod_input(pod: &Pod, seen_at: Timestamp, listed: bool) -> Input {
     Input::Pod {
         pod: Box::new(pod.clone()),
         seen_at,
@@ -222,7 +228,7 @@ fn told(pod: &Pod, seen_at: Timestamp, listed: bool) -> Input {
     }
 }
 
-const fn gone(uid: String, seen_at: Timestamp, listed: bool) -> Input {
+const fn pod_gone_input(uid: String, seen_at: Timestamp, listed: bool) -> Input {
     Input::PodGone {
         uid,
         seen_at,

@@ -13,12 +13,12 @@ use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::watcher::Event;
 
-use self::words::{Said, said};
+use self::words::{Said, parse_event};
 use super::access::Access;
 use super::facts::ApiUpdates;
 use super::follow::{Followed, PAGE, follow};
 use super::known::{ClockReading, Known};
-use super::pods::now;
+use super::pods::read_clocks;
 use super::reduce::boot_time;
 
 /// Events cannot be selected by node, so those of all kubelets come; what is known to be of no use is left out by the
@@ -31,13 +31,13 @@ const BEFORE_START: Duration = Duration::from_mins(1);
 const HEARD_MAX: usize = 4096;
 
 /// Watches; never ends.
-pub(super) async fn watch(access: &Access, known: &RefCell<Known>, facts: &ApiUpdates) {
+pub(super) async fn watch_events(access: &Access, known: &RefCell<Known>, facts: &ApiUpdates) {
     let followed = Followed {
         resource: "events",
         fields: Some(FIELDS.to_owned()),
         page: PAGE,
     };
-    let mut heard = Heard::new(now().seen_at);
+    let mut heard = Heard::new(read_clocks().seen_at);
     follow(
         access,
         &followed,
@@ -49,16 +49,16 @@ pub(super) async fn watch(access: &Access, known: &RefCell<Known>, facts: &ApiUp
             if !is_of(&event, &access.node) {
                 return;
             }
-            let Some(said) = said(&event) else {
+            let Some(said) = parse_event(&event) else {
                 return;
             };
-            let moment = now();
+            let moment = read_clocks();
             let Some(happened_at) = heard.first_time(&event, moment) else {
                 return;
             };
-            let input = input(&event, said, happened_at, moment, &mut known.borrow_mut());
+            let input = event_input(&event, said, happened_at, moment, &mut known.borrow_mut());
             if let Some(input) = input {
-                facts.input(input).await;
+                facts.send_input(input).await;
             }
         },
     )
@@ -78,7 +78,7 @@ fn is_of(event: &api::Event, node: &str) -> bool {
     host.or(instance) == Some(node)
 }
 
-fn input(
+fn event_input(
     event: &api::Event,
     said: Said,
     happened_at: Timestamp,
@@ -137,7 +137,7 @@ impl Heard {
             return None;
         }
         let uid = event.metadata.uid.clone()?;
-        let count = count(event);
+        let count = event_count(event);
         match self.counts.insert(uid.clone(), count) {
             Some(before) if before >= count => return None,
             Some(_less) => {}
@@ -153,7 +153,7 @@ impl Heard {
     }
 }
 
-fn count(event: &api::Event) -> i32 {
+fn event_count(event: &api::Event) -> i32 {
     let series = event.series.as_ref().and_then(|series| series.count);
     series.or(event.count).unwrap_or(1)
 }

@@ -93,7 +93,7 @@ impl Outage {
     }
 
     /// The API server answered well.
-    pub(super) async fn ended(&mut self, facts: &ApiUpdates) {
+    pub(super) async fn record_recovery(&mut self, facts: &ApiUpdates) {
         let resource = self.resource;
         match self.state {
             State::Connected => return,

@@ -26,7 +26,7 @@ pub(super) enum OwnerKind {
 }
 
 /// The workload by what the object says, and whom to ask to be sure.
-pub(super) fn owner(meta: &ObjectMeta, pod_name: &str) -> (Workload, Option<Owner>) {
+pub(super) fn workload_and_owner(meta: &ObjectMeta, pod_name: &str) -> (Workload, Option<Owner>) {
     let Some(controller) = controller(meta) else {
         return (workload("Pod", pod_name), None);
     };
@@ -40,11 +40,11 @@ pub(super) fn owner(meta: &ObjectMeta, pod_name: &str) -> (Workload, Option<Owne
         "ReplicaSet" => (
             by_template_hash(meta, &controller.name)
                 .unwrap_or_else(|| workload("ReplicaSet", &controller.name)),
-            asked(OwnerKind::ReplicaSet, meta, controller),
+            owner_to_ask(OwnerKind::ReplicaSet, meta, controller),
         ),
         "Job" => (
             workload("Job", &controller.name),
-            asked(OwnerKind::Job, meta, controller),
+            owner_to_ask(OwnerKind::Job, meta, controller),
         ),
         kind => (workload(kind, &controller.name), None),
     }
@@ -66,7 +66,7 @@ pub(super) fn workload(kind: &str, name: &str) -> Workload {
     }
 }
 
-fn asked(kind: OwnerKind, meta: &ObjectMeta, controller: &OwnerReference) -> Option<Owner> {
+fn owner_to_ask(kind: OwnerKind, meta: &ObjectMeta, controller: &OwnerReference) -> Option<Owner> {
     Some(Owner {
         kind,
         namespace: meta.namespace.clone()?,

@@ -59,9 +59,11 @@ pub(super) async fn look_up(
         let Some(workload) = owners.workload(&owner).await else {
             continue;
         };
-        let amended = known.borrow_mut().owned(&pod, workload, clock::now());
+        let amended = known
+            .borrow_mut()
+            .set_workload(&pod, workload, clock::now());
         if let Some(input) = amended {
-            facts.input(input).await;
+            facts.send_input(input).await;
         }
     }
 }
@@ -97,8 +99,8 @@ impl Owners<'_> {
         let resource = resource(owner.kind);
         let mut pauses = Backoff::new();
         for _attempt in 0..ATTEMPTS {
-            let failure = match self.ask(owner).await {
-                Ok(meta) => return Some(top(owner, &meta)),
+            let failure = match self.fetch_owner(owner).await {
+                Ok(meta) => return Some(topmost_workload(owner, &meta)),
                 Err(failure) => failure,
             };
             let reason = failure.reason;
@@ -122,12 +124,12 @@ impl Owners<'_> {
                 return None;
             }
             self.client = None;
-            pauses.pause(reason).await;
+            pauses.wait_before_retry(reason).await;
         }
         None
     }
 
-    async fn ask(&mut self, owner: &Owner) -> Result<ObjectMeta, Failure> {
+    async fn fetch_owner(&mut self, owner: &Owner) -> Result<ObjectMeta, Failure> {
         let client = if let Some(client) = &self.client {
             client.clone()
         } else {
@@ -155,14 +157,14 @@ impl Owners<'_> {
 
     fn is_forbidden(&self, kind: OwnerKind) -> bool {
         self.forbidden
-            .get(place(kind))
+            .get(kind_index(kind))
             .copied()
             .flatten()
             .is_some_and(|since| since.elapsed() < FORBIDDEN_FOR)
     }
 
     fn forbid(&mut self, kind: OwnerKind) {
-        let Some(since) = self.forbidden.get_mut(place(kind)) else {
+        let Some(since) = self.forbidden.get_mut(kind_index(kind)) else {
             return;
         };
         if since.replace(Instant::now()).is_none() {
@@ -176,7 +178,7 @@ impl Owners<'_> {
 
 /// What stands above: the owner's own controller, or the owner itself. One that was replaced under the same name is
 /// another one.
-fn top(owner: &Owner, meta: &ObjectMeta) -> Workload {
+fn topmost_workload(owner: &Owner, meta: &ObjectMeta) -> Workload {
     let kind = match owner.kind {
         OwnerKind::ReplicaSet => "ReplicaSet",
         OwnerKind::Job => "Job",
@@ -196,7 +198,7 @@ const fn resource(kind: OwnerKind) -> &'static str {
     }
 }
 
-const fn place(kind: OwnerKind) -> usize {
+const fn kind_index(kind: OwnerKind) -> usize {
     match kind {
         OwnerKind::ReplicaSet => 0,
         OwnerKind::Job => 1,

@@ -15,7 +15,7 @@ use crate::agent_event::AgentEvent;
 use crate::clock;
 
 /// Watches; never ends.
-pub(super) async fn watch(
+pub(super) async fn watch_pods(
     access: &Access,
     known: &RefCell<Known>,
     unsure: mpsc::Sender<Unsure>,
@@ -29,9 +29,9 @@ pub(super) async fn watch(
     let mut was_empty = false;
     follow(access, &followed, facts, async |event: Event<api::Pod>| {
         let list_ended = matches!(event, Event::InitDone);
-        let change = known.borrow_mut().take(event, now());
+        let change = known.borrow_mut().apply_watch_event(event, read_clocks());
         for input in change.inputs {
-            facts.input(input).await;
+            facts.send_input(input).await;
         }
         if let Some((pod, owner)) = change.unsure
             && unsure.try_send(Unsure { pod, owner }).is_err()
@@ -50,7 +50,7 @@ pub(super) async fn watch(
 }
 
 /// Now, by both clocks.
-pub(super) fn now() -> ClockReading {
+pub(super) fn read_clocks() -> ClockReading {
     ClockReading {
         seen_at: clock::now(),
         wall_at_boot: clock::wall_at_boot(),

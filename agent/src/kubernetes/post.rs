@@ -11,7 +11,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::mpsc;
 
 use self::limit::Limits;
-use self::note::notes;
+use self::note::pod_events;
 
 pub(super) use self::note::PodEvent;
 use super::access::Access;
@@ -32,14 +32,14 @@ const ATTEMPTS: u32 = 4;
 pub struct EventRecorder(mpsc::Sender<PodEvent>);
 
 impl EventRecorder {
-    pub(super) fn queue() -> (Self, mpsc::Receiver<PodEvent>) {
+    pub(super) fn channel() -> (Self, mpsc::Receiver<PodEvent>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Self(sender), receiver)
     }
 
     /// Queues an Event for each finding of a report that is certain enough; returns how many found no room.
-    pub fn post(&self, report: &Report) -> usize {
-        notes(report)
+    pub fn queue_events(&self, report: &Report) -> usize {
+        pod_events(report)
             .into_iter()
             // Where the queue is closed, Events were switched off, which was said.
             .filter_map(|note| self.0.try_send(note).err())
@@ -61,7 +61,7 @@ pub(super) async fn deliver(
         pauses: Backoff::new(),
     };
     while let Some(note) = queue.recv().await {
-        if !limits.allow(&note.pod_uid, Instant::now()) {
+        if !limits.try_acquire(&note.pod_uid, Instant::now()) {
             tracing::debug!(
                 pod = note.pod,
                 reason = note.reason,
@@ -127,7 +127,7 @@ impl Writer<'_> {
             }
             attempt += 1;
             self.recorder = None;
-            self.pauses.pause(failure.reason).await;
+            self.pauses.wait_before_retry(failure.reason).await;
         }
     }
 
@@ -144,7 +144,7 @@ impl Writer<'_> {
                 .insert(Recorder::new(client, reporter))
                 .clone()
         };
-        let (event, regarding) = (note.event(), note.regarding());
+        let (event, regarding) = (note.to_api_event(), note.regarding());
         match tokio::time::timeout(PATIENCE, recorder.publish(&event, &regarding)).await {
             Ok(published) => published.map_err(|error| Failure::from(&error)),
             Err(_elapsed) => Err(Failure::no_answer()),

@@ -13,7 +13,7 @@ use agent_core::time::Timestamp;
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::owner::{Owner, owner};
+use super::owner::{Owner, workload_and_owner};
 
 /// The UID that the kubelet gave a static pod; the mirror pod in the API has another one.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
@@ -35,7 +35,7 @@ pub(super) fn reduce(object: &api::Pod, wall_at_boot: u64) -> Option<ReducedPod>
     let spec = object.spec.as_ref()?;
     let status = object.status.as_ref();
     let name = meta.name.clone()?;
-    let (workload, owner) = owner(meta, &name);
+    let (workload, owner) = workload_and_owner(meta, &name);
     let cgroup_uid = meta
         .annotations
         .as_ref()
@@ -57,10 +57,10 @@ pub(super) fn reduce(object: &api::Pod, wall_at_boot: u64) -> Option<ReducedPod>
                 grace,
             }
         }),
-        disruption: status.and_then(disruption::of),
-        ips: status.map(ips).unwrap_or_default(),
+        disruption: status.and_then(disruption::find_disruption),
+        ips: status.map(pod_ips).unwrap_or_default(),
         runtime_class: spec.runtime_class_name.clone(),
-        containers: containers::of(spec, status),
+        containers: containers::reduce_containers(spec, status),
     };
     Some(ReducedPod { pod, owner })
 }
@@ -77,7 +77,7 @@ pub(super) fn boot_time(at: &Time, wall_at_boot: u64) -> Timestamp {
     Timestamp(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
-fn ips(status: &api::PodStatus) -> Vec<IpAddr> {
+fn pod_ips(status: &api::PodStatus) -> Vec<IpAddr> {
     let all = status.pod_ips.iter().flatten().map(|one| one.ip.as_str());
     let mut ips: Vec<IpAddr> = all
         .chain(status.pod_ip.as_deref())

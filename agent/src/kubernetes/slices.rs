@@ -14,7 +14,7 @@ use crate::clock;
 const PAGE: u32 = 50;
 
 /// Watches; never ends.
-pub(super) async fn watch(access: &Access, facts: &ApiUpdates) {
+pub(super) async fn watch_endpoint_slices(access: &Access, facts: &ApiUpdates) {
     let followed = Followed {
         resource: "endpointslices",
         // Neither the node nor the pod of an endpoint can be selected by.
@@ -27,8 +27,8 @@ pub(super) async fn watch(access: &Access, facts: &ApiUpdates) {
         &followed,
         facts,
         async |event: Event<api::EndpointSlice>| {
-            for input in endpoints.take(event, clock::now()) {
-                facts.input(input).await;
+            for input in endpoints.apply_watch_event(event, clock::now()) {
+                facts.send_input(input).await;
             }
         },
     )

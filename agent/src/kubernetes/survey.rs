@@ -88,18 +88,20 @@ pub async fn survey(access: &Access) -> Survey {
     if survey.version.is_err() {
         return survey;
     }
-    survey.user = user(&client).await;
-    survey.pods = pods(&client, &access.node).await;
+    survey.user = get_user(&client).await;
+    survey.pods = count_pods(&client, &access.node).await;
     let nodes = Api::<api::Node>::all(client.clone());
     survey.node_exists = answer(async {
         let node = nodes.get_metadata_opt(&access.node).await?;
         Ok(node.is_some())
     })
     .await;
-    survey.watch_pods = all(&client, &[("", "pods", "list"), ("", "pods", "watch")]).await;
-    survey.watch_events = all(&client, &[("", "events", "list"), ("", "events", "watch")]).await;
+    survey.watch_pods =
+        review_access(&client, &[("", "pods", "list"), ("", "pods", "watch")]).await;
+    survey.watch_events =
+        review_access(&client, &[("", "events", "list"), ("", "events", "watch")]).await;
     let group = "discovery.k8s.io";
-    survey.watch_slices = all(
+    survey.watch_slices = review_access(
         &client,
         &[
             (group, "endpointslices", "list"),
@@ -107,7 +109,7 @@ pub async fn survey(access: &Access) -> Survey {
         ],
     )
     .await;
-    survey.write_events = all(
+    survey.write_events = review_access(
         &client,
         &[
             ("events.k8s.io", "events", "create"),
@@ -115,7 +117,7 @@ pub async fn survey(access: &Access) -> Survey {
         ],
     )
     .await;
-    survey.get_owners = all(
+    survey.get_owners = review_access(
         &client,
         &[("apps", "replicasets", "get"), ("batch", "jobs", "get")],
     )
@@ -127,7 +129,7 @@ const fn unasked<T>() -> Answer<T> {
     Answer::Failed(String::new())
 }
 
-async fn user(client: &Client) -> Answer<String> {
+async fn get_user(client: &Client) -> Answer<String> {
     let reviews = Api::<SelfSubjectReview>::all(client.clone());
     answer(async {
         let review = reviews
@@ -139,7 +141,7 @@ async fn user(client: &Client) -> Answer<String> {
     .await
 }
 
-async fn pods(client: &Client, node: &str) -> Answer<usize> {
+async fn count_pods(client: &Client, node: &str) -> Answer<usize> {
     let pods = Api::<api::Pod>::all(client.clone());
     let params = ListParams::default()
         .fields(&format!("spec.nodeName={node}"))
@@ -148,7 +150,7 @@ async fn pods(client: &Client, node: &str) -> Answer<usize> {
 }
 
 /// Whether all of these (group, resource, verb) are allowed in all namespaces.
-async fn all(client: &Client, wanted: &[(&str, &str, &str)]) -> Answer<bool> {
+async fn review_access(client: &Client, wanted: &[(&str, &str, &str)]) -> Answer<bool> {
     let reviews = Api::<SelfSubjectAccessReview>::all(client.clone());
     for (group, resource, verb) in wanted {
         let text = |text: &str| Some(text.to_owned());

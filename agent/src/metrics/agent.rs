@@ -12,7 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::definition as def;
-use super::label::{Labels, record_kind, word};
+use super::label::{Labels, json_name, record_kind};
 use crate::agent_event::{AgentEvent, EventFate};
 use crate::probes::{Counts, RunStats};
 
@@ -56,7 +56,7 @@ const UNTOLD: &str = "records_lost";
 
 impl Agent {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let version = Labels::one("version", env!("CARGO_PKG_VERSION"));
+        let version = Labels::from_label("version", env!("CARGO_PKG_VERSION"));
         def::BUILD.register(registry, Info::new(version));
         def::START_TIME.register(registry, self.start_time.clone());
         def::PROBE_ATTACHED.register(registry, self.probe_attached.clone());
@@ -87,34 +87,34 @@ impl Agent {
         for reason in DropReason::ALL {
             drop(
                 self.dropped
-                    .get_or_create(&Labels::one("reason", word(reason))),
+                    .get_or_create(&Labels::from_label("reason", json_name(reason))),
             );
         }
         for reason in UnreportedReason::ALL {
-            let label = Labels::one("reason", word(reason));
+            let label = Labels::from_label("reason", json_name(reason));
             drop(self.unreported.get_or_create(&label));
         }
         for reason in [POD_UNKNOWN, CONTAINER_UNKNOWN] {
             drop(
                 self.unattributed
-                    .get_or_create(&Labels::one("reason", reason)),
+                    .get_or_create(&Labels::from_label("reason", reason)),
             );
         }
         for fate in EventFate::ALL {
-            let label = Labels::one("result", fate.name());
+            let label = Labels::from_label("result", fate.name());
             drop(self.kubernetes_events.get_or_create(&label));
         }
     }
 
     pub(super) fn dropped(&self, reason: DropReason) {
         self.dropped
-            .get_or_create(&Labels::one("reason", word(reason)))
+            .get_or_create(&Labels::from_label("reason", json_name(reason)))
             .inc();
     }
 
     pub(super) fn unreported(&self, reason: UnreportedReason) {
         self.unreported
-            .get_or_create(&Labels::one("reason", word(reason)))
+            .get_or_create(&Labels::from_label("reason", json_name(reason)))
             .inc();
     }
 
@@ -126,12 +126,12 @@ impl Agent {
             (Some(_) | None, _) => return,
         };
         self.unattributed
-            .get_or_create(&Labels::one("reason", reason))
+            .get_or_create(&Labels::from_label("reason", reason))
             .inc();
     }
 
     pub(super) fn tracked(&self, subject: &Subject, added: bool) {
-        let label = Labels::one("kind", word(subject.kind));
+        let label = Labels::from_label("kind", json_name(subject.kind));
         let gauge = self.tracked.get_or_create(&label);
         if added {
             gauge.inc();
@@ -140,14 +140,14 @@ impl Agent {
         }
     }
 
-    pub(super) fn open(&self, terminations: usize) {
-        set(&self.open, terminations);
+    pub(super) fn set_open_terminations(&self, terminations: usize) {
+        set_gauge(&self.open, terminations);
     }
 
     pub(super) fn evicted(&self, family: &'static str, series: u64) {
         if series > 0 {
             self.series_evicted
-                .get_or_create(&Labels::one("family", family))
+                .get_or_create(&Labels::from_label("family", family))
                 .inc_by(series);
         }
     }
@@ -160,33 +160,33 @@ impl Agent {
             AgentEvent::Attached(programs) => {
                 for state in *programs {
                     self.probe_attached
-                        .get_or_create(&Labels::one("probe", state.program.name))
+                        .get_or_create(&Labels::from_label("probe", state.program.name))
                         .set(i64::from(state.refused.is_none()));
                 }
             }
             AgentEvent::TcpFeatures(facts) => {
                 for (fact, is_visible) in *facts {
                     self.tcp_feature_available
-                        .get_or_create(&Labels::one("feature", fact.name()))
+                        .get_or_create(&Labels::from_label("feature", fact.name()))
                         .set(i64::from(*is_visible));
                 }
             }
             AgentEvent::Scanned { took, cgroups } => {
                 self.scans.inc();
                 self.scan_duration.set(took.as_secs_f64());
-                set(&self.scan_cgroups, *cgroups);
+                set_gauge(&self.scan_cgroups, *cgroups);
             }
             AgentEvent::Full(_) => {}
             AgentEvent::Counted(counts) => self.counted(counts),
             AgentEvent::ProgramsRan(programs) => self.programs_ran(programs),
             AgentEvent::Undecodable(reason) => {
                 self.decode_errors
-                    .get_or_create(&Labels::one("reason", *reason))
+                    .get_or_create(&Labels::from_label("reason", *reason))
                     .inc();
             }
             AgentEvent::UpdateFailed(update) => {
                 self.updates_failed
-                    .get_or_create(&Labels::one("update", update.name()))
+                    .get_or_create(&Labels::from_label("update", update.name()))
                     .inc();
             }
             AgentEvent::Journal { bytes, stopped } => {
@@ -199,18 +199,20 @@ impl Agent {
                 connected,
             } => {
                 self.watch_connected
-                    .get_or_create(&Labels::one("resource", *resource))
+                    .get_or_create(&Labels::from_label("resource", *resource))
                     .set(i64::from(*connected));
             }
             AgentEvent::ApiFailed { resource, reason } => {
                 self.api_errors
-                    .get_or_create(&Labels::one("resource", *resource).and("reason", *reason))
+                    .get_or_create(
+                        &Labels::from_label("resource", *resource).with_label("reason", *reason),
+                    )
                     .inc();
             }
-            AgentEvent::PodsKnown(pods) => set(&self.pods_known, *pods),
+            AgentEvent::PodsKnown(pods) => set_gauge(&self.pods_known, *pods),
             AgentEvent::EventWritten(fate) => {
                 self.kubernetes_events
-                    .get_or_create(&Labels::one("result", fate.name()))
+                    .get_or_create(&Labels::from_label("result", fate.name()))
                     .inc();
             }
         }
@@ -218,8 +220,8 @@ impl Agent {
 
     fn programs_ran(&self, programs: &[RunStats]) {
         for program in programs {
-            let label = Labels::one("program", program.name);
-            raise(&self.program_runs.get_or_create(&label), program.runs);
+            let label = Labels::from_label("program", program.name);
+            raise_counter(&self.program_runs.get_or_create(&label), program.runs);
             let seconds = program.run_time.as_secs_f64();
             self.program_seconds
                 .get_or_create(&label)
@@ -234,16 +236,16 @@ impl Agent {
             (&self.records_lost, &counts.lost),
         ] {
             for (kind, count) in by_kind {
-                raise(
-                    &family.get_or_create(&Labels::one("kind", record_kind(*kind))),
+                raise_counter(
+                    &family.get_or_create(&Labels::from_label("kind", record_kind(*kind))),
                     *count,
                 );
             }
         }
         let untold = self
             .unreported
-            .get_or_create(&Labels::one("reason", UNTOLD));
-        raise(&untold, counts.untold);
+            .get_or_create(&Labels::from_label("reason", UNTOLD));
+        raise_counter(&untold, counts.untold);
         for (full, count) in &counts.map_full {
             let map = match full {
                 FullMap::Subjects => "subjects",
@@ -251,8 +253,8 @@ impl Agent {
                 FullMap::Resets => "resets",
                 FullMap::Share => "share",
             };
-            raise(
-                &self.map_full.get_or_create(&Labels::one("map", map)),
+            raise_counter(
+                &self.map_full.get_or_create(&Labels::from_label("map", map)),
                 *count,
             );
         }
@@ -260,10 +262,10 @@ impl Agent {
 }
 
 /// Sets a counter to what the kernel counted.
-fn raise(counter: &Counter, count: u64) {
+fn raise_counter(counter: &Counter, count: u64) {
     counter.inner().store(count, Ordering::Relaxed);
 }
 
-fn set(gauge: &Gauge, count: usize) {
+fn set_gauge(gauge: &Gauge, count: usize) {
     gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
 }

@@ -28,16 +28,16 @@ pub(super) struct Pointer {
 
 impl Pointer {
     /// The container of a report, if its name fits: shortened it would point to nothing.
-    pub(super) fn to(report: &Report) -> Option<Self> {
+    pub(super) fn from_report(report: &Report) -> Option<Self> {
         let ended = report.exit.as_ref()?.at;
         Some(Self {
-            labels: fitting(names(report))?.into(),
+            labels: fitting(container_labels(report))?.into(),
             at: clock::wall_at_boot().saturating_add(ended.0),
         })
     }
 }
 
-fn names(report: &Report) -> Vec<(&'static str, String)> {
+fn container_labels(report: &Report) -> Vec<(&'static str, String)> {
     let Some(pod) = &report.pod else {
         return vec![("container", visible(&report.subject.name))];
     };
@@ -170,7 +170,7 @@ fn encoded(exemplar: &Exemplar) -> model::Exemplar {
 mod tests {
     use super::*;
 
-    fn kept(pod: usize, namespace: usize, container: usize) -> Option<Vec<&'static str>> {
+    fn fitting_names(pod: usize, namespace: usize, container: usize) -> Option<Vec<&'static str>> {
         let names = vec![
             ("pod", "p".repeat(pod)),
             ("namespace", "ä".repeat(namespace)),
@@ -183,10 +183,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_to_the_labels_of_the_histogram() {
         let all = vec!["pod", "namespace", "container"];
-        assert_eq!(kept(60, 30, 17), Some(all));
-        assert_eq!(kept(60, 30, 18), Some(vec!["pod", "namespace"]));
-        assert_eq!(kept(63, 63, 63), Some(vec!["pod"]));
-        assert_eq!(kept(125, 1, 1), Some(vec!["pod"]));
-        assert_eq!(kept(126, 1, 1), None);
+        assert_eq!(fitting_names(60, 30, 17), Some(all));
+        assert_eq!(fitting_names(60, 30, 18), Some(vec!["pod", "namespace"]));
+        assert_eq!(fitting_names(63, 63, 63), Some(vec!["pod"]));
+        assert_eq!(fitting_names(125, 1, 1), Some(vec!["pod"]));
+        assert_eq!(fitting_names(126, 1, 1), None);
     }
 }

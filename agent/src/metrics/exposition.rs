@@ -115,7 +115,7 @@ impl Page {
         let (name, kind) = if self.open {
             open_name_and_kind(family)
         } else {
-            (family.name.as_str(), kind(family))
+            (family.name.as_str(), kind_name(family))
         };
         let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
         writeln!(self.text, "# HELP {name} {help}")?;
@@ -152,7 +152,7 @@ impl Page {
     ) -> fmt::Result {
         let bucket_name = format!("{name}_bucket");
         for bucket in &histogram.bucket {
-            let bound = self.bound(bucket.upper_bound);
+            let bound = self.format_bound(bucket.upper_bound);
             let count = bucket.cumulative_count as f64;
             self.sample(&bucket_name, labels, Some(&bound), count)?;
             if let Some(exemplar) = bucket.exemplar.as_ref().filter(|_| self.open) {
@@ -180,7 +180,7 @@ impl Page {
     }
 
     /// A bound as a label; OpenMetrics has one way to write each number.
-    fn bound(&self, bound: f64) -> String {
+    fn format_bound(&self, bound: f64) -> String {
         let text = number(bound);
         if self.open && bound.is_finite() && !text.contains('.') {
             text + ".0"
@@ -223,7 +223,7 @@ impl Page {
     }
 }
 
-fn kind(family: &model::MetricFamily) -> &'static str {
+fn kind_name(family: &model::MetricFamily) -> &'static str {
     match family.r#type() {
         model::MetricType::Counter => "counter",
         model::MetricType::Gauge => "gauge",
@@ -242,7 +242,10 @@ fn open_name_and_kind(family: &model::MetricFamily) -> (&str, &'static str) {
     if is_info {
         return (name.strip_suffix("_info").unwrap_or(name), "info");
     }
-    (name.strip_suffix("_total").unwrap_or(name), kind(family))
+    (
+        name.strip_suffix("_total").unwrap_or(name),
+        kind_name(family),
+    )
 }
 
 /// A float as Go's `strconv.ParseFloat` reads it.

@@ -32,13 +32,13 @@ impl EncodeLabelSet for Labels {
 
 impl Labels {
     /// A set of one.
-    pub(crate) fn one(name: &'static str, value: impl AsRef<str>) -> Self {
-        Self::default().and(name, value)
+    pub(crate) fn from_label(name: &'static str, value: impl AsRef<str>) -> Self {
+        Self::default().with_label(name, value)
     }
 
     /// With one more. Control characters are escaped: a name may be anybody's choice, and what reads the page need not expect
     /// them.
-    pub(crate) fn and(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
+    pub(crate) fn with_label(mut self, name: &'static str, value: impl AsRef<str>) -> Self {
         self.0.push((name, visible(value.as_ref())));
         self
     }
@@ -51,17 +51,17 @@ impl Labels {
     /// that of an earlier pod of the same name.
     pub(crate) fn of_subject(report: &Report) -> Self {
         let subject = &report.subject;
-        match SubjectRef::is(report).owner() {
-            Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
-                .and("pod", &pod.name)
+        match SubjectRef::from_report(report).owner() {
+            Owner::Pod(pod) => Self::from_label("namespace", &pod.namespace)
+                .with_label("pod", &pod.name)
                 .container_of(pod)
-                .and("container_id", short_id(subject)),
+                .with_label("container_id", short_id(subject)),
             Owner::UnknownPod(uid) => {
-                Self::one("pod_uid", uid).and("container_id", short_id(subject))
+                Self::from_label("pod_uid", uid).with_label("container_id", short_id(subject))
             }
-            Owner::None => Self::one("kind", word(subject.kind))
-                .and("container", known(&subject.name))
-                .and("cgroup", known(&subject.path)),
+            Owner::None => Self::from_label("kind", json_name(subject.kind))
+                .with_label("container", or_unknown(&subject.name))
+                .with_label("cgroup", or_unknown(&subject.path)),
         }
     }
 
@@ -70,13 +70,15 @@ impl Labels {
     /// that is the program's choice, and could be another one's.
     pub(crate) fn of_workload(who: &SubjectRef<'_>) -> Self {
         match who.owner() {
-            Owner::Pod(pod) => Self::one("namespace", &pod.namespace)
-                .and("workload_kind", known(&pod.workload.kind))
-                .and("workload", known(&pod.workload.name))
+            Owner::Pod(pod) => Self::from_label("namespace", &pod.namespace)
+                .with_label("workload_kind", or_unknown(&pod.workload.kind))
+                .with_label("workload", or_unknown(&pod.workload.name))
                 .container_of(pod),
-            Owner::UnknownPod(_) => Self::one("workload_kind", UNKNOWN).and("workload", UNKNOWN),
-            Owner::None => Self::one("workload_kind", word(who.subject.kind))
-                .and("workload", known(&who.local_workload())),
+            Owner::UnknownPod(_) => {
+                Self::from_label("workload_kind", UNKNOWN).with_label("workload", UNKNOWN)
+            }
+            Owner::None => Self::from_label("workload_kind", json_name(who.subject.kind))
+                .with_label("workload", or_unknown(&who.local_workload())),
         }
     }
 
@@ -85,9 +87,9 @@ impl Labels {
     pub(crate) fn of_other_workloads(who: &SubjectRef<'_>) -> Self {
         let kind = match who.owner() {
             Owner::Pod(_) | Owner::UnknownPod(_) => OTHER.to_owned(),
-            Owner::None => word(who.subject.kind),
+            Owner::None => json_name(who.subject.kind),
         };
-        Self::one("workload_kind", kind).and("workload", OTHER)
+        Self::from_label("workload_kind", kind).with_label("workload", OTHER)
     }
 
     /// With `scope`: what belongs to the pod as a whole has the name of none of its containers.
@@ -96,20 +98,20 @@ impl Labels {
             self.0
                 .retain(|(name, _)| !matches!(*name, "container" | "role"));
         }
-        self.and("scope", word(scope))
+        self.with_label("scope", json_name(scope))
     }
 
     /// Whether these are of what belongs to the pod as a whole.
     pub(crate) fn is_of_pod(&self) -> bool {
-        let of_pod = word(Scope::Pod);
+        let of_pod = json_name(Scope::Pod);
         self.pairs()
             .any(|(name, value)| name == "scope" && value == of_pod)
     }
 
     fn container_of(self, pod: &PodRef) -> Self {
-        let named = self.and("container", pod.container.as_deref().unwrap_or(UNKNOWN));
+        let named = self.with_label("container", pod.container.as_deref().unwrap_or(UNKNOWN));
         match pod.role {
-            Some(role) => named.and("role", word(role)),
+            Some(role) => named.with_label("role", json_name(role)),
             None => named,
         }
     }
@@ -132,7 +134,7 @@ enum Owner<'a> {
 
 impl<'a> SubjectRef<'a> {
     /// Whom a report is about.
-    pub(crate) fn is(report: &'a Report) -> Self {
+    pub(crate) fn from_report(report: &'a Report) -> Self {
         Self {
             subject: &report.subject,
             pod: report.pod.as_ref(),
@@ -162,11 +164,11 @@ impl<'a> SubjectRef<'a> {
 
 fn short_id(subject: &Subject) -> String {
     let id = subject.container_id.as_ref().unwrap_or(&subject.name);
-    known(&id.chars().take(SHORT_ID).collect::<String>())
+    or_unknown(&id.chars().take(SHORT_ID).collect::<String>())
 }
 
 /// The word that the JSON of a report has for a variant without fields.
-pub(crate) fn word(variant: impl Serialize) -> String {
+pub(crate) fn json_name(variant: impl Serialize) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(_) | Err(_) => UNKNOWN.to_owned(),
@@ -190,7 +192,7 @@ pub(crate) fn record_kind(kind: record::Kind) -> &'static str {
     }
 }
 
-fn known(name: &str) -> String {
+fn or_unknown(name: &str) -> String {
     if name.is_empty() { UNKNOWN } else { name }.to_owned()
 }
 
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn words_are_those_of_the_json() {
-        assert_eq!(word(SubjectKind::SystemdService), "systemd_service");
-        assert_eq!(known(""), "unknown");
+        assert_eq!(json_name(SubjectKind::SystemdService), "systemd_service");
+        assert_eq!(or_unknown(""), "unknown");
     }
 }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::definition as def;
-use super::label::{Labels, word};
+use super::label::{Labels, json_name};
 use crate::shares::{Sharer, Shares};
 
 /// The families. Clones share the series.
@@ -45,14 +45,14 @@ impl Open {
 
     /// Shows a termination as it stands, in the place of what was shown of it before. Returns whether there was no room for
     /// it, or for another in its place.
-    pub(super) fn show(
+    pub(super) fn show_termination(
         &self,
         shown: &mut Shown,
         report: &Report,
         now: Timestamp,
         max: usize,
     ) -> bool {
-        self.hide(shown, report.id);
+        self.hide_termination(shown, report.id);
         let mut termination = Termination {
             began_at: report.started_at,
             ..Termination::default()
@@ -60,13 +60,14 @@ impl Open {
         let is_full = self.make_room(shown, report, max);
         if shown.named.contains(&report.id) {
             let subject = Labels::of_subject(report);
-            let of_finding = |finding| subject.clone().and("finding", word(finding));
+            let of_finding = |finding| subject.clone().with_label("finding", json_name(finding));
             termination.findings = report
                 .findings
                 .iter()
                 .map(|finding| of_finding(finding.kind))
                 .collect();
-            termination.duration = Some(subject.and("phase", word(phase(report))));
+            termination.duration =
+                Some(subject.with_label("phase", json_name(current_phase(report))));
         }
         for labels in &termination.findings {
             self.findings.get_or_create(labels).set(1);
@@ -81,7 +82,7 @@ impl Open {
         if shown.named.contains(&report.id) {
             return false;
         }
-        let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+        let sharer = Sharer::from_subject(&report.subject, report.pod.as_ref());
         let named = &mut shown.named;
         named.add(sharer.clone(), report.id);
         let newest = named
@@ -91,19 +92,19 @@ impl Open {
             return false;
         };
         named.remove(&id);
-        self.hide(shown, id);
+        self.hide_termination(shown, id);
         true
     }
 
     /// Takes away what was shown of a termination.
     pub(super) fn remove(&self, shown: &mut Shown, id: u64) {
-        self.hide(shown, id);
+        self.hide_termination(shown, id);
         shown.named.remove(&id);
         shown.terminations.remove(&id);
     }
 
     /// Takes away the series of a termination.
-    fn hide(&self, shown: &mut Shown, id: u64) {
+    fn hide_termination(&self, shown: &mut Shown, id: u64) {
         let Some(termination) = shown.terminations.get_mut(&id) else {
             return;
         };
@@ -138,7 +139,7 @@ impl Shown {
 }
 
 /// How far it has come.
-const fn phase(report: &Report) -> Phase {
+const fn current_phase(report: &Report) -> Phase {
     if report.exit.is_some() || report.released_at.is_some() {
         Phase::Closing
     } else if report.stop_signal.is_some() || report.kill.is_some() {

@@ -151,11 +151,11 @@ fn write_row(page: &mut String, definition: &Definition) -> fmt::Result {
         definition.full_name(),
         labels.join(", "),
         definition.help,
-        care(definition)
+        describe_caveat(definition)
     )
 }
 
-fn care(definition: &Definition) -> String {
+fn describe_caveat(definition: &Definition) -> String {
     match definition.care {
         Caveat::Misleads(when) => format!("{when}."),
         Caveat::Like(other, "") => format!("As `{}`.", other.full_name()),

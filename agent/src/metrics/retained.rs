@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use self::connections::Connections;
 use super::Retention;
 use super::definition as def;
-use super::label::{Labels, word};
+use super::label::{Labels, json_name};
 use super::measured::{duration, grace_after_hook, grace_used, is_completed_init, is_incomplete};
 use super::workload::with_hook;
 use crate::shares::{Sharer, Shares};
@@ -69,7 +69,7 @@ impl Retained {
     }
 
     /// Shows a finished termination in the place of the subject's last one. Gives how many others had to go for it.
-    pub(super) fn show(
+    pub(super) fn show_termination(
         &self,
         shown: &mut Shown,
         report: &Report,
@@ -82,8 +82,8 @@ impl Retained {
         let labels = Labels::of_subject(report);
         self.remove(shown, &labels);
         let until = now.after(retention.time);
-        let termination = self.set(&labels, report, until);
-        let sharer = Sharer::of(&report.subject, report.pod.as_ref());
+        let termination = self.set_series(&labels, report, until);
+        let sharer = Sharer::from_subject(&report.subject, report.pod.as_ref());
         shown.shares.add(sharer.clone(), labels.clone());
         shown.terminations.insert(labels, termination);
         let max = retention.subjects_max.max(1);
@@ -99,7 +99,7 @@ impl Retained {
         evicted
     }
 
-    fn set(&self, labels: &Labels, report: &Report, until: Timestamp) -> Termination {
+    fn set_series(&self, labels: &Labels, report: &Report, until: Timestamp) -> Termination {
         let seconds = |time: Duration| time.as_secs_f64();
         for (family, value) in [
             (
@@ -120,7 +120,7 @@ impl Retained {
         let (hook, hook_failed) = match &report.hook {
             Some(hook) => (
                 Some(with_hook(labels.clone(), hook)),
-                Some(labels.clone().and("handler", word(hook.kind))),
+                Some(labels.clone().with_label("handler", json_name(hook.kind))),
             ),
             None => (None, None),
         };
@@ -129,8 +129,8 @@ impl Retained {
         }
         let outcome = labels
             .clone()
-            .and("outcome", word(report.outcome))
-            .and("trigger", word(report.trigger));
+            .with_label("outcome", json_name(report.outcome))
+            .with_label("trigger", json_name(report.trigger));
         let failed = report
             .hook
             .as_ref()
@@ -145,7 +145,7 @@ impl Retained {
                 family.get_or_create(labels).set(i64::from(state));
             }
         }
-        self.connections.set(labels, report);
+        self.connections.set_series(labels, report);
         Termination {
             until,
             outcome,

@@ -17,7 +17,7 @@ use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
-fn at(seconds: u64) -> Timestamp {
+fn at_second(seconds: u64) -> Timestamp {
     Timestamp(seconds * SECOND)
 }
 
@@ -54,7 +54,7 @@ fn killed(id: u64, name: &str) -> Report {
     serde_json::from_value(report).unwrap()
 }
 
-fn page(metrics: &Metrics, format: Format) -> String {
+fn render_page(metrics: &Metrics, format: Format) -> String {
     String::from_utf8(metrics.encode(format).unwrap()).unwrap()
 }
 
@@ -65,8 +65,8 @@ fn finish(metrics: &Metrics, report: Report, now: Timestamp) {
 #[test]
 fn a_finished_termination_is_told_in_both_families() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, killed(1, "web.service"), at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, killed(1, "web.service"), at_second(131));
+    let page = render_page(&metrics, Format::Text);
     let subject =
         r#"kind="systemd_service",container="web.service",cgroup="/system.slice/web.service""#;
     let workload = r#"workload_kind="systemd_service",workload="web.service""#;
@@ -107,8 +107,8 @@ fn an_incomplete_report_is_counted_and_not_measured() {
     let metrics = Metrics::new(Retention::default());
     let mut report = killed(1, "web.service");
     report.doubts = vec![agent_core::report::Doubt::RecordsLost];
-    finish(&metrics, report, at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, report, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     assert!(page.contains("doubt=\"records_lost\"} 1"));
     assert!(page.contains("outcome=\"grace_exceeded\",trigger=\"stopped\"} 1"));
     assert!(!page.contains("workload_termination_signal_to_exit_seconds_count"));
@@ -120,10 +120,10 @@ fn what_nobody_stopped_has_no_duration() {
     let mut crashed = killed(1, "web.service");
     (crashed.hook, crashed.stop_signal, crashed.kill) = (None, None, None);
     crashed.outcome = agent_core::report::Outcome::Crashed;
-    crashed.started_at = at(130);
+    crashed.started_at = at_second(130);
     crashed.start_source = agent_core::report::Start::Exit;
-    finish(&metrics, crashed, at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, crashed, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     assert!(page.contains("outcome=\"crashed\",trigger=\"stopped\"} 1"));
     assert!(
         !page.contains("termination_duration_seconds") && !page.contains("grace_used"),
@@ -134,12 +134,12 @@ fn what_nobody_stopped_has_no_duration() {
 #[test]
 fn a_series_goes_when_its_time_is_over() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, killed(1, "web.service"), at(131));
-    finish(&metrics, killed(2, "db.service"), at(500));
-    metrics.turn(at(131 + 15 * 60 - 1));
-    assert!(page(&metrics, Format::Text).contains("container=\"web.service\""));
-    metrics.turn(at(131 + 15 * 60));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, killed(1, "web.service"), at_second(131));
+    finish(&metrics, killed(2, "db.service"), at_second(500));
+    metrics.refresh(at_second(131 + 15 * 60 - 1));
+    assert!(render_page(&metrics, Format::Text).contains("container=\"web.service\""));
+    metrics.refresh(at_second(131 + 15 * 60));
+    let page = render_page(&metrics, Format::Text);
     assert!(!page.contains("container=\"web.service\""), "{page}");
     assert!(page.contains("container=\"db.service\""));
     assert!(page.contains("workload=\"web.service\""));
@@ -148,20 +148,20 @@ fn a_series_goes_when_its_time_is_over() {
 #[test]
 fn a_subject_that_comes_again_replaces_its_last_termination() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, killed(1, "web.service"), at(131));
+    finish(&metrics, killed(1, "web.service"), at_second(131));
     let mut again = killed(2, "web.service");
     again.hook = None;
     again.outcome = agent_core::report::Outcome::Graceful;
-    finish(&metrics, again, at(900));
-    let text = page(&metrics, Format::Text);
+    finish(&metrics, again, at_second(900));
+    let text = render_page(&metrics, Format::Text);
     assert!(
         !text.contains("pod_termination_prestop_duration_seconds{")
             && !text.contains("pod_termination_prestop_failed{"),
         "{text}"
     );
     assert_eq!(text.matches("pod_termination_outcome{").count(), 1);
-    metrics.turn(at(131 + 15 * 60));
-    assert!(page(&metrics, Format::Text).contains("pod_termination_outcome{"));
+    metrics.refresh(at_second(131 + 15 * 60));
+    assert!(render_page(&metrics, Format::Text).contains("pod_termination_outcome{"));
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn the_number_of_series_is_bounded() {
         finish(
             &metrics,
             killed(id, &format!("s{id}.service")),
-            at(200 + id),
+            at_second(200 + id),
         );
     }
-    let page = page(&metrics, Format::Text);
+    let page = render_page(&metrics, Format::Text);
     assert_eq!(page.matches("pod_termination_sigkill_used{").count(), 3);
     assert!(
         page.contains("container=\"s9.service\"") && !page.contains("container=\"s6.service\"")
@@ -202,20 +202,22 @@ fn an_open_termination_is_shown_by_name_until_it_is_finished() {
         format!("pod_termination_open_duration_seconds{{{subject},phase=\"{phase}\"}} {seconds}\n")
     };
     let stop_signal = report.stop_signal.take();
-    metrics.record(&Output::Progress(report.clone()), at(96));
-    assert!(page(&metrics, Format::Text).contains(&series("hook", "1")));
-    metrics.turn(at(98));
-    assert!(page(&metrics, Format::Text).contains(&series("hook", "3")));
+    metrics.record(&Output::Progress(report.clone()), at_second(96));
+    assert!(render_page(&metrics, Format::Text).contains(&series("hook", "1")));
+    metrics.refresh(at_second(98));
+    assert!(render_page(&metrics, Format::Text).contains(&series("hook", "3")));
     report.stop_signal = stop_signal;
-    metrics.record(&Output::Progress(report.clone()), at(100));
-    let stopping = page(&metrics, Format::Text);
+    metrics.record(&Output::Progress(report.clone()), at_second(100));
+    let stopping = render_page(&metrics, Format::Text);
     assert!(stopping.contains(&series("stopping", "5")));
     assert!(!stopping.contains("phase=\"hook\"} 3"));
     let finding = format!("pod_termination_open_finding{{{subject},finding=\"too_slow\"}} 1\n");
     assert!(stopping.contains(&finding));
-    metrics.record(&Output::Finished(report), at(131));
-    assert!(!page(&metrics, Format::Text).contains("pod_termination_open_duration_seconds{"));
-    assert!(!page(&metrics, Format::Text).contains("pod_termination_open_finding{"));
+    metrics.record(&Output::Finished(report), at_second(131));
+    assert!(
+        !render_page(&metrics, Format::Text).contains("pod_termination_open_duration_seconds{")
+    );
+    assert!(!render_page(&metrics, Format::Text).contains("pod_termination_open_finding{"));
 }
 
 #[test]
@@ -227,9 +229,9 @@ fn open_terminations_beyond_the_bound_are_counted_alone() {
     let metrics = Metrics::new(retention);
     for id in 1..=5 {
         let report = Box::new(killed(id, &format!("s{id}.service")));
-        metrics.record(&Output::Progress(report), at(100));
+        metrics.record(&Output::Progress(report), at_second(100));
     }
-    let full = page(&metrics, Format::Text);
+    let full = render_page(&metrics, Format::Text);
     assert_eq!(
         full.matches("pod_termination_open_duration_seconds{")
             .count(),
@@ -242,11 +244,11 @@ fn open_terminations_beyond_the_bound_are_counted_alone() {
             id: 1,
             container: agent_core::event::CgroupId(1),
         },
-        at(101),
+        at_second(101),
     );
     let next = Box::new(killed(5, "s5.service"));
-    metrics.record(&Output::Progress(next), at(102));
-    let page = page(&metrics, Format::Text);
+    metrics.record(&Output::Progress(next), at_second(102));
+    let page = render_page(&metrics, Format::Text);
     assert!(
         page.contains("container=\"s5.service\"") && !page.contains("container=\"s1.service\"")
     );
@@ -256,15 +258,15 @@ fn open_terminations_beyond_the_bound_are_counted_alone() {
 fn open_terminations_are_counted_once() {
     let metrics = Metrics::new(Retention::default());
     let report = Box::new(killed(7, "web.service"));
-    metrics.record(&Output::Progress(report.clone()), at(1));
-    metrics.record(&Output::Progress(report.clone()), at(2));
-    assert!(page(&metrics, Format::Text).contains("gracewatch_terminations_open 1\n"));
-    metrics.record(&Output::Finished(report), at(3));
-    assert!(page(&metrics, Format::Text).contains("gracewatch_terminations_open 0\n"));
+    metrics.record(&Output::Progress(report.clone()), at_second(1));
+    metrics.record(&Output::Progress(report.clone()), at_second(2));
+    assert!(render_page(&metrics, Format::Text).contains("gracewatch_terminations_open 1\n"));
+    metrics.record(&Output::Finished(report), at_second(3));
+    assert!(render_page(&metrics, Format::Text).contains("gracewatch_terminations_open 0\n"));
 }
 
 /// Every family with a series, so that every label is seen.
-fn full() -> Metrics {
+fn metrics_with_all() -> Metrics {
     let metrics = Metrics::new(Retention {
         subjects_max: 1,
         ..Retention::default()
@@ -276,21 +278,27 @@ fn full() -> Metrics {
         grace.floor_used = true;
     }
     connections::put_into(&mut doubtful);
-    metrics.record(&connections::resets_of(&doubtful), at(131));
-    finish(&metrics, killed(2, "db.service"), at(131));
+    metrics.record(&connections::resets_of(&doubtful), at_second(131));
+    finish(&metrics, killed(2, "db.service"), at_second(131));
     metrics.record(
         &Output::Tracked {
             subject: doubtful.subject.clone(),
             added: true,
         },
-        at(131),
+        at_second(131),
     );
-    finish(&metrics, doubtful, at(131));
+    finish(&metrics, doubtful, at_second(131));
     let reason = DropReason::ContainersFull;
-    metrics.record(&Output::Dropped { reason, at: at(1) }, at(131));
+    metrics.record(
+        &Output::Dropped {
+            reason,
+            at: at_second(1),
+        },
+        at_second(131),
+    );
     metrics.record_agent_event(&AgentEvent::Undecodable("short"));
     let open = Box::new(killed(8, "open.service"));
-    metrics.record(&Output::Progress(open), at(131));
+    metrics.record(&Output::Progress(open), at_second(131));
     metrics.record_agent_event(&AgentEvent::Watching {
         resource: "pods",
         connected: true,
@@ -331,8 +339,8 @@ fn full() -> Metrics {
 
 #[test]
 fn the_table_and_the_scrape_agree() {
-    let metrics = full();
-    let page = page(&metrics, Format::Text);
+    let metrics = metrics_with_all();
+    let page = render_page(&metrics, Format::Text);
     for definition in ALL {
         let name = definition.full_name();
         let kind = match definition.kind {
@@ -383,9 +391,9 @@ fn the_table_and_the_scrape_agree() {
 
 #[test]
 fn text_and_openmetrics_have_the_same_samples() {
-    let metrics = full();
-    let text = page(&metrics, Format::Text);
-    let open = page(&metrics, Format::OpenMetrics);
+    let metrics = metrics_with_all();
+    let text = render_page(&metrics, Format::Text);
+    let open = render_page(&metrics, Format::OpenMetrics);
     assert!(open.ends_with("# EOF\n") && !text.contains("# EOF") && !text.contains("# UNIT"));
     let (text, open) = (samples(&text), samples(&open));
     assert_eq!(text.len(), open.len());

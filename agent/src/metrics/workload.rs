@@ -17,7 +17,7 @@ pub(super) use self::known::{Known, Place};
 use super::Retention;
 use super::definition::{self as def, Definition};
 use super::exemplar::{Exemplars, Pointer};
-use super::label::{Labels, SubjectRef, word};
+use super::label::{Labels, SubjectRef, json_name};
 use super::measured::{
     at_stop_signal, duration, endpoint_lag, grace_after_hook, grace_used, is_completed_init,
     is_incomplete, last_arrival, number,
@@ -120,47 +120,47 @@ impl Workload {
     }
 
     /// Finds the place where something of this container is counted.
-    pub(super) fn admit(
+    pub(super) fn find_place(
         &self,
         known: &mut Known,
         who: &SubjectRef<'_>,
         now: Timestamp,
         retention: Retention,
     ) -> Place {
-        let place = known.admit(who, retention, now);
+        let place = known.find_or_insert(who, retention, now);
         self.remove(&place.gone);
         place
     }
 
     /// Counts a finished termination.
-    pub(super) fn count(&self, known: &mut Known, place: &Place, report: &Report) {
+    pub(super) fn count_termination(&self, known: &mut Known, place: &Place, report: &Report) {
         let mut own = Own::new(known, place.workload.clone());
         let one_more = |family: &Count, labels: Labels| {
             family.get_or_create(&labels).inc();
         };
-        let trigger = word(report.trigger);
-        let outcome = |own: Labels| own.and("outcome", word(report.outcome));
+        let trigger = json_name(report.trigger);
+        let outcome = |own: Labels| own.with_label("outcome", json_name(report.outcome));
         one_more(
             &self.outcomes,
-            own.series(|own| outcome(own).and("trigger", trigger)),
+            own.series(|own| outcome(own).with_label("trigger", trigger)),
         );
         for finding in &report.findings {
-            let labels = own.series(|own| own.and("finding", word(finding.kind)));
+            let labels = own.series(|own| own.with_label("finding", json_name(finding.kind)));
             one_more(&self.findings, labels);
         }
         for doubt in &report.doubts {
             one_more(
                 &self.doubts,
-                own.series(|own| own.and("doubt", word(doubt))),
+                own.series(|own| own.with_label("doubt", json_name(doubt))),
             );
         }
         if let Some(kill) = &report.kill {
-            let labels = own.series(|own| own.and("cause", word(kill.cause)));
+            let labels = own.series(|own| own.with_label("cause", json_name(kill.cause)));
             one_more(&self.sigkills, labels);
         }
         if let Some((hook, failure)) = failed_hook(report) {
-            let failed = |own: Labels| own.and("handler", word(hook.kind));
-            let labels = own.series(|own| failed(own).and("failure", word(failure)));
+            let failed = |own: Labels| own.with_label("handler", json_name(hook.kind));
+            let labels = own.series(|own| failed(own).with_label("failure", json_name(failure)));
             one_more(&self.hook_failures, labels);
         }
         if report.grace.as_ref().is_some_and(|grace| grace.floor_used) {
@@ -169,7 +169,7 @@ impl Workload {
         if is_completed_init(report) {
             return;
         }
-        self.connections.count(&mut own, report);
+        self.connections.count_connections(&mut own, report);
         if let Some(advice) = report.advice.as_ref().filter(|_| !place.is_other) {
             self.connections.advise(&own.series(|own| own), advice);
         }
@@ -228,7 +228,7 @@ impl Workload {
 
     fn measure(&self, own: &mut Own<'_>, report: &Report) {
         let workload = own.series(|own| own);
-        let pointer = Pointer::to(report);
+        let pointer = Pointer::from_report(report);
         let seconds = |time: std::time::Duration| time.as_secs_f64();
         let observe = |definition, family: &Distribution, labels: &Labels, value| {
             let Some(value) = value else {
@@ -300,7 +300,7 @@ impl<'a> Own<'a> {
     /// The labels of one of its series, which is noted.
     fn series(&mut self, of: impl FnOnce(Labels) -> Labels) -> Labels {
         let series = of(self.workload.clone());
-        self.known.note(&self.workload, &series);
+        self.known.record_series(&self.workload, &series);
         series
     }
 }
@@ -308,8 +308,8 @@ impl<'a> Own<'a> {
 /// The labels of a hook's duration.
 pub(super) fn with_hook(labels: Labels, hook: &Hook) -> Labels {
     labels
-        .and("handler", word(hook.kind))
-        .and("method", word(hook.method))
+        .with_label("handler", json_name(hook.kind))
+        .with_label("method", json_name(hook.method))
 }
 
 fn failed_hook(report: &Report) -> Option<(&Hook, agent_core::report::HookFailure)> {

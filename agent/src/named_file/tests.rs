@@ -25,14 +25,14 @@ impl Folder {
         self.0.join(name)
     }
 
-    fn file(&self, name: &str, mode: u32) -> PathBuf {
+    fn write_file(&self, name: &str, mode: u32) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         path
     }
 
-    fn fifo(&self, name: &str) -> PathBuf {
+    fn make_fifo(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         mknodat(CWD, &path, Kind::Fifo, Mode::from_raw_mode(PRIVATE), 0).unwrap();
         path
@@ -45,7 +45,7 @@ impl Drop for Folder {
     }
 }
 
-fn mode(path: &Path) -> u32 {
+fn file_mode(path: &Path) -> u32 {
     metadata(path).unwrap().permissions().mode() & 0o777
 }
 
@@ -55,7 +55,7 @@ fn only_regular_files_are_opened() {
     let _listener = UnixListener::bind(folder.path("socket")).unwrap();
     symlink(&folder.0, folder.path("link")).unwrap();
     for (path, kind) in [
-        (folder.fifo("fifo"), "a FIFO"),
+        (folder.make_fifo("fifo"), "a FIFO"),
         (folder.path("socket"), "a socket"),
         (folder.0.clone(), "a directory"),
         (folder.path("link"), "a directory"),
@@ -67,7 +67,7 @@ fn only_regular_files_are_opened() {
         let said = create_private(&path).unwrap_err().to_string();
         assert!(said.contains("no regular file"), "{path:?}: {said}");
     }
-    symlink(folder.file("there", 0o644), folder.path("to-file")).unwrap();
+    symlink(folder.write_file("there", 0o644), folder.path("to-file")).unwrap();
     open(&folder.path("to-file")).unwrap();
     assert_eq!(
         open(&folder.path("nowhere")).unwrap_err().kind(),
@@ -98,13 +98,13 @@ fn a_private_file_is_private_whatever_was_there() {
     let folder = Folder::new("private");
     let new = folder.path("new");
     create_private(&new).unwrap();
-    assert_eq!(mode(&new), PRIVATE);
+    assert_eq!(file_mode(&new), PRIVATE);
     for before in [0o600, 0o644, 0o666, 0o640, 0o777, 0o604] {
-        let path = folder.file("old", before);
+        let path = folder.write_file("old", before);
         let mut reader = File::open(&path).unwrap();
         create_private(&path).unwrap().write_all(b"secret").unwrap();
         assert_eq!(
-            (mode(&path), fs::read(&path).unwrap()),
+            (file_mode(&path), fs::read(&path).unwrap()),
             (PRIVATE, b"secret".into())
         );
         let mut seen = String::new();
@@ -117,7 +117,7 @@ fn a_private_file_is_private_whatever_was_there() {
 #[test]
 fn a_file_that_is_not_this_users_alone_is_left_as_it_is() {
     let folder = Folder::new("foreign");
-    let target = folder.file("target", 0o600);
+    let target = folder.write_file("target", 0o600);
     symlink(&target, folder.path("link")).unwrap();
     symlink(folder.path("nowhere"), folder.path("dangling")).unwrap();
     fs::hard_link(&target, folder.path("hard")).unwrap();
@@ -130,7 +130,7 @@ fn a_file_that_is_not_this_users_alone_is_left_as_it_is() {
         assert!(said.contains(why), "{name}: {said}");
     }
     assert!(!folder.path("nowhere").exists());
-    let foreign = folder.file("foreign", 0o666);
+    let foreign = folder.write_file("foreign", 0o666);
     if chown(&foreign, Some(65_534), None).is_ok() {
         let said = create_private(&foreign).unwrap_err().to_string();
         assert!(said.contains("another user"), "{said}");

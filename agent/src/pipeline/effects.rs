@@ -127,10 +127,10 @@ impl EffectExecutor {
                 outermost,
             } => {
                 let signals = signals_of(&signals, &begins);
-                self.track((container, outermost), path, signals, sink)
+                self.track_container((container, outermost), path, signals, sink)
             }
             Effect::Inspect { container } => self.inspect(container).into_iter().collect(),
-            Effect::Count { container } => self.count(container),
+            Effect::Count { container } => self.read_counts(container),
             Effect::ReadProcessLimit { container } => {
                 self.read_process_limit(container).into_iter().collect()
             }
@@ -145,14 +145,14 @@ impl EffectExecutor {
             | Effect::Phase { .. }
             | Effect::Untrack { .. }
             | Effect::Rescan { .. } => {
-                self.tell(effect, sink);
+                self.execute_unanswered(effect, sink);
                 Vec::new()
             }
         }
     }
 
     /// Executes an effect that has no answer.
-    fn tell(&mut self, effect: Effect, sink: &mut impl Sink) {
+    fn execute_unanswered(&mut self, effect: Effect, sink: &mut impl Sink) {
         match effect {
             Effect::Expect {
                 cgroup,
@@ -166,8 +166,8 @@ impl EffectExecutor {
                 self.expect((cgroup, &path), outermost, (&names, signals), sink);
             }
             Effect::Watch { container, tgid } => {
-                let watched = self.tracker.watch(tgid.0, container.0);
-                note(watched, Update::Watch, container, (&mut self.tables, sink));
+                let watched = self.tracker.watch_process(tgid.0, container.0);
+                record_failure(watched, Update::Watch, container, (&mut self.tables, sink));
             }
             Effect::AwaitConnect {
                 container,
@@ -176,7 +176,7 @@ impl EffectExecutor {
             } => {
                 let awaited = self.tracker.await_connect(container.0, address, port);
                 let to = (&mut self.tables, sink);
-                note(awaited, Update::AwaitConnect, container, to);
+                record_failure(awaited, Update::AwaitConnect, container, to);
             }
             Effect::Phase {
                 container,
@@ -189,8 +189,8 @@ impl EffectExecutor {
                 let rules = PhaseRules {
                     main: main.map(|main| main.0),
                     phase,
-                    stops: mask(&stops),
-                    candidates: mask(&candidates),
+                    stops: signal_mask(&stops),
+                    candidates: signal_mask(&candidates),
                     void_until,
                 };
                 self.set_phase_rules(container, rules, sink);
@@ -206,7 +206,7 @@ impl EffectExecutor {
         }
     }
 
-    fn track(
+    fn track_container(
         &mut self,
         (container, outermost): (CgroupId, CgroupId),
         path: String,
@@ -218,7 +218,7 @@ impl EffectExecutor {
         self.expect_siblings(&path, lies_in, signals, sink);
         if let Some(sockets) = &mut self.sockets {
             // Before there can be any.
-            note(
+            record_failure(
                 sockets.add(container.0),
                 Update::Track,
                 container,
@@ -238,8 +238,9 @@ impl EffectExecutor {
                 .map(|cgroup| cgroup.id.0)
                 .collect();
             let ids = (container.0, outermost.0);
-            let tracked = self.tracker.track(ids, &below, signals);
-            let tracked = note(tracked, Update::Track, container, (&mut self.tables, sink));
+            let tracked = self.tracker.track_container(ids, &below, signals);
+            let tracked =
+                record_failure(tracked, Update::Track, container, (&mut self.tables, sink));
             let Some(untracked) = tracked else {
                 let unplaced = Unplaced { outermost, signals };
                 self.unplaced.insert(container, unplaced);
@@ -292,11 +293,11 @@ impl EffectExecutor {
         let expected = self
             .tracker
             .add_parent((parent.0, path), lies_in, names, signals);
-        let expected = note(expected, Update::Parent, parent, (&mut self.tables, sink));
+        let expected = record_failure(expected, Update::Parent, parent, (&mut self.tables, sink));
         if expected.is_some() && self.tree.id(path) != Some(parent) {
             // It was removed before the kernel side was told.
             let removed = self.tracker.remove_parent(parent.0);
-            note(removed, Update::Parent, parent, (&mut self.tables, sink));
+            record_failure(removed, Update::Parent, parent, (&mut self.tables, sink));
         }
     }
 
@@ -309,10 +310,11 @@ impl EffectExecutor {
         let below = self.tree.scan_below(container, path).cgroups;
         let paths = std::iter::once(path).chain(below.iter().map(|cgroup| cgroup.path.as_str()));
         let mut processes = processes::of_container(&self.tree, paths);
-        processes.retain(|process| !process.parent_outside || self.stays(container, process));
+        processes
+            .retain(|process| !process.parent_outside || self.verify_alive(container, process));
         let from_outside = processes.iter().find(|process| process.parent_outside);
         if let (Some(addresses), Some(process)) = (&mut self.node_addresses, from_outside) {
-            addresses.note(process.parent_tgid);
+            addresses.record_starter(process.parent_tgid);
         }
         Input::Processes {
             container,
@@ -335,26 +337,26 @@ impl EffectExecutor {
         let paths: Vec<&str> = path.map(String::as_str).into_iter().chain(inner).collect();
         Input::Remaining {
             container,
-            remaining: remaining::find(&self.tree, &paths, main, start),
+            remaining: remaining::find_remaining(&self.tree, &paths, main, start),
         }
     }
 
     /// Whether a process that was found is there still, after the kernel side was told to watch it: of its end it will tell.
     /// A runtime's helper that went in between would never be known to be gone. That it cannot be told is noted when the
     /// engine asks for it.
-    fn stays(&mut self, container: CgroupId, process: &ProcessFound) -> bool {
-        let watched = self.tracker.watch(process.tgid.0, container.0);
+    fn verify_alive(&mut self, container: CgroupId, process: &ProcessFound) -> bool {
+        let watched = self.tracker.watch_process(process.tgid.0, container.0);
         watched.is_err() || processes::is_there(process)
     }
 
     fn set_phase_rules(&mut self, container: CgroupId, rules: PhaseRules, sink: &mut impl Sink) {
         if let Some(sockets) = &mut self.sockets {
             let told = sockets.set_phase_rules(container.0, rules);
-            note(told, Update::Phase, container, (&mut self.tables, sink));
+            record_failure(told, Update::Phase, container, (&mut self.tables, sink));
         }
     }
 
-    fn count(&mut self, container: CgroupId) -> Vec<Input> {
+    fn read_counts(&mut self, container: CgroupId) -> Vec<Input> {
         let signals = answer_counts(container, self.tracker.counts(container.0));
         let sockets = self.sockets.as_mut().and_then(|sockets| {
             let read = sockets.read(container.0);
@@ -390,7 +392,7 @@ impl EffectExecutor {
         self.warned.remove(&container);
         if let Some(sockets) = &mut self.sockets {
             let removed = sockets.remove(container.0);
-            note(
+            record_failure(
                 removed,
                 Update::Untrack,
                 container,
@@ -398,7 +400,7 @@ impl EffectExecutor {
             );
         }
         let untracked = self.tracker.untrack(container.0);
-        note(
+        record_failure(
             untracked,
             Update::Untrack,
             container,
@@ -426,7 +428,7 @@ impl EffectExecutor {
             && let EventKind::Exec(exec) = &event.kind
             && exec.process.parent_outside
         {
-            addresses.note(exec.process.parent_tgid);
+            addresses.record_starter(exec.process.parent_tgid);
         }
     }
 
@@ -447,13 +449,14 @@ impl EffectExecutor {
 
     /// Takes note of what the kernel side counted.
     pub(super) fn note_counts(&mut self, counts: &Counts) {
-        self.tables.note(counts);
+        self.tables.record_counts(counts);
     }
 
     /// Looks whether there is room for more containers.
     pub(super) fn look_at_tables(&mut self, driver: &Driver, sink: &mut impl Sink) {
         let containers = (self.paths.len(), self.containers_max);
-        self.tables.look(&self.tracker, containers, sink);
+        self.tables
+            .check_full_tables(&self.tracker, containers, sink);
         self.tables
             .look_at_shares(driver.beyond_share(), clock::now());
     }
@@ -466,7 +469,7 @@ impl EffectExecutor {
         for (container, unplaced) in std::mem::take(&mut self.unplaced) {
             let Unplaced { outermost, signals } = unplaced;
             if let Some(path) = self.paths.get(&container).cloned() {
-                for answer in self.track((container, outermost), path, signals, sink) {
+                for answer in self.track_container((container, outermost), path, signals, sink) {
                     driver.tell_found(answer, clock::now(), sink);
                 }
             }
@@ -542,7 +545,7 @@ fn answer_counts(container: CgroupId, counts: SignalCounts) -> Option<Input> {
 }
 
 /// What came of it; a failure is said and counted. That a map is full is said once for all.
-fn note<T>(
+fn record_failure<T>(
     result: Result<T, TrackError>,
     update: Update,
     container: CgroupId,
@@ -573,13 +576,13 @@ fn cannot_read(error: &TrackError) {
 
 fn signals_of(recorded: &[Signal], beginning: &[Signal]) -> Signals {
     Signals {
-        recorded: mask(recorded),
-        beginning: mask(beginning),
+        recorded: signal_mask(recorded),
+        beginning: signal_mask(beginning),
     }
 }
 
 /// The signals as a mask, bit n-1 for signal n.
-pub(super) fn mask(signals: &[Signal]) -> u64 {
+pub(super) fn signal_mask(signals: &[Signal]) -> u64 {
     signals
         .iter()
         .fold(0, |mask, signal| mask | signal.mask_bit())

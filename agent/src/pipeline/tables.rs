@@ -35,7 +35,7 @@ impl Tables {
     }
 
     /// Takes note of what the kernel side counted.
-    pub(super) fn note(&mut self, counts: &Counts) {
+    pub(super) fn record_counts(&mut self, counts: &Counts) {
         let refused = counts
             .map_full
             .iter()
@@ -63,7 +63,7 @@ impl Tables {
     }
 
     /// Looks at the tables, and says it if others are full than before.
-    pub(super) fn look(
+    pub(super) fn check_full_tables(
         &mut self,
         tracker: &Tracker,
         containers: (usize, usize),
@@ -75,7 +75,7 @@ impl Tables {
             full.push(CONTAINERS);
         }
         if self.suspected {
-            let maps = tracker.full();
+            let maps = tracker.full_maps();
             self.suspected = !maps.is_empty();
             full.extend(maps);
         }

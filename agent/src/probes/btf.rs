@@ -103,7 +103,7 @@ struct Head {
 }
 
 impl Head {
-    fn is(self, kind: Kind) -> bool {
+    fn has_kind(self, kind: Kind) -> bool {
         self.kind() == kind as u32
     }
 
@@ -158,17 +158,17 @@ impl Btf {
             strings: 0,
             types: Vec::new(),
         };
-        let start = btf.word(0)?;
+        let start = btf.read_word(0)?;
         if start.to_ne_bytes().first_chunk() != Some(&MAGIC.to_ne_bytes()) {
             return Err(BtfError::Malformed("no BTF of this machine's byte order"));
         }
         if start.to_ne_bytes().get(2) != Some(&1) {
             return Err(BtfError::Malformed("version"));
         }
-        let header = btf.word(4)? as usize;
-        let first = header + btf.word(8)? as usize;
-        let end = first + btf.word(12)? as usize;
-        btf.strings = header + btf.word(16)? as usize;
+        let header = btf.read_word(4)? as usize;
+        let first = header + btf.read_word(8)? as usize;
+        let end = first + btf.read_word(12)? as usize;
+        btf.strings = header + btf.read_word(16)? as usize;
         let mut at = first;
         while at < end {
             let head = btf.head_at(at)?;
@@ -195,8 +195,8 @@ impl Btf {
     }
 
     /// Size in bytes of a structure.
-    pub(super) fn size(&self, structure: &str) -> Result<u32> {
-        Ok(self.head(self.structure(structure)?)?.size_or_type)
+    pub(super) fn struct_size(&self, structure: &str) -> Result<u32> {
+        Ok(self.read_head(self.structure(structure)?)?.size_or_type)
     }
 
     /// The arguments of a tracepoint, as its BTF-typed programs get them.
@@ -206,18 +206,18 @@ impl Btf {
     pub(super) fn tracepoint(&self, name: &str) -> Result<Vec<Argument>> {
         let missing = || BtfError::NoTracepoint(name.to_owned());
         let id = self
-            .find(Kind::Typedef, &format!("btf_trace_{name}"))?
+            .find_type(Kind::Typedef, &format!("btf_trace_{name}"))?
             .ok_or_else(missing)?;
-        let pointer = self.head(self.unqualified(id)?)?;
-        let prototype = self.head(self.unqualified(TypeId(pointer.size_or_type))?)?;
-        if !pointer.is(Kind::Pointer) || !prototype.is(Kind::Prototype) {
+        let pointer = self.read_head(self.unqualified(id)?)?;
+        let prototype = self.read_head(self.unqualified(TypeId(pointer.size_or_type))?)?;
+        if !pointer.has_kind(Kind::Pointer) || !prototype.has_kind(Kind::Prototype) {
             return Err(missing());
         }
         (1..prototype.count())
             .map(|n| {
-                let argument = TypeId(self.word(prototype.rest + 8 * n + 4)?);
-                let head = self.head(self.unqualified(argument)?)?;
-                Ok(if head.is(Kind::Pointer) {
+                let argument = TypeId(self.read_word(prototype.rest + 8 * n + 4)?);
+                let head = self.read_head(self.unqualified(argument)?)?;
+                Ok(if head.has_kind(Kind::Pointer) {
                     Argument::Pointer
                 } else {
                     Argument::Scalar
@@ -228,21 +228,24 @@ impl Btf {
 
     /// Whether the kernel itself, and not one of its modules, has a function that programs can be attached to.
     pub(super) fn function(&self, name: &str) -> Result<()> {
-        self.find(Kind::Function, name)?
+        self.find_type(Kind::Function, name)?
             .map(drop)
             .ok_or_else(|| BtfError::NoFunction(name.to_owned()))
     }
 
     /// The names and numbers of an enumeration; none if the kernel has no such enumeration.
     pub(super) fn enumeration(&self, name: &str) -> Result<Option<Vec<(String, u32)>>> {
-        let Some(id) = self.find(Kind::Enumeration, name)? else {
+        let Some(id) = self.find_type(Kind::Enumeration, name)? else {
             return Ok(None);
         };
-        let head = self.head(id)?;
+        let head = self.read_head(id)?;
         (0..head.count())
             .map(|n| {
                 let at = head.rest + 8 * n;
-                Ok((self.text(self.word(at)?)?, self.word(at + 4)?))
+                Ok((
+                    self.read_string(self.read_word(at)?)?,
+                    self.read_word(at + 4)?,
+                ))
             })
             .collect::<Result<_>>()
             .map(Some)
@@ -259,7 +262,7 @@ impl Btf {
                 Hook::Tracepoint(name) => (Kind::Typedef, format!("btf_trace_{name}")),
                 Hook::Function(name) => (Kind::Function, name.to_owned()),
             };
-            if let Some(id) = self.find(kind, &name)? {
+            if let Some(id) = self.find_type(kind, &name)? {
                 let at = u32::try_from(strings.len()).map_err(too_large)?;
                 named.insert(id.0, [at, (kind as u32) << 24, 0]);
                 strings.extend(name.as_bytes());
@@ -283,15 +286,15 @@ impl Btf {
     }
 
     fn structure(&self, name: &str) -> Result<TypeId> {
-        self.find(Kind::Structure, name)?
+        self.find_type(Kind::Structure, name)?
             .ok_or_else(|| BtfError::NoStructure(name.to_owned()))
     }
 
     /// The first type of this kind and name.
-    fn find(&self, kind: Kind, name: &str) -> Result<Option<TypeId>> {
+    fn find_type(&self, kind: Kind, name: &str) -> Result<Option<TypeId>> {
         for (id, at) in (1..).zip(&self.types) {
             let head = self.head_at(*at as usize)?;
-            if head.is(kind) && self.has_name(head.name, name) {
+            if head.has_kind(kind) && self.has_name(head.name, name) {
                 return Ok(Some(TypeId(id)));
             }
         }
@@ -301,18 +304,18 @@ impl Btf {
     /// A member by name: its offset in bits and its type. Members of anonymous structures and
     /// unions count as the outer one's own, as in C.
     fn member(&self, id: TypeId, name: &str, depth: u32) -> Result<Option<(u32, TypeId)>> {
-        let head = self.head(id)?;
-        if depth == 0 || !(head.is(Kind::Structure) || head.is(Kind::Union)) {
+        let head = self.read_head(id)?;
+        if depth == 0 || !(head.has_kind(Kind::Structure) || head.has_kind(Kind::Union)) {
             return Ok(None);
         }
         for n in 0..head.count() {
             let at = head.rest + 12 * n;
-            let inner = TypeId(self.word(at + 4)?);
-            let mut offset = self.word(at + 8)?;
+            let inner = TypeId(self.read_word(at + 4)?);
+            let mut offset = self.read_word(at + 8)?;
             if head.has_bit_fields() {
                 offset &= 0x00ff_ffff;
             }
-            let member_name = self.word(at)?;
+            let member_name = self.read_word(at)?;
             if self.has_name(member_name, name) {
                 return Ok(Some((offset, inner)));
             }
@@ -334,7 +337,7 @@ impl Btf {
                 // void
                 return Ok(id);
             }
-            let head = self.head(id)?;
+            let head = self.read_head(id)?;
             match head.kind() {
                 8..=11 | 18 => id = TypeId(head.size_or_type),
                 _ => return Ok(id),
@@ -343,7 +346,7 @@ impl Btf {
         Err(BtfError::Malformed("a type that is made of itself"))
     }
 
-    fn head(&self, id: TypeId) -> Result<Head> {
+    fn read_head(&self, id: TypeId) -> Result<Head> {
         const VOID: Head = Head {
             name: 0,
             info: 0,
@@ -362,9 +365,9 @@ impl Btf {
 
     fn head_at(&self, at: usize) -> Result<Head> {
         Ok(Head {
-            name: self.word(at)?,
-            info: self.word(at + 4)?,
-            size_or_type: self.word(at + 8)?,
+            name: self.read_word(at)?,
+            info: self.read_word(at + 4)?,
+            size_or_type: self.read_word(at + 8)?,
             rest: at + 12,
         })
     }
@@ -376,7 +379,7 @@ impl Btf {
             .is_some_and(|rest| rest.first() == Some(&0))
     }
 
-    fn text(&self, offset: u32) -> Result<String> {
+    fn read_string(&self, offset: u32) -> Result<String> {
         let bytes = self.bytes.get(self.strings + offset as usize..);
         bytes
             .and_then(|bytes| bytes.split(|byte| *byte == 0).next())
@@ -384,7 +387,7 @@ impl Btf {
             .ok_or(BtfError::Malformed("a name that is not there"))
     }
 
-    fn word(&self, at: usize) -> Result<u32> {
+    fn read_word(&self, at: usize) -> Result<u32> {
         self.bytes
             .get(at..)
             .and_then(<[u8]>::first_chunk)

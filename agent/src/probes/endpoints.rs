@@ -9,7 +9,7 @@ use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData};
 
 use super::failure::LoadError;
-use super::maps::{TrackError, refused, remove, take};
+use super::maps::{TrackError, refused, remove, take_map};
 
 pub(super) struct Endpoints {
     map: HashMap<MapData, Endpoint, u64>,
@@ -20,10 +20,10 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
-            map: take(ebpf, ENDPOINTS)?,
-            count: take(ebpf, ENDPOINT_COUNT)?,
+            map: take_map(ebpf, ENDPOINTS)?,
+            count: take_map(ebpf, ENDPOINT_COUNT)?,
             owners: BTreeMap::new(),
         })
     }

@@ -99,7 +99,7 @@ pub(super) fn in_short(error: &ProgramError) -> String {
         verifier_log,
     } = error
     else {
-        return chain(error);
+        return error_chain(error);
     };
     let log = verifier_log.to_string();
     let mut lines: Vec<&str> = log.lines().rev().take(LINES).collect();
@@ -108,7 +108,7 @@ pub(super) fn in_short(error: &ProgramError) -> String {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
+fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

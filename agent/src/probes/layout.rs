@@ -26,8 +26,8 @@ impl Layout {
     pub(super) fn of_kernel() -> Result<Self, BtfError> {
         let btf = Btf::of_kernel()?;
         let mut globals = vec![
-            (UPID_SIZE, btf.size("upid")?),
-            (ACTION_SIZE, btf.size("k_sigaction")?),
+            (UPID_SIZE, btf.struct_size("upid")?),
+            (ACTION_SIZE, btf.struct_size("k_sigaction")?),
         ];
         for member in MEMBERS {
             globals.push(offset(&btf, member)?);
@@ -37,7 +37,7 @@ impl Layout {
         let exit = btf.tracepoint("sched_process_exit")?;
         globals.push((HAS_GROUP_DEAD, u32::from(exit.len() > 1)));
 
-        let sockets = Sockets::of(&btf)?;
+        let sockets = Sockets::from_btf(&btf)?;
         sockets.add_globals(&mut globals);
 
         let mut programs = Vec::new();
@@ -112,7 +112,7 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn of(btf: &Btf) -> Result<Self, BtfError> {
+    fn from_btf(btf: &Btf) -> Result<Self, BtfError> {
         let mut offsets = Vec::new();
         let mut missing = None;
         for member in SOCKET_MEMBERS {

@@ -93,7 +93,7 @@ impl Programs {
 
     /// What can be seen of connections on this kernel, and what cannot.
     pub fn tcp_features(&self) -> Vec<(TcpFeature, bool)> {
-        self.tcp_features.facts(&self.states)
+        self.tcp_features.feature_visibility(&self.states)
     }
 
     /// The kernel's reasons for a reset by number, for [`agent_core::config::Config::reset_reasons`]: empty if it has none, and
@@ -129,11 +129,14 @@ impl Probes {
         let (mut ebpf, states, tcp_features) = load_and_attach(options)?;
         memory::give_back();
         Ok(Self {
-            tracker: Tracker::take(&mut ebpf)?,
-            sockets: Sockets::take(&mut ebpf)?,
-            counters: Counters::take(&mut ebpf)?,
-            ring: Ring::take(&mut ebpf)?,
-            log: options.log.then(|| ProbeLog::take(&mut ebpf)).transpose()?,
+            tracker: Tracker::from_ebpf(&mut ebpf)?,
+            sockets: Sockets::from_ebpf(&mut ebpf)?,
+            counters: Counters::from_ebpf(&mut ebpf)?,
+            ring: Ring::from_ebpf(&mut ebpf)?,
+            log: options
+                .log
+                .then(|| ProbeLog::from_ebpf(&mut ebpf))
+                .transpose()?,
             programs: Programs {
                 ebpf,
                 states,
@@ -148,7 +151,7 @@ fn load_and_attach(
 ) -> Result<(Ebpf, Vec<ProgramState>, TcpVisibility), LoadError> {
     let object = object::embedded()?;
     check_ring_size(options.ring_bytes)?;
-    let log_level = log::level(options.log);
+    let log_level = log::log_level(options.log);
     // The loader parses the kernel's BTF, for relocations of which our object has none. That takes
     // most of the memory, so it comes first and what it took is free for the rest.
     let mut loader = EbpfLoader::new();
@@ -200,7 +203,9 @@ fn attach_all(ebpf: &mut Ebpf, layout: &Layout) -> Result<Vec<ProgramState>, Loa
     let mut states = Vec::new();
     for (program, has_hook) in &layout.programs {
         let refused = match has_hook {
-            Ok(()) => step(ebpf, program, |loaded| loaded.load(program.hook, &btf))?,
+            Ok(()) => try_step(ebpf, program, |loaded| {
+                loaded.load_program(program.hook, &btf)
+            })?,
             Err(reason) => Some(reason.clone()),
         };
         states.push(ProgramState {
@@ -211,7 +216,7 @@ fn attach_all(ebpf: &mut Ebpf, layout: &Layout) -> Result<Vec<ProgramState>, Loa
     drop(btf);
     for state in &mut states {
         if state.refused.is_none() {
-            state.refused = step(ebpf, &state.program, |loaded| match loaded {
+            state.refused = try_step(ebpf, &state.program, |loaded| match loaded {
                 Attachable::Tracepoint(program) => program.attach().map(drop),
                 Attachable::Function(program) => program.attach().map(drop),
             })?;
@@ -227,7 +232,7 @@ enum Attachable<'a> {
 }
 
 impl<'a> Attachable<'a> {
-    fn find(ebpf: &'a mut Ebpf, program: &Program) -> Result<Self, LoadError> {
+    fn find_program(ebpf: &'a mut Ebpf, program: &Program) -> Result<Self, LoadError> {
         let missing = || LoadError::Missing(program.name);
         let found = ebpf.program_mut(program.name).ok_or_else(missing)?;
         match program.hook {
@@ -237,7 +242,7 @@ impl<'a> Attachable<'a> {
         .map_err(|_other_type| missing())
     }
 
-    fn load(&mut self, hook: Hook, btf: &AyaBtf) -> Result<(), ProgramError> {
+    fn load_program(&mut self, hook: Hook, btf: &AyaBtf) -> Result<(), ProgramError> {
         match self {
             Self::Tracepoint(program) => program.load(hook.name(), btf),
             Self::Function(program) => program.load(hook.name(), btf),
@@ -246,12 +251,12 @@ impl<'a> Attachable<'a> {
 }
 
 /// One step with a program; the reason if an optional one fails.
-fn step(
+fn try_step(
     ebpf: &mut Ebpf,
     program: &Program,
     action: impl FnOnce(&mut Attachable<'_>) -> Result<(), ProgramError>,
 ) -> Result<Option<String>, LoadError> {
-    let mut found = Attachable::find(ebpf, program)?;
+    let mut found = Attachable::find_program(ebpf, program)?;
     let Err(error) = action(&mut found) else {
         return Ok(None);
     };

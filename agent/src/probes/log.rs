@@ -15,7 +15,7 @@ use super::ring;
 pub(super) const MAP: &str = "AYA_LOGS";
 
 /// The level below which the probes log: none, or all.
-pub(super) fn level(is_on: bool) -> u8 {
+pub(super) fn log_level(is_on: bool) -> u8 {
     if is_on { Level::Trace as u8 } else { 0 }
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for ProbeLog {
 }
 
 impl ProbeLog {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         let logger = EbpfLogger::init(ebpf).map_err(|_absent| LoadError::Missing(MAP))?;
         ring::polled(logger).map(Self)
     }

@@ -26,7 +26,7 @@ pub(super) const BPF_NOEXIST: u64 = 1;
 const BPF_EXIST: u64 = 2;
 
 /// Takes a map out of the object.
-pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
+pub(super) fn take_map<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
 where
     T: TryFrom<Map>,
 {
@@ -117,16 +117,16 @@ impl fmt::Debug for Tracker {
 }
 
 impl Tracker {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
-            subjects: take(ebpf, SUBJECTS)?,
-            slots: take(ebpf, SUBJECT_SLOTS)?,
-            watched: take(ebpf, WATCHED)?,
-            signal_counts: take(ebpf, SIGNAL_COUNTS)?,
-            endpoints: Endpoints::take(ebpf)?,
-            parents: Parents::take(ebpf)?,
-            uncounted: take(ebpf, UNCOUNTED)?,
-            shares: Shares::take(ebpf)?,
+            subjects: take_map(ebpf, SUBJECTS)?,
+            slots: take_map(ebpf, SUBJECT_SLOTS)?,
+            watched: take_map(ebpf, WATCHED)?,
+            signal_counts: take_map(ebpf, SIGNAL_COUNTS)?,
+            endpoints: Endpoints::from_ebpf(ebpf)?,
+            parents: Parents::from_ebpf(ebpf)?,
+            uncounted: take_map(ebpf, UNCOUNTED)?,
+            shares: Shares::from_ebpf(ebpf)?,
             outermost: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             per_slot: BTreeMap::new(),
@@ -142,7 +142,7 @@ impl Tracker {
     /// and call it again. Calling it again adds what is missing, and gives all of them these signals.
     ///
     /// Returns how many of them have no place since the outermost container has used up its share.
-    pub fn track(
+    pub fn track_container(
         &mut self,
         (container, outermost): (u64, u64),
         descendants: &[u64],
@@ -159,12 +159,12 @@ impl Tracker {
             return Err(refused(SIGNAL_COUNTS, SUBJECTS_MAX, container, source));
         }
         self.ended.remove(&container);
-        self.put((container, outermost), container, signals)?;
+        self.insert_cgroup((container, outermost), container, signals)?;
         if descendants.is_empty() {
             return Ok(0);
         }
         // As many as the kernel side may put in, beside the containers themselves.
-        let mut free = CGROUPS_OF_SHARE.saturating_sub(self.held(outermost));
+        let mut free = CGROUPS_OF_SHARE.saturating_sub(self.cgroup_count(outermost));
         let mut beyond = 0;
         for cgroup in descendants {
             let is_new = self.subjects.get(cgroup, 0).is_err();
@@ -172,14 +172,14 @@ impl Tracker {
                 beyond += 1;
                 continue;
             }
-            self.put((container, outermost), *cgroup, signals)?;
+            self.insert_cgroup((container, outermost), *cgroup, signals)?;
             free -= i64::from(is_new);
         }
         Ok(beyond)
     }
 
     /// How many cgroups this side put in for an outermost container.
-    fn held(&self, outermost: u64) -> i64 {
+    fn cgroup_count(&self, outermost: u64) -> i64 {
         let its = self.outermost.iter().filter(|(_, its)| **its == outermost);
         its.filter_map(|(container, _)| self.cgroups.get(container))
             .map(|cgroups| i64::try_from(cgroups.len()).unwrap_or(i64::MAX))
@@ -187,7 +187,7 @@ impl Tracker {
     }
 
     /// Has a cgroup tracked as one of the container.
-    fn put(
+    fn insert_cgroup(
         &mut self,
         (container, outermost): (u64, u64),
         cgroup: u64,
@@ -218,7 +218,7 @@ impl Tracker {
         match self.subjects.insert(cgroup, subject, flag) {
             Ok(()) => {}
             // The cgroup is gone, and the kernel side has taken it out.
-            Err(source) if is(&source, Errno::NOENT) => return Ok(()),
+            Err(source) if is_errno(&source, Errno::NOENT) => return Ok(()),
             // It has come just now, and the kernel side has put it in: the next look gives it its signals.
             Err(source) if is_there(&source) => return Ok(()),
             Err(source) => return Err(refused(SUBJECTS, SUBJECTS_MAX, cgroup, source)),
@@ -257,7 +257,7 @@ impl Tracker {
         self.parents.remove(parent)
     }
 
-    /// Forgets a container and the cgroups that were told to [`Self::track`]. What the kernel side added is
+    /// Forgets a container and the cgroups that were told to [`Self::track_container`]. What the kernel side added is
     /// forgotten by the next [`Self::sweep`].
     pub fn untrack(&mut self, container: u64) -> Result<(), TrackError> {
         self.ended.insert(container);
@@ -334,7 +334,7 @@ impl Tracker {
     }
 
     /// The maps that have no room.
-    pub fn full(&self) -> Vec<&'static str> {
+    pub fn full_maps(&self) -> Vec<&'static str> {
         let (subjects, watched) = self.entries();
         let counts = [
             (SUBJECTS, subjects, SUBJECTS_MAX),
@@ -365,7 +365,7 @@ impl Tracker {
 
     /// Has the signals and the exit of a process recorded that was in the container before it was
     /// tracked.
-    pub fn watch(&mut self, tgid: u32, container: u64) -> Result<(), TrackError> {
+    pub fn watch_process(&mut self, tgid: u32, container: u64) -> Result<(), TrackError> {
         let watched = Watched {
             container,
             outermost: 0,
@@ -441,7 +441,7 @@ where
 }
 
 pub(super) fn refused(map: &'static str, max: u32, key: u64, source: MapError) -> TrackError {
-    if is(&source, Errno::TOOBIG) {
+    if is_errno(&source, Errno::TOOBIG) {
         TrackError::Full { map, max, key }
     } else {
         TrackError::Refused { map, source }
@@ -449,16 +449,17 @@ pub(super) fn refused(map: &'static str, max: u32, key: u64, source: MapError) -
 }
 
 fn is_missing(error: &MapError) -> bool {
-    matches!(error, MapError::KeyNotFound | MapError::ElementNotFound) || is(error, Errno::NOENT)
+    matches!(error, MapError::KeyNotFound | MapError::ElementNotFound)
+        || is_errno(error, Errno::NOENT)
 }
 
 /// Whether the kernel said that there is such an entry already.
 pub(super) fn is_there(error: &MapError) -> bool {
-    is(error, Errno::EXIST)
+    is_errno(error, Errno::EXIST)
 }
 
 /// Whether the kernel gave this reason.
-fn is(error: &MapError, reason: Errno) -> bool {
+fn is_errno(error: &MapError, reason: Errno) -> bool {
     let MapError::SyscallError(error) = error else {
         return false;
     };
@@ -496,13 +497,13 @@ impl fmt::Debug for Counters {
 }
 
 impl Counters {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
-            recorded: take(ebpf, RECORDED)?,
-            lost: take(ebpf, LOST)?,
-            map_full: take(ebpf, MAP_FULL)?,
-            unattributed: take(ebpf, UNATTRIBUTED)?,
-            untold: take(ebpf, UNTOLD_ENDS)?,
+            recorded: take_map(ebpf, RECORDED)?,
+            lost: take_map(ebpf, LOST)?,
+            map_full: take_map(ebpf, MAP_FULL)?,
+            unattributed: take_map(ebpf, UNATTRIBUTED)?,
+            untold: take_map(ebpf, UNTOLD_ENDS)?,
         })
     }
 
@@ -511,22 +512,22 @@ impl Counters {
         let by_kind = |map| -> Result<BTreeMap<Kind, u64>, MapError> {
             let kinds = Kind::ALL.into_iter();
             kinds
-                .map(|kind| Ok((kind, sum(map, kind as u32)?)))
+                .map(|kind| Ok((kind, sum_over_cpus(map, kind as u32)?)))
                 .collect()
         };
         let map_full = FullMap::ALL
             .into_iter()
-            .map(|full| Ok((full, sum(&self.map_full, full as u32)?)));
+            .map(|full| Ok((full, sum_over_cpus(&self.map_full, full as u32)?)));
         Ok(Counts {
             recorded: by_kind(&self.recorded)?,
             lost: by_kind(&self.lost)?,
             map_full: map_full.collect::<Result<_, MapError>>()?,
-            unattributed: sum(&self.unattributed, 0)?,
-            untold: sum(&self.untold, 0)?,
+            unattributed: sum_over_cpus(&self.unattributed, 0)?,
+            untold: sum_over_cpus(&self.untold, 0)?,
         })
     }
 }
 
-fn sum(map: &PerCpuArray<MapData, u64>, slot: u32) -> Result<u64, MapError> {
+fn sum_over_cpus(map: &PerCpuArray<MapData, u64>, slot: u32) -> Result<u64, MapError> {
     Ok(map.get(&slot, 0)?.iter().sum())
 }

@@ -12,22 +12,22 @@ static PROBES: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gr
 
 /// The embedded probes, if they are there and fit.
 pub(super) fn embedded() -> Result<&'static [u8], LoadError> {
-    check(PROBES)?;
+    check_abi(PROBES)?;
     Ok(PROBES)
 }
 
-fn check(object: &[u8]) -> Result<(), LoadError> {
+fn check_abi(object: &[u8]) -> Result<(), LoadError> {
     if object.is_empty() {
         return Err(LoadError::NotBuilt);
     }
-    match abi(object) {
+    match abi_version(object) {
         Some(ABI_VERSION) => Ok(()),
         found => Err(LoadError::Stale { found }),
     }
 }
 
 /// The version that the object says it was compiled with.
-fn abi(object: &[u8]) -> Option<u32> {
+fn abi_version(object: &[u8]) -> Option<u32> {
     let file = ElfFile64::<Endianness>::parse(object).ok()?;
     let symbol = file.symbol_by_name(ABI)?;
     let section = file.section_by_index(symbol.section_index()?).ok()?;
@@ -43,10 +43,10 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_told_from_a_foreign_one() {
-        let text = check(&[]).unwrap_err().to_string();
+        let text = check_abi(&[]).unwrap_err().to_string();
         assert!(text.contains("cargo xtask build-ebpf"), "{text}");
         assert!(matches!(
-            check(b"\x7fELF"),
+            check_abi(b"\x7fELF"),
             Err(LoadError::Stale { found: None })
         ));
     }

@@ -11,7 +11,7 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::failure::LoadError;
-use super::maps::{Signals, TrackError, refused, remove, take};
+use super::maps::{Signals, TrackError, refused, remove, take_map};
 use crate::clock;
 
 /// How long it is not looked again which were taken out.
@@ -36,9 +36,9 @@ enum Sharer {
 }
 
 impl Parents {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
-            map: take(ebpf, PARENTS)?,
+            map: take_map(ebpf, PARENTS)?,
             held: BTreeMap::new(),
             looked_at: Timestamp::default(),
         })
@@ -59,14 +59,14 @@ impl Parents {
             signals: before.signals | signals.recorded,
             begins: before.begins | signals.beginning,
             outermost: outermost.unwrap_or_default(),
-            names: before.names | bits(names),
+            names: before.names | name_bits(names),
         };
         if known == Some(parent) {
             return Ok(());
         }
         if known.is_none() {
             let place = || Sharer::Place(share::place(path).to_owned());
-            self.hold(outermost.map_or_else(place, Sharer::Container), cgroup)?;
+            self.reserve(outermost.map_or_else(place, Sharer::Container), cgroup)?;
         }
         self.map
             .insert(cgroup, parent, 0)
@@ -79,7 +79,7 @@ impl Parents {
     }
 
     /// Counts one more for this sharer, if that is within its share.
-    fn hold(&mut self, sharer: Sharer, cgroup: u64) -> Result<(), TrackError> {
+    fn reserve(&mut self, sharer: Sharer, cgroup: u64) -> Result<(), TrackError> {
         if !self.has_room(&sharer) {
             self.forget_removed(clock::now());
         }
@@ -118,7 +118,7 @@ impl Parents {
 }
 
 /// The bits for these kinds of names.
-fn bits(names: &[Names]) -> u64 {
+fn name_bits(names: &[Names]) -> u64 {
     names.iter().fold(0, |bits, names| {
         bits | match names {
             Names::Containers => NAMES_CONTAINERS,

@@ -26,8 +26,8 @@ impl fmt::Debug for Ring {
 }
 
 impl Ring {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
-        let ring: RingBuf<MapData> = maps::take(ebpf, EVENTS)?;
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        let ring: RingBuf<MapData> = maps::take_map(ebpf, EVENTS)?;
         polled(ring).map(Self)
     }
 

@@ -7,7 +7,7 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 
 use super::failure::LoadError;
-use super::maps::{BPF_NOEXIST, TrackError, entries, is_there, refused, remove, take};
+use super::maps::{BPF_NOEXIST, TrackError, entries, is_there, refused, remove, take_map};
 
 /// What each outermost container has taken of what there is for all.
 pub(super) struct Shares {
@@ -17,9 +17,9 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         let mut shares = Self {
-            shares: take(ebpf, SHARES)?,
+            shares: take_map(ebpf, SHARES)?,
             lost: BTreeMap::new(),
         };
         let added = shares.add(ALL).and_then(|()| shares.add(OUTSIDE));

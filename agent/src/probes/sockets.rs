@@ -17,7 +17,7 @@ use aya::maps::{HashMap, MapData, MapError};
 
 use super::endpoints::octets;
 use super::failure::LoadError;
-use super::maps::{TrackError, entries, refused, remove, take};
+use super::maps::{TrackError, entries, refused, remove, take_map};
 
 /// The connections that the kernel side counts.
 pub struct Sockets {
@@ -61,12 +61,12 @@ impl fmt::Debug for Sockets {
 }
 
 impl Sockets {
-    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn from_ebpf(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
         Ok(Self {
-            connections: take(ebpf, CONNECTIONS)?,
-            courses: take(ebpf, PHASE_RULES)?,
-            resets: take(ebpf, RESETS)?,
-            node_addresses: take(ebpf, NODE_ADDRESSES)?,
+            connections: take_map(ebpf, CONNECTIONS)?,
+            courses: take_map(ebpf, PHASE_RULES)?,
+            resets: take_map(ebpf, RESETS)?,
+            node_addresses: take_map(ebpf, NODE_ADDRESSES)?,
             last: BTreeMap::new(),
         })
     }
@@ -80,9 +80,9 @@ impl Sockets {
             return Ok(());
         }
         // The one that lets the kernel side count comes last.
-        put(&mut self.courses, PHASE_RULES, container, Given::default())?;
+        insert_value(&mut self.courses, PHASE_RULES, container, Given::default())?;
         let none = Connections::default();
-        put(&mut self.connections, CONNECTIONS, container, none)?;
+        insert_value(&mut self.connections, CONNECTIONS, container, none)?;
         self.last.insert(container, Read::default());
         Ok(())
     }
@@ -119,12 +119,12 @@ impl Sockets {
         }
         let given = Given {
             main: rules.main.unwrap_or(0),
-            phase: id(rules.phase) as u32,
+            phase: phase_id(rules.phase) as u32,
             void_until: rules.void_until.0,
             stops: rules.stops,
             candidates: rules.candidates,
         };
-        put(&mut self.courses, PHASE_RULES, container, given)
+        insert_value(&mut self.courses, PHASE_RULES, container, given)
     }
 
     /// What was counted of a container so far; `None` if it was never added.
@@ -132,11 +132,11 @@ impl Sockets {
     /// # Errors
     /// If a map cannot be read.
     pub fn read(&mut self, container: u64) -> Result<Option<SocketCounts>, TrackError> {
-        if let Some(connections) = self.newer(container)? {
+        if let Some(connections) = self.read_changed(container)? {
             let resets = self
                 .has_new_resets(container, &connections)
                 .then(|| self.resets_of(container));
-            self.keep(container, &connections, resets);
+            self.store_counts(container, &connections, resets);
         }
         Ok(self.last.get(&container).and_then(Read::decoded))
     }
@@ -149,7 +149,7 @@ impl Sockets {
     pub fn changed(&mut self) -> Result<Vec<(u64, SocketCounts)>, TrackError> {
         let mut newer = Vec::new();
         for container in self.last.keys() {
-            let connections = self.newer(*container)?;
+            let connections = self.read_changed(*container)?;
             newer.extend(connections.map(|connections| (*container, connections)));
         }
         // One walk for all of them: it reads the map to its end.
@@ -166,7 +166,7 @@ impl Sockets {
             let resets = self
                 .has_new_resets(container, &connections)
                 .then(|| resets.remove(&container).unwrap_or_default());
-            self.keep(container, &connections, resets);
+            self.store_counts(container, &connections, resets);
             let read = self.last.get(&container).and_then(Read::decoded);
             changed.extend(read.map(|counts| {
                 let peers = Vec::new();
@@ -198,7 +198,7 @@ impl Sockets {
 
     /// What is counted of a container now, if it differs from what was read last. To be read before its resets: what falls
     /// in between is read again.
-    fn newer(&self, container: u64) -> Result<Option<Connections>, TrackError> {
+    fn read_changed(&self, container: u64) -> Result<Option<Connections>, TrackError> {
         let Some(last) = self.last.get(&container) else {
             return Ok(None);
         };
@@ -219,7 +219,7 @@ impl Sockets {
     }
 
     /// Keeps what was read of a container; the resets, if there were any.
-    fn keep(
+    fn store_counts(
         &mut self,
         container: u64,
         connections: &Connections,
@@ -262,7 +262,7 @@ impl Read {
 }
 
 /// As the kernel side has it.
-const fn id(phase: Phase) -> PhaseId {
+const fn phase_id(phase: Phase) -> PhaseId {
     match phase {
         Phase::Running => PhaseId::Running,
         Phase::Hook => PhaseId::Hook,
@@ -271,7 +271,7 @@ const fn id(phase: Phase) -> PhaseId {
     }
 }
 
-fn put<V: aya::Pod>(
+fn insert_value<V: aya::Pod>(
     map: &mut HashMap<MapData, u64, V>,
     name: &'static str,
     container: u64,

@@ -29,7 +29,7 @@ pub fn survey() -> Result<Survey, BtfError> {
         .iter()
         .map(|member| btf.offset(member.structure, member.path));
     let found: Vec<_> = offsets
-        .chain(sizes.iter().map(|structure| btf.size(structure)))
+        .chain(sizes.iter().map(|structure| btf.struct_size(structure)))
         .collect();
     let hooks_missing =
         layout::programs_of(&btf).filter_map(|(program, hook)| hook.is_err().then_some(program));
@@ -47,7 +47,7 @@ pub fn survey() -> Result<Survey, BtfError> {
 ///
 /// # Errors
 /// If it was built without them, or with others.
-pub fn built() -> Result<(), LoadError> {
+pub fn check_built() -> Result<(), LoadError> {
     object::embedded().map(drop)
 }
 

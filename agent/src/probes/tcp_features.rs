@@ -58,7 +58,7 @@ pub(super) struct TcpVisibility {
 
 impl TcpVisibility {
     /// Every fact, and whether it is seen with these programs.
-    pub(super) fn facts(&self, states: &[ProgramState]) -> Vec<(TcpFeature, bool)> {
+    pub(super) fn feature_visibility(&self, states: &[ProgramState]) -> Vec<(TcpFeature, bool)> {
         let is_attached = |name: &str| {
             let mut of_name = states.iter().filter(|state| state.program.name == name);
             self.counts_sockets && of_name.any(|state| state.refused.is_none())
@@ -84,7 +84,7 @@ impl TcpVisibility {
             TcpFeature::ResetsSent,
             TcpFeature::ResetsReceived,
         ];
-        let facts = self.facts(states);
+        let facts = self.feature_visibility(states);
         if needed.iter().any(|fact| facts.contains(&(*fact, false))) {
             return None;
         }
@@ -112,7 +112,9 @@ mod tests {
     }
 
     fn unseen(tcp_features: &TcpVisibility, refused: &[&str]) -> Vec<&'static str> {
-        let facts = tcp_features.facts(&states(refused)).into_iter();
+        let facts = tcp_features
+            .feature_visibility(&states(refused))
+            .into_iter();
         facts
             .filter_map(|(fact, seen)| (!seen).then_some(fact.name()))
             .collect()

@@ -10,7 +10,7 @@ use agent_core::output::Output;
 use agent_core::time::Timestamp;
 use anyhow::Context as _;
 
-use super::{open, replay};
+use super::{open_journal, replay};
 use crate::agent_health::AgentHealth;
 use crate::http::{AppState, Origin, Server};
 use crate::metrics::{Metrics, Retention};
@@ -19,7 +19,7 @@ use crate::recent::Recent;
 use crate::stop;
 
 /// Reads all journals, then serves what they say until SIGTERM, SIGINT or SIGHUP.
-pub(super) fn serve(files: &[PathBuf], address: SocketAddr) -> anyhow::Result<()> {
+pub(super) fn serve_recordings(files: &[PathBuf], address: SocketAddr) -> anyhow::Result<()> {
     let stopped = stop::caught()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -34,7 +34,7 @@ pub(super) fn serve(files: &[PathBuf], address: SocketAddr) -> anyhow::Result<()
         several => format!("{several} terminations"),
     };
     runtime.block_on(async {
-        let server = Server::start(address, Arc::new(recording.shown(files)))?;
+        let server = Server::start(address, Arc::new(recording.into_app_state(files)))?;
         let mut out = io::stdout();
         writeln!(
             out,
@@ -77,7 +77,7 @@ impl Recording {
     /// Adds a journal. Of one that is damaged, what stands before the damage.
     fn read(&mut self, file: &Path) -> anyhow::Result<()> {
         let before = self.last_id;
-        let read = replay(open(file)?, |output, now| {
+        let read = replay(open_journal(file)?, |output, now| {
             self.record(&renumbered(output, before), now);
             Ok(())
         });
@@ -111,7 +111,7 @@ impl Recording {
         }
     }
 
-    fn shown(self, files: &[PathBuf]) -> AppState {
+    fn into_app_state(self, files: &[PathBuf]) -> AppState {
         let names = files.iter().map(|file| file.display().to_string());
         AppState {
             metrics: self.metrics,
@@ -157,7 +157,7 @@ mod tests {
         for file in &files {
             recording.read(file).unwrap();
         }
-        let shown = recording.shown(&files);
+        let shown = recording.into_app_state(&files);
         let kept = shown.recent.snapshot(&crate::recent::Filter::default(), 10);
         let ids: Vec<_> = kept.finished.iter().map(|report| report.id).collect();
         // Of the two in the first, the second one ended first.

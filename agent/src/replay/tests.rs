@@ -21,7 +21,7 @@ pub(crate) fn config() -> Config {
     }
 }
 
-fn lines() -> Vec<String> {
+fn journal_lines() -> Vec<String> {
     vec![
         header_line(&config()).unwrap(),
         input_line(&Input::ScanFinished, Timestamp(1_000_000_000)).unwrap(),
@@ -39,20 +39,20 @@ fn refusal(journal: &str) -> String {
 
 #[test]
 fn a_whole_journal_is_read_to_its_end() {
-    replay(Cursor::new(lines().concat()), |_, _| Ok(())).unwrap();
+    replay(Cursor::new(journal_lines().concat()), |_, _| Ok(())).unwrap();
 }
 
 #[test]
 fn what_is_wrong_with_a_journal_is_said() {
     assert!(refusal("").contains("empty"));
     assert!(refusal("{}\n").contains("header"));
-    let other = lines()
+    let other = journal_lines()
         .concat()
         .replacen("\"format\":1", "\"format\":99", 1);
     assert!(refusal(&other).contains("99"));
-    let broken = format!("{}{{\"at\":5}}\n", lines().concat());
+    let broken = format!("{}{{\"at\":5}}\n", journal_lines().concat());
     assert!(refusal(&broken).contains("line 4"));
-    let cut = lines().concat();
+    let cut = journal_lines().concat();
     assert!(refusal(&cut[..cut.len() - 9]).contains("cut off"));
     let path = "x".repeat(LINE_MAX);
     let long = format!("{cut}{{\"at\":5,\"input\":\"{path}\"}}\n");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn args(subjects: Option<PathBuf>) -> SubjectArgs {
+fn subject_args(subjects: Option<PathBuf>) -> SubjectArgs {
     SubjectArgs {
         cgroup: vec!["/demo/*".to_owned()],
         no_systemd: true,
@@ -35,7 +35,7 @@ impl Drop for Scratch {
 
 fn refusal(test: &str, name: &str, text: &str) -> String {
     let file = Scratch::new(test, name, text);
-    let sentence = args(Some(file.0.clone()))
+    let sentence = subject_args(Some(file.0.clone()))
         .config(false)
         .unwrap_err()
         .to_string();
@@ -56,8 +56,11 @@ fn toml_and_json_say_the_same() {
         "s.json",
         r#"[{"cgroup": "/a", "grace_seconds": 2.5, "stop_signal": "QUIT", "pre_stop": ["sh", "-c", "x"]}]"#,
     );
-    let config = args(Some(toml.0.clone())).config(false).unwrap();
-    assert_eq!(config, args(Some(json.0.clone())).config(false).unwrap());
+    let config = subject_args(Some(toml.0.clone())).config(false).unwrap();
+    assert_eq!(
+        config,
+        subject_args(Some(json.0.clone())).config(false).unwrap()
+    );
     assert_eq!(config.selectors.len(), 2);
     assert_eq!(config.selectors[0].grace, Some(Duration::from_millis(2500)));
     assert_eq!(config.selectors[0].stop_signal.unwrap().number(), 3);
@@ -103,7 +106,7 @@ fn a_file_that_is_something_else_is_refused() {
     assert!(refusal("broken", "s.toml", "[[subject\n").contains("TOML"));
     assert!(refusal("list", "s.json", "{\"subjects\": []}").contains("[[subject]]"));
     assert!(refusal("name", "s.yaml", "").contains("*.toml"));
-    let sentence = args(Some(PathBuf::from("/nowhere/s.toml")))
+    let sentence = subject_args(Some(PathBuf::from("/nowhere/s.toml")))
         .config(false)
         .unwrap_err()
         .to_string();
@@ -114,7 +117,7 @@ fn a_file_that_is_something_else_is_refused() {
 fn with_kubernetes_services_are_watched_when_asked_for() {
     let default = SubjectArgs {
         no_systemd: false,
-        ..args(None)
+        ..subject_args(None)
     };
     assert!(default.config(false).unwrap().systemd);
     let config = default.config(true).unwrap();
@@ -131,7 +134,7 @@ fn nothing_to_watch_is_refused() {
     let none = SubjectArgs {
         cgroup: Vec::new(),
         no_containers: true,
-        ..args(None)
+        ..subject_args(None)
     };
     assert!(
         none.config(false)
@@ -168,7 +171,7 @@ fn a_grace_period_is_a_number_that_can_be() {
     for seconds in ["0", "0.0", "3155760000", "30.5"] {
         let text = format!("[[subject]]\ncgroup = \"/a\"\ngrace_seconds = {seconds}\n");
         let file = Scratch::new("grace-well", "s.toml", &text);
-        let config = args(Some(file.0.clone())).config(false).unwrap();
+        let config = subject_args(Some(file.0.clone())).config(false).unwrap();
         assert!(config.selectors[0].grace.is_some());
     }
 }

@@ -21,7 +21,7 @@ impl NoEcho {
         if let Some(before) = &before {
             let mut quiet = before.clone();
             quiet.local_modes -= LocalModes::ECHO;
-            set(&quiet);
+            set_modes(&quiet);
         }
         Self { before }
     }
@@ -30,13 +30,13 @@ impl NoEcho {
 impl Drop for NoEcho {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            set(before);
+            set_modes(before);
         }
     }
 }
 
 /// A terminal that is gone needs no care.
-fn set(modes: &Termios) {
+fn set_modes(modes: &Termios) {
     if let Err(error) = tcsetattr(io::stdin(), OptionalActions::Now, modes) {
         tracing::debug!(%error, "the terminal's modes stay as they are");
     }

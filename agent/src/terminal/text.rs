@@ -26,7 +26,7 @@ impl Line {
         self.width
     }
 
-    pub(crate) fn plain(&mut self, text: &str) {
+    pub(crate) fn push_plain(&mut self, text: &str) {
         self.painted(NORMAL, text);
     }
 
@@ -38,7 +38,7 @@ impl Line {
             ascii = plain_ascii(text);
             &ascii
         };
-        self.width += width(text);
+        self.width += display_width(text);
         if !self.style.colors || text.is_empty() || paint == NORMAL {
             self.text.push_str(text);
         } else {
@@ -50,7 +50,7 @@ impl Line {
 
     /// Blanks up to this column; nothing if it has been reached.
     pub(crate) fn fill_to(&mut self, column: usize) {
-        self.plain(&" ".repeat(column.saturating_sub(self.width)));
+        self.push_plain(&" ".repeat(column.saturating_sub(self.width)));
     }
 
     /// Goes on with this text, wrapped under the column that the line has reached. Ends with a newline.
@@ -59,23 +59,23 @@ impl Line {
         let style = self.style;
         let mut line = self;
         let mut out = String::new();
-        for part in wrap(&visible(text), style.width.saturating_sub(indent)) {
+        for part in wrap_lines(&visible(text), style.width.saturating_sub(indent)) {
             line.fill_to(indent);
-            line.plain(&part);
-            out.push_str(&line.end());
+            line.push_plain(&part);
+            out.push_str(&line.finish());
             out.push('\n');
             line = Self::new(&style);
         }
         out
     }
 
-    pub(crate) fn end(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text.trim_end().to_owned()
     }
 }
 
 /// Columns that a text takes in a terminal.
-pub(crate) fn width(text: &str) -> usize {
+pub(crate) fn display_width(text: &str) -> usize {
     text.width()
 }
 
@@ -110,19 +110,19 @@ fn plain_ascii(text: &str) -> String {
 }
 
 /// The text, shortened to so many columns with an ellipsis.
-pub(crate) fn cut(text: &str, columns: usize, style: &Style) -> String {
-    if width(text) <= columns {
+pub(crate) fn truncate(text: &str, columns: usize, style: &Style) -> String {
+    if display_width(text) <= columns {
         return text.to_owned();
     }
     let ellipsis = if style.unicode { "…" } else { "..." };
-    let room = columns.saturating_sub(width(ellipsis));
+    let room = columns.saturating_sub(display_width(ellipsis));
     let kept = text.chars().take(fitting(text.chars(), room));
     kept.chain(ellipsis.chars()).collect()
 }
 
 /// The text, shortened to so many columns in its middle: of a pod's name the workload's begin and the hash's end stay.
 pub(crate) fn cut_middle(text: &str, columns: usize) -> String {
-    if width(text) <= columns {
+    if display_width(text) <= columns {
         return text.to_owned();
     }
     let room = columns.saturating_sub(1);
@@ -152,7 +152,7 @@ const UNITS: [&str; 7] = ["s", "ms", "µs", "ns", "min", "h", "d"];
 
 /// The text in lines of at most so many columns, broken at blanks, but not between a number and its unit. A word longer
 /// than a line stays whole.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap_lines(text: &str, columns: usize) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let unit = UNITS.contains(&word.trim_end_matches(['.', ',', ';', ':', ')']));
@@ -167,7 +167,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for piece in pieces {
-        if !line.is_empty() && width(&line) + 1 + width(&piece) > columns {
+        if !line.is_empty() && display_width(&line) + 1 + display_width(&piece) > columns {
             lines.push(std::mem::take(&mut line));
         }
         if !line.is_empty() {
@@ -191,8 +191,8 @@ mod tests {
 
     #[test]
     fn wide_characters_count_twice() {
-        assert_eq!(width("容器"), 4);
-        assert_eq!(cut("容器容器", 6, &Style::PLAIN), "容器…");
+        assert_eq!(display_width("容器"), 4);
+        assert_eq!(truncate("容器容器", 6, &Style::PLAIN), "容器…");
         assert_eq!(cut_middle("容器容器", 6), "容…器");
     }
 
@@ -206,10 +206,10 @@ mod tests {
 
     #[test]
     fn wrapped_lines_fit() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("unbreakable", 4), ["unbreakable"]);
+        assert_eq!(wrap_lines("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap_lines("unbreakable", 4), ["unbreakable"]);
         assert_eq!(
-            wrap("it took 3.1 s, no more", 12),
+            wrap_lines("it took 3.1 s, no more", 12),
             ["it took", "3.1 s, no", "more"]
         );
     }

@@ -16,7 +16,7 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 impl Scale {
     /// Where a time lies, in parts of the whole stretch.
-    fn place(&self, at: Timestamp, parts: usize) -> usize {
+    fn position(&self, at: Timestamp, parts: usize) -> usize {
         let whole = self.to.since(self.from).as_nanos().max(1);
         let passed = at.since(self.from).as_nanos().min(whole);
         let parts = u128::try_from(parts).unwrap_or(u128::MAX);
@@ -34,13 +34,13 @@ impl Scale {
 
     /// In which of so many columns a time lies, the last one if it is the end.
     pub(super) fn column(&self, at: Timestamp, columns: usize) -> usize {
-        self.place(at, columns).min(columns.saturating_sub(1))
+        self.position(at, columns).min(columns.saturating_sub(1))
     }
 }
 
 /// The columns left of a bar, and the bar. It begins in the column in which the bar of the phase before ended, and
 /// can always be seen: it has at least an eighth of a column.
-pub(super) fn span(
+pub(super) fn render_span(
     scale: &Scale,
     (from, to): (Timestamp, Timestamp),
     columns: usize,
@@ -48,13 +48,13 @@ pub(super) fn span(
 ) -> (usize, String) {
     let begin = scale.column(from, columns);
     if !style.unicode {
-        let end = scale.place(to, columns).max(begin + 1);
+        let end = scale.position(to, columns).max(begin + 1);
         return (begin, "#".repeat(end - begin));
     }
     let length = scale
-        .place(to, columns * 8)
-        .saturating_sub(scale.place(from, columns * 8));
-    let end = scale.place(to, columns * 8).max(begin * 8 + 1);
+        .position(to, columns * 8)
+        .saturating_sub(scale.position(from, columns * 8));
+    let end = scale.position(to, columns * 8).max(begin * 8 + 1);
     let eighths = if length < 8 {
         length.max(1)
     } else {
@@ -73,28 +73,28 @@ mod tests {
         to: Timestamp(1800),
     };
 
-    fn drawn(from: u64, to: u64, unicode: bool) -> String {
+    fn rendered_span(from: u64, to: u64, unicode: bool) -> String {
         let style = Style {
             unicode,
             ..Style::PLAIN
         };
-        let (blank, bar) = span(&SCALE, (Timestamp(from), Timestamp(to)), 10, &style);
+        let (blank, bar) = render_span(&SCALE, (Timestamp(from), Timestamp(to)), 10, &style);
         " ".repeat(blank) + &bar
     }
 
     #[test]
     fn bars_are_to_scale() {
-        assert_eq!(drawn(1000, 1800, true), "██████████");
-        assert_eq!(drawn(1000, 1400, true), "█████");
-        assert_eq!(drawn(1400, 1450, true), "     ▋");
-        assert_eq!(drawn(1400, 1800, false), "     #####");
+        assert_eq!(rendered_span(1000, 1800, true), "██████████");
+        assert_eq!(rendered_span(1000, 1400, true), "█████");
+        assert_eq!(rendered_span(1400, 1450, true), "     ▋");
+        assert_eq!(rendered_span(1400, 1800, false), "     #####");
     }
 
     #[test]
     fn the_shortest_phase_is_seen_and_inside() {
-        assert_eq!(drawn(1800, 1800, true), "         ▏");
-        assert_eq!(drawn(1000, 1000, true), "▏");
-        assert_eq!(drawn(1800, 1800, false), "         #");
+        assert_eq!(rendered_span(1800, 1800, true), "         ▏");
+        assert_eq!(rendered_span(1000, 1000, true), "▏");
+        assert_eq!(rendered_span(1800, 1800, false), "         #");
     }
 
     #[test]
@@ -110,6 +110,6 @@ mod tests {
 
     #[test]
     fn times_outside_of_the_scale_are_clamped() {
-        assert_eq!(drawn(0, 5000, true), "██████████");
+        assert_eq!(rendered_span(0, 5000, true), "██████████");
     }
 }

@@ -7,7 +7,7 @@ const MILLI: u128 = 1_000_000;
 const SECOND: u128 = 1_000_000_000;
 
 /// A duration with three digits that matter below a second, milliseconds below a minute, whole seconds above.
-pub fn human(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     if nanos == 0 {
         return "0 s".to_owned();
@@ -43,7 +43,7 @@ pub(crate) fn configured(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 && duration.as_secs() < 60 {
         format!("{} s", duration.as_secs())
     } else {
-        human(duration)
+        format_duration(duration)
     }
 }
 
@@ -91,7 +91,11 @@ mod tests {
             (604_800_000_000_000, "7 d 00 h"),
         ];
         for (nanos, text) in cases {
-            assert_eq!(human(Duration::from_nanos(nanos)), text, "{nanos} ns");
+            assert_eq!(
+                format_duration(Duration::from_nanos(nanos)),
+                text,
+                "{nanos} ns"
+            );
         }
     }
 

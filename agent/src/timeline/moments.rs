@@ -24,7 +24,7 @@ pub(crate) enum Marker {
 
 impl Marker {
     /// How it is drawn, one column wide.
-    pub(crate) const fn drawn(self) -> char {
+    pub(crate) const fn symbol(self) -> char {
         match self {
             Self::Sent => '↑',
             Self::Received => '↓',
@@ -48,7 +48,7 @@ pub(crate) struct Markers {
 impl Markers {
     /// The columns of a bar: a sign where there was one event, a digit where there were several, `+` where there were
     /// more than nine.
-    pub(super) fn cells(&self, scale: &Scale, columns: usize) -> String {
+    pub(super) fn render_cells(&self, scale: &Scale, columns: usize) -> String {
         let mut counts = vec![0_u32; columns];
         for at in &self.at {
             if let Some(count) = counts.get_mut(scale.column(*at, columns)) {
@@ -57,7 +57,7 @@ impl Markers {
         }
         let cell = |count: u32| match count {
             0 => ' ',
-            1 => self.sign.drawn(),
+            1 => self.sign.symbol(),
             several => char::from_digit(several, 10).unwrap_or('+'),
         };
         let cells: String = counts.into_iter().map(cell).collect();
@@ -74,26 +74,26 @@ mod tests {
         to: Timestamp(2000),
     };
 
-    fn drawn(at: &[u64]) -> String {
+    fn rendered_cells(at: &[u64]) -> String {
         let moments = Markers {
             sign: Marker::Sent,
             at: at.iter().copied().map(Timestamp).collect(),
             in_all: None,
         };
-        moments.cells(&SCALE, 10)
+        moments.render_cells(&SCALE, 10)
     }
 
     #[test]
     fn each_is_where_it_was_and_several_are_a_number() {
-        assert_eq!(drawn(&[]), "");
-        assert_eq!(drawn(&[1000, 1150, 1310, 1320]), "↑↑ 2");
-        assert_eq!(drawn(&[1500; 9]), "     9");
-        assert_eq!(drawn(&[1500; 10]), "     +");
+        assert_eq!(rendered_cells(&[]), "");
+        assert_eq!(rendered_cells(&[1000, 1150, 1310, 1320]), "↑↑ 2");
+        assert_eq!(rendered_cells(&[1500; 9]), "     9");
+        assert_eq!(rendered_cells(&[1500; 10]), "     +");
     }
 
     #[test]
     fn those_at_the_end_and_outside_are_in_the_picture() {
-        assert_eq!(drawn(&[2000]), "         ↑");
-        assert_eq!(drawn(&[0, 9000]), "↑        ↑");
+        assert_eq!(rendered_cells(&[2000]), "         ↑");
+        assert_eq!(rendered_cells(&[0, 9000]), "↑        ↑");
     }
 }

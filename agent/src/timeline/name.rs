@@ -13,12 +13,12 @@ const KIND: usize = 20;
 /// `namespace/pod/container`, with a container's short id where its name is not known; without Kubernetes the
 /// subject's name. Harmless to a terminal.
 pub fn name(report: &Report) -> String {
-    parts(report).join(SEPARATOR)
+    name_parts(report).join(SEPARATOR)
 }
 
 /// The same in at most so many columns: the longest parts are cut, in their middle, until it fits.
 pub(crate) fn short_name(report: &Report, columns: usize) -> String {
-    let parts = parts(report);
+    let parts = name_parts(report);
     let room = columns.saturating_sub(parts.len().saturating_sub(1));
     let is_pod = |position: usize| parts.len() == 1 || position == 1;
     // The pod is the one that is looked for.
@@ -26,7 +26,7 @@ pub(crate) fn short_name(report: &Report, columns: usize) -> String {
     let taken = |limit: usize| -> usize {
         let widths = parts.iter().enumerate();
         widths
-            .map(|(position, part)| text::width(part).min(share(position, limit)))
+            .map(|(position, part)| text::display_width(part).min(share(position, limit)))
             .sum()
     };
     let limit = (0..=room).rev().find(|limit| taken(*limit) <= room);
@@ -43,7 +43,7 @@ pub(crate) fn short_name(report: &Report, columns: usize) -> String {
     short.join(SEPARATOR)
 }
 
-fn parts(report: &Report) -> Vec<String> {
+fn name_parts(report: &Report) -> Vec<String> {
     let subject = text::visible(&report.subject.name);
     let Some(pod) = &report.pod else {
         return vec![subject];
@@ -56,9 +56,9 @@ fn parts(report: &Report) -> Vec<String> {
 }
 
 /// What kind of thing it is: the workload's kind, else the subject's.
-pub(crate) fn kind(report: &Report) -> String {
+pub(crate) fn workload_kind(report: &Report) -> String {
     match &report.pod {
         Some(pod) => text::cut_middle(&text::visible(&pod.workload.kind), KIND),
-        None => words::kind(report.subject.kind).to_owned(),
+        None => words::subject_kind(report.subject.kind).to_owned(),
     }
 }

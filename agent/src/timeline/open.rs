@@ -8,8 +8,8 @@ use super::moments::Marker;
 use super::name::short_name;
 use super::paint;
 use super::phase::Phase;
-use super::row::{Row, scale};
-use super::rows::rows;
+use super::row::{Row, scale_of_rows};
+use super::rows::report_rows;
 use super::traffic::sign_of;
 use super::words;
 use crate::terminal::text::{self, Line};
@@ -27,7 +27,7 @@ const NAME_MAX: usize = 64;
 /// Draws an open termination in one line: whose it is, its phases so far to scale in one bar with a sign where it was
 /// reset (see [`LEGEND`](super::LEGEND)), how long it has lasted, what it waits for. No newline.
 pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
-    let rows = rows(report, Some(now));
+    let rows = report_rows(report, Some(now));
     let bar = if style.width < 90 { 12 } else { 18 };
     let taken = NUMBER + 1 + bar + LASTED + NEXT;
     let name = style.width.saturating_sub(taken).clamp(NAME_MIN, NAME_MAX);
@@ -35,11 +35,11 @@ pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
     line.painted(DIM, &format!("{:>4}  ", format!("#{}", report.id)));
     line.painted(STRONG, &short_name(report, name));
     line.fill_to(NUMBER + name + 1);
-    if let Some(scale) = scale(&rows, Some(now)) {
+    if let Some(scale) = scale_of_rows(&rows, Some(now)) {
         let resets = resets(report, &scale, bar);
         for (column, reset) in resets.into_iter().enumerate() {
             if let Some(sign) = reset {
-                line.painted(paint::of_sign(sign), &sign.drawn().to_string());
+                line.painted(paint::of_sign(sign), &sign.symbol().to_string());
             } else {
                 let phase = phase_at(&rows, &scale, (column, bar));
                 line.painted(phase.map_or(NORMAL, paint::of_phase), texture(phase, style));
@@ -49,12 +49,12 @@ pub fn render_open(report: &Report, now: Timestamp, style: &Style) -> String {
     line.fill_to(NUMBER + name + 1 + bar);
     line.painted(STRONG, &format!("{:>8}  ", tenths(report, now)));
     let room = style.width.saturating_sub(line.width());
-    line.plain(&text::cut(
+    line.push_plain(&text::truncate(
         &words::next_step(report, Some(now)),
         room,
         style,
     ));
-    line.end()
+    line.finish()
 }
 
 fn tenths(report: &Report, now: Timestamp) -> String {

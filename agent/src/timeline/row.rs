@@ -3,7 +3,7 @@
 use agent_core::time::Timestamp;
 
 use super::bar::Scale;
-use super::duration::human;
+use super::duration::format_duration;
 use super::moments::Markers;
 use super::phase::Phase;
 
@@ -45,7 +45,7 @@ pub(crate) enum Length {
 
 impl Row {
     /// An event that began no phase, or several alike.
-    pub(super) const fn event(
+    pub(super) const fn new_event(
         at: Timestamp,
         event: String,
         news: Severity,
@@ -63,7 +63,7 @@ impl Row {
     }
 
     /// What stands right of the bar: how long the phase took and its name, or how many events there were.
-    pub(crate) fn right(&self) -> Option<(String, &'static str)> {
+    pub(crate) fn right_label(&self) -> Option<(String, &'static str)> {
         if let Some(in_all) = self.moments.as_ref().and_then(|moments| moments.in_all) {
             return Some((in_all.to_string(), "in all"));
         }
@@ -80,7 +80,7 @@ impl Row {
         let Some(end) = self.end else {
             return "?".to_owned();
         };
-        let text = human(end.since(self.at));
+        let text = format_duration(end.since(self.at));
         match self.length {
             Length::Whole | Length::SoFar => text,
             Length::AtLeast => format!(">{text}"),
@@ -90,7 +90,7 @@ impl Row {
 }
 
 /// What the width of the bars stands for: the first to the last time of all rows.
-pub(crate) fn scale(rows: &[Row], now: Option<Timestamp>) -> Option<Scale> {
+pub(crate) fn scale_of_rows(rows: &[Row], now: Option<Timestamp>) -> Option<Scale> {
     let from = rows.iter().map(|row| row.at).min()?;
     let to = rows
         .iter()
@@ -104,7 +104,7 @@ pub(crate) fn scale(rows: &[Row], now: Option<Timestamp>) -> Option<Scale> {
 }
 
 /// A phase that began at `at`: until the first of `ends` that was seen, else until now if it may last.
-pub(super) fn phase(
+pub(super) fn phase_row(
     (at, event, news): (Timestamp, String, Severity),
     phase: Phase,
     ends: &[Option<Timestamp>],

@@ -7,22 +7,22 @@ use agent_core::report::{Hook, HookFailure, HookMethod, Outcome, Report};
 use agent_core::time::Timestamp;
 
 use super::phase::Phase;
-use super::row::{Length, Row, Severity, phase};
+use super::row::{Length, Row, Severity, phase_row};
 use super::{traffic, words};
 
 /// The rows of a report, in the order of their times. With `now`, phases of a report in progress last until then.
-pub(crate) fn rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
+pub(crate) fn report_rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     let now = now.filter(|_| report.outcome == Outcome::InProgress);
     let mut rows = Vec::new();
     rows.extend(started(report));
-    rows.extend(asked(report, now));
-    rows.extend(hook(report, now));
+    rows.extend(stop_request_row(report, now));
+    rows.extend(hook_rows(report, now));
     rows.extend(stop_signal(report, now));
-    rows.extend(kill(report, now));
-    rows.extend(exit(report, now));
-    let released = |at| Row::event(at, "released".to_owned(), Severity::Neutral, None);
+    rows.extend(kill_row(report, now));
+    rows.extend(exit_row(report, now));
+    let released = |at| Row::new_event(at, "released".to_owned(), Severity::Neutral, None);
     rows.extend(report.released_at.map(released));
-    rows.extend(traffic::rows(report));
+    rows.extend(traffic::traffic_rows(report));
     rows.sort_by_key(|row| row.at);
     rows
 }
@@ -34,7 +34,7 @@ fn started(report: &Report) -> Option<Row> {
     }
     let start = report.main.as_ref()?.start;
     let event = (start, "started".to_owned(), Severity::Neutral);
-    Some(phase(event, Phase::Running, &[exit_time(report)], None))
+    Some(phase_row(event, Phase::Running, &[exit_time(report)], None))
 }
 
 fn exit_time(report: &Report) -> Option<Timestamp> {
@@ -52,8 +52,8 @@ fn next_after_hook(report: &Report) -> Option<Timestamp> {
 }
 
 /// The request to stop, where Kubernetes told of it: a mark, and the wait for what follows if there is one to see.
-fn asked(report: &Report, now: Option<Timestamp>) -> Option<Row> {
-    let text = words::asked(report)?;
+fn stop_request_row(report: &Report, now: Option<Timestamp>) -> Option<Row> {
+    let text = words::stop_request_event(report)?;
     let event = (report.started_at, text.to_owned(), Severity::Neutral);
     // A hook that begins at once, or takes the place of this row because it never ran, shows the wait itself.
     let begins = report
@@ -62,19 +62,19 @@ fn asked(report: &Report, now: Option<Timestamp>) -> Option<Row> {
         .map(|hook| hook.started_at.filter(|_| words::has_run(hook)));
     match begins {
         Some(begin) if begin.is_none_or(|begin| begin <= report.started_at) => {
-            Some(phase(event, Phase::Over, &[], None))
+            Some(phase_row(event, Phase::Over, &[], None))
         }
-        Some(begin) => Some(phase(event, Phase::Waiting, &[begin], now)),
+        Some(begin) => Some(phase_row(event, Phase::Waiting, &[begin], now)),
         None => {
             let next = next_after_hook(report);
-            Some(phase(event, Phase::Waiting, &[next], now))
+            Some(phase_row(event, Phase::Waiting, &[next], now))
         }
     }
 }
 
 /// The hook's own run, which may go on after the stop signal, and the time between its exit and the stop signal where
 /// that is long enough to matter.
-fn hook(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
+fn hook_rows(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     let Some(hook) = &report.hook else {
         return Vec::new();
     };
@@ -91,10 +91,10 @@ fn hook(report: &Report, now: Option<Timestamp>) -> Vec<Row> {
     };
     let event = (began, words::hook_event(hook), news);
     if !words::has_run(hook) {
-        return vec![phase(event, Phase::Waiting, &[next], now)];
+        return vec![phase_row(event, Phase::Waiting, &[next], now)];
     }
     let death = exit_time(report).filter(|_| hook.ended_by_container);
-    let mut run = phase(event, Phase::Hook, &[hook.ended_at, death], now);
+    let mut run = phase_row(event, Phase::Hook, &[hook.ended_at, death], now);
     if run.end.is_none() {
         run.end = next;
         run.length = Length::AtLeast;
@@ -132,7 +132,7 @@ fn waiting(
     } else {
         Severity::Neutral
     };
-    Some(phase(
+    Some(phase_row(
         (ended, format!("hook {status}"), news),
         Phase::Waiting,
         &[next],
@@ -148,7 +148,7 @@ fn stop_signal(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     } else {
         (stop.signal.to_string(), Severity::Neutral)
     };
-    Some(phase(
+    Some(phase_row(
         (stop.at, event, news),
         Phase::Stopping,
         &[kill_time(report), exit_time(report)],
@@ -156,12 +156,12 @@ fn stop_signal(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     ))
 }
 
-fn kill(report: &Report, now: Option<Timestamp>) -> Option<Row> {
+fn kill_row(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     let event = (kill_time(report)?, "SIGKILL".to_owned(), Severity::Bad);
-    Some(phase(event, Phase::Dying, &[exit_time(report)], now))
+    Some(phase_row(event, Phase::Dying, &[exit_time(report)], now))
 }
 
-fn exit(report: &Report, now: Option<Timestamp>) -> Option<Row> {
+fn exit_row(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     let exit = report.exit.as_ref()?;
     let news = if exit.status == ExitStatus::Code(0) {
         Severity::Good
@@ -171,5 +171,5 @@ fn exit(report: &Report, now: Option<Timestamp>) -> Option<Row> {
     let event = (exit.at, words::exit_short(exit.status), news);
     let lasts = report.released_at.or(now).is_some();
     let after = if lasts { Phase::Closing } else { Phase::Over };
-    Some(phase(event, after, &[report.released_at], now))
+    Some(phase_row(event, after, &[report.released_at], now))
 }

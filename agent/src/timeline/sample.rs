@@ -24,7 +24,7 @@ pub(crate) const KILLED: ExitStatus = ExitStatus::Signal {
 };
 
 /// So many microseconds after T0.
-pub(crate) fn at(micros: u64) -> Timestamp {
+pub(crate) fn at_micros(micros: u64) -> Timestamp {
     Timestamp(T0 + micros * 1000)
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn report(outcome: Outcome) -> Report {
         }),
         outcome,
         trigger: Trigger::Stopped,
-        started_at: at(0),
+        started_at: at_micros(0),
         start_source: Start::StopSignal,
         hook: None,
         stop_signal: None,
@@ -84,7 +84,7 @@ pub(crate) fn report(outcome: Outcome) -> Report {
 
 pub(crate) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSignal {
     StopSignal {
-        at: at(micros),
+        at: at_micros(micros),
         signal: Signal::TERM,
         sender: sender("runc"),
         result,
@@ -94,30 +94,30 @@ pub(crate) fn stop(micros: u64, result: Delivery, handler: Handler) -> StopSigna
     }
 }
 
-pub(crate) fn kill(micros: u64, cause: KillCause) -> Kill {
+pub(crate) fn sample_kill(micros: u64, cause: KillCause) -> Kill {
     Kill {
-        at: at(micros),
+        at: at_micros(micros),
         sender: sender("runc"),
         cause,
     }
 }
 
-pub(crate) fn exit(micros: u64, status: ExitStatus) -> MainExit {
+pub(crate) fn sample_exit(micros: u64, status: ExitStatus) -> MainExit {
     MainExit {
-        at: at(micros),
+        at: at_micros(micros),
         status,
         rebooted: None,
     }
 }
 
-pub(crate) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>) -> Hook {
+pub(crate) fn sample_hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>) -> Hook {
     Hook {
         kind: HookKind::Exec,
         method: HookMethod::Observed,
         tgid: Some(Tgid(4800)),
         argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
-        started_at: Some(at(0)),
-        ended_at: ended.map(at),
+        started_at: Some(at_micros(0)),
+        ended_at: ended.map(at_micros),
         process_ended_at: None,
         failure: status
             .filter(|status| *status != ExitStatus::Code(0))
@@ -128,7 +128,7 @@ pub(crate) fn hook(argv: &[&str], ended: Option<u64>, status: Option<ExitStatus>
     }
 }
 
-pub(crate) fn grace(configured: u64, after_hook: u64, floor_used: bool) -> Grace {
+pub(crate) fn sample_grace(configured: u64, after_hook: u64, floor_used: bool) -> Grace {
     Grace {
         configured: Duration::from_secs(configured),
         after_hook: Duration::from_secs(after_hook),
@@ -145,18 +145,18 @@ pub(crate) fn finding(kind: FindingKind, evidence: &str, advice: &str) -> Findin
 }
 
 /// The pod that this project began with: a hook of ten seconds, then a shell that ignores nothing.
-pub(crate) fn seed() -> Report {
+pub(crate) fn seed_report() -> Report {
     let mut report = report(Outcome::Graceful);
     let line = "echo this pod is stopping. > /stop.log && sleep 10s";
-    report.hook = Some(hook(
+    report.hook = Some(sample_hook(
         &["/bin/sh", "-c", line],
         Some(10_008_120),
         Some(ExitStatus::Code(0)),
     ));
     report.stop_signal = Some(stop(10_009_340, Delivery::Delivered, Handler::Custom));
-    report.exit = Some(exit(12_030_500, ExitStatus::Code(0)));
-    report.released_at = Some(at(12_033_620));
-    report.grace = Some(grace(30, 20, false));
+    report.exit = Some(sample_exit(12_030_500, ExitStatus::Code(0)));
+    report.released_at = Some(at_micros(12_033_620));
+    report.grace = Some(sample_grace(30, 20, false));
     report
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn inferred(kind: HookKind, words: &[&str], ended: u64) -> Hook {
         kind,
         method: HookMethod::Inferred,
         tgid: None,
-        ..hook(words, Some(ended), None)
+        ..sample_hook(words, Some(ended), None)
     }
 }
 
@@ -209,10 +209,10 @@ pub(crate) fn inferred(kind: HookKind, words: &[&str], ended: u64) -> Hook {
 pub(crate) fn ignored() -> Report {
     let mut report = report(Outcome::SignalIgnored);
     report.stop_signal = Some(stop(0, Delivery::Ignored, Handler::Default));
-    report.kill = Some(kill(30_004_100, KillCause::GraceExpired));
-    report.exit = Some(exit(30_005_000, KILLED));
-    report.released_at = Some(at(30_006_000));
-    report.grace = Some(grace(30, 30, false));
+    report.kill = Some(sample_kill(30_004_100, KillCause::GraceExpired));
+    report.exit = Some(sample_exit(30_005_000, KILLED));
+    report.released_at = Some(at_micros(30_006_000));
+    report.grace = Some(sample_grace(30, 30, false));
     report.findings = vec![finding(
         FindingKind::SignalIgnored,
         "The kernel discarded SIGTERM: the main process is PID 1 of its namespace and has no handler for it.",
@@ -222,7 +222,7 @@ pub(crate) fn ignored() -> Report {
 }
 
 /// A reset that the kernel gives this reason for; `None` is one received.
-pub(crate) fn class(phase: Phase, reason: Option<(Mode, &str)>) -> ResetClass<String> {
+pub(crate) fn reset_class(phase: Phase, reason: Option<(Mode, &str)>) -> ResetClass<String> {
     ResetClass {
         phase,
         direction: reason.map_or(Direction::Received, |_reason| Direction::Sent),
@@ -234,9 +234,9 @@ pub(crate) fn class(phase: Phase, reason: Option<(Mode, &str)>) -> ResetClass<St
     }
 }
 
-pub(crate) fn mark(micros: u64, class: ResetClass<String>, refused: bool) -> ResetMark {
+pub(crate) fn reset_mark(micros: u64, class: ResetClass<String>, refused: bool) -> ResetMark {
     ResetMark {
-        at: at(micros),
+        at: at_micros(micros),
         class,
         refused,
         local_port: 8080,
@@ -249,40 +249,42 @@ pub(crate) fn mark(micros: u64, class: ResetClass<String>, refused: bool) -> Res
 pub(crate) fn cut_off() -> Report {
     let mut report = of_pod(report(Outcome::Graceful));
     report.stop_signal = Some(stop(0, Delivery::Delivered, Handler::Custom));
-    report.exit = Some(exit(400_000, ExitStatus::Code(0)));
-    report.released_at = Some(at(402_000));
-    report.grace = Some(grace(30, 30, false));
+    report.exit = Some(sample_exit(400_000, ExitStatus::Code(0)));
+    report.released_at = Some(at_micros(402_000));
+    report.grace = Some(sample_grace(30, 30, false));
     let unread = || Some((Mode::Active, "tcp_abort_on_close"));
-    let refused = || class(Phase::Closing, Some((Mode::Passive, "no_socket")));
+    let refused = || reset_class(Phase::Closing, Some((Mode::Passive, "no_socket")));
     let count = |class, count| ResetCount { class, count };
     let mut marks = vec![
-        mark(50_000, class(Phase::Stopping, None), false),
-        mark(120_000, class(Phase::Stopping, unread()), false),
+        reset_mark(50_000, reset_class(Phase::Stopping, None), false),
+        reset_mark(120_000, reset_class(Phase::Stopping, unread()), false),
     ];
-    marks.extend((0..3).map(|one| mark(400_100 + one, class(Phase::Closing, unread()), false)));
-    marks.extend((0..11).map(|one| mark(430_000 + 40 * one * one * one, refused(), true)));
+    marks.extend(
+        (0..3).map(|one| reset_mark(400_100 + one, reset_class(Phase::Closing, unread()), false)),
+    );
+    marks.extend((0..11).map(|one| reset_mark(430_000 + 40 * one * one * one, refused(), true)));
     report.connections = Some(Connections {
         at_stop_signal: 12,
         at_exit: 3,
         finished: 21,
         accepted_in_hook: 2,
         accepted_after: 14,
-        last_arrival_at: Some(at(730_000)),
-        last_listener_closed_at: Some(at(400_050)),
+        last_arrival_at: Some(at_micros(730_000)),
+        last_listener_closed_at: Some(at_micros(400_050)),
         refused: 57,
         resets: vec![
-            count(class(Phase::Running, None), 6),
-            count(class(Phase::Stopping, unread()), 1),
-            count(class(Phase::Stopping, None), 1),
-            count(class(Phase::Closing, unread()), 3),
+            count(reset_class(Phase::Running, None), 6),
+            count(reset_class(Phase::Stopping, unread()), 1),
+            count(reset_class(Phase::Stopping, None), 1),
+            count(reset_class(Phase::Closing, unread()), 3),
             count(refused(), 57),
         ],
         marks,
         ..Connections::default()
     });
     report.endpoint = Some(Endpoint {
-        unready_at: Some(at(90_000)),
-        terminating_at: Some(at(90_000)),
+        unready_at: Some(at_micros(90_000)),
+        terminating_at: Some(at_micros(90_000)),
     });
     report.advice = Some(Advice {
         terminations: 40,

@@ -35,15 +35,15 @@ impl Step {
 }
 
 /// The facts of a report that have a moment, in the order of their times.
-pub(crate) fn steps(report: &Report) -> Vec<Step> {
+pub(crate) fn report_steps(report: &Report) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(started(report));
-    steps.extend(asked(report));
+    steps.extend(stop_request_step(report));
     steps.extend(endpoint(report));
     steps.extend(report.hook.iter().flat_map(|hook| of_hook(report, hook)));
     steps.extend(stop_signal(report));
-    steps.extend(kill(report));
-    steps.extend(exit(report));
+    steps.extend(kill_step(report));
+    steps.extend(exit_step(report));
     steps.extend(report.released_at.map(|at| {
         let what = "released: its cgroup holds no process any more";
         Step::new(at, what, "kernel: cgroup tree")
@@ -60,7 +60,7 @@ fn started(report: &Report) -> Option<Step> {
     Some(Step::new(main.start, what, from))
 }
 
-fn asked(report: &Report) -> Option<Step> {
+fn stop_request_step(report: &Report) -> Option<Step> {
     let from = match report.start_source {
         Start::Deletion => "Kubernetes API: the pod's deletion, when the node saw it",
         Start::Killing => "Kubernetes API: the kubelet's Event Killing",
@@ -68,14 +68,18 @@ fn asked(report: &Report) -> Option<Step> {
             return None;
         }
     };
-    Some(Step::new(report.started_at, words::asked(report)?, from))
+    Some(Step::new(
+        report.started_at,
+        words::stop_request_event(report)?,
+        from,
+    ))
 }
 
 fn endpoint(report: &Report) -> Vec<Step> {
     let Some(endpoint) = &report.endpoint else {
         return Vec::new();
     };
-    let mark = Marker::Endpoint.drawn();
+    let mark = Marker::Endpoint.symbol();
     let step = |at: Timestamp, what: &str| {
         let from = "Kubernetes API: EndpointSlice, when the node saw it";
         Step::new(at, format!("{mark} endpoint {what}"), from)
@@ -143,13 +147,13 @@ fn stop_signal(report: &Report) -> Option<Step> {
     Some(Step::new(stop.at, what, "kernel: signal_generate").that_is(news))
 }
 
-fn kill(report: &Report) -> Option<Step> {
+fn kill_step(report: &Report) -> Option<Step> {
     let kill = report.kill.as_ref()?;
     let what = format!("SIGKILL {}", words::sender(&kill.sender));
     Some(Step::new(kill.at, what, "kernel: signal_generate").that_is(Severity::Bad))
 }
 
-fn exit(report: &Report) -> Option<Step> {
+fn exit_step(report: &Report) -> Option<Step> {
     let exit = report.exit.as_ref()?;
     let news = if exit.status == ExitStatus::Code(0) {
         Severity::Good
@@ -174,7 +178,7 @@ fn connections(report: &Report) -> Vec<Step> {
     steps.extend(
         last.filter(|_| words::counted_to_the_end(report))
             .map(|at| {
-                let what = format!("{} last connection came", Marker::Arrival.drawn());
+                let what = format!("{} last connection came", Marker::Arrival.symbol());
                 Step::new(
                     at,
                     what,
@@ -206,6 +210,6 @@ fn first_reset(mark: &ResetMark, sign: Marker) -> Step {
             "kernel: tcp_send_reset"
         }
     };
-    let what = format!("{} first {what}", sign.drawn());
+    let what = format!("{} first {what}", sign.symbol());
     Step::new(mark.at, what, from).that_is(Severity::Bad)
 }

@@ -13,21 +13,24 @@ use agent_core::signal::Signal;
 use agent_core::time::Timestamp;
 use expect_test::{Expect, expect};
 
-use super::sample::{KILLED, at};
+use super::sample::{KILLED, at_micros};
 use super::*;
 
-fn check(report: &Report, picture: Expect) {
+fn check_picture(report: &Report, picture: Expect) {
     let drawn = render(report, &Style::PLAIN);
     picture.assert_eq(&drawn);
     for line in drawn.lines() {
-        assert!(text::width(line) <= 80, "wider than 80 columns: {line}");
+        assert!(
+            text::display_width(line) <= 80,
+            "wider than 80 columns: {line}"
+        );
     }
 }
 
 #[test]
 fn graceful_after_a_hook() {
-    check(
-        &sample::seed(),
+    check_picture(
+        &sample::seed_report(),
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                          ✔ GRACEFUL  12.031 s
                0 s  preStop hook  █████████████████████████████▉       10.008 s hook
@@ -54,15 +57,15 @@ fn graceful_without_a_handler() {
             .to_owned();
     report.stop_signal = Some(sample::stop(0, Delivery::Delivered, Handler::Default));
     let signal = Signal::TERM;
-    report.exit = Some(sample::exit(
+    report.exit = Some(sample::sample_exit(
         180,
         ExitStatus::Signal {
             signal,
             core_dumped: false,
         },
     ));
-    report.released_at = Some(at(400));
-    check(
+    report.released_at = Some(at_micros(400));
+    check_picture(
         &report,
         expect![[r#"
             #3  a-service-with-a-ve…ng@instance.service  systemd service  ✔ GRACEFUL  180 µs
@@ -79,7 +82,7 @@ fn graceful_without_a_handler() {
 
 #[test]
 fn signal_ignored() {
-    check(
+    check_picture(
         &sample::ignored(),
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                    ✘ SIGNAL IGNORED  30.005 s
@@ -106,7 +109,7 @@ fn signal_ignored() {
 #[test]
 fn grace_exceeded_at_the_floor_with_the_hook_still_running() {
     let mut report = sample::report(Outcome::GraceExceeded);
-    report.hook = Some(sample::hook(
+    report.hook = Some(sample::sample_hook(
         &["/drain", "--forever"],
         Some(8_003_000),
         Some(KILLED),
@@ -120,17 +123,17 @@ fn grace_exceeded_at_the_floor_with_the_hook_still_running() {
         Delivery::Delivered,
         Handler::Custom,
     ));
-    report.kill = Some(sample::kill(8_001_700, KillCause::GraceExpired));
+    report.kill = Some(sample::sample_kill(8_001_700, KillCause::GraceExpired));
     report.kills_repeated = 2;
-    report.exit = Some(sample::exit(8_002_600, KILLED));
-    report.released_at = Some(at(8_010_000));
-    report.grace = Some(sample::grace(6, 2, true));
+    report.exit = Some(sample::sample_exit(8_002_600, KILLED));
+    report.released_at = Some(at_micros(8_010_000));
+    report.grace = Some(sample::sample_grace(6, 2, true));
     report.findings = vec![sample::finding(
         FindingKind::HookOverran,
         "The preStop hook still ran when the stop signal came, 6.001 s after it had started.",
         "Limit the hook's time, or raise terminationGracePeriodSeconds.",
     )];
-    check(
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                     ✘ GRACE EXCEEDED  8.003 s
@@ -158,10 +161,10 @@ fn grace_exceeded_at_the_floor_with_the_hook_still_running() {
 #[test]
 fn force_killed() {
     let mut report = sample::report(Outcome::ForceKilled);
-    report.kill = Some(sample::kill(0, KillCause::NoStopSignal));
-    report.exit = Some(sample::exit(900, KILLED));
-    report.released_at = Some(at(1_900));
-    check(
+    report.kill = Some(sample::sample_kill(0, KillCause::NoStopSignal));
+    report.exit = Some(sample::sample_exit(900, KILLED));
+    report.released_at = Some(at_micros(1_900));
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                        ✘ FORCE KILLED  900 µs
@@ -181,15 +184,15 @@ fn force_killed() {
 fn killed_by_other() {
     let mut report = sample::report(Outcome::KilledByOther);
     let signal = Signal::try_from(3).unwrap();
-    report.exit = Some(sample::exit(
+    report.exit = Some(sample::sample_exit(
         0,
         ExitStatus::Signal {
             signal,
             core_dumped: true,
         },
     ));
-    report.released_at = Some(at(90_000));
-    check(
+    report.released_at = Some(at_micros(90_000));
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                             ✘ KILLED BY OTHER
@@ -205,14 +208,14 @@ fn killed_by_other() {
 #[test]
 fn oom_killed() {
     let mut report = sample::report(Outcome::OomKilled);
-    report.kill = Some(sample::kill(0, KillCause::Oom));
+    report.kill = Some(sample::sample_kill(0, KillCause::Oom));
     if let Some(kill) = &mut report.kill {
         kill.sender.kernel = true;
     }
-    report.exit = Some(sample::exit(2_000, KILLED));
-    report.released_at = Some(at(5_000));
+    report.exit = Some(sample::sample_exit(2_000, KILLED));
+    report.released_at = Some(at_micros(5_000));
     report.doubts = vec![Doubt::RecordsLost, Doubt::MainUncertain];
-    check(
+    check_picture(
         &report,
         expect![[r#"
             #3  3f9c2a1b7d04  Docker container            ✘ OOM KILLED (incomplete)  2.00 ms
@@ -233,14 +236,14 @@ fn oom_killed() {
 #[test]
 fn exited_early_with_a_failed_hook() {
     let mut report = sample::report(Outcome::ExitedEarly);
-    report.hook = Some(sample::hook(
+    report.hook = Some(sample::sample_hook(
         &["nginx", "-s", "quit"],
         Some(40_000),
         Some(ExitStatus::Code(1)),
     ));
-    report.exit = Some(sample::exit(1_200_000, ExitStatus::Code(0)));
-    report.released_at = Some(at(1_300_000));
-    check(
+    report.exit = Some(sample::sample_exit(1_200_000, ExitStatus::Code(0)));
+    report.released_at = Some(at_micros(1_300_000));
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                       ! EXITED EARLY  1.200 s
@@ -260,9 +263,9 @@ fn exited_early_with_a_failed_hook() {
 #[test]
 fn crashed() {
     let mut report = sample::report(Outcome::Crashed);
-    report.exit = Some(sample::exit(0, ExitStatus::Code(3)));
-    report.released_at = Some(at(300));
-    check(
+    report.exit = Some(sample::sample_exit(0, ExitStatus::Code(3)));
+    report.released_at = Some(at_micros(300));
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                                     ✘ CRASHED
@@ -280,8 +283,8 @@ fn crashed() {
 #[test]
 fn completed_in_a_cgroup_that_lives_on() {
     let mut report = sample::report(Outcome::Completed);
-    report.exit = Some(sample::exit(0, ExitStatus::Code(0)));
-    check(
+    report.exit = Some(sample::sample_exit(0, ExitStatus::Code(0)));
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                                   ✔ COMPLETED
@@ -299,9 +302,9 @@ fn unknown_and_incomplete() {
     let mut report = sample::report(Outcome::Unknown);
     report.main = None;
     report.stop_signal = Some(sample::stop(0, Delivery::Delivered, Handler::Custom));
-    report.released_at = Some(at(4_000_000));
+    report.released_at = Some(at_micros(4_000_000));
     report.doubts = vec![Doubt::SeenLate, Doubt::ExitMissing];
-    check(
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container                        ? UNKNOWN (incomplete)
@@ -323,7 +326,7 @@ fn verdict_that_is_not_certain() {
     report.grace = None;
     report.findings.clear();
     report.doubts = vec![Doubt::GraceUnknown];
-    check(
+    check_picture(
         &report,
         expect![[r#"
         #3  3f9c2a1b7d04  Docker container      ✘ SIGNAL IGNORED (not certain)  30.005 s
@@ -347,7 +350,7 @@ fn verdict_that_is_not_certain() {
 
 #[test]
 fn in_progress() {
-    let mut report = sample::seed();
+    let mut report = sample::seed_report();
     report.outcome = Outcome::InProgress;
     report.exit = None;
     report.released_at = None;
@@ -368,7 +371,7 @@ fn in_progress() {
 
 #[test]
 fn open_terminations_in_one_line_each() {
-    let mut report = sample::seed();
+    let mut report = sample::seed_report();
     report.outcome = Outcome::InProgress;
     report.exit = None;
     report.released_at = None;
@@ -396,7 +399,7 @@ fn open_terminations_in_one_line_each() {
                 unicode,
                 ..Style::PLAIN
             };
-            lines.push_str(render_open(report, at(now), &style).trim_start());
+            lines.push_str(render_open(report, at_micros(now), &style).trim_start());
             lines.push('\n');
         }
     }
@@ -421,7 +424,7 @@ fn ascii_where_the_terminal_knows_no_more() {
         unicode: false,
         ..Style::PLAIN
     };
-    let drawn = render(&sample::seed(), &style);
+    let drawn = render(&sample::seed_report(), &style);
     expect![[r#"
         #3  3f9c2a1b7d04  Docker container                            GRACEFUL  12.031 s
                0 s  preStop hook  #############################        10.008 s hook
@@ -457,7 +460,7 @@ fn wide() {
           hook      /bin/sh -c 'echo this pod is stopping. > /stop.log && sleep 10s' · pid 4800, exit 0
           SIGTERM   from runc (pid 4790, child of containerd-shim) · it has a handler
           cgroup    /system.slice/docker-3f9c.scope
-    "#]].assert_eq(&render(&sample::seed(), &style));
+    "#]].assert_eq(&render(&sample::seed_report(), &style));
 }
 
 #[test]
@@ -466,7 +469,7 @@ fn colours_change_nothing_but_colours() {
         colors: true,
         ..Style::PLAIN
     };
-    for report in [sample::seed(), sample::ignored()] {
+    for report in [sample::seed_report(), sample::ignored()] {
         let colored = render(&report, &style);
         assert!(colored.contains("\u{1b}["));
         assert_eq!(without_escapes(&colored), render(&report, &Style::PLAIN));
@@ -489,13 +492,13 @@ fn without_escapes(text: &str) -> String {
 
 #[test]
 fn names_cannot_command_the_terminal() {
-    let mut report = sample::seed();
+    let mut report = sample::seed_report();
     report.subject.name = "\u{1b}]0;owned\u{7}".to_owned();
     if let Some(main) = &mut report.main {
         main.argv = vec!["\u{1b}[2J".to_owned()];
     }
     assert!(!render(&report, &Style::PLAIN).contains('\u{1b}'));
-    assert!(!render_open(&report, at(1), &Style::PLAIN).contains('\u{1b}'));
+    assert!(!render_open(&report, at_micros(1), &Style::PLAIN).contains('\u{1b}'));
 }
 
 #[test]
@@ -504,5 +507,5 @@ fn a_narrow_terminal_gets_whole_bars() {
         width: 40,
         ..Style::PLAIN
     };
-    assert!(render(&sample::seed(), &style).contains("██████"));
+    assert!(render(&sample::seed_report(), &style).contains("██████"));
 }

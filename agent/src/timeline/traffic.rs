@@ -9,7 +9,7 @@ use super::row::{Row, Severity};
 use super::words;
 
 /// A row for each kind of reset, for the last arrival and for the endpoint, as far as they were.
-pub(super) fn rows(report: &Report) -> Vec<Row> {
+pub(super) fn traffic_rows(report: &Report) -> Vec<Row> {
     let mut rows = Vec::new();
     rows.extend(unready(report));
     if let Some(connections) = &report.connections {
@@ -18,7 +18,7 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
         rows.extend(last.map(|at| single(at, Marker::Arrival, "last arrival")));
         for sign in [Marker::Sent, Marker::Received, Marker::Refused] {
             let in_all = is_counted.then(|| counted(connections, sign));
-            rows.extend(lane(connections, sign, in_all));
+            rows.extend(resets_row(connections, sign, in_all));
         }
     }
     rows
@@ -37,16 +37,16 @@ fn single(at: Timestamp, sign: Marker, what: &str) -> Row {
         at: vec![at],
         in_all: None,
     };
-    row(at, moments, what, Severity::Neutral)
+    marks_row(at, moments, what, Severity::Neutral)
 }
 
-fn row(at: Timestamp, moments: Markers, what: &str, news: Severity) -> Row {
-    let event = format!("{} {what}", moments.sign.drawn());
-    Row::event(at, event, news, Some(moments))
+fn marks_row(at: Timestamp, moments: Markers, what: &str, news: Severity) -> Row {
+    let event = format!("{} {what}", moments.sign.symbol());
+    Row::new_event(at, event, news, Some(moments))
 }
 
 /// The resets of one kind. Without a time of any there is no place for them in the picture; the words have them.
-fn lane(connections: &Connections, sign: Marker, in_all: Option<u64>) -> Option<Row> {
+fn resets_row(connections: &Connections, sign: Marker, in_all: Option<u64>) -> Option<Row> {
     let marks = connections.marks.iter();
     let at: Vec<_> = marks
         .filter(|mark| sign_of(mark) == sign)
@@ -63,7 +63,7 @@ fn lane(connections: &Connections, sign: Marker, in_all: Option<u64>) -> Option<
         (Marker::Refused | Marker::Arrival | Marker::Endpoint, _) => "refused",
     };
     let moments = Markers { sign, at, in_all };
-    Some(row(first, moments, what, Severity::Bad))
+    Some(marks_row(first, moments, what, Severity::Bad))
 }
 
 /// What a reset is to the one who looks: a refused attempt broke no connection.

@@ -15,21 +15,21 @@ use agent_core::report::{Doubt, Outcome, Report, SubjectKind};
 use crate::terminal::Style;
 
 pub(crate) use self::doubt::sentence as doubt;
-pub(crate) use self::fact::{Fact, FactKind, facts};
+pub(crate) use self::fact::{Fact, FactKind, report_facts};
 pub(super) use self::fact::{command, handled};
 pub(crate) use self::fact::{identity, main_process, network, sender};
 pub(crate) use self::hook::command as hook_command;
 pub(super) use self::hook::{described, has_run, hook_event};
-pub(crate) use self::reason::told as reset_reason;
-pub(super) use self::reset::what as reset_what;
-pub(crate) use self::reset::{kinds as reset_kinds, phase_name};
+pub(crate) use self::reason::describe_reason as reset_reason;
+pub(super) use self::reset::describe_reset as reset_what;
+pub(crate) use self::reset::{group_resets as reset_kinds, phase_name};
 pub(super) use self::traffic::counted_to_the_end;
-pub(super) use self::trigger::asked;
+pub(super) use self::trigger::stop_request_event;
 pub(crate) use self::trigger::trigger;
 pub(crate) use self::verdict::{next_step, verdict};
 
 /// An outcome as a badge: `✔ GRACEFUL`.
-pub(super) fn badge(outcome: Outcome, style: &Style) -> String {
+pub(super) fn outcome_badge(outcome: Outcome, style: &Style) -> String {
     let (sign, word) = sign_and_word(outcome);
     if style.unicode {
         format!("{sign} {word}")
@@ -67,7 +67,7 @@ pub(crate) fn certainty(report: &Report) -> Option<&'static str> {
 }
 
 /// A kind of subject, as people call it.
-pub(super) const fn kind(kind: SubjectKind) -> &'static str {
+pub(super) const fn subject_kind(kind: SubjectKind) -> &'static str {
     match kind {
         SubjectKind::SystemdService => "systemd service",
         SubjectKind::SystemdScope => "systemd scope",

@@ -40,7 +40,7 @@ impl<W: Write, R: Write> Lines<W, R> {
         }
     }
 
-    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+    fn write_json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
         self.write(&line)
@@ -61,7 +61,7 @@ impl<W: Write, R: Write> View for Lines<W, R> {
 
     fn progress(&mut self, report: &Report) -> io::Result<()> {
         match self.format {
-            Format::Json { progress: true } => self.json(report),
+            Format::Json { progress: true } => self.write_json(report),
             Format::Json { progress: false } | Format::Text(_) => Ok(()),
         }
     }
@@ -73,7 +73,7 @@ impl<W: Write, R: Write> View for Lines<W, R> {
             withdrawn: bool,
         }
         match self.format {
-            Format::Json { progress: true } => self.json(&Withdrawn {
+            Format::Json { progress: true } => self.write_json(&Withdrawn {
                 id,
                 withdrawn: true,
             }),
@@ -86,7 +86,7 @@ impl<W: Write, R: Write> View for Lines<W, R> {
             Format::Text(style) => {
                 self.write(format!("{}\n", timeline::render(report, &style)).as_bytes())
             }
-            Format::Json { .. } => self.json(report),
+            Format::Json { .. } => self.write_json(report),
         }
     }
 

@@ -44,7 +44,7 @@ impl<W: Write> Live<W> {
     }
 
     /// The lines about what is open, and one about everything.
-    fn block(&self, size: Size, counts: Counts, now: Timestamp) -> Vec<String> {
+    fn status_lines(&self, size: Size, counts: Counts, now: Timestamp) -> Vec<String> {
         let style = &size.style;
         let room = size
             .rows
@@ -77,7 +77,7 @@ impl<W: Write> Live<W> {
         if self.open.values().take(room).any(has_marks) {
             line.painted(DIM, &format!(" · {}", timeline::LEGEND));
         }
-        lines.push(line.end());
+        lines.push(line.finish());
         lines
     }
 }
@@ -115,7 +115,7 @@ impl<W: Write> View for Live<W> {
             return Ok(());
         }
         self.counts = Some(counts);
-        let block = self.block(size, counts, now);
+        let block = self.status_lines(size, counts, now);
         let up = match self.drawn {
             0 => String::new(),
             lines => format!("\r\u{1b}[{lines}A"),

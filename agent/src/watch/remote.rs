@@ -12,7 +12,7 @@ use agent_core::time::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::sink::{State, View};
-use super::{redraw, shown};
+use super::{check_shown, redraw};
 use crate::client::{Address, Answer, Client};
 use crate::clock;
 use crate::terminal::NoEcho;
@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// If the agent cannot be asked at the start, or what answers later is none.
-pub(super) async fn watch(
+pub(super) async fn watch_remote(
     client: Client,
     view: Box<dyn View>,
     stopped: impl Future<Output = ()>,
@@ -39,11 +39,11 @@ pub(super) async fn watch(
     let skew = Cell::new(0);
     let now = || at_the_agent(clock::now(), skew.get());
     tokio::select! {
-        () = stopped => state.borrow_mut().end(now()),
-        error = redraw(&state, now) => state.borrow_mut().fail(error),
+        () = stopped => state.borrow_mut().show_last_view(now()),
+        error = redraw(&state, now) => state.borrow_mut().record_failure(error),
         Err(error) = follow(&client, first, &state, &skew) => return Err(error),
     }
-    shown(state)
+    check_shown(state)
 }
 
 /// What the agent's clock says now; it and this machine's began at different times.
@@ -61,7 +61,7 @@ async fn follow(
     let mut followed = Followed::new(client, &first);
     let take = |followed: &mut Followed, answer: &Answer| {
         skew.set(i128::from(answer.now.0) - i128::from(clock::now().0));
-        let news = followed.take(answer);
+        let news = followed.apply_answer(answer);
         let mut state = state.borrow_mut();
         news.remarks.iter().for_each(|remark| state.remark(remark));
         news.outputs.iter().for_each(|output| state.output(output));
@@ -138,7 +138,7 @@ impl Followed {
         }
     }
 
-    fn take(&mut self, answer: &Answer) -> Severity {
+    fn apply_answer(&mut self, answer: &Answer) -> Severity {
         let mut news = Severity::default();
         if answer.started_at != self.started_at {
             self.begin_anew(answer, &mut news);
@@ -242,7 +242,7 @@ mod tests {
         Followed::new(&client, &answer(7, 5, &[], &[]))
     }
 
-    fn words(news: &Severity) -> Vec<String> {
+    fn severity_words(news: &Severity) -> Vec<String> {
         let word = |output: &Output| match output {
             Output::Progress(report) => format!("open {}", report.id),
             Output::Finished(report) => format!("finished {}", report.id),
@@ -260,14 +260,14 @@ mod tests {
     fn only_what_is_new_is_told_and_the_oldest_first() {
         let mut followed = followed();
         assert_eq!(
-            words(&followed.take(&answer(7, 5, &[6, 8], &[]))),
+            severity_words(&followed.apply_answer(&answer(7, 5, &[6, 8], &[]))),
             ["open 6", "open 8"]
         );
-        assert!(words(&followed.take(&answer(7, 5, &[6, 8], &[]))).is_empty());
-        let news = followed.take(&answer(7, 7, &[8], &[7, 6]));
-        assert_eq!(words(&news), ["finished 6", "finished 7"]);
+        assert!(severity_words(&followed.apply_answer(&answer(7, 5, &[6, 8], &[]))).is_empty());
+        let news = followed.apply_answer(&answer(7, 7, &[8], &[7, 6]));
+        assert_eq!(severity_words(&news), ["finished 6", "finished 7"]);
         assert_eq!(
-            words(&followed.take(&answer(7, 7, &[], &[]))),
+            severity_words(&followed.apply_answer(&answer(7, 7, &[], &[]))),
             ["withdrawn 8"]
         );
         assert_eq!(followed.since, 7);
@@ -276,19 +276,19 @@ mod tests {
     #[test]
     fn what_the_agent_has_forgotten_is_counted() {
         let mut followed = followed();
-        let news = followed.take(&answer(7, 305, &[], &[301, 302]));
+        let news = followed.apply_answer(&answer(7, 305, &[], &[301, 302]));
         assert!(news.remarks[0].starts_with("298 more finished"), "{news:?}");
     }
 
     #[test]
     fn another_run_of_the_agent_begins_anew() {
         let mut followed = followed();
-        followed.take(&answer(7, 5, &[6], &[]));
-        let news = followed.take(&answer(9, 1, &[2], &[]));
-        assert_eq!(words(&news), ["withdrawn 6"]);
+        followed.apply_answer(&answer(7, 5, &[6], &[]));
+        let news = followed.apply_answer(&answer(9, 1, &[2], &[]));
+        assert_eq!(severity_words(&news), ["withdrawn 6"]);
         assert!(news.remarks[0].contains("restarted"), "{news:?}");
-        let news = followed.take(&answer(9, 1, &[2], &[1]));
-        assert_eq!(words(&news), ["finished 1", "open 2"]);
+        let news = followed.apply_answer(&answer(9, 1, &[2], &[1]));
+        assert_eq!(severity_words(&news), ["finished 1", "open 2"]);
         assert!(news.remarks.is_empty(), "{news:?}");
     }
 
@@ -298,13 +298,13 @@ mod tests {
         let mut strange = answer(7, 6, &[], &[]);
         strange.unread = 1;
         strange.why_unread = Some("unknown variant `abducted`".to_owned());
-        let news = followed.take(&strange);
+        let news = followed.apply_answer(&strange);
         assert!(
             news.remarks[0].contains("abducted") && news.remarks.len() == 1,
             "{news:?}"
         );
         strange.finished_total = 7;
-        assert!(followed.take(&strange).remarks.is_empty());
+        assert!(followed.apply_answer(&strange).remarks.is_empty());
     }
 
     #[test]

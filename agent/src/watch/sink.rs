@@ -72,17 +72,17 @@ impl State {
         let size = Size { rows, style };
         self.size = Some(size);
         let shown = self.view.refresh(size, self.counts, now);
-        self.note(shown);
+        self.record_result(shown);
     }
 
     /// The last view, after everything was said.
-    pub(super) fn end(&mut self, now: Timestamp) {
+    pub(super) fn show_last_view(&mut self, now: Timestamp) {
         if let Some(size) = self.size {
             self.refresh(size.rows, size.style, now);
         }
     }
 
-    pub(super) fn fail(&mut self, error: io::Error) {
+    pub(super) fn record_failure(&mut self, error: io::Error) {
         self.failure = Some(error);
     }
 
@@ -94,7 +94,7 @@ impl State {
         self.failure
     }
 
-    fn note(&mut self, shown: io::Result<()>) {
+    fn record_result(&mut self, shown: io::Result<()>) {
         if let Err(error) = shown {
             self.failure.get_or_insert(error);
         }
@@ -102,7 +102,7 @@ impl State {
 
     pub(super) fn remark(&mut self, text: &str) {
         let shown = self.view.remark(text);
-        self.note(shown);
+        self.record_result(shown);
     }
 
     pub(super) fn output(&mut self, output: &Output) {
@@ -127,7 +127,7 @@ impl State {
             | Output::Dropped { .. }
             | Output::Unreported { .. } => Ok(()),
         };
-        self.note(shown);
+        self.record_result(shown);
     }
 
     fn record_agent_event(&mut self, event: &AgentEvent<'_>) {

@@ -25,13 +25,13 @@ impl io::Write for Paper {
 }
 
 impl Paper {
-    fn take(&self) -> String {
+    fn take_text(&self) -> String {
         String::from_utf8(self.0.take()).unwrap()
     }
 }
 
-fn open() -> agent_core::report::Report {
-    let mut report = sample::seed();
+fn open_report() -> agent_core::report::Report {
+    let mut report = sample::seed_report();
     report.outcome = Outcome::InProgress;
     report.exit = None;
     report
@@ -43,7 +43,7 @@ const COUNTS: Counts = Counts {
     lost: 0,
 };
 
-fn size(rows: usize) -> Size {
+fn terminal_size(rows: usize) -> Size {
     Size {
         rows: Some(rows),
         style: Style::PLAIN,
@@ -59,22 +59,22 @@ fn json_has_a_line_for_each_report() {
         Format::Json { progress: false },
     );
     lines.remark("Following 3.").unwrap();
-    lines.progress(&open()).unwrap();
-    lines.finished(&sample::seed()).unwrap();
-    let text = reports.take();
+    lines.progress(&open_report()).unwrap();
+    lines.finished(&sample::seed_report()).unwrap();
+    let text = reports.take_text();
     assert_eq!(text.lines().count(), 1, "{text}");
     let report: agent_core::report::Report = serde_json::from_str(&text).unwrap();
-    assert_eq!(report, sample::seed());
-    assert!(remarks.take().contains("Following 3"));
+    assert_eq!(report, sample::seed_report());
+    assert!(remarks.take_text().contains("Following 3"));
 }
 
 #[test]
 fn json_tells_progress_on_request() {
     let (reports, remarks) = (Paper::default(), Paper::default());
     let mut lines = Lines::new(reports.clone(), remarks, Format::Json { progress: true });
-    lines.progress(&open()).unwrap();
+    lines.progress(&open_report()).unwrap();
     lines.withdrawn(3).unwrap();
-    let text = reports.take();
+    let text = reports.take_text();
     assert!(text.contains("\"outcome\":\"in_progress\""), "{text}");
     assert_eq!(text.lines().last(), Some("{\"id\":3,\"withdrawn\":true}"));
 }
@@ -87,30 +87,30 @@ fn text_has_a_timeline_for_each_report() {
         Paper::default(),
         Format::Text(Style::PLAIN),
     );
-    lines.progress(&open()).unwrap();
-    lines.finished(&sample::seed()).unwrap();
-    assert_eq!(reports.take(), format!("{}\n", timeline_of_seed()));
+    lines.progress(&open_report()).unwrap();
+    lines.finished(&sample::seed_report()).unwrap();
+    assert_eq!(reports.take_text(), format!("{}\n", timeline_of_seed()));
 }
 
 fn timeline_of_seed() -> String {
-    crate::timeline::render(&sample::seed(), &Style::PLAIN)
+    crate::timeline::render(&sample::seed_report(), &Style::PLAIN)
 }
 
 #[test]
 fn open_terminations_are_drawn_over_and_finished_ones_stay() {
     let paper = Paper::default();
     let mut live = Live::new(paper.clone());
-    let now = sample::at(11_000_000);
-    live.progress(&open()).unwrap();
-    live.refresh(size(24), COUNTS, now).unwrap();
-    let first = paper.take();
+    let now = sample::at_micros(11_000_000);
+    live.progress(&open_report()).unwrap();
+    live.refresh(terminal_size(24), COUNTS, now).unwrap();
+    let first = paper.take_text();
     assert!(
         first.contains("11.0 s") && first.contains("7 followed · 1 terminating"),
         "{first}"
     );
-    live.finished(&sample::seed()).unwrap();
+    live.finished(&sample::seed_report()).unwrap();
     live.refresh(
-        size(24),
+        terminal_size(24),
         Counts {
             finished: 1,
             ..COUNTS
@@ -118,7 +118,7 @@ fn open_terminations_are_drawn_over_and_finished_ones_stay() {
         now,
     )
     .unwrap();
-    let second = paper.take();
+    let second = paper.take_text();
     let (before, after) = second.split_once(&timeline_of_seed()).unwrap();
     assert!(
         before.contains("\u{1b}[2A\u{1b}[J"),
@@ -131,16 +131,20 @@ fn open_terminations_are_drawn_over_and_finished_ones_stay() {
 fn nothing_is_written_while_nothing_happens() {
     let paper = Paper::default();
     let mut live = Live::new(paper.clone());
-    live.refresh(size(24), COUNTS, sample::at(0)).unwrap();
-    assert!(paper.take().contains("7 followed"));
-    live.refresh(size(24), COUNTS, sample::at(100_000)).unwrap();
-    assert_eq!(paper.take(), "");
-    live.progress(&open()).unwrap();
-    live.refresh(size(24), COUNTS, sample::at(200_000)).unwrap();
-    paper.take();
+    live.refresh(terminal_size(24), COUNTS, sample::at_micros(0))
+        .unwrap();
+    assert!(paper.take_text().contains("7 followed"));
+    live.refresh(terminal_size(24), COUNTS, sample::at_micros(100_000))
+        .unwrap();
+    assert_eq!(paper.take_text(), "");
+    live.progress(&open_report()).unwrap();
+    live.refresh(terminal_size(24), COUNTS, sample::at_micros(200_000))
+        .unwrap();
+    paper.take_text();
     live.withdrawn(3).unwrap();
-    live.refresh(size(24), COUNTS, sample::at(300_000)).unwrap();
-    assert!(paper.take().contains("0 terminating"));
+    live.refresh(terminal_size(24), COUNTS, sample::at_micros(300_000))
+        .unwrap();
+    assert!(paper.take_text().contains("0 terminating"));
 }
 
 #[test]
@@ -148,13 +152,13 @@ fn more_than_fit_are_counted() {
     let paper = Paper::default();
     let mut live = Live::new(paper.clone());
     for id in 1..=30 {
-        let mut report = open();
+        let mut report = open_report();
         report.id = id;
         live.progress(&report).unwrap();
     }
-    live.refresh(size(24), COUNTS, sample::at(11_000_000))
+    live.refresh(terminal_size(24), COUNTS, sample::at_micros(11_000_000))
         .unwrap();
-    let text = paper.take();
+    let text = paper.take_text();
     assert!(text.contains("30 terminating (10 not shown)"), "{text}");
     assert!(text.lines().count() < 24, "{text}");
 }

@@ -172,14 +172,14 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn watch(served: &Served) -> Self {
+    pub(crate) fn start_watch(served: &Served) -> Self {
         let address = served.address();
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
         let asking = std::thread::spawn(move || {
             let mut checks = Vec::new();
             while !end.load(Ordering::Relaxed) {
-                checks.push(check(address));
+                checks.push(check_health(address));
                 std::thread::sleep(Duration::from_millis(10));
             }
             checks
@@ -206,7 +206,7 @@ impl Health {
     }
 }
 
-fn check(address: SocketAddr) -> Result<Duration, String> {
+fn check_health(address: SocketAddr) -> Result<Duration, String> {
     let begin = Instant::now();
     let told = |error: io::Error| format!("no answer after {:?}: {error}", begin.elapsed());
     let stream = connect_from([127, 0, 0, 1], address).map_err(told)?;

@@ -78,17 +78,17 @@ impl Cluster {
     }
 
     /// Makes or changes an object.
-    pub fn put(&self, resource: &'static str, object: Value) {
-        self.change(|inner| inner.put(resource, object, false));
+    pub fn put_object(&self, resource: &'static str, object: Value) {
+        self.change(|inner| inner.store_object(resource, object, false));
     }
 
     /// Deletes an object.
     pub fn delete(&self, resource: &'static str, object: Value) {
-        self.change(|inner| inner.put(resource, object, true));
+        self.change(|inner| inner.store_object(resource, object, true));
     }
 
     /// Ends all watches, as a proxy in the way may.
-    pub fn cut(&self) {
+    pub fn cut_watches(&self) {
         self.change(|inner| inner.cuts += 1);
     }
 
@@ -133,7 +133,7 @@ impl Cluster {
 }
 
 impl Inner {
-    fn put(&mut self, resource: &'static str, mut object: Value, delete: bool) {
+    fn store_object(&mut self, resource: &'static str, mut object: Value, delete: bool) {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let uid = object["metadata"]["uid"].clone();
@@ -167,7 +167,7 @@ impl Inner {
     }
 
     /// Whether the request is let through.
-    fn judge(
+    fn check_request(
         &mut self,
         request: String,
         resource: &str,
@@ -256,7 +256,7 @@ fn router(cluster: Arc<Cluster>) -> Router {
         .route("/apis/discovery.k8s.io/v1/{resource}", get(collection))
         .route(
             "/apis/{group}/v1/namespaces/{namespace}/{resource}/{name}",
-            get(owner),
+            get(get_owner),
         )
         .route(
             "/apis/events.k8s.io/v1/namespaces/{namespace}/events",
@@ -293,7 +293,9 @@ async fn collection(
     let verb = if watch { "watch" } else { "list" };
     let selector = wanted.field_selector.unwrap_or_default();
     let mut inner = cluster.inner.lock().unwrap();
-    if let Err(refused) = inner.judge(format!("{verb} {resource} {selector}"), resource, &headers) {
+    if let Err(refused) =
+        inner.check_request(format!("{verb} {resource} {selector}"), resource, &headers)
+    {
         return refused.into_response();
     }
     if watch {
@@ -360,13 +362,14 @@ fn follow(cluster: Arc<Cluster>, resource: &'static str, from: u64, cuts: u64) -
     Body::from_stream(lines).into_response()
 }
 
-async fn owner(
+async fn get_owner(
     State(cluster): State<Arc<Cluster>>,
     Path((_group, namespace, resource, name)): Path<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Response {
     let mut inner = cluster.inner.lock().unwrap();
-    if let Err(refused) = inner.judge(format!("get {resource} {name}"), &resource, &headers) {
+    if let Err(refused) = inner.check_request(format!("get {resource} {name}"), &resource, &headers)
+    {
         return refused.into_response();
     }
     Json(json!({
@@ -394,7 +397,7 @@ async fn write(
     Json(event): Json<Value>,
 ) -> Response {
     let mut inner = cluster.inner.lock().unwrap();
-    if let Err(refused) = inner.judge("create events".to_owned(), "events", &headers) {
+    if let Err(refused) = inner.check_request("create events".to_owned(), "events", &headers) {
         return refused.into_response();
     }
     inner.written.push(event.clone());

@@ -87,13 +87,13 @@ impl Listener {
     /// The next input.
     pub async fn next(&mut self) -> Input {
         while self.waiting.is_empty() {
-            self.hear(PATIENCE).await.expect("nothing was told");
+            self.receive_fact(PATIENCE).await.expect("nothing was told");
         }
         self.waiting.remove(0)
     }
 
     /// The next input, which must be this pod.
-    pub async fn pod(&mut self, name: &str, was_listed: bool) -> Input {
+    pub async fn expect_pod(&mut self, name: &str, was_listed: bool) -> Input {
         let told = self.next().await;
         assert!(
             matches!(&told, Input::Pod { pod, listed, .. } if pod.name == name && *listed == was_listed),
@@ -118,20 +118,26 @@ impl Listener {
             if last == Some(&(resource, connected)) {
                 return;
             }
-            self.hear(PATIENCE).await.expect("the watch did not change");
+            self.receive_fact(PATIENCE)
+                .await
+                .expect("the watch did not change");
         }
     }
 
     /// Nothing comes any more.
     pub async fn nothing_more(&mut self) {
         let end = tokio::time::Instant::now() + QUIET;
-        while self.hear(end - tokio::time::Instant::now()).await.is_some() {}
+        while self
+            .receive_fact(end - tokio::time::Instant::now())
+            .await
+            .is_some()
+        {}
         assert!(self.waiting.is_empty(), "told besides: {:?}", self.waiting);
     }
 
     /// Has Events written for a report.
-    pub fn post(&self, report: &Report) -> usize {
-        self.ends.poster.as_ref().unwrap().post(report)
+    pub fn queue_events(&self, report: &Report) -> usize {
+        self.ends.poster.as_ref().unwrap().queue_events(report)
     }
 
     /// Stops the thread as `run` does.
@@ -142,7 +148,7 @@ impl Listener {
     }
 
     /// Takes one fact; `None` if none came in time.
-    async fn hear(&mut self, patience: Duration) -> Option<()> {
+    async fn receive_fact(&mut self, patience: Duration) -> Option<()> {
         let fact = tokio::time::timeout(patience, self.ends.facts.recv())
             .await
             .ok()?;
@@ -162,7 +168,7 @@ impl Listener {
 }
 
 /// A running pod with one container.
-pub fn pod(name: &str) -> Value {
+pub fn running_pod(name: &str) -> Value {
     json!({
         "kind": "Pod",
         "apiVersion": "v1",
@@ -181,14 +187,14 @@ pub fn pod(name: &str) -> Value {
 
 /// The same pod, being deleted.
 pub fn terminating(name: &str) -> Value {
-    let mut pod = pod(name);
+    let mut pod = running_pod(name);
     pod["metadata"]["deletionTimestamp"] = json!("2030-01-01T00:00:30Z");
     pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
     pod
 }
 
 /// An EndpointSlice with one endpoint: a pod's, on this node.
-pub fn slice(name: &str, node: &str, pod: &str, state: EndpointState) -> Value {
+pub fn endpoint_slice(name: &str, node: &str, pod: &str, state: EndpointState) -> Value {
     json!({
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",

@@ -45,7 +45,7 @@ impl File {
     pub(super) fn settings(&self, command: &Command) -> Result<Vec<Setting>, UsageError> {
         let table = DeTable::parse(&self.text).map_err(|error| {
             let at = error.span().unwrap_or_default();
-            self.wrong(&at, &error.message().replace('\n', ", "))
+            self.usage_error(&at, &error.message().replace('\n', ", "))
         })?;
         let mut settings: Vec<_> = table
             .get_ref()
@@ -66,19 +66,20 @@ impl File {
         let name = key.get_ref();
         let option = key::options(command).find(|(_, option)| option.get_long() == Some(name));
         let Some((_, option)) = option else {
-            return Err(self.wrong(&key.span(), &unknown(command, name, value)));
+            return Err(self.usage_error(&key.span(), &unknown(command, name, value)));
         };
-        let values = key::words(option, value)
-            .map_err(|reason| self.wrong(&value.span(), &self.value(name, value, &reason)))?;
+        let values = key::option_values(option, value).map_err(|reason| {
+            self.usage_error(&value.span(), &self.invalid_value(name, value, &reason))
+        })?;
         Ok(Setting {
             key: name.clone().into_owned(),
             values,
-            line: self.line(&key.span()),
+            line: self.line_number(&key.span()),
         })
     }
 
     /// ``the value of `listen`, "abc", cannot be used: invalid socket address syntax``
-    fn value(&self, key: &str, value: &Spanned<DeValue<'_>>, reason: &str) -> String {
+    fn invalid_value(&self, key: &str, value: &Spanned<DeValue<'_>>, reason: &str) -> String {
         let written = self.text.get(value.span()).unwrap_or_default();
         let written = written.lines().next().unwrap_or_default();
         format!("`{key} = {written}` cannot be used: {reason}")
@@ -119,8 +120,8 @@ impl File {
         Ok(())
     }
 
-    fn wrong(&self, at: &Range<usize>, why: &str) -> UsageError {
-        self.wrong_in(self.line(at), why)
+    fn usage_error(&self, at: &Range<usize>, why: &str) -> UsageError {
+        self.wrong_in(self.line_number(at), why)
     }
 
     fn wrong_in(&self, line: usize, why: &str) -> UsageError {
@@ -130,7 +131,7 @@ impl File {
         ))
     }
 
-    fn line(&self, at: &Range<usize>) -> usize {
+    fn line_number(&self, at: &Range<usize>) -> usize {
         let before = self.text.get(..at.start).unwrap_or(&self.text);
         before.matches('\n').count() + 1
     }

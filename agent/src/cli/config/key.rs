@@ -58,7 +58,10 @@ pub(super) fn nearest(command: &Command, key: &str) -> Option<String> {
 }
 
 /// A value of the file as the words that the option takes, each read by the option's own reader.
-pub(super) fn words(option: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
+pub(super) fn option_values(
+    option: &Arg,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Vec<String>, String> {
     let words = match (option.get_action(), value.get_ref()) {
         (ArgAction::SetTrue, DeValue::Boolean(on)) => return Ok(vec![on.to_string()]),
         (ArgAction::SetTrue, _) => {
@@ -66,10 +69,10 @@ pub(super) fn words(option: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<St
         }
         (ArgAction::Append, DeValue::Array(values)) => values
             .iter()
-            .map(|value| word(value.get_ref()))
+            .map(|value| option_value(value.get_ref()))
             .collect::<Result<Vec<_>, _>>()?,
         (_, DeValue::Array(_)) => return Err("it takes one value, and this is a list".to_owned()),
-        (_, value) => vec![word(value)?],
+        (_, value) => vec![option_value(value)?],
     };
     for word in &words {
         read(option, word)?;
@@ -77,7 +80,7 @@ pub(super) fn words(option: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<St
     Ok(words)
 }
 
-fn word(value: &DeValue<'_>) -> Result<String, String> {
+fn option_value(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.clone().into_owned()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),

@@ -44,7 +44,7 @@ fn command() -> Command {
         .subcommand(Command::new("serve").arg(listen()))
 }
 
-fn file(text: &str) -> File {
+fn parse_file(text: &str) -> File {
     let path = std::env::temp_dir().join(format!(
         "gracewatch-config-{}-{:?}.toml",
         std::process::id(),
@@ -57,10 +57,10 @@ fn file(text: &str) -> File {
 }
 
 /// What a command line comes to with this file.
-fn with(text: &str, line: &str) -> ArgMatches {
+fn matches_with(text: &str, line: &str) -> ArgMatches {
     let words = || line.split(' ');
     let given = command().get_matches_from(words());
-    let settings = file(text).settings(&command()).unwrap();
+    let settings = parse_file(text).settings(&command()).unwrap();
     let (_name, matches) = set_defaults(command(), &settings, &contradicted(&command(), &given))
         .try_get_matches_from(words())
         .unwrap()
@@ -76,14 +76,17 @@ fn listen(matches: &ArgMatches) -> String {
         .to_string()
 }
 
-fn globs(matches: &ArgMatches) -> Vec<String> {
+fn cgroup_globs(matches: &ArgMatches) -> Vec<String> {
     let given = matches.get_many::<String>("cgroup");
     given.into_iter().flatten().cloned().collect()
 }
 
 /// The sentence about a file that is wrong, without the file's name.
 fn refusal(text: &str) -> String {
-    let sentence = file(text).settings(&command()).unwrap_err().to_string();
+    let sentence = parse_file(text)
+        .settings(&command())
+        .unwrap_err()
+        .to_string();
     assert!(!sentence.contains('\n'), "one sentence: {sentence}");
     let (name, rest) = sentence
         .split_once(".toml, ")
@@ -95,37 +98,37 @@ fn refusal(text: &str) -> String {
 #[test]
 fn the_file_goes_before_the_default_and_a_flag_before_the_file() {
     let text = "listen = '127.0.0.1:2'\ncgroup = ['/a', '/b']\nno-systemd = true\nsize = 4_096\nlog-kind = 'json'\n";
-    let matches = with(text, "test run");
+    let matches = matches_with(text, "test run");
     assert_eq!(listen(&matches), "127.0.0.1:2");
-    assert_eq!(globs(&matches), ["/a", "/b"]);
+    assert_eq!(cgroup_globs(&matches), ["/a", "/b"]);
     assert!(matches.get_flag("no_systemd"));
     assert_eq!(matches.get_one("size"), Some(&4096_u32));
     assert_eq!(matches.get_one::<String>("kind").unwrap(), "json");
-    let matches = with(
+    let matches = matches_with(
         text,
         "test --log-kind text run --listen 127.0.0.1:3 --cgroup /c",
     );
     assert_eq!(listen(&matches), "127.0.0.1:3");
-    assert_eq!(globs(&matches), ["/c"]);
+    assert_eq!(cgroup_globs(&matches), ["/c"]);
     assert_eq!(matches.get_one::<String>("kind").unwrap(), "text");
-    assert_eq!(listen(&with("", "test run")), "127.0.0.1:1");
+    assert_eq!(listen(&matches_with("", "test run")), "127.0.0.1:1");
 }
 
 #[test]
 fn a_command_takes_what_it_has() {
-    let matches = with("listen = '127.0.0.1:2'\nno-systemd = true\n", "test serve");
+    let matches = matches_with("listen = '127.0.0.1:2'\nno-systemd = true\n", "test serve");
     assert_eq!(listen(&matches), "127.0.0.1:2");
 }
 
 #[test]
 fn a_flag_goes_before_what_it_contradicts() {
-    let matches = with("no-systemd = true\n", "test run --systemd");
+    let matches = matches_with("no-systemd = true\n", "test run --systemd");
     assert!(matches.get_flag("systemd") && !matches.get_flag("no_systemd"));
     assert!(
         refusal("systemd = true\nsize = 1\nno-systemd = true\n")
             .starts_with("line 3: `no-systemd` contradicts `systemd` in line 1")
     );
-    file("systemd = true\nno-systemd = false\n")
+    parse_file("systemd = true\nno-systemd = false\n")
         .settings(&command())
         .unwrap();
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
-use super::{Site, tag};
+use super::{Site, entity_tag};
 
 /// The names, as the pages' links have them.
 pub(super) const STYLE: &str = "page.css";
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 fn answer(kind: &'static str, text: &'static str, headers: &HeaderMap) -> Response {
-    let tag = tag(text);
+    let tag = entity_tag(text);
     let is_known = headers
         .get(header::IF_NONE_MATCH)
         .is_some_and(|known| *known == *tag);

@@ -7,7 +7,7 @@ use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
 use super::drawing::{self, Edge};
-use crate::timeline::{Markers, Phase, Row, Scale, human, rows, scale};
+use crate::timeline::{Markers, Phase, Row, Scale, format_duration, report_rows, scale_of_rows};
 
 /// Where a bar's parts are, in pixels from its top.
 const EDGES: u32 = 8;
@@ -28,11 +28,11 @@ pub(super) struct BarLayout {
 
 impl BarLayout {
     /// None if nothing has a time.
-    pub(super) fn of(report: &Report, now: Timestamp) -> Option<Self> {
+    pub(super) fn from_report(report: &Report, now: Timestamp) -> Option<Self> {
         let now = (report.outcome == Outcome::InProgress).then_some(now);
-        let rows = rows(report, now);
-        let mut scale = scale(&rows, now)?;
-        let due = now.and_then(|_| due(report));
+        let rows = report_rows(report, now);
+        let mut scale = scale_of_rows(&rows, now)?;
+        let due = now.and_then(|_| grace_end(report));
         if let Some(now) = now {
             // It grows towards its end, not in place.
             scale.to = scale
@@ -44,7 +44,7 @@ impl BarLayout {
 }
 
 /// When the grace period ends, if the main process lives.
-fn due(report: &Report) -> Option<Timestamp> {
+fn grace_end(report: &Report) -> Option<Timestamp> {
     let grace = report.grace.as_ref()?;
     if report.exit.is_some() || report.kill.is_some() {
         return None;
@@ -65,7 +65,7 @@ fn horizon(from: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// The bar. `id` names it in the page, `name` is whose it is.
-pub(super) fn bar(report: &Report, layout: &BarLayout, id: &str, name: &str) -> Markup {
+pub(super) fn render_bar(report: &Report, layout: &BarLayout, id: &str, name: &str) -> Markup {
     let BarLayout { rows, scale, due } = layout;
     let resets: Vec<_> = rows.iter().filter_map(|row| row.moments.as_ref()).collect();
     let height = if resets.is_empty() { 34 } else { 50 };
@@ -77,23 +77,23 @@ pub(super) fn bar(report: &Report, layout: &BarLayout, id: &str, name: &str) -> 
             @for (row, after_begin) in phases(rows) {
                 // What runs beside what began before leaves some of that in sight.
                 @let inset = if after_begin { 7 } else { 0 };
-                (drawing::phase(row, scale, (BAR + inset, THICK - inset)))
+                (drawing::render_phase(row, scale, (BAR + inset, THICK - inset)))
             }
-            (drawing::edges(report, scale, EDGES))
+            (drawing::render_edges(report, scale, EDGES))
             @if let Some(due) = due {
-                (drawing::edge(Edge::Due, scale, *due, BAR + THICK / 2))
+                (drawing::render_edge(Edge::Due, scale, *due, BAR + THICK / 2))
             }
             @for moments in resets {
-                (marks(moments, scale))
+                (render_marks(moments, scale))
             }
         }
     }
 }
 
-fn marks(moments: &Markers, scale: &Scale) -> Markup {
+fn render_marks(moments: &Markers, scale: &Scale) -> Markup {
     html! {
         @for at in &moments.at {
-            (drawing::sign(moments.sign, scale, *at, RESETS))
+            (drawing::render_sign(moments.sign, scale, *at, RESETS))
         }
     }
 }
@@ -112,9 +112,9 @@ fn phases(rows: &[Row]) -> Vec<(&Row, bool)> {
 /// The rows in words, for who does not see them.
 fn described(rows: &[Row], scale: &Scale) -> String {
     let rows = rows.iter().map(|row| {
-        let passed = human(row.at.since(scale.from));
+        let passed = format_duration(row.at.since(scale.from));
         let right = row
-            .right()
+            .right_label()
             .map(|(number, word)| format!(", {number} {word}"));
         format!("{passed} {}{}", row.event, right.unwrap_or_default())
     });
@@ -128,32 +128,32 @@ mod tests {
 
     #[test]
     fn an_open_termination_grows_towards_its_end() {
-        let mut report = sample::seed();
+        let mut report = sample::seed_report();
         report.outcome = Outcome::InProgress;
         report.exit = None;
         report.released_at = None;
-        let now = sample::at(15_000_000);
-        let layout = BarLayout::of(&report, now).unwrap();
-        assert_eq!(layout.due, Some(sample::at(30_009_340)));
-        assert_eq!(layout.scale.to, sample::at(30_009_340));
+        let now = sample::at_micros(15_000_000);
+        let layout = BarLayout::from_report(&report, now).unwrap();
+        assert_eq!(layout.due, Some(sample::at_micros(30_009_340)));
+        assert_eq!(layout.scale.to, sample::at_micros(30_009_340));
         report.grace = None;
-        let layout = BarLayout::of(&report, now).unwrap();
+        let layout = BarLayout::from_report(&report, now).unwrap();
         assert_eq!(
             (layout.due, layout.scale.to),
-            (None, sample::at(30_000_000))
+            (None, sample::at_micros(30_000_000))
         );
     }
 
     #[test]
     fn what_overlaps_is_told_apart() {
-        let mut report = sample::seed();
-        let layout = BarLayout::of(&report, sample::at(0)).unwrap();
+        let mut report = sample::seed_report();
+        let layout = BarLayout::from_report(&report, sample::at_micros(0)).unwrap();
         assert!(phases(&layout.rows).iter().all(|(_, overlaps)| !overlaps));
         if let Some(hook) = &mut report.hook {
-            hook.ended_at = Some(sample::at(11_000_000));
+            hook.ended_at = Some(sample::at_micros(11_000_000));
             hook.running_at_stop_signal = true;
         }
-        let layout = BarLayout::of(&report, sample::at(0)).unwrap();
+        let layout = BarLayout::from_report(&report, sample::at_micros(0)).unwrap();
         let overlapping = phases(&layout.rows)
             .iter()
             .filter(|(_, overlaps)| *overlaps)
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_bar_is_said_in_words() {
         let report = sample::ignored();
-        let layout = BarLayout::of(&report, sample::at(0)).unwrap();
+        let layout = BarLayout::from_report(&report, sample::at_micros(0)).unwrap();
         assert_eq!(
             described(&layout.rows, &layout.scale),
             "0 s SIGTERM ignored, 30.004 s stopping; 30.004 s SIGKILL, 900 µs dying; \

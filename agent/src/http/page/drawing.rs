@@ -39,7 +39,7 @@ impl Edge {
     }
 
     /// The edges of a report, in the order of their times.
-    pub(super) fn of(report: &Report) -> Vec<(Self, Timestamp)> {
+    pub(super) fn edges_of_report(report: &Report) -> Vec<(Self, Timestamp)> {
         let stop = report
             .stop_signal
             .as_ref()
@@ -51,15 +51,15 @@ impl Edge {
 }
 
 /// A mark at a time; `y` is where its middle is.
-pub(super) fn edge(edge: Edge, scale: &Scale, at: Timestamp, y: u32) -> Markup {
+pub(super) fn render_edge(edge: Edge, scale: &Scale, at: Timestamp, y: u32) -> Markup {
     html! {
         use href={ "#m-" (edge.name()) } class={ "mark " (edge.name()) } x=(percent(scale, at)) y=(y) {}
     }
 }
 
 /// The marks of a report's edges. SIGKILL ends a process at once as a rule: its mark stands beside that of the exit.
-pub(super) fn edges(report: &Report, scale: &Scale, y: u32) -> Markup {
-    let edges = Edge::of(report);
+pub(super) fn render_edges(report: &Report, scale: &Scale, y: u32) -> Markup {
+    let edges = Edge::edges_of_report(report);
     let exit = edges.iter().find(|(edge, _)| *edge == Edge::Exit);
     let exit = exit.map(|(_, at)| scale.percent(*at));
     let is_covered =
@@ -67,16 +67,16 @@ pub(super) fn edges(report: &Report, scale: &Scale, y: u32) -> Markup {
     html! {
         @for (kind, at) in &edges {
             @if is_covered(*kind, *at) {
-                g transform="translate(-12 0)" { (edge(*kind, scale, *at, y)) }
+                g transform="translate(-12 0)" { (render_edge(*kind, scale, *at, y)) }
             } @else {
-                (edge(*kind, scale, *at, y))
+                (render_edge(*kind, scale, *at, y))
             }
         }
     }
 }
 
 /// A mark of something that has a sign.
-pub(super) fn sign(sign: Marker, scale: &Scale, at: Timestamp, y: u32) -> Markup {
+pub(super) fn render_sign(sign: Marker, scale: &Scale, at: Timestamp, y: u32) -> Markup {
     let name = look::of_sign(sign);
     html! {
         use href={ "#m-" (name) } class={ "mark " (name) } x=(percent(scale, at)) y=(y) {}
@@ -84,7 +84,7 @@ pub(super) fn sign(sign: Marker, scale: &Scale, at: Timestamp, y: u32) -> Markup
 }
 
 /// The bar of a row's phase.
-pub(super) fn phase(row: &Row, scale: &Scale, (y, height): (u32, u32)) -> Markup {
+pub(super) fn render_phase(row: &Row, scale: &Scale, (y, height): (u32, u32)) -> Markup {
     let Some(end) = row.end else {
         return html! {};
     };
@@ -122,7 +122,7 @@ pub(super) fn definitions() -> Markup {
         svg class="definitions" width="0" height="0" aria-hidden="true" focusable="false" {
             defs {
                 (textures())
-                (marks())
+                (rendered_marks())
             }
         }
     }
@@ -147,7 +147,7 @@ fn textures() -> Markup {
     }
 }
 
-fn marks() -> Markup {
+fn rendered_marks() -> Markup {
     html! {
         path id="m-stop" d="M-5 -5H5L0 5z" {}
         path id="m-kill" d="M-5 -3L-3 -5L0 -2L3 -5L5 -3L2 0L5 3L3 5L0 2L-3 5L-5 3L-2 0z" {}

@@ -4,14 +4,14 @@ use agent_core::report::{Outcome, Report};
 use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
-use super::bar::{BarLayout, bar};
+use super::bar::{BarLayout, render_bar};
 use super::{drawing, look, moment};
 use crate::http::Origin;
-use crate::timeline::{self, Phase, human};
+use crate::timeline::{self, Phase, format_duration};
 
 /// An item of the list of terminations.
-pub(super) fn entry(report: &Report, origin: &Origin) -> Markup {
-    let key = origin.key(report.id);
+pub(super) fn render_entry(report: &Report, origin: &Origin) -> Markup {
+    let key = origin.termination_key(report.id);
     let id = format!("t{key}");
     let name = timeline::name(report);
     let now = origin.now();
@@ -19,25 +19,25 @@ pub(super) fn entry(report: &Report, origin: &Origin) -> Markup {
         li id=(id) {
             article aria-labelledby={ (id) "-link" } {
                 div class="who" {
-                    (badge(report))
+                    (render_badge(report))
                     h2 { a id={ (id) "-link" } href={ "terminations/" (key) } { bdi { (name) } } }
-                    (about(report))
+                    (render_subject(report))
                 }
                 div class="course" {
-                    @if let Some(layout) = BarLayout::of(report, now) {
-                        (bar(report, &layout, &id, &name))
-                        (parts(&layout))
+                    @if let Some(layout) = BarLayout::from_report(report, now) {
+                        (render_bar(report, &layout, &id, &name))
+                        (render_parts(&layout))
                     }
                     (findings(report))
                 }
-                (when(report, origin, now))
+                (render_times(report, origin, now))
             }
         }
     }
 }
 
 /// How it ended, as a sign and a word, and how sure that is.
-pub(super) fn badge(report: &Report) -> Markup {
+pub(super) fn render_badge(report: &Report) -> Markup {
     let (sign, word) = timeline::sign_and_word(report.outcome);
     html! {
         p class={ "badge " (look::of_outcome(report.outcome)) } {
@@ -49,8 +49,8 @@ pub(super) fn badge(report: &Report) -> Markup {
 }
 
 /// What it belongs to, and why it was stopped.
-pub(super) fn about(report: &Report) -> Markup {
-    let kind = timeline::kind(report);
+pub(super) fn render_subject(report: &Report) -> Markup {
+    let kind = timeline::workload_kind(report);
     let workload = report.pod.as_ref().map(|pod| pod.workload.name.as_str());
     html! {
         p class="about" {
@@ -62,20 +62,20 @@ pub(super) fn about(report: &Report) -> Markup {
 }
 
 /// What the bar consists of, and how long each part took.
-fn parts(layout: &BarLayout) -> Markup {
+fn render_parts(layout: &BarLayout) -> Markup {
     let phases = layout.rows.iter().filter(|row| row.phase != Phase::Over);
     let marks = layout.rows.iter().filter(|row| row.moments.is_some());
     html! {
         ul class="parts" {
             @for row in phases {
-                @if let Some((length, phase)) = row.right() {
+                @if let Some((length, phase)) = row.right_label() {
                     li { (drawing::swatch(row.phase)) (phase) " " b { (length) } }
                 }
             }
             @for row in marks {
                 li class=(look::of_news(row.news)) {
                     (row.event)
-                    @if let Some((count, _)) = row.right() { " " b { (count) } }
+                    @if let Some((count, _)) = row.right_label() { " " b { (count) } }
                 }
             }
         }
@@ -99,7 +99,7 @@ fn findings(report: &Report) -> Markup {
 }
 
 /// How long it took, and when it ended; what an open one waits for.
-fn when(report: &Report, origin: &Origin, now: Timestamp) -> Markup {
+fn render_times(report: &Report, origin: &Origin, now: Timestamp) -> Markup {
     let is_open = report.outcome == Outcome::InProgress;
     let total = report
         .total_duration()
@@ -115,8 +115,8 @@ fn when(report: &Report, origin: &Origin, now: Timestamp) -> Markup {
                 p class="total" { (tenths(now.since(report.started_at))) }
                 p { (timeline::next_step(report, Some(now))) }
             } @else {
-                p class="total" { @if report.exit.is_some() { (human(total)) } @else { "?" } }
-                p { (moment::date(ended.unwrap_or(report.started_at), origin)) }
+                p class="total" { @if report.exit.is_some() { (format_duration(total)) } @else { "?" } }
+                p { (moment::render_date(ended.unwrap_or(report.started_at), origin)) }
             }
         }
     }

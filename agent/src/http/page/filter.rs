@@ -3,18 +3,18 @@
 use agent_core::report::Outcome;
 use maud::{Markup, html};
 
-use crate::metrics::word;
+use crate::metrics::json_name;
 use crate::recent::{Choices, Filter};
 use crate::timeline;
 
 /// The form. What is chosen stays a choice, also where no report has it any more.
-pub(super) fn form(filter: &Filter, choices: &Choices) -> Markup {
+pub(super) fn render_form(filter: &Filter, choices: &Choices) -> Markup {
     let plain = |value: &String| (value.clone(), value.clone());
     let outcomes = std::iter::once(Outcome::InProgress)
         .chain(Outcome::FINISHED)
         .map(|outcome| {
             (
-                word(outcome),
+                json_name(outcome),
                 timeline::sign_and_word(outcome).1.to_lowercase(),
             )
         });

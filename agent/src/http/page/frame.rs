@@ -48,7 +48,7 @@ impl Frame<'_> {
                         }
                     }
                     main id="content" tabindex="-1" {
-                        (state(shown))
+                        (render_state(shown))
                         (content)
                     }
                     footer {
@@ -61,7 +61,7 @@ impl Frame<'_> {
 }
 
 /// What is not as it should be with the agent; present and empty if all is well, so that what comes later is announced.
-fn state(shown: &AppState) -> Markup {
+fn render_state(shown: &AppState) -> Markup {
     let awaited = shown
         .readiness
         .awaited()

@@ -4,15 +4,15 @@ use agent_core::time::Timestamp;
 use maud::{Markup, html};
 
 use crate::http::Origin;
-use crate::timeline::human;
+use crate::timeline::format_duration;
 
 /// A moment with its date and time of day.
-pub(super) fn date(at: Timestamp, origin: &Origin) -> Markup {
+pub(super) fn render_date(at: Timestamp, origin: &Origin) -> Markup {
     html! {
-        @if let Some(wall) = wall(at, origin) {
+        @if let Some(wall) = wall_time(at, origin) {
             time datetime=(wall.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")) data-date { (wall.strftime("%Y-%m-%d %H:%M:%S")) " UTC" }
         } @else {
-            span { "boot + " (human(at.since(Timestamp::default()))) }
+            span { "boot + " (format_duration(at.since(Timestamp::default()))) }
         }
     }
 }
@@ -21,7 +21,7 @@ pub(super) fn date(at: Timestamp, origin: &Origin) -> Markup {
 pub(super) fn time_of_day(at: Timestamp, origin: &Origin) -> Markup {
     let micros = at.0 / 1_000;
     html! {
-        @if let Some(wall) = wall(at, origin) {
+        @if let Some(wall) = wall_time(at, origin) {
             time datetime=(wall.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")) { (wall.strftime("%H:%M:%S%.3f")) }
         } @else {
             (micros / 1_000_000) "." (format!("{:06}", micros % 1_000_000))
@@ -40,13 +40,13 @@ pub(super) const fn clock_name(origin: &Origin) -> &'static str {
 /// How long before or after T0: `+1.203 s`, `−12 ms`.
 pub(super) fn offset(at: Timestamp, start: Timestamp) -> String {
     if at < start {
-        format!("−{}", human(start.since(at)))
+        format!("−{}", format_duration(start.since(at)))
     } else {
-        format!("+{}", human(at.since(start)))
+        format!("+{}", format_duration(at.since(start)))
     }
 }
 
-fn wall(at: Timestamp, origin: &Origin) -> Option<jiff::Timestamp> {
+fn wall_time(at: Timestamp, origin: &Origin) -> Option<jiff::Timestamp> {
     let nanos = origin.wall_at_boot()?.checked_add(at.0)?;
     jiff::Timestamp::from_nanosecond(i128::from(nanos)).ok()
 }
@@ -63,7 +63,7 @@ mod tests {
         };
         let at = Timestamp(18_929_798_615_916);
         assert_eq!(
-            date(at, &origin).into_string(),
+            render_date(at, &origin).into_string(),
             "<span>boot + 5 h 15 min</span>"
         );
         assert_eq!(time_of_day(at, &origin).into_string(), "18929.798615");

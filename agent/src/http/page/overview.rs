@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::drawing::{sample, swatch};
-use super::entry::entry;
-use super::filter::form;
+use super::entry::render_entry;
+use super::filter::render_form;
 use super::frame::Frame;
 use crate::http::api::Wanted;
 use crate::http::{AppState, Origin};
@@ -27,16 +27,16 @@ pub(super) fn render(shown: &AppState, wanted: &Wanted) -> Markup {
         shown,
         html! {
             h1 { "Terminations" }
-            (form(&wanted.filter, &choices))
-            (count(&snapshot, &choices))
+            (render_form(&wanted.filter, &choices))
+            (render_count(&snapshot, &choices))
             (legend())
             ol id="terminations" class="terminations" data-live="list" {
                 @for report in snapshot.open.iter().chain(&snapshot.finished) {
-                    (entry(report, &shown.origin))
+                    (render_entry(report, &shown.origin))
                 }
             }
             div id="rest" data-live {
-                (rest(&snapshot, &choices, shown, wanted))
+                (render_rest(&snapshot, &choices, shown, wanted))
             }
             noscript { p class="dim" { "Without a script this page does not update itself: load it again to see what is new." } }
         },
@@ -44,7 +44,7 @@ pub(super) fn render(shown: &AppState, wanted: &Wanted) -> Markup {
 }
 
 /// How many there are; what updates itself says so beside it.
-fn count(snapshot: &Snapshot, choices: &Choices) -> Markup {
+fn render_count(snapshot: &Snapshot, choices: &Choices) -> Markup {
     let agreeing = snapshot.open.len() + snapshot.found;
     html! {
         div class="count" {
@@ -85,7 +85,12 @@ fn legend() -> Markup {
 }
 
 /// What stands below the list, or in its place.
-fn rest(snapshot: &Snapshot, choices: &Choices, shown: &AppState, wanted: &Wanted) -> Markup {
+fn render_rest(
+    snapshot: &Snapshot,
+    choices: &Choices,
+    shown: &AppState,
+    wanted: &Wanted,
+) -> Markup {
     let hidden = snapshot.found - snapshot.finished.len();
     if hidden > 0 {
         let href = address(wanted, snapshot.found);

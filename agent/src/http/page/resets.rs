@@ -39,7 +39,7 @@ fn by_phase(connections: &Connections) -> Markup {
                     tbody {
                         @for kind in kinds {
                             tr {
-                                th scope="row" { (kind.sign().drawn()) " " (kind.what()) }
+                                th scope="row" { (kind.marker().symbol()) " " (kind.description()) }
                                 @for phase in Phase::ALL {
                                     @let count = kind.count_in(phase);
                                     td class="number" { @if count > 0 { (count) } @else { "–" } }
@@ -77,7 +77,7 @@ fn one_by_one(report: &Report, connections: &Connections, origin: &Origin) -> Ma
                                 tr {
                                     td class="number" { (moment::time_of_day(mark.at, origin)) }
                                     td class="number" { (moment::offset(mark.at, report.started_at)) }
-                                    td { (sign.drawn()) " " (look::of_sign(sign)) @if let Some(reason) = &mark.class.reason { ": " (reason) } }
+                                    td { (sign.symbol()) " " (look::of_sign(sign)) @if let Some(reason) = &mark.class.reason { ": " (reason) } }
                                     td class="number" { (mark.local_port) }
                                     td { @if let Some(peer) = mark.peer { (peer) } @else { "not read" } }
                                 }

@@ -5,9 +5,9 @@ use maud::{Markup, html};
 
 use super::{look, moment};
 use crate::http::Origin;
-use crate::timeline::steps;
+use crate::timeline::report_steps;
 
-pub(super) fn table(report: &Report, origin: &Origin) -> Markup {
+pub(super) fn render_table(report: &Report, origin: &Origin) -> Markup {
     html! {
         div class="wide" role="region" aria-labelledby="facts" tabindex="0" {
             table class="steps" {
@@ -20,7 +20,7 @@ pub(super) fn table(report: &Report, origin: &Origin) -> Markup {
                     }
                 }
                 tbody {
-                    @for step in steps(report) {
+                    @for step in report_steps(report) {
                         tr {
                             td class="number" { (moment::time_of_day(step.at, origin)) }
                             td class="number" { (moment::offset(step.at, report.started_at)) }

@@ -5,17 +5,17 @@ use agent_core::report::{HookMethod, Outcome, Report};
 use maud::{Markup, html};
 
 use super::bar::BarLayout;
-use super::entry::{about, badge};
+use super::entry::{render_badge, render_subject};
 use super::frame::Frame;
-use super::lanes::lanes;
+use super::lanes::render_lanes;
 use super::{look, moment, resets, steps};
 use crate::http::{AppState, Origin};
-use crate::timeline::{self, Fact, FactKind, facts, human, next_step};
+use crate::timeline::{self, Fact, FactKind, format_duration, next_step, report_facts};
 
 pub(super) fn render(shown: &AppState, report: &Report) -> Markup {
     let origin = &shown.origin;
     let name = timeline::name(report);
-    let key = origin.key(report.id);
+    let key = origin.termination_key(report.id);
     let frame = Frame {
         title: &name,
         root: "../",
@@ -27,19 +27,19 @@ pub(super) fn render(shown: &AppState, report: &Report) -> Markup {
             nav class="back" aria-label="Back" { a id="back" href="../" { "← All terminations" } }
             p id="updates" {}
             article id="termination" data-live aria-labelledby="name" {
-                (badge(report))
+                (render_badge(report))
                 h1 id="name" { bdi { (name) } }
-                (about(report))
+                (render_subject(report))
                 p class="verdict" { (verdict(report, origin)) }
                 (figures(report, origin))
                 (diagnoses(report))
                 h2 id="timeline" { "Timeline" }
-                @if let Some(layout) = BarLayout::of(report, origin.now()) { (lanes(report, &layout)) }
+                @if let Some(layout) = BarLayout::from_report(report, origin.now()) { (render_lanes(report, &layout)) }
                 h2 id="facts" { "Facts in order" }
-                (steps::table(report, origin))
+                (steps::render_table(report, origin))
                 (resets::section(report, origin))
                 h2 id="known" { "What is known" }
-                (known(report))
+                (render_known_facts(report))
                 p class="links" { a id="json" href={ "../api/v1/terminations/" (key) } { "This report as JSON" } }
             }
         },
@@ -71,14 +71,14 @@ fn figures(report: &Report, origin: &Origin) -> Markup {
     let exit = report
         .exit
         .as_ref()
-        .map(|exit| moment::date(exit.at, origin));
+        .map(|exit| moment::render_date(exit.at, origin));
     html! {
         dl class="figures" {
-            (figure("whole stop", report.total_duration().map(human)))
-            (figure("preStop hook", report.hook_duration().map(|time| format!("{about_hook}{}", human(time)))))
-            (figure("stop signal to exit", report.stop_signal_to_exit().map(human)))
-            (figure("stop signal to SIGKILL", report.stop_signal_to_kill().map(human)))
-            (figure("grace period", report.grace.as_ref().map(|grace| human(grace.configured))))
+            (figure("whole stop", report.total_duration().map(format_duration)))
+            (figure("preStop hook", report.hook_duration().map(|time| format!("{about_hook}{}", format_duration(time)))))
+            (figure("stop signal to exit", report.stop_signal_to_exit().map(format_duration)))
+            (figure("stop signal to SIGKILL", report.stop_signal_to_kill().map(format_duration)))
+            (figure("grace period", report.grace.as_ref().map(|grace| format_duration(grace.configured))))
             (figure("connections reset", resets))
             @if let Some(exit) = exit { div { dt { "exit" } dd { (exit) } } }
         }
@@ -96,7 +96,7 @@ fn figure(name: &str, value: Option<String>) -> Markup {
 
 /// What is wrong, what to change, and what is not certain.
 fn diagnoses(report: &Report) -> Markup {
-    let facts = facts(report);
+    let facts = report_facts(report);
     let (findings, doubts): (Vec<_>, Vec<_>) = facts
         .iter()
         .filter(|fact| fact.kind != FactKind::Fact)
@@ -104,16 +104,16 @@ fn diagnoses(report: &Report) -> Markup {
     html! {
         @if !findings.is_empty() {
             h2 id="findings" { "Findings" }
-            (said(&findings))
+            (render_facts(&findings))
         }
         @if !doubts.is_empty() {
             h2 id="doubts" { "Honestly unsure" }
-            (said(&doubts))
+            (render_facts(&doubts))
         }
     }
 }
 
-fn said(facts: &[&Fact]) -> Markup {
+fn render_facts(facts: &[&Fact]) -> Markup {
     html! {
         dl class="said" {
             @for fact in facts {
@@ -123,8 +123,8 @@ fn said(facts: &[&Fact]) -> Markup {
     }
 }
 
-fn known(report: &Report) -> Markup {
-    let facts = facts(report);
+fn render_known_facts(report: &Report) -> Markup {
+    let facts = report_facts(report);
     let facts = facts.iter().filter(|fact| fact.kind == FactKind::Fact);
     html! {
         dl class="known" {

@@ -12,7 +12,7 @@ use crate::readiness::Readiness;
 use crate::recent::{Filter, Recent};
 use crate::timeline::sample;
 
-fn shown(reports: impl IntoIterator<Item = Report>) -> AppState {
+fn app_state(reports: impl IntoIterator<Item = Report>) -> AppState {
     let recent = Recent::default();
     for report in reports {
         let report = Box::new(report);
@@ -35,7 +35,7 @@ fn shown(reports: impl IntoIterator<Item = Report>) -> AppState {
     }
 }
 
-fn list(shown: &AppState, filter: Filter, limit: Option<usize>) -> String {
+fn rendered_list(shown: &AppState, filter: Filter, limit: Option<usize>) -> String {
     overview::render(
         shown,
         &Wanted {
@@ -47,9 +47,9 @@ fn list(shown: &AppState, filter: Filter, limit: Option<usize>) -> String {
     .into_string()
 }
 
-fn one(report: Report) -> String {
+fn rendered_page(report: Report) -> String {
     let report = &report;
-    termination::render(&shown([report.clone()]), report).into_string()
+    termination::render(&app_state([report.clone()]), report).into_string()
 }
 
 fn assert_says(page: &str, parts: &[&str]) {
@@ -60,7 +60,7 @@ fn assert_says(page: &str, parts: &[&str]) {
 
 #[test]
 fn an_item_says_whose_container_why_how_it_ended_and_what_was_reset() {
-    let page = list(&shown([sample::cut_off()]), Filter::default(), None);
+    let page = rendered_list(&app_state([sample::cut_off()]), Filter::default(), None);
     assert_says(
         &page,
         &[
@@ -76,12 +76,16 @@ fn an_item_says_whose_container_why_how_it_ended_and_what_was_reset() {
 
 #[test]
 fn an_open_one_says_what_it_waits_for_and_is_first() {
-    let mut open = sample::seed();
+    let mut open = sample::seed_report();
     open.outcome = Outcome::InProgress;
     open.exit = None;
     open.released_at = None;
     open.id = 9;
-    let page = list(&shown([open, sample::ignored()]), Filter::default(), None);
+    let page = rendered_list(
+        &app_state([open, sample::ignored()]),
+        Filter::default(),
+        None,
+    );
     assert_says(&page, &["1 being terminated", "SIGKILL due"]);
     assert!(page.find("t9-abc").unwrap() < page.find("t3-abc").unwrap());
 }
@@ -89,7 +93,7 @@ fn an_open_one_says_what_it_waits_for_and_is_first() {
 #[test]
 fn the_page_of_one_has_its_facts_its_diagnosis_and_its_json() {
     assert_says(
-        &one(sample::ignored()),
+        &rendered_page(sample::ignored()),
         &[
             "Findings",
             "The kernel discarded SIGTERM",
@@ -100,7 +104,7 @@ fn the_page_of_one_has_its_facts_its_diagnosis_and_its_json() {
             "Its connections are not counted.",
         ],
     );
-    let resets = one(sample::cut_off());
+    let resets = rendered_page(sample::cut_off());
     assert_says(
         &resets,
         &[
@@ -128,8 +132,8 @@ fn names_cannot_break_out_of_the_page() {
     hostile.clone_into(&mut report.subject.path);
     hostile.clone_into(&mut report.findings[0].evidence);
     for page in [
-        list(&shown([report.clone()]), Filter::default(), None),
-        one(report),
+        rendered_list(&app_state([report.clone()]), Filter::default(), None),
+        rendered_page(report),
     ] {
         assert!(!page.contains("<img"), "{page}");
         assert_eq!(page.matches("<script").count(), 1, "{page}");
@@ -140,14 +144,14 @@ fn names_cannot_break_out_of_the_page() {
 #[test]
 fn nothing_to_show_says_what_to_do() {
     assert_says(
-        &list(&shown([]), Filter::default(), None),
+        &rendered_list(&app_state([]), Filter::default(), None),
         &["No termination yet", "kubectl delete pod"],
     );
     let filter = Filter {
         namespace: Some("other".to_owned()),
         ..Filter::default()
     };
-    let page = list(&shown([sample::ignored()]), filter, None);
+    let page = rendered_list(&app_state([sample::ignored()]), filter, None);
     assert_says(
         &page,
         &[
@@ -167,7 +171,7 @@ fn more_than_fit_are_a_link_that_keeps_the_filter() {
         workload: Some("Deployment/web".to_owned()),
         ..Filter::default()
     };
-    let page = list(&shown(reports), filter, Some(2));
+    let page = rendered_list(&app_state(reports), filter, Some(2));
     assert_says(
         &page,
         &[
@@ -180,14 +184,14 @@ fn more_than_fit_are_a_link_that_keeps_the_filter() {
 
 #[test]
 fn what_is_wrong_with_the_agent_is_said() {
-    let mut shown = shown([]);
-    assert!(!list(&shown, Filter::default(), None).contains("does not measure yet"));
+    let mut shown = app_state([]);
+    assert!(!rendered_list(&shown, Filter::default(), None).contains("does not measure yet"));
     shown.readiness = Readiness::default();
     shown
         .agent_health
         .remark("The journal is not whole.".to_owned());
     assert_says(
-        &list(&shown, Filter::default(), None),
+        &rendered_list(&shown, Filter::default(), None),
         &[
             "does not measure yet: it is waiting for",
             "The journal is not whole.",
@@ -197,12 +201,12 @@ fn what_is_wrong_with_the_agent_is_said() {
 
 #[test]
 fn a_recording_has_no_dates_and_says_what_it_is() {
-    let mut shown = shown([sample::ignored()]);
+    let mut shown = app_state([sample::ignored()]);
     shown.origin = Origin::Recording {
         files: vec!["<stop>.jsonl".to_owned()],
         end: Timestamp(0),
     };
-    let page = list(&shown, Filter::default(), None);
+    let page = rendered_list(&shown, Filter::default(), None);
     assert_says(
         &page,
         &["boot + ", "&lt;stop&gt;.jsonl", "nothing is measured"],

@@ -62,13 +62,13 @@ impl Clients {
     }
 
     /// Serves a new client, for which another one may have to go.
-    pub(super) fn serve(&self, stream: TcpStream, from: IpAddr) {
+    pub(super) fn serve_client(&self, stream: TcpStream, from: IpAddr) {
         let unread = u32::try_from(UNREAD.as_millis()).unwrap_or(u32::MAX);
         if let Err(error) = set_tcp_user_timeout(&stream, unread) {
             tracing::debug!(%error, "an HTTP connection has no time limit");
         }
-        let (id, ended) = lock(&self.places).enter(from);
-        lock(&self.places).make_do(id, self.files_too_many(&stream));
+        let (id, ended) = lock_places(&self.places).add_client(from);
+        lock_places(&self.places).make_do(id, self.files_too_many(&stream));
         let seat = Seat {
             id,
             places: Arc::clone(&self.places),
@@ -89,17 +89,17 @@ impl Clients {
                 },
                 _closed = ended => tracing::debug!("an HTTP connection made room for another one"),
             }
-            lock(&seat.places).leave(seat.id);
+            lock_places(&seat.places).remove_client(seat.id);
         });
     }
 
     /// Closes the connection that is needed least, if there is one.
     pub(super) fn close_one(&self) -> bool {
-        lock(&self.places).give_one()
+        lock_places(&self.places).give_one()
     }
 
     /// Waits until what is being answered is answered; everything else is closed.
-    pub(super) async fn end(self) {
+    pub(super) async fn shut_down(self) {
         self.ends.shutdown().await;
     }
 
@@ -125,19 +125,19 @@ async fn answer(
     router: Router,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    lock(&seat.places).asks(seat.id);
+    lock_places(&seat.places).start_request(seat.id);
     let is_health = HEALTH.contains(&request.uri().path());
     if seat.is_local && !is_health && !host::is_local(request.uri(), request.headers()) {
         return Ok((StatusCode::MISDIRECTED_REQUEST, host::REFUSAL).into_response());
     }
     let response = router.oneshot(request).await?;
     if let Some(held) = response.extensions().get::<Held>() {
-        lock(&seat.places).takes(seat.id, held.clone());
+        lock_places(&seat.places).hold_answer(seat.id, held.clone());
     }
     Ok(response)
 }
 
-fn lock(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+fn lock_places(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
     // A panic elsewhere leaves whole entries.
     places.lock().unwrap_or_else(PoisonError::into_inner)
 }

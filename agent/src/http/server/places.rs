@@ -59,8 +59,8 @@ impl Places {
     }
 
     /// A place for a new client; close its connection when the receiver ends.
-    pub(super) fn enter(&mut self, from: IpAddr) -> (Id, oneshot::Receiver<()>) {
-        let address = who(from);
+    pub(super) fn add_client(&mut self, from: IpAddr) -> (Id, oneshot::Receiver<()>) {
+        let address = client_network(from);
         let has = |connection: &Connection| connection.address == address;
         if self.connections.values().filter(|one| has(one)).count() >= self.limits.per_address {
             self.close_one(|_id, connection| has(connection));
@@ -69,7 +69,7 @@ impl Places {
             self.close_one(|_id, _connection| true);
         }
         let (end, ended) = oneshot::channel();
-        let id = Id(self.later());
+        let id = Id(self.next_number());
         let connection = Connection {
             address,
             asked_at: id.0,
@@ -81,15 +81,15 @@ impl Places {
     }
 
     /// The connection is over.
-    pub(super) fn leave(&mut self, id: Id) {
+    pub(super) fn remove_client(&mut self, id: Id) {
         if self.connections.remove(&id).is_some() {
             self.room = self.limits.connections.min(self.room + 1);
         }
     }
 
     /// Its client asks for something; what it asked for before, it has taken.
-    pub(super) fn asks(&mut self, id: Id) {
-        let now = self.later();
+    pub(super) fn start_request(&mut self, id: Id) {
+        let now = self.next_number();
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.asked_at = now;
             connection.answer = None;
@@ -97,11 +97,12 @@ impl Places {
     }
 
     /// It is given an answer. Others that are held for too long make room for it.
-    pub(super) fn takes(&mut self, id: Id, answer: Held) {
+    pub(super) fn hold_answer(&mut self, id: Id, answer: Held) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.answer = Some(answer);
         }
-        let others = |one: Id, connection: &Connection| one != id && connection.held().is_some();
+        let others =
+            |one: Id, connection: &Connection| one != id && connection.held_answer().is_some();
         while self.held_bytes() > self.limits.answer_bytes && self.close_one(others) {}
     }
 
@@ -123,7 +124,10 @@ impl Places {
 
     /// The bytes of all answers, each counted once.
     fn held_bytes(&self) -> usize {
-        let held = self.connections.values().filter_map(Connection::held);
+        let held = self
+            .connections
+            .values()
+            .filter_map(Connection::held_answer);
         held.collect::<HashMap<_, _>>().values().sum()
     }
 
@@ -149,20 +153,20 @@ impl Places {
         self.connections.remove(&id).is_some()
     }
 
-    const fn later(&mut self) -> u64 {
+    const fn next_number(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
 }
 
 impl Connection {
-    fn held(&self) -> Option<(usize, usize)> {
-        self.answer.as_ref()?.bytes()
+    fn held_answer(&self) -> Option<(usize, usize)> {
+        self.answer.as_ref()?.address_and_size()
     }
 }
 
 /// Who has an address: a client of IPv6 usually has all of a /64.
-fn who(address: IpAddr) -> IpAddr {
+fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let network = v6.to_bits() & !u128::from(u64::MAX);
@@ -193,9 +197,9 @@ mod tests {
     #[test]
     fn the_connection_that_is_idle_longest_makes_room_for_one_of_the_same_address() {
         let mut places = Places::new(LIMITS);
-        let mut ends: Vec<_> = (0..4).map(|_| places.enter(address(1))).collect();
-        places.asks(ends[0].0);
-        places.enter(address(1));
+        let mut ends: Vec<_> = (0..4).map(|_| places.add_client(address(1))).collect();
+        places.start_request(ends[0].0);
+        places.add_client(address(1));
         let closed: Vec<_> = ends.iter_mut().map(|(_, end)| is_closed(end)).collect();
         assert_eq!(closed, [false, true, false, false]);
     }
@@ -203,10 +207,10 @@ mod tests {
     #[test]
     fn who_has_most_connections_makes_room_for_others() {
         let mut places = Places::new(LIMITS);
-        let (_, mut alone) = places.enter(address(1));
-        let mut many: Vec<_> = (0..4).map(|_| places.enter(address(2)).1).collect();
-        let (_, mut other) = places.enter(address(3));
-        let _new = places.enter(address(4));
+        let (_, mut alone) = places.add_client(address(1));
+        let mut many: Vec<_> = (0..4).map(|_| places.add_client(address(2)).1).collect();
+        let (_, mut other) = places.add_client(address(3));
+        let _new = places.add_client(address(4));
         assert!(!is_closed(&mut alone) && !is_closed(&mut other));
         assert!(is_closed(&mut many[0]) && !is_closed(&mut many[1]));
     }
@@ -214,12 +218,14 @@ mod tests {
     #[test]
     fn where_all_have_one_the_longest_idle_goes() {
         let mut places = Places::new(LIMITS);
-        let mut ends: Vec<_> = (0..6).map(|last| places.enter(address(last))).collect();
-        places.asks(ends[0].0);
-        let _new = places.enter(address(9));
+        let mut ends: Vec<_> = (0..6)
+            .map(|last| places.add_client(address(last)))
+            .collect();
+        places.start_request(ends[0].0);
+        let _new = places.add_client(address(9));
         assert!(!is_closed(&mut ends[0].1) && is_closed(&mut ends[1].1));
-        places.leave(ends[2].0);
-        let _new = places.enter(address(10));
+        places.remove_client(ends[2].0);
+        let _new = places.add_client(address(10));
         assert!(!is_closed(&mut ends[3].1));
     }
 
@@ -227,15 +233,17 @@ mod tests {
     fn few_files_close_others_until_clients_close_some_themselves() {
         let mut places = Places::new(LIMITS);
         assert!(!places.give_one());
-        let mut ends: Vec<_> = (0..6).map(|last| places.enter(address(last))).collect();
+        let mut ends: Vec<_> = (0..6)
+            .map(|last| places.add_client(address(last)))
+            .collect();
         let newest = ends[5].0;
         places.make_do(newest, 9);
         let closed: Vec<_> = ends.iter_mut().map(|(_, end)| is_closed(end)).collect();
         assert_eq!(closed, [true, true, false, false, false, false]);
-        let (next, _end) = places.enter(address(9));
+        let (next, _end) = places.add_client(address(9));
         assert!(is_closed(&mut ends[2].1), "there are files for four");
-        places.leave(next);
-        let _more = (places.enter(address(7)), places.enter(address(8)));
+        places.remove_client(next);
+        let _more = (places.add_client(address(7)), places.add_client(address(8)));
         assert!(!is_closed(&mut ends[3].1));
         assert!(places.give_one() && is_closed(&mut ends[3].1));
     }
@@ -244,26 +252,26 @@ mod tests {
     fn answers_that_are_held_make_room_for_others_and_shared_ones_count_once() {
         let mut places = Places::new(LIMITS);
         let text = |bytes: usize| std::sync::Arc::new(vec![b'x'; bytes]);
-        let held = |text: &std::sync::Arc<Vec<u8>>| Held::of(text);
+        let held = |text: &std::sync::Arc<Vec<u8>>| Held::from_text(text);
         let (shared, large, gone) = (text(60), text(70), text(90));
-        let (one, mut one_end) = places.enter(address(1));
-        let (two, mut two_end) = places.enter(address(2));
-        let (three, mut three_end) = places.enter(address(3));
-        let (four, _end) = places.enter(address(4));
-        places.takes(one, held(&shared));
-        places.takes(two, held(&shared));
-        places.takes(three, held(&gone));
+        let (one, mut one_end) = places.add_client(address(1));
+        let (two, mut two_end) = places.add_client(address(2));
+        let (three, mut three_end) = places.add_client(address(3));
+        let (four, _end) = places.add_client(address(4));
+        places.hold_answer(one, held(&shared));
+        places.hold_answer(two, held(&shared));
+        places.hold_answer(three, held(&gone));
         assert!(is_closed(&mut one_end) && is_closed(&mut two_end));
         assert!(!is_closed(&mut three_end));
         // What is taken is not held any more.
         drop(gone);
-        places.takes(four, held(&large));
+        places.hold_answer(four, held(&large));
         assert!(!is_closed(&mut three_end));
     }
 
     #[test]
     fn a_client_of_ipv6_is_its_network() {
-        let of = |text: &str| who(text.parse().unwrap());
+        let of = |text: &str| client_network(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));

@@ -14,7 +14,7 @@ fn object(name: &str, more: impl FnOnce(&mut serde_json::Value)) -> api::Pod {
     serde_json::from_value(object).unwrap()
 }
 
-fn plain(name: &str) -> api::Pod {
+fn plain_pod(name: &str) -> api::Pod {
     object(name, |_object| {})
 }
 
@@ -25,7 +25,7 @@ fn deleted(name: &str) -> api::Pod {
     })
 }
 
-const fn at(second: u64) -> ClockReading {
+const fn clock_reading(second: u64) -> ClockReading {
     ClockReading {
         seen_at: Timestamp(second * 1_000_000_000),
         // Moves a little from one reading to the next.
@@ -36,31 +36,40 @@ const fn at(second: u64) -> ClockReading {
 #[test]
 fn a_pod_is_told_once_however_often_it_comes() {
     let mut known = Known::default();
-    assert_eq!(known.take(Event::Apply(plain("a")), at(1)).inputs.len(), 1);
     assert_eq!(
-        known.take(Event::Apply(plain("a")), at(2)),
+        known
+            .apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(1))
+            .inputs
+            .len(),
+        1
+    );
+    assert_eq!(
+        known.apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(2)),
         Change::default()
     );
     assert_eq!(
-        known.take(Event::Apply(deleted("a")), at(3)).inputs.len(),
+        known
+            .apply_watch_event(Event::Apply(deleted("a")), clock_reading(3))
+            .inputs
+            .len(),
         1
     );
-    let again = known.take(Event::Apply(deleted("a")), at(4));
+    let again = known.apply_watch_event(Event::Apply(deleted("a")), clock_reading(4));
     assert_eq!(again, Change::default(), "the same second, converted again");
 }
 
 #[test]
 fn what_a_list_lacks_is_gone() {
     let mut known = Known::default();
-    known.take(Event::Apply(plain("a")), at(1));
-    known.take(Event::Apply(plain("b")), at(1));
-    known.take(Event::Init, at(5));
-    let same = known.take(Event::InitApply(plain("a")), at(5));
+    known.apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(1));
+    known.apply_watch_event(Event::Apply(plain_pod("b")), clock_reading(1));
+    known.apply_watch_event(Event::Init, clock_reading(5));
+    let same = known.apply_watch_event(Event::InitApply(plain_pod("a")), clock_reading(5));
     assert_eq!(same, Change::default());
-    let change = known.take(Event::InitDone, at(5));
+    let change = known.apply_watch_event(Event::InitDone, clock_reading(5));
     let gone = Input::PodGone {
         uid: "uid-b".to_owned(),
-        seen_at: at(5).seen_at,
+        seen_at: clock_reading(5).seen_at,
         listed: true,
     };
     assert_eq!(change.inputs, [gone]);
@@ -70,27 +79,32 @@ fn what_a_list_lacks_is_gone() {
 #[test]
 fn a_list_that_broke_off_takes_nothing_away() {
     let mut known = Known::default();
-    known.take(Event::Apply(plain("a")), at(1));
-    known.take(Event::Apply(plain("b")), at(1));
-    known.take(Event::Init, at(5));
-    known.take(Event::InitApply(plain("a")), at(5));
-    known.take(Event::Init, at(6));
-    known.take(Event::InitApply(plain("b")), at(6));
-    known.take(Event::InitApply(plain("a")), at(6));
-    assert_eq!(known.take(Event::InitDone, at(6)), Change::default());
+    known.apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(1));
+    known.apply_watch_event(Event::Apply(plain_pod("b")), clock_reading(1));
+    known.apply_watch_event(Event::Init, clock_reading(5));
+    known.apply_watch_event(Event::InitApply(plain_pod("a")), clock_reading(5));
+    known.apply_watch_event(Event::Init, clock_reading(6));
+    known.apply_watch_event(Event::InitApply(plain_pod("b")), clock_reading(6));
+    known.apply_watch_event(Event::InitApply(plain_pod("a")), clock_reading(6));
+    assert_eq!(
+        known.apply_watch_event(Event::InitDone, clock_reading(6)),
+        Change::default()
+    );
 }
 
 #[test]
 fn a_deletion_that_shows_in_the_last_state_alone_is_told() {
     let mut known = Known::default();
-    known.take(Event::Apply(plain("a")), at(1));
-    let inputs = known.take(Event::Delete(deleted("a")), at(2)).inputs;
+    known.apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(1));
+    let inputs = known
+        .apply_watch_event(Event::Delete(deleted("a")), clock_reading(2))
+        .inputs;
     assert!(matches!(
         inputs.as_slice(),
         [Input::Pod { pod, .. }, Input::PodGone { listed: false, .. }] if pod.deletion.is_some()
     ));
     assert_eq!(
-        known.take(Event::Delete(deleted("a")), at(3)),
+        known.apply_watch_event(Event::Delete(deleted("a")), clock_reading(3)),
         Change::default()
     );
 }
@@ -98,17 +112,22 @@ fn a_deletion_that_shows_in_the_last_state_alone_is_told() {
 #[test]
 fn the_kubelets_own_last_delete_is_no_news() {
     let mut known = Known::default();
-    known.take(Event::Apply(deleted("a")), at(1));
+    known.apply_watch_event(Event::Apply(deleted("a")), clock_reading(1));
     let last = object("a", |object| {
         object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:35Z");
         object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
     });
-    assert_eq!(known.take(Event::Apply(last), at(5)), Change::default());
+    assert_eq!(
+        known.apply_watch_event(Event::Apply(last), clock_reading(5)),
+        Change::default()
+    );
     let shorter = object("a", |object| {
         object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:35Z");
         object["metadata"]["deletionGracePeriodSeconds"] = json!(5);
     });
-    let inputs = known.take(Event::Apply(shorter), at(6)).inputs;
+    let inputs = known
+        .apply_watch_event(Event::Apply(shorter), clock_reading(6))
+        .inputs;
     assert!(
         matches!(inputs.as_slice(), [Input::Pod { pod, .. }] if pod.deletion.as_ref().unwrap().grace.as_secs() == 5)
     );
@@ -117,10 +136,12 @@ fn the_kubelets_own_last_delete_is_no_news() {
 #[test]
 fn a_pod_that_returns_under_the_same_name_is_another() {
     let mut known = Known::default();
-    known.take(Event::Apply(plain("db-0")), at(1));
-    known.take(Event::Delete(plain("db-0")), at(2));
+    known.apply_watch_event(Event::Apply(plain_pod("db-0")), clock_reading(1));
+    known.apply_watch_event(Event::Delete(plain_pod("db-0")), clock_reading(2));
     let again = object("db-0", |object| object["metadata"]["uid"] = json!("uid-2"));
-    let inputs = known.take(Event::Apply(again), at(3)).inputs;
+    let inputs = known
+        .apply_watch_event(Event::Apply(again), clock_reading(3))
+        .inputs;
     assert!(matches!(inputs.as_slice(), [Input::Pod { pod, .. }] if pod.uid == "uid-2"));
 }
 
@@ -135,33 +156,39 @@ fn an_owner_that_was_looked_up_stays() {
             ]);
         })
     };
-    let first = known.take(Event::Apply(owned(30)), at(1));
+    let first = known.apply_watch_event(Event::Apply(owned(30)), clock_reading(1));
     assert_eq!(first.unsure.unwrap().0, "uid-a");
     let workload = Workload {
         kind: "CronJob".to_owned(),
         name: "nightly".to_owned(),
     };
-    let told = known.owned("uid-a", workload.clone(), at(2).seen_at);
+    let told = known.set_workload("uid-a", workload.clone(), clock_reading(2).seen_at);
     assert!(matches!(told, Some(Input::Pod { pod, .. }) if pod.workload == workload));
-    assert_eq!(known.owned("uid-a", workload.clone(), at(3).seen_at), None);
-    let changed = known.take(Event::Apply(owned(31)), at(4));
+    assert_eq!(
+        known.set_workload("uid-a", workload.clone(), clock_reading(3).seen_at),
+        None
+    );
+    let changed = known.apply_watch_event(Event::Apply(owned(31)), clock_reading(4));
     assert_eq!(changed.unsure, None);
     assert!(
         matches!(changed.inputs.as_slice(), [Input::Pod { pod, .. }] if pod.workload == workload)
     );
-    assert_eq!(known.owned("uid-gone", workload, at(5).seen_at), None);
+    assert_eq!(
+        known.set_workload("uid-gone", workload, clock_reading(5).seen_at),
+        None
+    );
 }
 
 #[test]
 fn the_kubelets_word_on_an_eviction_comes_before_the_status() {
     let mut known = Known::default();
-    known.take(Event::Apply(plain("a")), at(1));
-    let told = known.disrupted("uid-a", Disruption::Evicted, at(2).seen_at);
+    known.apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(1));
+    let told = known.disrupted("uid-a", Disruption::Evicted, clock_reading(2).seen_at);
     assert!(
         matches!(told, Some(Input::Pod { pod, .. }) if pod.disruption == Some(Disruption::Evicted))
     );
     assert_eq!(
-        known.take(Event::Apply(plain("a")), at(3)),
+        known.apply_watch_event(Event::Apply(plain_pod("a")), clock_reading(3)),
         Change::default()
     );
 }
@@ -172,7 +199,7 @@ fn a_static_pod_is_found_by_its_hash() {
     let mirror = object("a", |object| {
         object["metadata"]["annotations"] = json!({"kubernetes.io/config.hash": "hash"});
     });
-    known.take(Event::Apply(mirror), at(1));
+    known.apply_watch_event(Event::Apply(mirror), clock_reading(1));
     assert_eq!(known.api_uid("hash"), Some("uid-a"));
     assert_eq!(known.api_uid("uid-a"), Some("uid-a"));
     assert_eq!(known.api_uid("other"), None);

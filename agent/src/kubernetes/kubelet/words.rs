@@ -13,7 +13,7 @@ pub(super) enum Said {
 }
 
 /// What it says, if that is of use.
-pub(super) fn said(event: &api::Event) -> Option<Said> {
+pub(super) fn parse_event(event: &api::Event) -> Option<Said> {
     let of_container = |kind| Some(Said::OfContainer(kind));
     match event.reason.as_deref()? {
         "Killing" => killing(event.message.as_deref()?).and_then(of_container),

@@ -71,7 +71,7 @@ impl Limits {
     }
 
     /// Whether one more may be written for this pod; counts it if so.
-    pub(super) fn allow(&mut self, pod: &str, now: Instant) -> bool {
+    pub(super) fn try_acquire(&mut self, pod: &str, now: Instant) -> bool {
         self.node.refill(now);
         if self.pods.len() >= PODS_MAX && !self.pods.contains_key(pod) {
             self.pods.retain(|_pod, bucket| {
@@ -101,7 +101,9 @@ mod tests {
     use super::*;
 
     fn allowed(limits: &mut Limits, pod: &str, times: usize, now: Instant) -> usize {
-        (0..times).filter(|_time| limits.allow(pod, now)).count()
+        (0..times)
+            .filter(|_time| limits.try_acquire(pod, now))
+            .count()
     }
 
     #[test]
@@ -120,7 +122,7 @@ mod tests {
         let mut limits = Limits::new(start);
         let pods = |limits: &mut Limits, now| {
             (0..300)
-                .filter(|pod| limits.allow(&format!("pod-{pod}"), now))
+                .filter(|pod| limits.try_acquire(&format!("pod-{pod}"), now))
                 .count()
         };
         assert_eq!(pods(&mut limits, start), 100);
@@ -133,7 +135,7 @@ mod tests {
         let mut limits = Limits::new(now);
         for pod in 0..5 * PODS_MAX {
             now += Duration::from_secs(1);
-            assert!(limits.allow(&format!("pod-{pod}"), now), "pod {pod}");
+            assert!(limits.try_acquire(&format!("pod-{pod}"), now), "pod {pod}");
         }
         assert!(limits.pods.len() <= PODS_MAX);
     }

@@ -23,7 +23,7 @@ pub(in super::super) struct PodEvent {
 }
 
 /// An Event for each finding of a pod's container, where the report leaves no doubt that could make it wrong.
-pub(super) fn notes(report: &Report) -> Vec<PodEvent> {
+pub(super) fn pod_events(report: &Report) -> Vec<PodEvent> {
     let Some(pod) = &report.pod else {
         return Vec::new();
     };
@@ -163,7 +163,7 @@ fn message(container: Option<&str>, finding: &Finding) -> String {
 
 impl PodEvent {
     /// As the recorder takes it.
-    pub(super) fn event(&self) -> Event {
+    pub(super) fn to_api_event(&self) -> Event {
         Event {
             type_: EventType::Warning,
             reason: self.reason.to_owned(),

@@ -8,7 +8,10 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::seconds;
 
 /// All containers, in the order of the spec: init containers and sidecars, main ones, ephemeral ones.
-pub(super) fn of(spec: &api::PodSpec, status: Option<&api::PodStatus>) -> Vec<PodContainer> {
+pub(super) fn reduce_containers(
+    spec: &api::PodSpec,
+    status: Option<&api::PodStatus>,
+) -> Vec<PodContainer> {
     let init_statuses = status.and_then(|status| status.init_container_statuses.as_deref());
     let statuses = status.and_then(|status| status.container_statuses.as_deref());
     let ephemeral_statuses =
@@ -18,23 +21,23 @@ pub(super) fn of(spec: &api::PodSpec, status: Option<&api::PodStatus>) -> Vec<Po
             Some("Always") => Role::Sidecar,
             Some(_) | None => Role::Init,
         };
-        one(container, role, init_statuses)
+        reduce_container(container, role, init_statuses)
     });
     let main = spec
         .containers
         .iter()
-        .map(|container| one(container, Role::Main, statuses));
+        .map(|container| reduce_container(container, Role::Main, statuses));
     let ephemeral = spec.ephemeral_containers.iter().flatten().map(|container| {
         // They can have neither hooks nor probes.
         PodContainer {
-            ids: ids(status_of(&container.name, ephemeral_statuses)),
-            ..bare(&container.name, Role::Ephemeral)
+            ids: container_ids(status_of(&container.name, ephemeral_statuses)),
+            ..without_status(&container.name, Role::Ephemeral)
         }
     });
     init.chain(main).chain(ephemeral).collect()
 }
 
-fn bare(name: &str, role: Role) -> PodContainer {
+fn without_status(name: &str, role: Role) -> PodContainer {
     PodContainer {
         name: name.to_owned(),
         role,
@@ -47,7 +50,7 @@ fn bare(name: &str, role: Role) -> PodContainer {
     }
 }
 
-fn one(
+fn reduce_container(
     container: &api::Container,
     role: Role,
     statuses: Option<&[api::ContainerStatus]>,
@@ -60,7 +63,7 @@ fn one(
             .map(seconds)
     };
     PodContainer {
-        ids: ids(status),
+        ids: container_ids(status),
         pre_stop: lifecycle
             .and_then(|lifecycle| lifecycle.pre_stop.as_ref())
             .and_then(|handler| pre_stop(handler, container)),
@@ -72,7 +75,7 @@ fn one(
         liveness_grace: grace(container.liveness_probe.as_ref()),
         startup_grace: grace(container.startup_probe.as_ref()),
         probe_ports: probe_ports(container),
-        ..bare(&container.name, role)
+        ..without_status(&container.name, role)
     }
 }
 
@@ -84,7 +87,7 @@ fn status_of<'a>(
 }
 
 /// The present id first, then those that the states name: of a container that was restarted the status keeps the last.
-fn ids(status: Option<&api::ContainerStatus>) -> Vec<String> {
+fn container_ids(status: Option<&api::ContainerStatus>) -> Vec<String> {
     let Some(status) = status else {
         return Vec::new();
     };
@@ -117,7 +120,7 @@ fn pre_stop(handler: &api::LifecycleHandler, container: &api::Container) -> Opti
     if let Some(get) = &handler.http_get {
         return Some(PreStop::HttpGet {
             host: get.host.clone().filter(|host| !host.is_empty()),
-            port: port(&get.port, container),
+            port: resolve_port(&get.port, container),
             path: get.path.clone().unwrap_or_else(|| "/".to_owned()),
         });
     }
@@ -134,7 +137,7 @@ fn pre_stop(handler: &api::LifecycleHandler, container: &api::Container) -> Opti
 
 /// As the kubelet resolves it: the container's own port of that name, else the text as a number:
 /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/lifecycle/handlers.go>.
-fn port(port: &IntOrString, container: &api::Container) -> Option<u16> {
+fn resolve_port(port: &IntOrString, container: &api::Container) -> Option<u16> {
     match port {
         IntOrString::Int(number) => u16::try_from(*number).ok(),
         IntOrString::String(name) => container
@@ -160,7 +163,7 @@ fn probe_ports(container: &api::Container) -> Vec<u16> {
             let http = probe.http_get.as_ref().map(|get| &get.port);
             let tcp = probe.tcp_socket.as_ref().map(|socket| &socket.port);
             match http.or(tcp) {
-                Some(named) => port(named, container),
+                Some(named) => resolve_port(named, container),
                 None => u16::try_from(probe.grpc.as_ref()?.port).ok(),
             }
         })

@@ -4,7 +4,7 @@ use agent_core::pod::Disruption;
 use k8s_openapi::api::core::v1 as api;
 
 /// What the status says.
-pub(super) fn of(status: &api::PodStatus) -> Option<Disruption> {
+pub(super) fn find_disruption(status: &api::PodStatus) -> Option<Disruption> {
     // The kubelet sets both at once, and the reason is the clearer one.
     by_reason(status.reason.as_deref()).or_else(|| {
         let condition = status.conditions.iter().flatten().find(|condition| {

@@ -124,7 +124,7 @@ fn a_static_pod_is_told_by_its_hash_and_the_same_on_every_node() {
     assert_eq!(pod.containers.len(), 1);
 }
 
-fn owned(references: Value, labels: Value) -> (String, String, bool) {
+fn reduced_owner(references: Value, labels: Value) -> (String, String, bool) {
     let ReducedPod { pod, owner } = reduced(json!({
         "metadata": {"name": "p", "namespace": "n", "uid": "u", "ownerReferences": references, "labels": labels},
         "spec": {"containers": []},
@@ -143,7 +143,7 @@ fn workload_is(found: (String, String, bool), kind: &str, name: &str, asked: boo
 #[test]
 fn owners_of_every_kind() {
     let none = json!({});
-    workload_is(owned(json!(null), none.clone()), "Pod", "p", false);
+    workload_is(reduced_owner(json!(null), none.clone()), "Pod", "p", false);
     for kind in [
         "StatefulSet",
         "DaemonSet",
@@ -151,31 +151,36 @@ fn owners_of_every_kind() {
         "SparkApplication",
     ] {
         workload_is(
-            owned(json!([reference(kind, "db", true)]), none.clone()),
+            reduced_owner(json!([reference(kind, "db", true)]), none.clone()),
             kind,
             "db",
             false,
         );
     }
     workload_is(
-        owned(json!([reference("Job", "nightly-29", true)]), none.clone()),
+        reduced_owner(json!([reference("Job", "nightly-29", true)]), none.clone()),
         "Job",
         "nightly-29",
         true,
     );
     let set = json!([reference("ReplicaSet", "web-7f", true)]);
     workload_is(
-        owned(set.clone(), none.clone()),
+        reduced_owner(set.clone(), none.clone()),
         "ReplicaSet",
         "web-7f",
         true,
     );
     let deployment = json!({"pod-template-hash": "7f"});
-    workload_is(owned(set.clone(), deployment), "Deployment", "web", true);
+    workload_is(
+        reduced_owner(set.clone(), deployment),
+        "Deployment",
+        "web",
+        true,
+    );
     let rollout = json!({"pod-template-hash": "zz", "rollouts-pod-template-hash": "7f"});
-    workload_is(owned(set, rollout), "Rollout", "web", true);
+    workload_is(reduced_owner(set, rollout), "Rollout", "web", true);
     let bystander = json!([reference("ConfigMap", "c", false)]);
-    workload_is(owned(bystander, none), "Pod", "p", false);
+    workload_is(reduced_owner(bystander, none), "Pod", "p", false);
 }
 
 fn disrupted(status: Value) -> Option<Disruption> {

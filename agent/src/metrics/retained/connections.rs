@@ -5,7 +5,7 @@ use agent_core::report::Report;
 use prometheus_client::registry::Registry;
 
 use super::super::definition as def;
-use super::super::label::{Labels, word};
+use super::super::label::{Labels, json_name};
 use super::super::measured::{
     at_exit, at_stop_signal, endpoint_lag, last_arrival, number, signalled,
 };
@@ -42,7 +42,7 @@ impl Connections {
     }
 
     /// Shows what a report has of them, under the labels of its subject.
-    pub(super) fn set(&self, labels: &Labels, report: &Report) {
+    pub(super) fn set_series(&self, labels: &Labels, report: &Report) {
         let all = report.connections.as_ref();
         let signalled = signalled(report);
         for (family, value) in [
@@ -105,5 +105,5 @@ impl Connections {
 }
 
 fn with_direction(labels: &Labels, direction: Direction) -> Labels {
-    labels.clone().and("direction", word(direction))
+    labels.clone().with_label("direction", json_name(direction))
 }

@@ -7,14 +7,14 @@ use agent_core::connection::{
 use agent_core::pod::Role;
 use agent_core::report::{Endpoint, Outcome, Start, Trigger};
 
-use super::pods::{SUBJECT, WORKLOAD, assert_lines, pods};
+use super::pods::{SUBJECT, WORKLOAD, assert_lines, pod_report};
 use super::*;
 
-/// The pod of [`pods`], and its workload, without a container.
+/// The pod of [`pod_report`], and its workload, without a container.
 const OF_POD: &str = r#"namespace="shop",pod="web-7d4b9c6f5-x2x9k",container_id="3f9c2a1b7d04""#;
 const OF_WORKLOAD: &str = r#"namespace="shop",workload_kind="Deployment",workload="web""#;
 
-fn reset(phase: Phase, direction: Direction, scope: Scope, count: u64) -> ResetCount {
+fn reset_count(phase: Phase, direction: Direction, scope: Scope, count: u64) -> ResetCount {
     let (mode, reason) = match direction {
         Direction::Sent => (Mode::Active, Some("tcp_abort_on_close".to_owned())),
         Direction::Received => (Mode::Unknown, None),
@@ -33,12 +33,12 @@ fn reset(phase: Phase, direction: Direction, scope: Scope, count: u64) -> ResetC
 
 fn resets() -> Vec<ResetCount> {
     vec![
-        reset(Phase::Running, Direction::Sent, Scope::Container, 7),
-        reset(Phase::Stopping, Direction::Sent, Scope::Container, 2),
+        reset_count(Phase::Running, Direction::Sent, Scope::Container, 7),
+        reset_count(Phase::Stopping, Direction::Sent, Scope::Container, 2),
         // Among them the answers to the attempts that were refused, of probes and of others.
-        reset(Phase::Closing, Direction::Sent, Scope::Container, 9),
-        reset(Phase::Closing, Direction::Sent, Scope::Pod, 11),
-        reset(Phase::Hook, Direction::Received, Scope::Container, 1),
+        reset_count(Phase::Closing, Direction::Sent, Scope::Container, 9),
+        reset_count(Phase::Closing, Direction::Sent, Scope::Pod, 11),
+        reset_count(Phase::Hook, Direction::Received, Scope::Container, 1),
     ]
 }
 
@@ -51,7 +51,7 @@ pub(super) fn put_into(report: &mut Report) {
         accepted_in_hook: 90,
         accepted_after: 4,
         last_arrival_at: Some(Timestamp(107 * SECOND + SECOND / 2)),
-        last_listener_closed_at: Some(at(130)),
+        last_listener_closed_at: Some(at_second(130)),
         refused: 5,
         refused_in_pod: 8,
         accepted_from_node: 2,
@@ -61,7 +61,7 @@ pub(super) fn put_into(report: &mut Report) {
     });
     report.endpoint = Some(Endpoint {
         unready_at: Some(Timestamp(96 * SECOND + SECOND / 4)),
-        terminating_at: Some(at(97)),
+        terminating_at: Some(at_second(97)),
     });
     report.advice = Some(Advice {
         terminations: 24,
@@ -74,12 +74,17 @@ pub(super) fn resets_of(report: &Report) -> Output {
     Output::Resets {
         subject: report.subject.clone(),
         pod: report.pod.clone(),
-        resets: vec![reset(Phase::Running, Direction::Sent, Scope::Container, 1)],
+        resets: vec![reset_count(
+            Phase::Running,
+            Direction::Sent,
+            Scope::Container,
+            1,
+        )],
     }
 }
 
 fn measured() -> Report {
-    let mut report = pods(1);
+    let mut report = pod_report(1);
     put_into(&mut report);
     report
 }
@@ -96,11 +101,11 @@ fn has_connections(page: &str) -> bool {
 #[test]
 fn a_termination_tells_its_connections() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, measured(), at(131));
+    finish(&metrics, measured(), at_second(131));
     let pod = |name: &str, labels: &str, value: &str| {
         format!("pod_termination_{name}{{{SUBJECT}{labels}}} {value}")
     };
-    let text = page(&metrics, Format::Text);
+    let text = render_page(&metrics, Format::Text);
     assert_lines(
         &text,
         &[
@@ -117,26 +122,26 @@ fn a_termination_tells_its_connections() {
             pod("endpoint_lag_seconds", "", "1.25"),
         ],
     );
-    metrics.turn(at(131 + 15 * 60));
-    let text = page(&metrics, Format::Text);
+    metrics.refresh(at_second(131 + 15 * 60));
+    let text = render_page(&metrics, Format::Text);
     assert!(!text.lines().any(|line| line.starts_with("pod_")), "{text}");
 }
 
 #[test]
 fn a_workload_adds_them_up() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, measured(), at(131));
+    finish(&metrics, measured(), at_second(131));
     let mut drained = measured();
     if let Some(connections) = &mut drained.connections {
         (connections.at_exit, connections.at_stop_signal) = (0, 2);
         connections.last_arrival_at = None;
     }
-    finish(&metrics, drained, at(200));
+    finish(&metrics, drained, at_second(200));
     let workload = |name: &str, labels: &str, value: &str| {
         format!("workload_termination_{name}{{{WORKLOAD}{labels}}} {value}")
     };
     assert_lines(
-        &page(&metrics, Format::Text),
+        &render_page(&metrics, Format::Text),
         &[
             workload("connections_at_stop_signal_bucket", ",le=\"2\"", "1"),
             workload("connections_at_stop_signal_sum", "", "42"),
@@ -160,8 +165,8 @@ fn a_workload_adds_them_up() {
 #[test]
 fn what_was_not_measured_is_absent() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, pods(1), at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, pod_report(1), at_second(131));
+    let page = render_page(&metrics, Format::Text);
     assert!(!has_connections(&page), "{page}");
 }
 
@@ -171,9 +176,9 @@ fn what_nobody_stopped_had_no_connections_at_a_signal() {
     let mut crashed = measured();
     (crashed.hook, crashed.stop_signal, crashed.kill) = (None, None, None);
     (crashed.outcome, crashed.trigger) = (Outcome::Crashed, Trigger::Crashed);
-    (crashed.started_at, crashed.start_source) = (at(130), Start::Exit);
-    finish(&metrics, crashed, at(131));
-    let page = page(&metrics, Format::Text);
+    (crashed.started_at, crashed.start_source) = (at_second(130), Start::Exit);
+    finish(&metrics, crashed, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     assert_lines(
         &page,
         &[
@@ -194,29 +199,29 @@ fn a_completed_init_container_has_no_connections() {
     if let Some(pod) = &mut report.pod {
         pod.role = Some(Role::Init);
     }
-    finish(&metrics, report, at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, report, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     assert!(!has_connections(&page), "{page}");
 }
 
 #[test]
 fn resets_are_counted_by_phase_direction_mode_and_reason() {
     let metrics = Metrics::new(Retention::default());
-    let mut output = resets_of(&pods(1));
+    let mut output = resets_of(&pod_report(1));
     if let Output::Resets { resets: some, .. } = &mut output {
         *some = resets();
-        let mut untold = reset(Phase::Closing, Direction::Sent, Scope::Pod, 1);
+        let mut untold = reset_count(Phase::Closing, Direction::Sent, Scope::Pod, 1);
         (untold.class.mode, untold.class.reason) = (Mode::Unknown, None);
         some.push(untold);
     }
-    metrics.record(&output, at(1));
-    metrics.record(&output, at(2));
+    metrics.record(&output, at_second(1));
+    metrics.record(&output, at_second(2));
     let sent = "direction=\"sent\",mode=\"active\",reason=\"tcp_abort_on_close\"";
     let line = |who: &str, labels: String, count: u32| {
         format!("workload_connections_reset_total{{{who},{labels}}} {count}")
     };
     assert_lines(
-        &page(&metrics, Format::Text),
+        &render_page(&metrics, Format::Text),
         &[
             line(
                 WORKLOAD,
@@ -256,10 +261,10 @@ fn resets_and_terminations_are_of_the_same_workload() {
     });
     let mut report = killed(1, "3f9c2a1b7d04");
     report.subject.kind = agent_core::report::SubjectKind::Docker;
-    finish(&metrics, report.clone(), at(131));
-    metrics.record(&resets_of(&report), at(140));
-    metrics.record(&resets_of(&pods(2)), at(140));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, report.clone(), at_second(131));
+    metrics.record(&resets_of(&report), at_second(140));
+    metrics.record(&resets_of(&pod_report(2)), at_second(140));
+    let page = render_page(&metrics, Format::Text);
     let counted = |kind: &str, workload: &str| {
         page.lines().any(|line| {
             line.starts_with("workload_connections_reset_total")
@@ -279,19 +284,19 @@ fn advice_is_that_of_one_workload_and_goes_when_it_does_not_hold() {
         workloads_max: 1,
         ..Retention::default()
     });
-    finish(&metrics, measured(), at(131));
+    finish(&metrics, measured(), at_second(131));
     let mut unknown = measured();
     if let Some(advice) = &mut unknown.advice {
         (advice.terminations, advice.grace) = (25, None);
     }
-    finish(&metrics, unknown, at(140));
+    finish(&metrics, unknown, at_second(140));
     let mut other = measured();
     if let (Some(pod), Some(advice)) = (&mut other.pod, &mut other.advice) {
         pod.workload.name = "db".to_owned();
         advice.terminations = 99;
     }
-    finish(&metrics, other, at(141));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, other, at_second(141));
+    let page = render_page(&metrics, Format::Text);
     assert!(!page.contains("workload_termination_recommended_grace_seconds{"));
     let advice: Vec<&str> = page
         .lines()

@@ -3,21 +3,21 @@
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as model;
 use prost::Message as _;
 
-use super::pods::pods;
+use super::pods::pod_report;
 use super::*;
 
 const POINTS: &str = r#" # {pod="web-7d4b9c6f5-x2x9k",namespace="shop",container="app"} 30 "#;
 
 fn of_a_pod() -> Metrics {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, pods(1), at(131));
+    finish(&metrics, pod_report(1), at_second(131));
     metrics
 }
 
 #[test]
 fn openmetrics_has_them_at_their_buckets() {
     let metrics = of_a_pod();
-    let page = page(&metrics, Format::OpenMetrics);
+    let page = render_page(&metrics, Format::OpenMetrics);
     let with_exemplar: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("workload_termination_signal_to_exit_seconds"))
@@ -29,7 +29,7 @@ fn openmetrics_has_them_at_their_buckets() {
     let ended = (crate::clock::wall_at_boot() + 130 * SECOND) / SECOND;
     let seconds: u64 = time.split('.').next().unwrap().parse().unwrap();
     assert!(seconds.abs_diff(ended) < 2, "{time}");
-    assert!(!super::page(&metrics, Format::Text).contains(" # {"));
+    assert!(!render_page(&metrics, Format::Text).contains(" # {"));
 }
 
 #[test]
@@ -56,18 +56,18 @@ fn protobuf_has_them_beside_the_native_buckets() {
 #[test]
 fn the_last_one_stays_and_an_older_one_does_not_replace_it() {
     let metrics = of_a_pod();
-    let mut earlier = pods(2);
+    let mut earlier = pod_report(2);
     if let (Some(pod), Some(exit), Some(stop)) = (
         &mut earlier.pod,
         &mut earlier.exit,
         &mut earlier.stop_signal,
     ) {
         pod.name = "web-earlier".to_owned();
-        (stop.at, exit.at) = (at(90), at(120));
+        (stop.at, exit.at) = (at_second(90), at_second(120));
     }
-    finish(&metrics, earlier, at(131));
+    finish(&metrics, earlier, at_second(131));
     assert!(
-        !page(&metrics, Format::OpenMetrics)
+        !render_page(&metrics, Format::OpenMetrics)
             .contains("web-earlier\",namespace=\"shop\",container=\"app\"} 30 ")
     );
 }
@@ -75,6 +75,8 @@ fn the_last_one_stays_and_an_older_one_does_not_replace_it() {
 #[test]
 fn without_kubernetes_it_is_the_container() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, killed(1, "web.service"), at(131));
-    assert!(page(&metrics, Format::OpenMetrics).contains(" # {container=\"web.service\"} 30 "));
+    finish(&metrics, killed(1, "web.service"), at_second(131));
+    assert!(
+        render_page(&metrics, Format::OpenMetrics).contains(" # {container=\"web.service\"} 30 ")
+    );
 }

@@ -2,7 +2,7 @@
 
 use agent_core::report::{MainProcess, SubjectKind};
 
-use super::{Format, Metrics, Report, Retention, at, finish, killed, page};
+use super::{Format, Metrics, Report, Retention, at_second, finish, killed, render_page};
 
 const ID: &str = "3f9c2a1b7d043f9c2a1b7d043f9c2a1b7d043f9c2a1b7d043f9c2a1b7d043f9c";
 
@@ -24,15 +24,15 @@ fn main_process(comm: &str) -> MainProcess {
 
 fn all_formats(metrics: &Metrics) -> String {
     [Format::Text, Format::OpenMetrics]
-        .map(|format| page(metrics, format))
+        .map(|format| render_page(metrics, format))
         .concat()
 }
 
 #[test]
 fn a_program_cannot_count_for_another_by_its_name() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, of_container("nginx"), at(131));
-    finish(&metrics, of_container("postgres"), at(132));
+    finish(&metrics, of_container("nginx"), at_second(131));
+    finish(&metrics, of_container("postgres"), at_second(132));
     let page = all_formats(&metrics);
     assert!(!page.contains("nginx") && !page.contains("postgres"));
     let two = r#"workload_termination_outcomes_total{workload_kind="docker",workload="3f9c2a1b7d04",outcome="grace_exceeded",trigger="stopped"} 2"#;
@@ -45,7 +45,7 @@ fn a_scope_is_named_as_systemd_names_it() {
     let mut report = killed(1, "session-3.scope");
     report.subject.kind = SubjectKind::SystemdScope;
     report.main = Some(main_process("nginx"));
-    finish(&metrics, report, at(131));
+    finish(&metrics, report, at_second(131));
     let page = all_formats(&metrics);
     assert!(page.contains(r#"workload_kind="systemd_scope",workload="session-3.scope""#));
     assert!(!page.contains("nginx"));
@@ -59,11 +59,11 @@ fn no_control_character_gets_into_a_label() {
     let mut report = killed(1, hostile);
     report.subject.kind = SubjectKind::Cgroup;
     report.subject.path = format!("/demo/{hostile}");
-    finish(&metrics, report.clone(), at(131));
+    finish(&metrics, report.clone(), at_second(131));
     report.id = 2;
     metrics.record(
         &agent_core::output::Output::Progress(Box::new(report)),
-        at(132),
+        at_second(132),
     );
     let page = all_formats(&metrics);
     let is_bad = |character: char| character.is_control() && character != '\n';

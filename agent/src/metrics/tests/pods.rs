@@ -12,7 +12,7 @@ pub(super) const WORKLOAD: &str =
     r#"namespace="shop",workload_kind="Deployment",workload="web",container="app",role="main""#;
 
 /// A container of a Deployment's pod that was killed, as [`killed`] was.
-pub(super) fn pods(id: u64) -> Report {
+pub(super) fn pod_report(id: u64) -> Report {
     let mut report = killed(id, "web.service");
     report.subject.kind = agent_core::report::SubjectKind::Containerd;
     report.subject.name = ID.chars().take(12).collect();
@@ -56,15 +56,15 @@ pub(super) fn assert_lines(page: &str, lines: &[String]) {
 #[test]
 fn a_container_is_told_by_its_pod_and_its_workload() {
     let metrics = Metrics::new(Retention::default());
-    let mut report = pods(1);
+    let mut report = pod_report(1);
     if let (Some(hook), Some(grace)) = (&mut report.hook, &mut report.grace) {
         hook.kind = HookKind::HttpGet;
         hook.method = HookMethod::Inferred;
         hook.failure = Some(HookFailure::Reported);
         grace.floor_used = true;
     }
-    finish(&metrics, report, at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, report, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     let hook = "handler=\"http_get\"";
     let ended = "outcome=\"grace_exceeded\",trigger=\"deleted\"";
     assert_lines(
@@ -95,22 +95,26 @@ fn a_container_is_told_by_its_pod_and_its_workload() {
 #[test]
 fn restarts_and_pods_that_come_again_stay_apart() {
     let metrics = Metrics::new(Retention::default());
-    finish(&metrics, pods(1), at(131));
-    finish(&metrics, with_id(pods(2), "aaaaaaaaaaaa11"), at(200));
-    let mut reborn = with_id(pods(3), "bbbbbbbbbbbb22");
+    finish(&metrics, pod_report(1), at_second(131));
+    finish(
+        &metrics,
+        with_id(pod_report(2), "aaaaaaaaaaaa11"),
+        at_second(200),
+    );
+    let mut reborn = with_id(pod_report(3), "bbbbbbbbbbbb22");
     if let Some(pod) = &mut reborn.pod {
         pod.uid = "0a1b2c3d-0000-4000-8000-000000000002".to_owned();
     }
-    finish(&metrics, reborn, at(300));
-    let text = page(&metrics, Format::Text);
+    finish(&metrics, reborn, at_second(300));
+    let text = render_page(&metrics, Format::Text);
     assert_eq!(text.matches("pod_termination_sigkill_used{").count(), 3);
     assert!(text.contains("container_id=\"aaaaaaaaaaaa\""), "{text}");
     let counted = format!(
         "workload_termination_outcomes_total{{{WORKLOAD},outcome=\"grace_exceeded\",trigger=\"deleted\"}} 3"
     );
     assert_lines(&text, std::slice::from_ref(&counted));
-    metrics.turn(at(300 + 15 * 60));
-    let text = page(&metrics, Format::Text);
+    metrics.refresh(at_second(300 + 15 * 60));
+    let text = render_page(&metrics, Format::Text);
     assert!(
         !text
             .lines()
@@ -123,15 +127,15 @@ fn restarts_and_pods_that_come_again_stay_apart() {
 #[test]
 fn what_is_not_known_of_a_pod_is_not_made_up() {
     let metrics = Metrics::new(Retention::default());
-    let mut nobodys = pods(1);
+    let mut nobodys = pod_report(1);
     nobodys.pod = None;
-    finish(&metrics, nobodys, at(131));
-    let mut nameless = with_id(pods(2), "aaaaaaaaaaaa11");
+    finish(&metrics, nobodys, at_second(131));
+    let mut nameless = with_id(pod_report(2), "aaaaaaaaaaaa11");
     if let Some(pod) = &mut nameless.pod {
         (pod.container, pod.role) = (None, None);
     }
-    finish(&metrics, nameless, at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, nameless, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     assert_lines(
         &page,
         &[
@@ -151,7 +155,7 @@ fn what_is_not_known_of_a_pod_is_not_made_up() {
 #[test]
 fn an_init_container_that_completed_is_only_counted() {
     let metrics = Metrics::new(Retention::default());
-    let mut report = pods(1);
+    let mut report = pod_report(1);
     (report.hook, report.stop_signal, report.kill, report.grace) = (None, None, None, None);
     report.outcome = Outcome::Completed;
     report.trigger = Trigger::Completed;
@@ -161,8 +165,8 @@ fn an_init_container_that_completed_is_only_counted() {
         pod.container = Some("migrate".to_owned());
         pod.role = Some(Role::Init);
     }
-    finish(&metrics, report, at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, report, at_second(131));
+    let page = render_page(&metrics, Format::Text);
     let samples: Vec<&str> = page
         .lines()
         .filter(|line| {
@@ -187,18 +191,22 @@ fn jobs_leave_room_for_what_lives_longer() {
     };
     let metrics = Metrics::new(retention);
     let owned = |id: u64, kind: &str, name: &str| {
-        let mut report = with_id(pods(id), &format!("{id:012}"));
+        let mut report = with_id(pod_report(id), &format!("{id:012}"));
         if let Some(pod) = &mut report.pod {
             pod.workload = workload(kind, name);
         }
         report
     };
     for id in 0..5 {
-        finish(&metrics, owned(id, "Job", &format!("job-{id}")), at(131));
+        finish(
+            &metrics,
+            owned(id, "Job", &format!("job-{id}")),
+            at_second(131),
+        );
     }
-    finish(&metrics, owned(8, "Deployment", "web"), at(131));
-    finish(&metrics, owned(9, "Rollout", "shop"), at(131));
-    let page = page(&metrics, Format::Text);
+    finish(&metrics, owned(8, "Deployment", "web"), at_second(131));
+    finish(&metrics, owned(9, "Rollout", "shop"), at_second(131));
+    let page = render_page(&metrics, Format::Text);
     let count = |kind: &str, workload: &str, namespace: &str, container: &str, times: u32| {
         format!(
             "workload_termination_outcomes_total{{{namespace}workload_kind=\"{kind}\",workload=\"{workload}\",{container}\

@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::super::definition as def;
-use super::super::label::{Labels, UNKNOWN, word};
+use super::super::label::{Labels, UNKNOWN, json_name};
 use super::super::measured::{at_exit, number, signalled};
 use super::{Count, Own};
 
@@ -43,7 +43,7 @@ impl Connections {
 
     /// Counts those of a finished termination. What was measured is there at once, be it 0, so that the next one is seen as
     /// a step.
-    pub(super) fn count(&self, own: &mut Own<'_>, report: &Report) {
+    pub(super) fn count_connections(&self, own: &mut Own<'_>, report: &Report) {
         let signalled = signalled(report);
         let all = report.connections.as_ref();
         for (family, scope, count) in [
@@ -129,12 +129,12 @@ impl Connections {
 /// The labels of a reset. What made it and why is told only of one that the container's side sent.
 fn with_class(workload: Labels, class: &ResetClass<String>) -> Labels {
     let labels = workload
-        .and("phase", word(class.phase))
-        .and("direction", word(class.direction));
+        .with_label("phase", json_name(class.phase))
+        .with_label("direction", json_name(class.direction));
     let labels = match class.direction {
         Direction::Sent => labels
-            .and("mode", word(class.mode))
-            .and("reason", class.reason.as_deref().unwrap_or(UNKNOWN)),
+            .with_label("mode", json_name(class.mode))
+            .with_label("reason", class.reason.as_deref().unwrap_or(UNKNOWN)),
         Direction::Received => labels,
     };
     labels.scoped(class.scope)

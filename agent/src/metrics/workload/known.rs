@@ -60,7 +60,7 @@ enum Room {
 
 impl Known {
     /// The labels to count under: the workload's own, or those of the rest when there is no room for another.
-    pub(super) fn admit(
+    pub(super) fn find_or_insert(
         &mut self,
         who: &SubjectRef<'_>,
         retention: Retention,
@@ -82,13 +82,13 @@ impl Known {
         }
         let kind = who.pod.map(|pod| pod.workload.kind.as_str());
         let entry = Entry {
-            sharer: Sharer::of(who.subject, who.pod),
+            sharer: Sharer::from_subject(who.subject, who.pod),
             is_short_lived: comes_once || kind.is_some_and(|kind| SHORT_LIVED.contains(&kind)),
             until,
             used: self.uses,
             series: BTreeSet::new(),
         };
-        match self.room(&entry, retention.workloads_max) {
+        match self.find_room(&entry, retention.workloads_max) {
             Room::Free => {}
             Room::After(victim) => place.gone = self.forget(&victim),
             Room::None => {
@@ -103,10 +103,10 @@ impl Known {
 
     /// Whether there is room for one more, and who has to go for it: of whoever has most the one that was not used for longest,
     /// if the newcomer's sharer has less even then.
-    fn room(&self, newcomer: &Entry, max: usize) -> Room {
+    fn find_room(&self, newcomer: &Entry, max: usize) -> Room {
         let all = self.workloads.values();
         let own = all.filter(|one| one.sharer == newcomer.sharer).count();
-        if own >= newcomer.sharer.part(max) && own > 0 {
+        if own >= newcomer.sharer.max_share(max) && own > 0 {
             return Room::None;
         }
         let all = self.workloads.values();
@@ -151,7 +151,7 @@ impl Known {
     }
 
     /// Takes note of a series of this workload, unless it is counted with others.
-    pub(super) fn note(&mut self, workload: &Labels, series: &Labels) {
+    pub(super) fn record_series(&mut self, workload: &Labels, series: &Labels) {
         let known = self.workloads.get_mut(workload);
         if let Some(known) = known.filter(|known| !known.series.contains(series)) {
             known.series.insert(series.clone());

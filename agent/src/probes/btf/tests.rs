@@ -24,20 +24,20 @@ impl Builder {
         let at = self.strings.len();
         self.strings.extend(text.as_bytes());
         self.strings.push(0);
-        word(at)
+        to_word(at)
     }
 
-    fn words(&mut self, words: &[u32]) {
+    fn push_words(&mut self, words: &[u32]) {
         self.types
             .extend(words.iter().flat_map(|word| word.to_ne_bytes()));
     }
 
     /// Adds a type of this kind. `head` is the number of its parts, and its size or another type;
     /// `words` is what follows.
-    fn kind(&mut self, kind: u32, name: &str, head: (usize, u32), words: &[u32]) {
+    fn add_type(&mut self, kind: u32, name: &str, head: (usize, u32), words: &[u32]) {
         let name = self.string(name);
-        self.words(&[name, kind << 24 | word(head.0), head.1]);
-        self.words(words);
+        self.push_words(&[name, kind << 24 | to_word(head.0), head.1]);
+        self.push_words(words);
     }
 
     fn structure(&mut self, kind: u32, name: &str, size: u32, members: &[(&str, u32, u32)]) {
@@ -45,13 +45,13 @@ impl Builder {
             .iter()
             .flat_map(|(name, id, bits)| [self.string(name), *id, *bits])
             .collect();
-        self.kind(kind, name, (members.len() / 3, size), &members);
+        self.add_type(kind, name, (members.len() / 3, size), &members);
     }
 
-    fn bytes(self) -> Vec<u8> {
+    fn into_bytes(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_ne_bytes().to_vec();
         bytes.extend([1, 0]);
-        let (types, strings) = (word(self.types.len()), word(self.strings.len()));
+        let (types, strings) = (to_word(self.types.len()), to_word(self.strings.len()));
         for word in [24, 0, types, types, strings] {
             bytes.extend(word.to_ne_bytes());
         }
@@ -61,27 +61,27 @@ impl Builder {
     }
 }
 
-fn word(number: usize) -> u32 {
+fn to_word(number: usize) -> u32 {
     u32::try_from(number).unwrap()
 }
 
 fn example() -> Vec<u8> {
     let mut btf = Builder::new();
-    btf.kind(1, "int", (0, 4), &[32]); // 1
+    btf.add_type(1, "int", (0, 4), &[32]); // 1
     btf.structure(4, "inner", 8, &[("first", 1, 0), ("second", 1, 32)]); // 2
-    btf.kind(8, "inner_t", (0, 2), &[]); // 3: typedef of 2
-    btf.kind(10, "", (0, 3), &[]); // 4: const of 3
+    btf.add_type(8, "inner_t", (0, 2), &[]); // 3: typedef of 2
+    btf.add_type(10, "", (0, 3), &[]); // 4: const of 3
     btf.structure(5, "", 4, &[("either", 1, 0), ("or", 1, 0)]); // 5: anonymous union
     let outer = [("head", 1, 0), ("", 5, 64), ("wrapped", 4, 128)];
     btf.structure(4, "outer", 24, &outer); // 6
-    btf.kind(2, "", (0, 6), &[]); // 7: pointer to 6
-    btf.kind(13, "", (3, 0), &[0, 0, 0, 7, 0, 1]); // 8: void f(void, pointer, int)
-    btf.kind(2, "", (0, 8), &[]); // 9: pointer to 8
-    btf.kind(8, "btf_trace_hook", (0, 9), &[]); // 10
-    btf.kind(12, "f", (0, 8), &[]); // 11: the function f
+    btf.add_type(2, "", (0, 6), &[]); // 7: pointer to 6
+    btf.add_type(13, "", (3, 0), &[0, 0, 0, 7, 0, 1]); // 8: void f(void, pointer, int)
+    btf.add_type(2, "", (0, 8), &[]); // 9: pointer to 8
+    btf.add_type(8, "btf_trace_hook", (0, 9), &[]); // 10
+    btf.add_type(12, "f", (0, 8), &[]); // 11: the function f
     let (first, other) = (btf.string("FIRST"), btf.string("OTHER"));
-    btf.kind(6, "number", (2, 4), &[first, 0, other, 7]); // 12
-    btf.bytes()
+    btf.add_type(6, "number", (2, 4), &[first, 0, other, 7]); // 12
+    btf.into_bytes()
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn members_are_found_inside_others_and_through_anonymous_ones() {
     assert_eq!(btf.offset("outer", &["or"]).unwrap(), 8);
     assert_eq!(btf.offset("outer", &["wrapped"]).unwrap(), 16);
     assert_eq!(btf.offset("outer", &["wrapped", "second"]).unwrap(), 20);
-    assert_eq!(btf.size("outer").unwrap(), 24);
+    assert_eq!(btf.struct_size("outer").unwrap(), 24);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn hooks_alone_keep_their_numbers() {
         Hook::Function("none"),
     ];
     let alone = Btf::from_bytes(btf.only_hooks(hooks).unwrap()).unwrap();
-    let find = |btf: &Btf, kind, name| btf.find(kind, name).unwrap();
+    let find = |btf: &Btf, kind, name| btf.find_type(kind, name).unwrap();
     for (kind, name) in [(Kind::Typedef, "btf_trace_hook"), (Kind::Function, "f")] {
         assert_eq!(find(&alone, kind, name), find(&btf, kind, name));
         assert!(find(&alone, kind, name).is_some());
@@ -137,7 +137,7 @@ fn what_is_missing_is_named() {
     let btf = Btf::from_bytes(example()).unwrap();
     let texts = [
         btf.offset("outer", &["wrapped", "third"]).unwrap_err(),
-        btf.size("nothing").unwrap_err(),
+        btf.struct_size("nothing").unwrap_err(),
         btf.tracepoint("none").unwrap_err(),
     ]
     .map(|error| error.to_string());
@@ -162,8 +162,8 @@ fn a_file_cut_anywhere_is_refused_or_read_but_never_a_panic() {
 #[test]
 fn a_type_made_of_itself_is_refused() {
     let mut btf = Builder::new();
-    btf.kind(8, "btf_trace_loop", (0, 1), &[]);
-    let btf = Btf::from_bytes(btf.bytes()).unwrap();
+    btf.add_type(8, "btf_trace_loop", (0, 1), &[]);
+    let btf = Btf::from_bytes(btf.into_bytes()).unwrap();
     assert!(matches!(
         btf.tracepoint("loop"),
         Err(BtfError::Malformed(_))

@@ -5,7 +5,7 @@ use agent_core::report::{HookFailure, HookKind, HookMethod, Start, Trigger};
 
 use super::*;
 
-fn wide(width: usize) -> Style {
+fn wide_style(width: usize) -> Style {
     Style {
         width,
         ..Style::PLAIN
@@ -14,8 +14,8 @@ fn wide(width: usize) -> Style {
 
 #[test]
 fn an_exec_hook_after_a_deletion() {
-    check(
-        &sample::of_pod(sample::seed()),
+    check_picture(
+        &sample::of_pod(sample::seed_report()),
         expect![[r#"
         #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                ✔ GRACEFUL  12.531 s
                0 s  pod deleted   █▍                                     500 ms waiting
@@ -41,14 +41,17 @@ fn names_as_long_as_they_may_be() {
     let report = sample::of_long_names(sample::ignored());
     let mut drawn = String::new();
     for width in [80, 100, 120] {
-        let picture = render(&report, &wide(width));
+        let picture = render(&report, &wide_style(width));
         for line in picture.lines().take(3) {
-            assert!(text::width(line) <= width, "wider than {width}: {line}");
+            assert!(
+                text::display_width(line) <= width,
+                "wider than {width}: {line}"
+            );
             drawn.push_str(line);
             drawn.push('\n');
         }
     }
-    drawn.push_str(&facts(&report)[2].text);
+    drawn.push_str(&report_facts(&report)[2].text);
     expect![[r#"
         #3  cust…eam/checkout-…7c-q8xzt/isti…too  Deployment  ✘ SIGNAL IGNORED  30.505 s
                0 s  pod deleted       ▌                                  500 ms waiting
@@ -70,8 +73,8 @@ fn open_terminations_of_pods() {
         released_at: None,
         ..report
     };
-    let stopping = open(sample::of_pod(sample::seed()));
-    let long = open(sample::of_long_names(sample::seed()));
+    let stopping = open(sample::of_pod(sample::seed_report()));
+    let long = open(sample::of_long_names(sample::seed_report()));
     let asked = Report {
         hook: None,
         stop_signal: None,
@@ -95,8 +98,11 @@ fn open_terminations_of_pods() {
             (&stopping, 17_000_000),
             (&long, 31_900_000),
         ] {
-            let line = render_open(report, at(now), &wide(width));
-            assert!(text::width(&line) <= width, "wider than {width}: {line}");
+            let line = render_open(report, at_micros(now), &wide_style(width));
+            assert!(
+                text::display_width(&line) <= width,
+                "wider than {width}: {line}"
+            );
             drawn.push_str(line.trim_start());
             drawn.push('\n');
         }
@@ -120,22 +126,22 @@ fn open_terminations_of_pods() {
 /// Drained by a hook of the kubelet's for five seconds.
 fn drained(kind: HookKind, words: &[&str]) -> Report {
     let mut report = sample::of_pod(sample::report(Outcome::Graceful));
-    report.started_at = at(0);
+    report.started_at = at_micros(0);
     report.hook = Some(sample::inferred(kind, words, 5_004_000));
     report.stop_signal = Some(sample::stop(
         5_004_000,
         Delivery::Delivered,
         Handler::Custom,
     ));
-    report.exit = Some(sample::exit(5_200_000, ExitStatus::Code(0)));
-    report.released_at = Some(at(5_240_000));
-    report.grace = Some(sample::grace(30, 25, false));
+    report.exit = Some(sample::sample_exit(5_200_000, ExitStatus::Code(0)));
+    report.released_at = Some(at_micros(5_240_000));
+    report.grace = Some(sample::sample_grace(30, 25, false));
     report
 }
 
 #[test]
 fn a_pause_is_inferred() {
-    check(
+    check_picture(
         &drained(HookKind::Sleep, &["sleep", "5s"]),
         expect![[r#"
         #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                 ✔ GRACEFUL  5.200 s
@@ -159,11 +165,11 @@ fn a_pause_is_inferred() {
 #[test]
 fn a_request_that_the_kubelet_calls_failed() {
     let mut report = drained(HookKind::HttpGet, &["httpGet", "http://:8080/quit"]);
-    report.started_at = Timestamp(at(0).0 - 800_000_000);
+    report.started_at = Timestamp(at_micros(0).0 - 800_000_000);
     if let Some(hook) = &mut report.hook {
         hook.failure = Some(HookFailure::Reported);
     }
-    check(
+    check_picture(
         &report,
         expect![[r#"
         #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                 ✔ GRACEFUL  6.000 s
@@ -191,7 +197,7 @@ fn a_socket_is_never_tried() {
         (hook.started_at, hook.ended_at) = (None, None);
         hook.failure = Some(HookFailure::Unsupported);
     }
-    check(
+    check_picture(
         &report,
         expect![[r#"
             #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                 ✔ GRACEFUL  5.200 s
@@ -220,12 +226,12 @@ fn a_missing_program_of_a_sidecar_killed_by_its_liveness_probe() {
     if let Some(pod) = &mut report.pod {
         (pod.container, pod.role) = (Some("proxy".to_owned()), Some(Role::Sidecar));
     }
-    let mut hook = sample::hook(&["/bin/nosuch"], None, None);
+    let mut hook = sample::sample_hook(&["/bin/nosuch"], None, None);
     (hook.started_at, hook.tgid) = (None, None);
     hook.method = HookMethod::Observed;
     hook.failure = Some(HookFailure::Missing);
     report.hook = Some(hook);
-    check(
+    check_picture(
         &report,
         expect![[r#"
             #3  shop/web-7d4b9c6f5-x2x9k/proxy  Deployment        ✘ SIGNAL IGNORED  30.505 s
@@ -260,9 +266,9 @@ fn a_pod_that_nobody_knows() {
     report.pod = None;
     report.trigger = Trigger::Unknown;
     report.start_source = Start::StopSignal;
-    report.started_at = at(0);
+    report.started_at = at_micros(0);
     report.doubts = vec![Doubt::PodUnknown];
-    check(
+    check_picture(
         &report,
         expect![[r#"
             #3  3f9c2a1b7d04  containerd container  ✘ SIGNAL IGNORED (not certain)  30.005 s

@@ -11,7 +11,7 @@ use super::*;
 
 #[test]
 fn resets_and_arrivals_of_a_server_that_is_cut_off() {
-    check(
+    check_picture(
         &sample::cut_off(),
         expect![[r#"
             #3  shop/web-7d4b9c6f5-x2x9k/app  Deployment                  ✔ GRACEFUL  900 ms
@@ -87,9 +87,9 @@ fn colours_change_nothing_but_colours() {
 }
 
 /// What is said of connections, one fact a line.
-fn said(report: &Report) -> String {
+fn connection_facts(report: &Report) -> String {
     let labels = ["open", "arrivals", "refused", "reset", "endpoint", "so far"];
-    let facts = facts(report).into_iter();
+    let facts = report_facts(report).into_iter();
     let of_traffic = facts.filter(|fact| labels.contains(&fact.label.as_str()));
     let lines = of_traffic.map(|fact| format!("{}: {}\n", fact.label, fact.text));
     lines.collect()
@@ -97,24 +97,24 @@ fn said(report: &Report) -> String {
 
 #[test]
 fn nothing_is_said_of_what_was_not_counted() {
-    assert_eq!(said(&sample::seed()), "");
+    assert_eq!(connection_facts(&sample::seed_report()), "");
     let mut report = sample::cut_off();
     report.doubts = vec![Doubt::ConnectionsMissing];
     report.endpoint = None;
     report.advice = None;
-    assert_eq!(said(&report), "");
+    assert_eq!(connection_facts(&report), "");
 }
 
 #[test]
 fn a_shutdown_in_order_is_short() {
-    let mut report = sample::seed();
+    let mut report = sample::seed_report();
     report.connections = Some(Connections::default());
     let mut drained = report.clone();
     if let Some(connections) = &mut drained.connections {
         connections.at_stop_signal = 1;
         connections.finished = 1;
         connections.resets = vec![ResetCount {
-            class: sample::class(Phase::Running, None),
+            class: sample::reset_class(Phase::Running, None),
             count: 6,
         }];
     }
@@ -124,32 +124,32 @@ fn a_shutdown_in_order_is_short() {
         open: 1 connection at SIGTERM · until the exit 1 ended by FIN, none was left
         reset: no connection was reset · 6 before, while it was running
     "#]]
-    .assert_eq(&(said(&report) + "\n" + &said(&drained)));
+    .assert_eq(&(connection_facts(&report) + "\n" + &connection_facts(&drained)));
 }
 
 #[test]
 fn a_reset_of_the_pod_is_nobodys_and_unknown_reasons_are_told_as_they_are() {
     let mut report = sample::report(Outcome::ForceKilled);
-    report.kill = Some(sample::kill(0, KillCause::NoStopSignal));
-    report.exit = Some(sample::exit(900, KILLED));
+    report.kill = Some(sample::sample_kill(0, KillCause::NoStopSignal));
+    report.exit = Some(sample::sample_exit(900, KILLED));
     let of_pod = |reason| ResetClass {
         scope: Scope::Pod,
-        ..sample::class(Phase::Closing, reason)
+        ..sample::reset_class(Phase::Closing, reason)
     };
     let count = |class, count| ResetCount { class, count };
     let unknown = ResetClass {
         direction: Direction::Sent,
-        ..sample::class(Phase::Stopping, None)
+        ..sample::reset_class(Phase::Stopping, None)
     };
     report.connections = Some(Connections {
         at_stop_signal: 4,
         at_exit: 4,
-        last_arrival_at: Some(at(700_000)),
+        last_arrival_at: Some(at_micros(700_000)),
         refused_in_pod: 3,
         resets: vec![
             count(of_pod(Some((Mode::Passive, "no_socket"))), 3),
             count(
-                sample::class(Phase::Closing, Some((Mode::Active, "tcp_new_reason"))),
+                sample::reset_class(Phase::Closing, Some((Mode::Active, "tcp_new_reason"))),
                 2,
             ),
             count(unknown, 1),
@@ -174,7 +174,7 @@ fn a_reset_of_the_pod_is_nobodys_and_unknown_reasons_are_told_as_they_are() {
         reset: ↑ 1 sent · stopping
         endpoint: it stayed ready
         so far: 99 % of 20 terminations would have lost nothing by closing the listener at once; what grace period they need is not known, since too many were killed
-    "#]].assert_eq(&said(&report));
+    "#]].assert_eq(&connection_facts(&report));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn probes_are_no_arrivals_and_their_refusals_no_resets_of_connections() {
     let row = |name: &str| drawn.lines().find(|line| line.contains(name)).unwrap();
     assert!(row("× refused").ends_with("57 in all"), "{drawn}");
     assert!(row("↑ resets sent").ends_with("4 in all"), "{drawn}");
-    assert!(said(&report).contains("9 from the node itself, most likely probes"));
+    assert!(connection_facts(&report).contains("9 from the node itself, most likely probes"));
 }
 
 #[test]
@@ -206,8 +206,8 @@ fn who_asks_at_an_interval_and_what_is_its_own_is_told() {
         accepted: 1,
         refused: 3,
     }];
-    let unread = sample::class(Phase::Closing, Some((Mode::Active, "tcp_abort_on_close")));
-    let late = sample::class(Phase::Closing, Some((Mode::Passive, "tcp_timewait_socket")));
+    let unread = sample::reset_class(Phase::Closing, Some((Mode::Active, "tcp_abort_on_close")));
+    let late = sample::reset_class(Phase::Closing, Some((Mode::Passive, "tcp_timewait_socket")));
     connections.resets = vec![
         ResetCount {
             class: ResetClass {
@@ -231,7 +231,7 @@ fn who_asks_at_an_interval_and_what_is_its_own_is_told() {
             count: 1,
         },
     ];
-    let said = said(&report);
+    let said = connection_facts(&report);
     for part in [
         "open: 12 connections at SIGTERM, 2 of them its own to others · ",
         "4 from 10.0.0.7 to port 9100 every 5.000 s, as scrapers and health checks come",
@@ -251,7 +251,7 @@ fn an_endpoint_that_was_out_before_is_not_drawn() {
         terminating_at: None,
     });
     assert!(!render(&report, &Style::PLAIN).contains("◆"));
-    assert!(said(&report).contains("not ready 1 min 00 s before the deletion"));
+    assert!(connection_facts(&report).contains("not ready 1 min 00 s before the deletion"));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn open_terminations_with_resets() {
             unicode,
             ..Style::PLAIN
         };
-        lines.push_str(render_open(&report, at(900_000), &style).trim_start());
+        lines.push_str(render_open(&report, at_micros(900_000), &style).trim_start());
         lines.push('\n');
     }
     expect![[r#"

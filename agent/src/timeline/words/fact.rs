@@ -28,7 +28,7 @@ pub(crate) enum FactKind {
     Doubt,
 }
 
-pub(super) fn fact(kind: FactKind, label: impl Into<String>, text: String) -> Fact {
+pub(super) fn new_fact(kind: FactKind, label: impl Into<String>, text: String) -> Fact {
     Fact {
         kind,
         label: label.into(),
@@ -37,37 +37,46 @@ pub(super) fn fact(kind: FactKind, label: impl Into<String>, text: String) -> Fa
 }
 
 /// All facts of a report, the findings first: they are what the reader came for.
-pub(crate) fn facts(report: &Report) -> Vec<Fact> {
+pub(crate) fn report_facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
     for finding in &report.findings {
-        facts.push(fact(FactKind::Finding, "finding", finding.evidence.clone()));
-        facts.push(fact(FactKind::Advice, "advice", finding.advice.clone()));
+        facts.push(new_fact(
+            FactKind::Finding,
+            "finding",
+            finding.evidence.clone(),
+        ));
+        facts.push(new_fact(FactKind::Advice, "advice", finding.advice.clone()));
     }
     for doubt in &report.doubts {
-        facts.push(fact(
+        facts.push(new_fact(
             FactKind::Doubt,
             "doubt",
             doubt::sentence(*doubt).to_owned(),
         ));
     }
-    facts.extend(pod(report));
-    facts.extend(trigger(report.trigger).map(|why| fact(FactKind::Fact, "why", why.to_owned())));
+    facts.extend(pod_fact(report));
+    facts
+        .extend(trigger(report.trigger).map(|why| new_fact(FactKind::Fact, "why", why.to_owned())));
     facts.extend(
         report
             .main
             .as_ref()
-            .map(|main| fact(FactKind::Fact, "main", main_process(main))),
+            .map(|main| new_fact(FactKind::Fact, "main", main_process(main))),
     );
     facts.extend(
         report
             .hook
             .as_ref()
-            .map(|hook| fact(FactKind::Fact, "hook", hook::described(hook))),
+            .map(|hook| new_fact(FactKind::Fact, "hook", hook::described(hook))),
     );
     facts.extend(stop_signal(report));
-    facts.extend(kill(report));
-    facts.extend(traffic::facts(report));
-    facts.push(fact(FactKind::Fact, "cgroup", report.subject.path.clone()));
+    facts.extend(kill_fact(report));
+    facts.extend(traffic::traffic_facts(report));
+    facts.push(new_fact(
+        FactKind::Fact,
+        "cgroup",
+        report.subject.path.clone(),
+    ));
     facts
 }
 
@@ -76,14 +85,14 @@ pub(crate) fn identity(report: &Report) -> Vec<(String, String)> {
     let subject = &report.subject;
     let container = subject.container_id.as_ref();
     [
-        pod(report),
-        Some(fact(
+        pod_fact(report),
+        Some(new_fact(
             FactKind::Fact,
             "kind",
-            super::kind(subject.kind).to_owned(),
+            super::subject_kind(subject.kind).to_owned(),
         )),
-        container.map(|id| fact(FactKind::Fact, "id", id.clone())),
-        Some(fact(FactKind::Fact, "cgroup", subject.path.clone())),
+        container.map(|id| new_fact(FactKind::Fact, "id", id.clone())),
+        Some(new_fact(FactKind::Fact, "cgroup", subject.path.clone())),
     ]
     .into_iter()
     .flatten()
@@ -93,12 +102,12 @@ pub(crate) fn identity(report: &Report) -> Vec<(String, String)> {
 
 /// What was measured of its connections: label and text of each.
 pub(crate) fn network(report: &Report) -> Vec<(String, String)> {
-    let facts = traffic::facts(report).into_iter();
+    let facts = traffic::traffic_facts(report).into_iter();
     facts.map(|fact| (fact.label, fact.text)).collect()
 }
 
 /// All of the names that the heading may have cut.
-fn pod(report: &Report) -> Option<Fact> {
+fn pod_fact(report: &Report) -> Option<Fact> {
     let text = match (&report.pod, &report.subject.pod_uid) {
         (Some(pod), _) => {
             let container = match (&pod.container, pod.role) {
@@ -118,7 +127,7 @@ fn pod(report: &Report) -> Option<Fact> {
         (None, Some(uid)) => format!("not known, with the UID {uid}"),
         (None, None) => return None,
     };
-    Some(fact(FactKind::Fact, "pod", text))
+    Some(new_fact(FactKind::Fact, "pod", text))
 }
 
 pub(crate) fn main_process(main: &MainProcess) -> String {
@@ -140,7 +149,7 @@ pub(in crate::timeline) fn command(argv: &[String], name: &str) -> String {
         return name.to_owned();
     }
     let words: Vec<_> = argv.iter().map(|argument| quoted(argument)).collect();
-    text::cut(&words.join(" "), COMMAND, &Style::PLAIN)
+    text::truncate(&words.join(" "), COMMAND, &Style::PLAIN)
 }
 
 fn quoted(argument: &str) -> String {
@@ -160,7 +169,7 @@ fn stop_signal(report: &Report) -> Option<Fact> {
         1 => ", sent once more".to_owned(),
         times => format!(", sent {times} times more"),
     };
-    Some(fact(
+    Some(new_fact(
         FactKind::Fact,
         stop.signal.to_string(),
         format!("{} · {became}{again}", sender(&stop.sender)),
@@ -178,7 +187,7 @@ pub(in crate::timeline) const fn handled(stop: &StopSignal) -> &'static str {
     }
 }
 
-fn kill(report: &Report) -> Option<Fact> {
+fn kill_fact(report: &Report) -> Option<Fact> {
     let kill = report.kill.as_ref()?;
     let cause = match kill.cause {
         KillCause::GraceExpired => "the grace period was over",
@@ -193,7 +202,7 @@ fn kill(report: &Report) -> Option<Fact> {
         1 => ", sent once more".to_owned(),
         times => format!(", sent {times} times more"),
     };
-    Some(fact(
+    Some(new_fact(
         FactKind::Fact,
         "SIGKILL",
         format!("{} · {cause}{again}", sender(&kill.sender)),

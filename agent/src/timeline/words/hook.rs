@@ -36,7 +36,10 @@ pub(in crate::timeline) fn described(hook: &Hook) -> String {
     let late = hook
         .running_at_stop_signal
         .then(|| "still running at the stop signal".to_owned());
-    let facts: Vec<_> = [pid, Some(end(hook)), late].into_iter().flatten().collect();
+    let facts: Vec<_> = [pid, Some(describe_end(hook)), late]
+        .into_iter()
+        .flatten()
+        .collect();
     format!("{what} · {}", facts.join(", "))
 }
 
@@ -49,7 +52,7 @@ pub(crate) fn command(hook: &Hook) -> String {
     }
 }
 
-fn end(hook: &Hook) -> String {
+fn describe_end(hook: &Hook) -> String {
     match (hook.failure, hook.status, hook.method) {
         (Some(HookFailure::Missing), ..) => "it could not be executed".to_owned(),
         (Some(HookFailure::NotStarted), ..) => "its program was not begun".to_owned(),

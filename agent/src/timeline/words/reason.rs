@@ -1,8 +1,8 @@
 //! The kernel's reasons for a reset, in words.
 
 /// A reason with its meaning, where it has one: `closed while data was unread (tcp_abort_on_close)`.
-pub(crate) fn told(reason: &str) -> String {
-    match gloss(reason) {
+pub(crate) fn describe_reason(reason: &str) -> String {
+    match reason_meaning(reason) {
         Some(gloss) => format!("{gloss} ({reason})"),
         None => reason.to_owned(),
     }
@@ -13,7 +13,7 @@ pub(crate) fn told(reason: &str) -> String {
 /// <https://github.com/torvalds/linux/blob/v6.12/include/net/rstreason.h>. `tcp_state` is of all that is disconnected at once:
 /// `tcp_disconnect` in <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp.c>. `tcp_flags` is that of a packet that nothing
 /// but the listener takes: `tcp_rcv_state_process` in <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_input.c>.
-fn gloss(reason: &str) -> Option<&'static str> {
+fn reason_meaning(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "no_socket" => "nothing listens there, or the connection is no more",
         "tcp_abort_on_close" => "closed while data was unread",

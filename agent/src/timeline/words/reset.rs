@@ -4,7 +4,7 @@ use agent_core::connection::{
     Connections, Direction, Mode, Phase, ResetClass, ResetCount, Scope, Side,
 };
 
-use super::reason::told;
+use super::reason::describe_reason;
 use super::traffic::counted;
 use crate::timeline::moments::Marker;
 
@@ -20,8 +20,8 @@ pub(crate) struct Kind<'a> {
 }
 
 impl Kind<'_> {
-    fn is_of(&self, other: &ResetClass<String>) -> bool {
-        looks(self.class) == looks(other)
+    fn includes(&self, other: &ResetClass<String>) -> bool {
+        distinguishing_traits(self.class) == distinguishing_traits(other)
     }
 
     /// How many in all phases that were asked for.
@@ -39,7 +39,7 @@ impl Kind<'_> {
     }
 
     /// How they are drawn.
-    pub(crate) const fn sign(&self) -> Marker {
+    pub(crate) const fn marker(&self) -> Marker {
         match self.class.direction {
             Direction::Received => Marker::Received,
             Direction::Sent => Marker::Sent,
@@ -47,17 +47,17 @@ impl Kind<'_> {
     }
 
     /// Who sent them and why: `sent by the program or its death: closed while data was unread (tcp_abort_on_close)`.
-    pub(crate) fn what(&self) -> String {
-        what(self.class)
+    pub(crate) fn description(&self) -> String {
+        describe_reset(self.class)
     }
 
     /// `↑ 5 sent by its end: closed while data was unread (tcp_abort_on_close) · 2 stopping, 3 closing`
-    fn text(&self) -> String {
+    fn summary(&self) -> String {
         format!(
             "{} {} {} · {}",
-            self.sign().drawn(),
+            self.marker().symbol(),
             self.count(),
-            self.what(),
+            self.description(),
             self.by_phase()
         )
     }
@@ -76,7 +76,9 @@ impl Kind<'_> {
 }
 
 /// What of a class is told in words.
-fn looks(class: &ResetClass<String>) -> (Direction, Mode, Scope, bool, bool, Option<&String>) {
+fn distinguishing_traits(
+    class: &ResetClass<String>,
+) -> (Direction, Mode, Scope, bool, bool, Option<&String>) {
     (
         class.direction,
         class.mode,
@@ -88,7 +90,7 @@ fn looks(class: &ResetClass<String>) -> (Direction, Mode, Scope, bool, bool, Opt
 }
 
 /// Who sent a reset and why.
-pub(in crate::timeline) fn what(class: &ResetClass<String>) -> String {
+pub(in crate::timeline) fn describe_reset(class: &ResetClass<String>) -> String {
     let what = match (class.direction, class.mode) {
         (Direction::Received, _) => "received",
         (Direction::Sent, Mode::Active) => "sent by the program or its death",
@@ -98,7 +100,7 @@ pub(in crate::timeline) fn what(class: &ResetClass<String>) -> String {
     let reason = class
         .reason
         .as_ref()
-        .map(|name| format!(": {}", told(name)));
+        .map(|name| format!(": {}", describe_reason(name)));
     let of_pod = match class.scope {
         Scope::Container => "",
         Scope::Pod => " · by its pod, of which container is not known",
@@ -126,14 +128,14 @@ pub(crate) const fn phase_name(phase: Phase) -> &'static str {
 }
 
 /// The resets of these phases by kind, the most frequent kinds first.
-pub(crate) fn kinds<'a>(resets: &'a [ResetCount], phases: &[Phase]) -> Vec<Kind<'a>> {
+pub(crate) fn group_resets<'a>(resets: &'a [ResetCount], phases: &[Phase]) -> Vec<Kind<'a>> {
     let mut kinds: Vec<Kind<'_>> = Vec::new();
     for reset in resets {
         if !phases.contains(&reset.class.phase) || reset.count == 0 {
             continue;
         }
         let phase = (reset.class.phase, reset.count);
-        match kinds.iter_mut().find(|kind| kind.is_of(&reset.class)) {
+        match kinds.iter_mut().find(|kind| kind.includes(&reset.class)) {
             Some(kind) => kind.phases.push(phase),
             None => kinds.push(Kind {
                 class: &reset.class,
@@ -149,7 +151,7 @@ pub(crate) fn kinds<'a>(resets: &'a [ResetCount], phases: &[Phase]) -> Vec<Kind<
 }
 
 /// What was reset in its shutdown, by whom and why; that nothing was, if so.
-pub(super) fn texts(connections: &Connections) -> Vec<String> {
+pub(super) fn describe_resets(connections: &Connections) -> Vec<String> {
     let while_running: u64 = connections
         .resets
         .iter()
@@ -160,13 +162,13 @@ pub(super) fn texts(connections: &Connections) -> Vec<String> {
         format!(" · {count} before, while it was running")
     })
     .unwrap_or_default();
-    let kinds = kinds(&connections.resets, &SHUTDOWN);
+    let kinds = group_resets(&connections.resets, &SHUTDOWN);
     if kinds.is_empty() {
         return vec![format!("no connection was reset{before}")];
     }
     let total: u64 = kinds.iter().map(Kind::count).sum();
     let (shown, rest) = kinds.split_at(kinds.len().min(KINDS_MAX));
-    let mut texts: Vec<_> = shown.iter().map(Kind::text).collect();
+    let mut texts: Vec<_> = shown.iter().map(Kind::summary).collect();
     if !rest.is_empty() {
         let count = rest.iter().map(Kind::count).sum::<u64>();
         texts.push(format!("{count} of {} other kinds", rest.len()));

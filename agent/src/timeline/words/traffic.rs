@@ -4,20 +4,20 @@ use agent_core::connection::{Advice, Connections};
 use agent_core::report::{Doubt, Endpoint, Outcome, Report, Start};
 use agent_core::time::Timestamp;
 
-use super::fact::{Fact, FactKind, fact};
+use super::fact::{Fact, FactKind, new_fact};
 use super::reset;
-use crate::timeline::duration::{configured, human};
+use crate::timeline::duration::{configured, format_duration};
 
 /// What was measured of its connections, nothing where they are not counted.
-pub(super) fn facts(report: &Report) -> Vec<Fact> {
+pub(super) fn traffic_facts(report: &Report) -> Vec<Fact> {
     let mut facts = Vec::new();
-    let mut tell = |label: &str, text: String| facts.push(fact(FactKind::Fact, label, text));
+    let mut tell = |label: &str, text: String| facts.push(new_fact(FactKind::Fact, label, text));
     if let Some(connections) = report
         .connections
         .as_ref()
         .filter(|_| counted_to_the_end(report))
     {
-        if let Some(open) = open(report, connections) {
+        if let Some(open) = describe_open(report, connections) {
             tell("open", open);
         }
         if let Some(arrivals) = arrivals(report, connections) {
@@ -26,7 +26,7 @@ pub(super) fn facts(report: &Report) -> Vec<Fact> {
         if let Some(refused) = refused(report, connections) {
             tell("refused", refused);
         }
-        for text in reset::texts(connections) {
+        for text in reset::describe_resets(connections) {
             tell("reset", text);
         }
     }
@@ -45,13 +45,13 @@ pub(in crate::timeline) fn counted_to_the_end(report: &Report) -> bool {
 }
 
 /// `1 connection`, `2 connections`.
-fn many(count: u64, what: &str) -> String {
+fn with_plural(count: u64, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
 /// The edge from which its shutdown counts: the stop signal, else SIGKILL, else the exit.
-fn edge(report: &Report) -> String {
+fn shutdown_edge(report: &Report) -> String {
     match (&report.stop_signal, &report.kill) {
         (Some(stop), _) => stop.signal.to_string(),
         (None, Some(_)) => "SIGKILL".to_owned(),
@@ -65,17 +65,23 @@ fn since_start(report: &Report, at: Timestamp) -> String {
         Start::Deletion => "the deletion",
         Start::Killing => "the kubelet began to stop it",
         Start::Hook => "the hook began",
-        Start::StopSignal | Start::Kill | Start::Exit => &edge(report),
+        Start::StopSignal | Start::Kill | Start::Exit => &shutdown_edge(report),
         Start::Release => "the release",
     };
     if at < report.started_at {
-        return format!("{} before {start}", human(report.started_at.since(at)));
+        return format!(
+            "{} before {start}",
+            format_duration(report.started_at.since(at))
+        );
     }
-    format!("{} after {start}", human(at.since(report.started_at)))
+    format!(
+        "{} after {start}",
+        format_duration(at.since(report.started_at))
+    )
 }
 
 /// How many there were, and what became of them.
-fn open(report: &Report, connections: &Connections) -> Option<String> {
+fn describe_open(report: &Report, connections: &Connections) -> Option<String> {
     let (before, left) = (connections.at_stop_signal, connections.at_exit);
     if before == 0 && left == 0 {
         return None;
@@ -95,8 +101,8 @@ fn open(report: &Report, connections: &Connections) -> Option<String> {
     });
     Some(format!(
         "{} at {}{}{became}",
-        many(before, "connection"),
-        edge(report),
+        with_plural(before, "connection"),
+        shutdown_edge(report),
         own.unwrap_or_default()
     ))
 }
@@ -116,7 +122,7 @@ fn was_or_were(count: u64) -> String {
 
 /// What still came after it was asked to stop, and until when.
 fn arrivals(report: &Report, connections: &Connections) -> Option<String> {
-    let edge = edge(report);
+    let edge = shutdown_edge(report);
     let last = connections
         .last_arrival_at
         .map(|at| format!("the last connection came {}", since_start(report, at)));
@@ -142,7 +148,7 @@ fn pollers(connections: &Connections) -> Option<String> {
                 poller.accepted.saturating_add(poller.refused),
                 poller.address,
                 poller.port,
-                human(poller.every)
+                format_duration(poller.every)
             )
         })
         .collect();
@@ -151,7 +157,7 @@ fn pollers(connections: &Connections) -> Option<String> {
 
 /// What came and found nobody.
 fn refused(report: &Report, connections: &Connections) -> Option<String> {
-    let own = counted(connections.refused, |count| many(count, "attempt"));
+    let own = counted(connections.refused, |count| with_plural(count, "attempt"));
     let of_pod = counted(connections.refused_in_pod, |count| {
         format!("{count} at other ports of its pod, of which container is not known")
     });
@@ -190,7 +196,12 @@ fn endpoint(report: &Report, endpoint: &Endpoint) -> String {
     let lag = last
         .zip(endpoint.unready_at)
         .filter(|(last, unready)| last > unready)
-        .map(|(last, unready)| format!("connections came for {} more", human(last.since(unready))));
+        .map(|(last, unready)| {
+            format!(
+                "connections came for {} more",
+                format_duration(last.since(unready))
+            )
+        });
     joined([unready, terminating, lag]).unwrap_or_else(|| "it stayed ready".to_owned())
 }
 

@@ -18,7 +18,7 @@ pub(crate) const fn trigger(trigger: Trigger) -> Option<&'static str> {
 }
 
 /// The request to stop as an event, where Kubernetes told of it.
-pub(in crate::timeline) fn asked(report: &Report) -> Option<&'static str> {
+pub(in crate::timeline) fn stop_request_event(report: &Report) -> Option<&'static str> {
     let by_kubernetes = matches!(report.start_source, Start::Deletion | Start::Killing);
     by_kubernetes.then(|| match report.trigger {
         Trigger::Liveness => "liveness failed",

@@ -6,8 +6,8 @@ use agent_core::event::{ExitStatus, Handler};
 use agent_core::report::{KillCause, Outcome, Report};
 use agent_core::time::Timestamp;
 
-use super::{asked, has_run, hook_event};
-use crate::timeline::duration::{configured, human};
+use super::{has_run, hook_event, stop_request_event};
+use crate::timeline::duration::{configured, format_duration};
 
 /// How it ended, or what it waits for, in one sentence.
 pub(crate) fn verdict(report: &Report) -> String {
@@ -29,21 +29,31 @@ pub(crate) fn verdict(report: &Report) -> String {
         Outcome::ForceKilled => {
             "Killed by SIGKILL without a stop signal before: no chance to end in order.".to_owned()
         }
-        Outcome::KilledByOther => format!("{}, which is part of no ordinary stop.", ended(report)),
+        Outcome::KilledByOther => format!(
+            "{}, which is part of no ordinary stop.",
+            describe_end(report)
+        ),
         Outcome::OomKilled => "Killed by the kernel because memory ran out.".to_owned(),
         Outcome::ExitedEarly => {
             format!(
                 "{} while it was being terminated, before any stop signal.",
-                ended(report)
+                describe_end(report)
             )
         }
-        Outcome::Crashed => format!("{}, not by a stop{}.", ended(report), lifetime(report)),
+        Outcome::Crashed => format!(
+            "{}, not by a stop{}.",
+            describe_end(report),
+            lifetime(report)
+        ),
         Outcome::Completed => format!(
             "Ended by itself with status 0, not by a stop{}.",
             lifetime(report)
         ),
         Outcome::Unknown => match &report.exit {
-            Some(_) => format!("{}; the facts do not suffice to say why.", ended(report)),
+            Some(_) => format!(
+                "{}; the facts do not suffice to say why.",
+                describe_end(report)
+            ),
             None => "The facts do not suffice to say how it ended.".to_owned(),
         },
     }
@@ -76,7 +86,7 @@ pub(crate) fn next_step(report: &Report, now: Option<Timestamp>) -> String {
             format!("{} is running", hook_event(hook))
         }
         Some(_) => "waiting for stop signal".to_owned(),
-        None if asked(report).is_some() => "waiting for stop signal".to_owned(),
+        None if stop_request_event(report).is_some() => "waiting for stop signal".to_owned(),
         None => "waiting".to_owned(),
     }
 }
@@ -89,7 +99,10 @@ fn coarse(duration: Duration) -> String {
 
 fn graceful(report: &Report) -> String {
     let stop = stop_name(report);
-    let after = report.stop_signal_to_exit().map(human).unwrap_or_default();
+    let after = report
+        .stop_signal_to_exit()
+        .map(format_duration)
+        .unwrap_or_default();
     let handler = report.stop_signal.as_ref().map(|signal| signal.handler);
     let how = match report.exit.as_ref().map(|exit| exit.status) {
         Some(ExitStatus::Signal { signal, .. })
@@ -124,7 +137,7 @@ fn graceful(report: &Report) -> String {
 fn killed(report: &Report) -> String {
     let when = report
         .stop_signal_to_kill()
-        .map(|after| format!(" came {} later", human(after)))
+        .map(|after| format!(" came {} later", format_duration(after)))
         .unwrap_or_default();
     let why = match (&report.grace, report.kill.as_ref().map(|kill| kill.cause)) {
         (Some(grace), Some(KillCause::GraceExpired)) if grace.floor_used => format!(
@@ -156,7 +169,7 @@ fn stop_name(report: &Report) -> String {
 }
 
 /// `Exited by itself with status 3`, `Ended by SIGSEGV (core dumped)`.
-fn ended(report: &Report) -> String {
+fn describe_end(report: &Report) -> String {
     match report.exit.as_ref().map(|exit| exit.status) {
         Some(ExitStatus::Code(code)) => format!("Exited by itself with status {code}"),
         Some(ExitStatus::Signal {
@@ -178,6 +191,6 @@ fn lifetime(report: &Report) -> String {
         .zip(report.exit.as_ref())
         .map(|(main, exit)| exit.at.since(main.start));
     lived
-        .map(|lived| format!(", after it had run for {}", human(lived)))
+        .map(|lived| format!(", after it had run for {}", format_duration(lived)))
         .unwrap_or_default()
 }

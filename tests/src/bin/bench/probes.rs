@@ -131,9 +131,10 @@ impl Ours {
             recorded: signals(),
             beginning: Signal::TERM.mask_bit() | Signal::KILL.mask_bit(),
         };
-        self.tracker.track((container, container), &[], signals)?;
+        self.tracker
+            .track_container((container, container), &[], signals)?;
         self.sockets.add(container)?;
-        Ok(self.tracker.watch(main, container)?)
+        Ok(self.tracker.watch_process(main, container)?)
     }
 
     /// Resets that were counted of a container.

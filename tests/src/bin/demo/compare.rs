@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result};
-use gracewatch::timeline::human;
+use gracewatch::timeline::format_duration;
 use gracewatch_tests::rig::trace::{Trace, Traced};
 
 use crate::play::Played;
@@ -39,7 +39,7 @@ pub(crate) fn table(played: &[Played<'_>], trace: &Trace) -> Result<Duration> {
             seconds(line.demo),
             line.trace.map_or_else(|| "lost".to_owned(), seconds),
             seconds(line.agent),
-            error.map_or_else(|| "?".to_owned(), human)
+            error.map_or_else(|| "?".to_owned(), format_duration)
         );
     }
     let note = "The demo reads the clock in its own processes, right before and after what they do: that includes their way into\n  \

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gracewatch::terminal::style_of_stdout;
-use gracewatch::timeline::{human, render};
+use gracewatch::timeline::{format_duration, render};
 use gracewatch_tests::rig::cgroup::Folder;
 use gracewatch_tests::whole::Whole;
 
@@ -118,7 +118,7 @@ pub(crate) fn closing(played: &[Played<'_>], error_max: Duration) {
         let exit = one
             .report
             .stop_signal_to_exit()
-            .map(human)
+            .map(format_duration)
             .unwrap_or_default();
         println!(
             "  {}{outcome:<16}{exit:>9} after SIGTERM",
@@ -127,7 +127,7 @@ pub(crate) fn closing(played: &[Played<'_>], error_max: Duration) {
     }
     println!(
         "\n  No duration of the agent is further than {} from the kernel's own trace.",
-        human(error_max)
+        format_duration(error_max)
     );
 }
 

@@ -59,12 +59,15 @@ fn report(kinds: &[FindingKind], doubts: &[Doubt]) -> Report {
 }
 
 fn reasons(report: &Report) -> Vec<&'static str> {
-    notes(report).into_iter().map(|note| note.reason).collect()
+    pod_events(report)
+        .into_iter()
+        .map(|note| note.reason)
+        .collect()
 }
 
 #[test]
 fn an_event_names_container_evidence_and_advice() {
-    let notes = notes(&report(&[FindingKind::SignalIgnored], &[]));
+    let notes = pod_events(&report(&[FindingKind::SignalIgnored], &[]));
     let [note] = notes.as_slice() else {
         panic!("{notes:?}");
     };
@@ -113,7 +116,7 @@ fn no_event_from_a_guess() {
     }
     let mut no_pod = report(&kinds, &[]);
     no_pod.pod = None;
-    assert!(notes(&no_pod).is_empty());
+    assert!(pod_events(&no_pod).is_empty());
 }
 
 #[test]
@@ -131,9 +134,9 @@ fn what_its_clients_felt_is_an_event_if_it_was_counted() {
         "IdleConnectionsClosed",
     ];
     assert_eq!(reasons(&seen)[1..], of_connections);
-    for note in &notes(&seen)[1..] {
+    for note in &pod_events(&seen)[1..] {
         assert_eq!(note.message, "Container web: It did. Change it.");
-        assert!(matches!(note.event().type_, EventType::Warning));
+        assert!(matches!(note.to_api_event().type_, EventType::Warning));
     }
     assert_eq!(
         reasons(&report(&kinds, &[Doubt::ConnectionsMissing])),
@@ -162,7 +165,7 @@ fn reasons_are_as_the_api_wants_them() {
 fn a_long_message_is_cut_at_a_character() {
     let mut report = report(&[FindingKind::TooSlow], &[]);
     report.findings[0].evidence = "ä".repeat(1000);
-    let message = &notes(&report)[0].message;
+    let message = &pod_events(&report)[0].message;
     assert!(message.len() <= MESSAGE_MAX && message.len() > MESSAGE_MAX - 4);
     assert!(message.ends_with('…'));
 }

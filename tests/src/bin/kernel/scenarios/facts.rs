@@ -75,7 +75,7 @@ impl Scene {
         alone
             .probes
             .tracker
-            .track((container.0, container.0), &[], RECORDED)?;
+            .track_container((container.0, container.0), &[], RECORDED)?;
         let began = Duration::from_nanos(clock::now().0);
         Ok(Self {
             main: launch.start(stage.toolbox())?,

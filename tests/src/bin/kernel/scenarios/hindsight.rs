@@ -102,7 +102,7 @@ fn intervals(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = alone.track(&cgroup)?;
     let tracker = &mut alone.probes.tracker;
     let signals = Signals::that_all_begin(stops | winch.mask_bit());
-    tracker.track((container.0, container.0), &[], signals)?;
+    tracker.track_container((container.0, container.0), &[], signals)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
     let sockets = &mut alone.probes.sockets;

@@ -43,8 +43,8 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mask = Signal::TERM.mask_bit() | Signal::KILL.mask_bit();
     probes
         .tracker
-        .track((id, id), &[], Signals::that_all_begin(mask))?;
-    probes.tracker.watch(container.main.pid(), id)?;
+        .track_container((id, id), &[], Signals::that_all_begin(mask))?;
+    probes.tracker.watch_process(container.main.pid(), id)?;
     let before = probes.counters.read()?;
     send_times(
         stage.toolbox(),

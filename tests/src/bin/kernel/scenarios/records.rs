@@ -67,7 +67,9 @@ impl Alone {
     pub(super) fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
         let id = cgroup.id()?;
         let signals = Signals::that_all_begin(Signal::KILL.mask_bit());
-        self.probes.tracker.track((id.0, id.0), &[], signals)?;
+        self.probes
+            .tracker
+            .track_container((id.0, id.0), &[], signals)?;
         Ok(id)
     }
 
@@ -172,7 +174,7 @@ fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let container = stage.app("--on-stop never")?;
     let (pid, id) = (container.main.pid(), alone.track(&container.cgroup)?);
-    alone.probes.tracker.watch(pid, id.0)?;
+    alone.probes.tracker.watch_process(pid, id.0)?;
     let sent = |alone: &mut Alone| {
         send_times(stage.toolbox(), pid, Signal::TERM, Via::Kill, 1)?;
         let events = alone.events(id)?.into_iter();
@@ -180,7 +182,10 @@ fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     };
     check.same("before", sent(&mut alone)?, Vec::new());
     let signals = Signals::that_all_begin(Signal::TERM.mask_bit() | Signal::KILL.mask_bit());
-    alone.probes.tracker.track((id.0, id.0), &[], signals)?;
+    alone
+        .probes
+        .tracker
+        .track_container((id.0, id.0), &[], signals)?;
     check.same("after", sent(&mut alone)?, vec![Signal::TERM]);
     Ok(())
 }

@@ -82,7 +82,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     alone
         .probes
         .tracker
-        .track((container.0, container.0), &[], mask)?;
+        .track_container((container.0, container.0), &[], mask)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
     let rules = PhaseRules {
