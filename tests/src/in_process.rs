@@ -48,14 +48,14 @@ struct Shared {
 }
 
 impl Shared {
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn lock_heard(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until `find` finds something.
-    fn wait<T>(&self, limit: Duration, find: impl Fn(&Heard) -> Option<T>) -> Result<T> {
+    fn wait_for<T>(&self, limit: Duration, find: impl Fn(&Heard) -> Option<T>) -> Result<T> {
         let started = Instant::now();
-        let mut heard = self.heard();
+        let mut heard = self.lock_heard();
         loop {
             if let Some(found) = find(&heard) {
                 return Ok(found);
@@ -80,7 +80,7 @@ struct Collect(Arc<Shared>);
 
 impl Sink for Collect {
     fn output(&mut self, output: &Output, _now: Timestamp) {
-        let mut heard = self.0.heard();
+        let mut heard = self.0.lock_heard();
         if let Output::Effect(Effect::Watch { tgid, .. }) = output {
             heard.wished.insert(tgid.0);
             return;
@@ -101,7 +101,7 @@ impl Sink for Collect {
     }
 
     fn tick(&mut self, _now: Timestamp) {
-        let mut heard = self.0.heard();
+        let mut heard = self.0.lock_heard();
         let wished = std::mem::take(&mut heard.wished);
         heard.watched.extend(wished);
         self.0.changed.notify_all();
@@ -109,10 +109,10 @@ impl Sink for Collect {
 
     fn record_agent_event(&mut self, event: &AgentEvent<'_>) {
         if let AgentEvent::Scanned { .. } = event {
-            self.0.heard().scanned = true;
+            self.0.lock_heard().scanned = true;
             self.0.changed.notify_all();
         } else if let AgentEvent::Counted(counts) = event {
-            self.0.heard().untold = counts.untold;
+            self.0.lock_heard().untold = counts.untold;
         }
     }
 }
@@ -127,7 +127,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn of(heard: &Heard, folder: &str) -> Self {
+    fn from_heard(heard: &Heard, folder: &str) -> Self {
         let is_inside = |path: &str| {
             path.strip_prefix(folder)
                 .is_some_and(|rest| rest.starts_with('/'))
@@ -220,7 +220,7 @@ impl InProcess {
                     Ok(()) => "it was asked to".to_owned(),
                     Err(error) => format!("{error:#}"),
                 };
-                sink.0.heard().ended = Some(why);
+                sink.0.lock_heard().ended = Some(why);
                 sink.0.changed.notify_all();
             })?;
         let agent = Self {
@@ -230,28 +230,28 @@ impl InProcess {
         };
         agent
             .shared
-            .wait(LIMIT, |heard| heard.scanned.then_some(()))?;
+            .wait_for(LIMIT, |heard| heard.scanned.then_some(()))?;
         Ok(agent)
     }
 
     /// What became of all containers in this folder so far; waits until it is as wanted, but not longer than that.
-    pub fn tally(
+    pub fn wait_for_tally(
         &self,
         folder: &str,
         limit: Duration,
         is_wanted: impl Fn(&Tally) -> bool,
     ) -> Tally {
-        let wanted = |heard: &Heard| Some(Tally::of(heard, folder)).filter(&is_wanted);
-        let found = self.shared.wait(limit, wanted);
-        found.unwrap_or_else(|_timeout| Tally::of(&self.shared.heard(), folder))
+        let wanted = |heard: &Heard| Some(Tally::from_heard(heard, folder)).filter(&is_wanted);
+        let found = self.shared.wait_for(limit, wanted);
+        found.unwrap_or_else(|_timeout| Tally::from_heard(&self.shared.lock_heard(), folder))
     }
 
     /// Stops it and hears how it ended.
     pub fn stop(mut self) -> Result<()> {
-        self.end()
+        self.end_agent()
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn end_agent(&mut self) -> Result<()> {
         drop(self.stop.take());
         let Some(thread) = self.thread.take() else {
             return Ok(());
@@ -264,7 +264,7 @@ impl InProcess {
 
 impl Drop for InProcess {
     fn drop(&mut self) {
-        self.end().ok();
+        self.end_agent().ok();
     }
 }
 
@@ -283,26 +283,26 @@ impl InProcess {
     /// Waits until the kernel side watches this process.
     pub fn wait_watched(&self, pid: u32, limit: Duration) -> Result<()> {
         self.shared
-            .wait(limit, |heard| heard.watched.contains(&pid).then_some(()))
+            .wait_for(limit, |heard| heard.watched.contains(&pid).then_some(()))
             .with_context(|| format!("process {pid} is not watched"))
     }
 
     /// Waits until there are so many finished reports of the cgroup with this path, and returns all there are.
     pub fn wait_reports(&self, path: &str, count: usize, limit: Duration) -> Result<Vec<Report>> {
-        self.shared.wait(limit, |heard| {
-            let found = heard.of(path);
+        self.shared.wait_for(limit, |heard| {
+            let found = heard.reports_of(path);
             (found.len() >= count).then_some(found)
         })
     }
 
     /// The finished reports that there are of it by now, in the order in which they were finished.
     pub fn reports(&self, path: &str) -> Vec<Report> {
-        self.shared.heard().of(path)
+        self.shared.lock_heard().reports_of(path)
     }
 }
 
 impl Heard {
-    fn of(&self, path: &str) -> Vec<Report> {
+    fn reports_of(&self, path: &str) -> Vec<Report> {
         let of_path = |report: &&Report| report.subject.path == path;
         self.reports.iter().filter(of_path).cloned().collect()
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 ///
 /// # Errors
 /// If there is no such process, or no such field.
-pub fn bytes(process: &str, field: &str) -> Result<u64> {
+pub fn read_bytes(process: &str, field: &str) -> Result<u64> {
     let path = format!("/proc/{process}/status");
     let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let line = status

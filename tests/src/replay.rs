@@ -12,7 +12,7 @@ use gracewatch::terminal::Style;
 use gracewatch::timeline;
 
 /// Everything that is made of a journal, each with the ending of its file's name.
-pub fn texts(journal: impl BufRead) -> Result<[(&'static str, String); 3]> {
+pub fn render_journal(journal: impl BufRead) -> Result<[(&'static str, String); 3]> {
     let metrics = Metrics::new(Retention::default());
     let (mut reports, mut timelines) = (String::new(), String::new());
     gracewatch::replay::replay(journal, |output, now| {

@@ -16,7 +16,7 @@
 //! * [`root`]: a tree of files that is a container's root.
 //! * [`trace`]: the kernel's own trace, a second clock.
 //!
-//! A program that uses the rig begins its `main` with [`toolbox::play`].
+//! A program that uses the rig begins its `main` with [`toolbox::run_part`].
 
 pub mod actor;
 pub mod app;

@@ -129,16 +129,19 @@ impl Whole {
     fn wait_ready(&mut self) -> Result<()> {
         let started = Instant::now();
         loop {
-            if self.ask("/readyz").is_ok_and(|(status, _)| status == 200) {
+            if self
+                .get_path("/readyz")
+                .is_ok_and(|(status, _)| status == 200)
+            {
                 return Ok(());
             }
             if let Some(status) = self.process.try_wait()? {
-                bail!("the agent ended ({status}) and said: {}", self.words());
+                bail!("the agent ended ({status}) and said: {}", self.log_text());
             }
             ensure!(
                 started.elapsed() < LIMIT,
                 "the agent is not ready after {LIMIT:?} and said: {}",
-                self.words()
+                self.log_text()
             );
             sleep(POLL);
         }
@@ -156,11 +159,11 @@ impl Whole {
 
     /// Its resident memory, in bytes.
     pub fn resident(&self) -> Result<u64> {
-        process_status::bytes(&self.pid().to_string(), "VmRSS")
+        process_status::read_bytes(&self.pid().to_string(), "VmRSS")
     }
 
     /// What it wrote to its log.
-    pub fn words(&self) -> String {
+    pub fn log_text(&self) -> String {
         fs::read_to_string(&self.log)
             .unwrap_or_default()
             .trim_end()
@@ -169,11 +172,11 @@ impl Whole {
 
     /// Status and body of a page. An agent that does not answer is wrong.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        self.ask(path)
+        self.get_path(path)
             .or_wrong(|| format!("the agent does not answer {path}"))
     }
 
-    fn ask(&self, path: &str) -> Result<(u16, String)> {
+    fn get_path(&self, path: &str) -> Result<(u16, String)> {
         let mut response = self
             .http
             .get(format!("http://{}{path}", self.address))
@@ -220,7 +223,7 @@ impl Whole {
             claim!(
                 started.elapsed() < limit,
                 "no report of {path} after {limit:?}; the agent said: {}",
-                self.words()
+                self.log_text()
             );
             sleep(POLL);
         }

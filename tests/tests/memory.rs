@@ -48,7 +48,7 @@ fn process(container: u32, number: u32) -> Process {
     }
 }
 
-fn tell(engine: &mut Engine, cgroup: u32, at: u64, kind: EventKind) {
+fn handle_event(engine: &mut Engine, cgroup: u32, at: u64, kind: EventKind) {
     let event = Event {
         at: Timestamp(at),
         container: Some(CgroupId(cgroup.into())),
@@ -62,14 +62,14 @@ fn tell(engine: &mut Engine, cgroup: u32, at: u64, kind: EventKind) {
 #[test]
 fn inner_containers_with_long_command_lines_take_little() -> anyhow::Result<()> {
     let mut engine = engine()?;
-    let before = process_status::bytes("self", "RssAnon")?;
+    let before = process_status::read_bytes("self", "RssAnon")?;
     let mut at = 1_000_000_000_000;
     for container in 10..10 + CONTAINERS {
         let made = EventKind::CgroupMade {
             parent: CgroupId(9),
             path: path(container),
         };
-        tell(&mut engine, container, at, made);
+        handle_event(&mut engine, container, at, made);
         for number in 0..PROCESSES {
             for _exec in 0..EXECS {
                 at += 1;
@@ -78,11 +78,11 @@ fn inner_containers_with_long_command_lines_take_little() -> anyhow::Result<()> 
                     argv: vec!["x".to_owned(); 256],
                     argv_cut: true,
                 });
-                tell(&mut engine, container, at, exec);
+                handle_event(&mut engine, container, at, exec);
             }
         }
     }
-    let grown = process_status::bytes("self", "RssAnon")?.saturating_sub(before);
+    let grown = process_status::read_bytes("self", "RssAnon")?.saturating_sub(before);
     assert!(grown <= BYTES_MAX, "{grown} bytes");
     Ok(())
 }

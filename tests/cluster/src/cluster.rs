@@ -61,13 +61,13 @@ impl Cluster {
         refuse_other_kubelets(&jail)?;
         jail.adopt_cgroup(KUBEPODS);
         // What a kubelet writes at places that cannot be configured.
-        jail.cover(Path::new("/var/lib"))?;
-        jail.cover(Path::new("/var/log"))?;
+        jail.cover_with_tmpfs(Path::new("/var/lib"))?;
+        jail.cover_with_tmpfs(Path::new("/var/log"))?;
         fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        let state = jail.state("kubernetes")?;
-        jail.state("kubernetes/manifests")?;
+        let state = jail.state_folder("kubernetes")?;
+        jail.state_folder("kubernetes/manifests")?;
         network::bridge_up(tools)?;
-        let pki = Pki::make(&jail.state("kubernetes/pki")?)?;
+        let pki = Pki::create(&jail.state_folder("kubernetes/pki")?)?;
         for user in pki::USERS {
             config::write_kubeconfig(&state, &pki, user.file)?;
         }
@@ -76,7 +76,7 @@ impl Cluster {
             component.start(&jail, logs)?;
             Ok::<_, anyhow::Error>(component)
         };
-        let etcd = begin("etcd", commands::etcd(&state))?;
+        let etcd = begin("etcd", commands::etcd_args(&state))?;
         let mut apiserver = begin("kube-apiserver", commands::apiserver(&state, &pki, &[]))?;
         let containerd = Containerd::start(
             &jail,
@@ -93,7 +93,7 @@ impl Cluster {
         config::write_kubelet(&state, &pki, &containerd, &[])?;
         let admin = Kubectl::new(tools, &state, &jail);
         // Before this the roles are not there, and what asks for them ends.
-        apiserver.wait_ready(READY_LIMIT, || admin.says(&["get", "--raw", "/readyz"]))?;
+        apiserver.wait_ready(READY_LIMIT, || admin.succeeds(&["get", "--raw", "/readyz"]))?;
         let controllers = begin(
             "kube-controller-manager",
             commands::controllers(&state, &pki),
@@ -101,10 +101,10 @@ impl Cluster {
         let scheduler = begin("kube-scheduler", commands::scheduler(&state))?;
         let kubelet_config = config::kubelet(&state);
         let mut kubelet = begin("kubelet", commands::kubelet(&state, &kubelet_config))?;
-        let proxy = begin("kube-proxy", commands::proxy(&state))?;
+        let proxy = begin("kube-proxy", commands::proxy_args(&state))?;
         kubelet.wait_ready(READY_LIMIT, || is_ready(&admin))?;
         kubelet.wait_ready(READY_LIMIT, || {
-            admin.says(&["get", "serviceaccount", "default"])
+            admin.succeeds(&["get", "serviceaccount", "default"])
         })?;
         Ok(Self {
             tools: tools.to_owned(),
@@ -124,7 +124,7 @@ impl Cluster {
     }
 
     /// How long it took until pods could be made.
-    pub const fn took(&self) -> Duration {
+    pub const fn start_duration(&self) -> Duration {
         self.took
     }
 
@@ -153,7 +153,7 @@ impl Cluster {
 
     /// Imports the images of an archive into the node.
     pub fn import(&self, archive: &Path) -> Result<()> {
-        lock(&self.containerd).import(archive)
+        lock_mutex(&self.containerd).import(archive)
     }
 
     /// The folder whose manifests the kubelet runs as static pods.
@@ -167,50 +167,50 @@ impl Cluster {
     }
 
     /// The folder with a log of each program, named by it.
-    pub fn logs(&self) -> &Path {
+    pub fn logs_folder(&self) -> &Path {
         &self.logs
     }
 
     /// Kills the kubelet, as a crash would; containers run on.
     pub fn kill_kubelet(&self) -> Result<()> {
-        lock(&self.kubelet).kill()
+        lock_mutex(&self.kubelet).kill()
     }
 
     /// Starts the kubelet again.
     pub fn start_kubelet(&self) -> Result<()> {
-        lock(&self.kubelet).start(&self.jail, &self.logs)
+        lock_mutex(&self.kubelet).start(&self.jail, &self.logs)
     }
 
     /// Kills containerd, as a crash would; containers run on.
     pub fn kill_containerd(&self) -> Result<()> {
-        lock(&self.containerd).kill()
+        lock_mutex(&self.containerd).kill()
     }
 
     /// Starts containerd again, and waits until it answers.
     pub fn start_containerd(&self) -> Result<()> {
-        lock(&self.containerd).heal(&self.jail)
+        lock_mutex(&self.containerd).restart_stopped(&self.jail)
     }
 
     /// Ends the kubelet and starts it again; containers run on.
     pub fn restart_kubelet(&self) -> Result<()> {
-        let mut kubelet = lock(&self.kubelet);
+        let mut kubelet = lock_mutex(&self.kubelet);
         kubelet.stop()?;
         kubelet.start(&self.jail, &self.logs)
     }
 
     /// Ends containerd and starts it again, and waits until it answers; containers run on.
     pub fn restart_containerd(&self) -> Result<()> {
-        lock(&self.containerd).restart(&self.jail)
+        lock_mutex(&self.containerd).restart(&self.jail)
     }
 
     /// Starts API server and kubelet anew with these feature gates on, which are off by default, and waits until the node is
     /// ready. Until then they are as upstream has them.
     pub fn enable(&self, gates: &[&str]) -> Result<()> {
         let (state, pki) = (&self.state, &self.pki);
-        lock(&self.kubelet).stop()?;
+        lock_mutex(&self.kubelet).stop()?;
         self.stop_apiserver()?;
-        lock(&self.apiserver).change(commands::apiserver(state, pki, gates));
-        config::write_kubelet(state, pki, &lock(&self.containerd), gates)?;
+        lock_mutex(&self.apiserver).change(commands::apiserver(state, pki, gates));
+        config::write_kubelet(state, pki, &lock_mutex(&self.containerd), gates)?;
         self.start_apiserver()?;
         self.start_kubelet()?;
         let admin = self.kubectl_program();
@@ -222,7 +222,7 @@ impl Cluster {
             "--output=jsonpath={.metadata.resourceVersion}",
         ];
         let before = admin.output(&began)?;
-        lock(&self.kubelet).wait_ready(READY_LIMIT, || {
+        lock_mutex(&self.kubelet).wait_ready(READY_LIMIT, || {
             let said_again = admin.output(&began)? != before;
             Ok(said_again && is_ready(&admin)?)
         })
@@ -230,25 +230,25 @@ impl Cluster {
 
     /// Ends the API server.
     pub fn stop_apiserver(&self) -> Result<()> {
-        lock(&self.apiserver).stop()
+        lock_mutex(&self.apiserver).stop()
     }
 
     /// Starts the API server again, and waits until it answers.
     pub fn start_apiserver(&self) -> Result<()> {
         let admin = self.kubectl_program();
-        let mut apiserver = lock(&self.apiserver);
+        let mut apiserver = lock_mutex(&self.apiserver);
         apiserver.start(&self.jail, &self.logs)?;
-        apiserver.wait_ready(READY_LIMIT, || admin.says(&["get", "--raw", "/readyz"]))
+        apiserver.wait_ready(READY_LIMIT, || admin.succeeds(&["get", "--raw", "/readyz"]))
     }
 
     /// Starts again what was stopped, or has ended, and waits until it answers.
-    pub fn heal(&self) -> Result<()> {
-        lock(&self.containerd).heal(&self.jail)?;
-        if !lock(&self.apiserver).runs()? {
+    pub fn restart_stopped(&self) -> Result<()> {
+        lock_mutex(&self.containerd).restart_stopped(&self.jail)?;
+        if !lock_mutex(&self.apiserver).check_running()? {
             self.start_apiserver()?;
         }
-        let mut kubelet = lock(&self.kubelet);
-        if !kubelet.runs()? {
+        let mut kubelet = lock_mutex(&self.kubelet);
+        if !kubelet.check_running()? {
             kubelet.start(&self.jail, &self.logs)?;
         }
         Ok(())
@@ -257,7 +257,7 @@ impl Cluster {
     /// Ends everything in order, pods last; what is left goes with the jail.
     pub fn stop(self) -> Result<()> {
         for component in [&self.proxy, &self.kubelet, &self.apiserver] {
-            lock(component).stop()?;
+            lock_mutex(component).stop()?;
         }
         Ok(())
     }
@@ -284,12 +284,12 @@ impl Kubectl {
     fn new(tools: &Path, state: &Path, jail: &Jail) -> Self {
         Self {
             entrance: Some(jail.cgroups().entrance()),
-            ..Self::at(tools.join("kubectl"), config::kubeconfig(state, pki::ADMIN))
+            ..Self::with_kubeconfig(tools.join("kubectl"), config::kubeconfig(state, pki::ADMIN))
         }
     }
 
     /// This program with this kubeconfig.
-    pub const fn at(program: PathBuf, kubeconfig: PathBuf) -> Self {
+    pub const fn with_kubeconfig(program: PathBuf, kubeconfig: PathBuf) -> Self {
         Self {
             program,
             kubeconfig,
@@ -344,7 +344,7 @@ impl Kubectl {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn says(&self, args: &[&str]) -> Result<bool> {
+    fn succeeds(&self, args: &[&str]) -> Result<bool> {
         let answer = self.output(args).map(|_| true);
         if answer.is_err() {
             sleep(POLL);
@@ -356,10 +356,10 @@ impl Kubectl {
 /// Whether the node is ready.
 fn is_ready(admin: &Kubectl) -> Result<bool> {
     let node = format!("node/{NODE}");
-    admin.says(&["wait", "--for=condition=Ready", "--timeout=1s", &node])
+    admin.succeeds(&["wait", "--for=condition=Ready", "--timeout=1s", &node])
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock_mutex<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

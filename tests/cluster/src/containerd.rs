@@ -49,17 +49,17 @@ pub struct Containerd {
 impl Containerd {
     /// Writes its configuration, starts it and waits until the CRI answers.
     pub fn start(jail: &Jail, setup: Setup) -> Result<Self> {
-        let state = jail.state("containerd")?;
+        let state = jail.state_folder("containerd")?;
         let config = config::render(&setup, &state);
         write(&state.join("config.toml"), &config)?;
-        let cni = jail.state("containerd/cni")?;
-        write(&cni.join("10-bridge.conflist"), &config::cni(&state))?;
+        let cni = jail.state_folder("containerd/cni")?;
+        write(&cni.join("10-bridge.conflist"), &config::cni_config(&state))?;
         let mut containerd = Self {
             setup,
             state,
             daemon: None,
         };
-        containerd.begin(jail)?;
+        containerd.start_daemon(jail)?;
         Ok(containerd)
     }
 
@@ -74,7 +74,7 @@ impl Containerd {
     }
 
     /// Its log, over all of its starts.
-    pub fn log(&self) -> PathBuf {
+    pub fn log_path(&self) -> PathBuf {
         self.setup.logs.join("containerd.log")
     }
 
@@ -86,7 +86,7 @@ impl Containerd {
     /// Imports the images of an archive (OCI layout or `docker save`) for the CRI.
     pub fn import(&self, archive: &Path) -> Result<()> {
         let output = self
-            .ctr()
+            .ctr_command()
             .args(["images", "import"])
             .arg(archive)
             .output()
@@ -111,7 +111,7 @@ impl Containerd {
     }
 
     /// `ctr` on this containerd, in the CRI's namespace.
-    pub fn ctr(&self) -> Command {
+    pub fn ctr_command(&self) -> Command {
         let mut command = Command::new(self.setup.tools.join("ctr"));
         command.arg("--address").arg(self.socket());
         command.args(["--namespace", NAMESPACE]);
@@ -135,20 +135,20 @@ impl Containerd {
     }
 
     /// Starts it, unless it runs, and waits until it answers.
-    pub fn heal(&mut self, jail: &Jail) -> Result<()> {
+    pub fn restart_stopped(&mut self, jail: &Jail) -> Result<()> {
         match self.daemon.as_mut().map(Daemon::runs).transpose()? {
             Some(true) => Ok(()),
-            Some(false) | None => self.begin(jail),
+            Some(false) | None => self.start_daemon(jail),
         }
     }
 
     /// Starts it again and waits until it answers; stops it first if it runs.
     pub fn restart(&mut self, jail: &Jail) -> Result<()> {
         self.stop()?;
-        self.begin(jail)
+        self.start_daemon(jail)
     }
 
-    fn begin(&mut self, jail: &Jail) -> Result<()> {
+    fn start_daemon(&mut self, jail: &Jail) -> Result<()> {
         let mut command = Command::new(self.setup.tools.join("containerd"));
         command
             .arg("--config")
@@ -157,7 +157,7 @@ impl Containerd {
         let mut daemon = Daemon::start("containerd", command, &self.setup.logs)?;
         jail.hold(&daemon)?;
         daemon.wait_ready(READY_LIMIT, || {
-            Ok(self.ctr().arg("version").output()?.status.success())
+            Ok(self.ctr_command().arg("version").output()?.status.success())
         })?;
         self.daemon = Some(daemon);
         Ok(())

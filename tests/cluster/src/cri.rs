@@ -59,7 +59,7 @@ impl Cri {
 
     /// The runtime's name and version.
     pub fn version(&self) -> Result<VersionResponse> {
-        self.call("Version", VersionRequest {}, Duration::ZERO)
+        self.call_method("Version", VersionRequest {}, Duration::ZERO)
     }
 
     /// Makes and starts a pod's sandbox, with the OCI runtime of this name; gives its id.
@@ -68,7 +68,8 @@ impl Cri {
             config: Some(config.clone()),
             runtime_handler: runtime.to_owned(),
         };
-        let answer: RunPodSandboxResponse = self.call("RunPodSandbox", request, Duration::ZERO)?;
+        let answer: RunPodSandboxResponse =
+            self.call_method("RunPodSandbox", request, Duration::ZERO)?;
         Ok(answer.pod_sandbox_id)
     }
 
@@ -95,7 +96,7 @@ impl Cri {
             sandbox_config: Some(pod.clone()),
         };
         let answer: CreateContainerResponse =
-            self.call("CreateContainer", request, Duration::ZERO)?;
+            self.call_method("CreateContainer", request, Duration::ZERO)?;
         Ok(answer.container_id)
     }
 
@@ -110,7 +111,7 @@ impl Cri {
             container_id: id.to_owned(),
             timeout: i64::try_from(timeout.as_secs())?,
         };
-        let Nothing {} = self.call("StopContainer", request, timeout)?;
+        let Nothing {} = self.call_method("StopContainer", request, timeout)?;
         Ok(())
     }
 
@@ -131,7 +132,7 @@ impl Cri {
             cmd: command.to_vec(),
             timeout: i64::try_from(timeout.as_secs())?,
         };
-        self.call("ExecSync", request, timeout)
+        self.call_method("ExecSync", request, timeout)
     }
 
     /// A container's state, with the runtime's own words.
@@ -140,14 +141,14 @@ impl Cri {
             container_id: id.to_owned(),
             verbose: true,
         };
-        self.call("ContainerStatus", request, Duration::ZERO)
+        self.call_method("ContainerStatus", request, Duration::ZERO)
     }
 
     fn sandbox(&self, method: &str, id: &str) -> Result<()> {
         let request = PodSandboxRequest {
             pod_sandbox_id: id.to_owned(),
         };
-        let Nothing {} = self.call(method, request, Duration::ZERO)?;
+        let Nothing {} = self.call_method(method, request, Duration::ZERO)?;
         Ok(())
     }
 
@@ -155,11 +156,11 @@ impl Cri {
         let request = ContainerRequest {
             container_id: id.to_owned(),
         };
-        let Nothing {} = self.call(method, request, Duration::ZERO)?;
+        let Nothing {} = self.call_method(method, request, Duration::ZERO)?;
         Ok(())
     }
 
-    fn call<Q, A>(&self, method: &str, request: Q, takes: Duration) -> Result<A>
+    fn call_method<Q, A>(&self, method: &str, request: Q, takes: Duration) -> Result<A>
     where
         Q: Message + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,

@@ -52,7 +52,7 @@ impl Daemon {
     }
 
     /// Its log.
-    pub fn log(&self) -> &Path {
+    pub fn log_path(&self) -> &Path {
         &self.log
     }
 

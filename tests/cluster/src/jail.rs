@@ -83,20 +83,20 @@ impl Jail {
         }
         network::loopback_up(&tools.join("loopback"))?;
         Ok(Self {
-            cgroups: Cgroups::make(what)?,
+            cgroups: Cgroups::create(what)?,
         })
     }
 
     /// A folder for state, made if it is missing. It is in memory and goes with the jail.
-    pub fn state(&self, name: &str) -> Result<PathBuf> {
+    pub fn state_folder(&self, name: &str) -> Result<PathBuf> {
         let path = Path::new(STATE).join(name);
-        make(&path)?;
+        create_folder(&path)?;
         Ok(path)
     }
 
     /// Lays an empty folder in memory over this one of the machine, so that what is written there goes with the jail.
-    pub fn cover(&self, path: &Path) -> Result<()> {
-        tmpfs(path)
+    pub fn cover_with_tmpfs(&self, path: &Path) -> Result<()> {
+        mount_tmpfs(path)
     }
 
     /// The rig's cgroups.
@@ -106,7 +106,7 @@ impl Jail {
 
     /// Makes another folder of the cgroup trees, as `/kubepods`, be killed and removed with the rig's own.
     pub fn adopt_cgroup(&mut self, path: &str) {
-        self.cgroups.adopt(path);
+        self.cgroups.adopt_path(path);
     }
 
     /// Puts a daemon into the rig's cgroups, and with it what it will start, so that nothing outlives the jail.
@@ -115,11 +115,11 @@ impl Jail {
     }
 }
 
-fn make(path: &Path) -> Result<()> {
+fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
 }
 
-fn tmpfs(path: &Path) -> Result<()> {
+fn mount_tmpfs(path: &Path) -> Result<()> {
     mount("tmpfs", path, "tmpfs", MountFlags::empty(), None)
         .with_context(|| format!("cannot mount a tmpfs at {}", path.display()))
 }
@@ -128,19 +128,19 @@ fn tmpfs(path: &Path) -> Result<()> {
 fn own_run() -> Result<()> {
     let run = Path::new("/run");
     let own = std::env::temp_dir().join(format!("gracewatch-run-{}", std::process::id()));
-    make(&own)?;
-    tmpfs(&own)?;
+    create_folder(&own)?;
+    mount_tmpfs(&own)?;
     for name in KEPT_IN_RUN {
         let theirs = run.join(name);
         if theirs.is_dir() {
-            make(&own.join(name))?;
+            create_folder(&own.join(name))?;
             mount_bind_recursive(&theirs, own.join(name))
                 .with_context(|| format!("cannot bind {}", theirs.display()))?;
         }
     }
     mount_move(&own, run).context("cannot mount a /run of the jail's own")?;
     fs::remove_dir(&own).with_context(|| format!("cannot remove {}", own.display()))?;
-    make(Path::new(STATE))
+    create_folder(Path::new(STATE))
 }
 
 /// Binds files over the sysctls of the whole machine.
@@ -150,7 +150,7 @@ fn own_run() -> Result<()> {
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/namespace.c#L5510>.
 fn own_sysctls() -> Result<()> {
     let whole = Path::new(STATE).join("whole-proc");
-    make(&whole)?;
+    create_folder(&whole)?;
     mount("proc", &whole, "proc", MountFlags::empty(), None)
         .context("cannot mount a /proc of the jail's own")?;
     for name in SYSCTLS {

@@ -45,7 +45,7 @@ const DIMMED: &str = "    .dimmed { opacity: 1; fill-opacity: 0.65; }\n  </style
 fn main() -> Result<()> {
     let mut drawn = Vec::new();
     for journal in Args::parse().journals {
-        draw(&journal, &mut drawn).with_context(|| journal.display().to_string())?;
+        draw_journal(&journal, &mut drawn).with_context(|| journal.display().to_string())?;
     }
     let svg = Term::new()
         .palette(PALETTE)
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
 }
 
 /// Adds the timeline of every report of a journal.
-fn draw(journal: &Path, drawn: &mut Vec<String>) -> Result<()> {
+fn draw_journal(journal: &Path, drawn: &mut Vec<String>) -> Result<()> {
     let style = Style {
         colors: true,
         ..Style::PLAIN

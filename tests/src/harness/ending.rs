@@ -45,7 +45,7 @@ impl Judged for () {
 
 impl Ending {
     /// What the end of a try and all disagreements in it come to.
-    fn of(ran: Result<()>, mut found: Disagreements) -> Self {
+    fn from_run(ran: Result<()>, mut found: Disagreements) -> Self {
         if let Err(error) = ran {
             let words = format!("{error:#}");
             if is_wrong_verdict(&error) {
@@ -82,7 +82,7 @@ impl Ending {
     }
 
     /// One word for it.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Passed => "ok",
             Self::StageFailed(_) => "no stage",
@@ -91,7 +91,7 @@ impl Ending {
     }
 
     /// Each thing that went wrong.
-    pub fn words(&self) -> &[String] {
+    pub fn details(&self) -> &[String] {
         match self {
             Self::Passed => &[],
             Self::StageFailed(why) => std::slice::from_ref(why),
@@ -147,7 +147,7 @@ pub fn attempt<F: Judged>(
     let ran = catch_unwind(AssertUnwindSafe(|| run(&mut found))).unwrap_or_else(|_panic| {
         Err(WrongVerdict("it panicked; the message is above".to_owned()).into())
     });
-    let ending = Ending::of(ran, found.disagreements());
+    let ending = Ending::from_run(ran, found.disagreements());
     Tried {
         name: name.to_owned(),
         found,
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    fn found(wrong: &[&str], unlike_plan: &[&str], off_plan: &[&str]) -> Disagreements {
+    fn new_disagreements(wrong: &[&str], unlike_plan: &[&str], off_plan: &[&str]) -> Disagreements {
         let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         Disagreements {
             wrong: owned(wrong),
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    fn stage() -> Result<()> {
+    fn failed_stage() -> Result<()> {
         Err(anyhow!("kubectl is slow"))
     }
 
@@ -182,9 +182,12 @@ mod tests {
 
     #[test]
     fn a_stage_that_failed_is_no_verdict() {
-        let ending = Ending::of(stage(), found(&[], &[], &[]));
+        let ending = Ending::from_run(failed_stage(), new_disagreements(&[], &[], &[]));
         assert_eq!(ending, Ending::StageFailed("kubectl is slow".to_owned()));
-        let ending = Ending::of(Ok(()), found(&[], &["outcome"], &["exit code 1"]));
+        let ending = Ending::from_run(
+            Ok(()),
+            new_disagreements(&[], &["outcome"], &["exit code 1"]),
+        );
         let why = "exit code 1; not judged therefore: outcome";
         assert_eq!(ending, Ending::StageFailed(why.to_owned()));
     }
@@ -192,19 +195,22 @@ mod tests {
     #[test]
     fn a_wrong_verdict_is_not_excused_by_a_stage() {
         for (ran, found) in [
-            (verdict(), found(&[], &[], &["exit code 1"])),
-            (stage(), found(&["pod"], &[], &["exit code 1"])),
-            (stage(), found(&[], &["outcome"], &[])),
-            (Ok(()), found(&[], &["outcome"], &[])),
+            (verdict(), new_disagreements(&[], &[], &["exit code 1"])),
+            (
+                failed_stage(),
+                new_disagreements(&["pod"], &[], &["exit code 1"]),
+            ),
+            (failed_stage(), new_disagreements(&[], &["outcome"], &[])),
+            (Ok(()), new_disagreements(&[], &["outcome"], &[])),
         ] {
-            let ending = Ending::of(ran, found);
+            let ending = Ending::from_run(ran, found);
             assert!(matches!(ending, Ending::Wrong(_)), "{ending:?}");
         }
     }
 
     #[test]
     fn nothing_wrong_is_passed() {
-        assert!(Ending::of(Ok(()), Disagreements::default()).passed());
+        assert!(Ending::from_run(Ok(()), Disagreements::default()).passed());
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl<F> Default for Played<F> {
 
 impl<F> Played<F> {
     /// Adds what was played after it, in the same run.
-    pub fn add(&mut self, other: Self) {
+    pub fn append(&mut self, other: Self) {
         self.tried.extend(other.tried);
         self.failed_stages.extend(other.failed_stages);
     }
@@ -105,7 +105,7 @@ impl<F> Played<F> {
         // Writing to memory cannot fail.
         text.push_str("\nstages that failed, and were set up once more, alone:\n");
         for stage in &self.failed_stages {
-            stage.tell(&mut text);
+            stage.describe_to(&mut text);
         }
         if self.has_too_many() {
             writeln!(
@@ -120,25 +120,25 @@ impl<F> Played<F> {
 }
 
 impl FailedStage {
-    fn tell(&self, text: &mut String) {
+    fn describe_to(&self, text: &mut String) {
         let (why, log) = &self.first;
         let second = match &self.second {
             None => "not tried again".to_owned(),
             Some((Ending::Passed, _)) => "ok at the second try".to_owned(),
-            Some((ending, _)) => format!("and again: {}", ending.words().join("; ")),
+            Some((ending, _)) => format!("and again: {}", ending.details().join("; ")),
         };
         let name = &self.name;
         let line = format!("{why}; {second}").replace('\n', " ");
         writeln!(text, "\n{STAGE_FAILED}{name}: {line}").ok();
-        quote(text, "first", log);
+        quote_log(text, "first", log);
         if let Some((_, log)) = &self.second {
-            quote(text, "second", log);
+            quote_log(text, "second", log);
         }
     }
 }
 
 /// The end of a log, so that no line of it is taken for one of ours.
-fn quote(text: &mut String, which: &str, log: &str) {
+fn quote_log(text: &mut String, which: &str, log: &str) {
     let lines: Vec<_> = log.lines().collect();
     let from = lines.len().saturating_sub(LOG_LINES_MAX);
     if lines.is_empty() {
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    fn tried(name: &str, ending: Ending) -> Tried<()> {
+    fn new_tried(name: &str, ending: Ending) -> Tried<()> {
         Tried {
             name: name.to_owned(),
             found: (),
@@ -166,21 +166,21 @@ mod tests {
         }
     }
 
-    fn stage() -> Ending {
+    fn failed_stage() -> Ending {
         Ending::StageFailed("a client\nwas late".to_owned())
     }
 
     #[test]
     fn a_failed_stage_has_a_second_try_and_a_wrong_verdict_has_none() {
         let first = vec![
-            tried("a", Ending::Passed),
-            tried("b", stage()),
-            tried("c", Ending::Wrong(vec!["outcome".to_owned()])),
+            new_tried("a", Ending::Passed),
+            new_tried("b", failed_stage()),
+            new_tried("c", Ending::Wrong(vec!["outcome".to_owned()])),
         ];
         let mut asked = Vec::new();
         let played = set_up_once_more(first, |one| {
             asked.push(one.name.clone());
-            tried(&one.name, Ending::Passed)
+            new_tried(&one.name, Ending::Passed)
         });
         assert_eq!(asked, ["b"]);
         assert_eq!((played.failed(), played.failed_stages.len()), (1, 1));
@@ -193,7 +193,9 @@ mod tests {
 
     #[test]
     fn what_fails_twice_has_failed() {
-        let played = set_up_once_more(vec![tried("a", stage())], |one| tried(&one.name, stage()));
+        let played = set_up_once_more(vec![new_tried("a", failed_stage())], |one| {
+            new_tried(&one.name, failed_stage())
+        });
         assert!(!played.passed());
         assert!(played.summary().contains("; and again: a client was late"));
     }
@@ -205,10 +207,10 @@ mod tests {
             names
                 .iter()
                 .take(count)
-                .map(|name| tried(name, stage()))
+                .map(|name| new_tried(name, failed_stage()))
                 .collect()
         };
-        let good = |one: &Tried<()>| tried(&one.name, Ending::Passed);
+        let good = |one: &Tried<()>| new_tried(&one.name, Ending::Passed);
         assert!(set_up_once_more(stages(3), good).passed());
         let played = set_up_once_more(stages(4), |_| panic!("nobody asked for a second try"));
         assert!(!played.passed());
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_run_without_failed_stages_says_nothing_of_them() {
-        let played = set_up_once_more(vec![tried("a", Ending::Passed)], |_| panic!());
+        let played = set_up_once_more(vec![new_tried("a", Ending::Passed)], |_| panic!());
         assert!(played.passed() && played.summary().is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use agent_core::report::{HookKind, Outcome, Report, Trigger};
 
-use super::texts;
+use super::render_journal;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings")
@@ -30,7 +30,8 @@ fn journals() -> Vec<PathBuf> {
 
 fn replay(journal: &Path) -> [(&'static str, String); 3] {
     let text = fs::read(journal).unwrap();
-    texts(text.as_slice()).unwrap_or_else(|error| panic!("{}: {error:#}", journal.display()))
+    render_journal(text.as_slice())
+        .unwrap_or_else(|error| panic!("{}: {error:#}", journal.display()))
 }
 
 #[test]

@@ -52,12 +52,12 @@ enum Deed {
 const SOON: Duration = Duration::from_secs(20);
 
 /// The program, with a log: `ready`, and what else the deed says.
-pub(crate) fn actor(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_actor(args: Vec<OsString>) -> Result<ExitCode> {
     let actor = Actor::parse_from(&args);
-    let log = Log::at(actor.log.clone());
+    let log = Log::from_path(actor.log.clone());
     match actor.deed {
         Deed::BlocksAWhile { signal } => {
-            let set = block(signal)?;
+            let set = block_signal(signal)?;
             log.write("ready")?;
             while !has_pending()? {
                 thread::sleep(Duration::from_millis(1));
@@ -67,7 +67,7 @@ pub(crate) fn actor(args: Vec<OsString>) -> Result<ExitCode> {
             forever()
         }
         Deed::Blocks { signal } => {
-            block(signal)?;
+            block_signal(signal)?;
             log.write("ready")?;
             forever()
         }
@@ -79,7 +79,7 @@ pub(crate) fn actor(args: Vec<OsString>) -> Result<ExitCode> {
         Deed::FileTooLarge => {
             without_core()?;
             log.write("ready")?;
-            limit(Resource::Fsize, 0)?;
+            set_limit(Resource::Fsize, 0)?;
             // The log is a file, too.
             std::fs::write(actor.log.with_extension("large"), "x").context("the limit holds")?;
             bail!("it wrote more than it may")
@@ -133,7 +133,7 @@ fn power_off() -> Result<ExitCode> {
 fn with_children(path: &Path, log: &Log, kills: bool) -> Result<ExitCode> {
     let mut signals = Signals::new([15]).context("cannot install a handler")?;
     let mut handling = start_child(path)?;
-    let _plain = Command::new(me()?.with_file_name("sleep"))
+    let _plain = Command::new(own_program()?.with_file_name("sleep"))
         .arg("600")
         .spawn()
         .context("cannot start a child")?;
@@ -148,8 +148,8 @@ fn with_children(path: &Path, log: &Log, kills: bool) -> Result<ExitCode> {
 
 /// Starts a child with a handler, and waits for it to be ready.
 fn start_child(path: &Path) -> Result<Child> {
-    let log = Log::at(path.with_extension("child"));
-    let mut app = Command::new(me()?.with_file_name("app"));
+    let log = Log::from_path(path.with_extension("child"));
+    let mut app = Command::new(own_program()?.with_file_name("app"));
     app.arg("--log").arg(log.path());
     app.args(["--on-stop", "never"]);
     let child = app.spawn().context("cannot start a child")?;
@@ -157,13 +157,13 @@ fn start_child(path: &Path) -> Result<Child> {
     Ok(child)
 }
 
-fn me() -> Result<PathBuf> {
+fn own_program() -> Result<PathBuf> {
     Ok(PathBuf::from(
         std::env::args_os().next().context("no name")?,
     ))
 }
 
-fn block(number: i32) -> Result<SigSet> {
+fn block_signal(number: i32) -> Result<SigSet> {
     let mut set = SigSet::empty();
     set.add(nix::sys::signal::Signal::try_from(number)?);
     set.thread_block().context("cannot block the signal")?;
@@ -179,10 +179,10 @@ fn has_pending() -> Result<bool> {
 }
 
 fn without_core() -> Result<()> {
-    limit(Resource::Core, 0)
+    set_limit(Resource::Core, 0)
 }
 
-fn limit(resource: Resource, value: u64) -> Result<()> {
+fn set_limit(resource: Resource, value: u64) -> Result<()> {
     let limit = Rlimit {
         current: Some(value),
         maximum: Some(value),

@@ -76,9 +76,9 @@ struct App {
 }
 
 /// The program with a log: `start`, `ready`, `signal`, `exit`.
-pub(crate) fn app(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_app(args: Vec<OsString>) -> Result<ExitCode> {
     let app = App::parse_from(&args);
-    let log = Log::at(app.log.clone());
+    let log = Log::from_path(app.log.clone());
     if app.on_stop == OnStop::SelfRaise && std::env::var_os(RAISED).is_some() {
         return raise_twice(app.signal);
     }
@@ -102,7 +102,7 @@ pub(crate) fn app(args: Vec<OsString>) -> Result<ExitCode> {
     }
     match app.on_stop {
         OnStop::Exit | OnStop::Never | OnStop::SelfRaise => handle(&app, &log, &args),
-        OnStop::Sigwait => fetch(&app, &log),
+        OnStop::Sigwait => fetch_signal(&app, &log),
         OnStop::Default => {
             log.write("ready")?;
             forever()
@@ -120,7 +120,7 @@ fn handle(app: &App, log: &Log, args: &[OsString]) -> Result<ExitCode> {
     for _signal in signals.forever() {
         log.write("signal")?;
         match app.on_stop {
-            OnStop::Exit => leave(app, log)?,
+            OnStop::Exit => exit_after_delay(app, log)?,
             OnStop::SelfRaise => {
                 // An exec is the one safe way back to the default handler.
                 let (name, rest) = args.split_first().context("no name")?;
@@ -134,7 +134,7 @@ fn handle(app: &App, log: &Log, args: &[OsString]) -> Result<ExitCode> {
 }
 
 /// Blocks the signal and fetches it.
-fn fetch(app: &App, log: &Log) -> Result<ExitCode> {
+fn fetch_signal(app: &App, log: &Log) -> Result<ExitCode> {
     let signal = nix::sys::signal::Signal::try_from(app.signal)?;
     let mut set = SigSet::empty();
     set.add(signal);
@@ -142,11 +142,11 @@ fn fetch(app: &App, log: &Log) -> Result<ExitCode> {
     log.write("ready")?;
     set.wait().context("cannot wait for the signal")?;
     log.write("signal")?;
-    leave(app, log)?;
+    exit_after_delay(app, log)?;
     forever()
 }
 
-fn leave(app: &App, log: &Log) -> Result<()> {
+fn exit_after_delay(app: &App, log: &Log) -> Result<()> {
     thread::sleep(Duration::from_millis(app.takes));
     log.write("exit")?;
     exit(app.code)
@@ -194,7 +194,7 @@ fn make_noise(app: &App) -> Result<()> {
             .context("cannot start a child")?;
     }
     if app.signals > 0 {
-        let log = Log::at(app.log.with_extension("child"));
+        let log = Log::from_path(app.log.with_extension("child"));
         let mut child = Command::new(me);
         child
             .arg("--log")
@@ -214,7 +214,7 @@ fn make_noise(app: &App) -> Result<()> {
 }
 
 /// `sleep SECONDS`, for machines that have no other program than this one.
-pub(crate) fn sleep(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_sleep(args: Vec<OsString>) -> Result<ExitCode> {
     let seconds = args
         .get(1)
         .and_then(|arg| arg.to_str())
@@ -226,7 +226,7 @@ pub(crate) fn sleep(args: Vec<OsString>) -> Result<ExitCode> {
 }
 
 /// `hog MEBIBYTES`: takes that much memory, writes to it, and stays.
-pub(crate) fn hog(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_hog(args: Vec<OsString>) -> Result<ExitCode> {
     let mebibytes: usize = args
         .get(1)
         .and_then(|arg| arg.to_str())
@@ -242,7 +242,7 @@ pub(crate) fn hog(args: Vec<OsString>) -> Result<ExitCode> {
 
 /// `stray STATUS`: exits, and leaves a process behind that was forked, calls no exec, and exits with that status once
 /// it has another parent.
-pub(crate) fn stray(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_stray(args: Vec<OsString>) -> Result<ExitCode> {
     let status = args
         .get(1)
         .and_then(|arg| arg.to_str())

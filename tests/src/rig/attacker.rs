@@ -144,7 +144,7 @@ pub struct Plan<'a> {
 }
 
 /// The attacker's command line. `cgroup`: its own cgroup's directory.
-pub fn argv(toolbox: &Toolbox, plan: Plan<'_>, cgroup: &Path, log: &Log) -> Vec<OsString> {
+pub fn command_line(toolbox: &Toolbox, plan: Plan<'_>, cgroup: &Path, log: &Log) -> Vec<OsString> {
     let attack = plan.attack.to_possible_value();
     let name = attack.map_or_else(OsString::new, |name| name.get_name().into());
     let rest = plan.rest.as_millis().to_string();
@@ -166,7 +166,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn step(&mut self) -> Result<()> {
+    fn count_step(&mut self) -> Result<()> {
         self.count += 1;
         if self.count == STEPS {
             self.log.write(UNDER_WAY)?;
@@ -180,7 +180,7 @@ impl Steps {
     fn forever(&mut self, mut act: impl FnMut(u64) -> Result<()>) -> Result<()> {
         loop {
             act(self.count)?;
-            self.step()?;
+            self.count_step()?;
         }
     }
 }
@@ -195,15 +195,15 @@ pub(crate) fn attacker(args: Vec<OsString>) -> Result<ExitCode> {
         rest,
     } = Args::parse_from(args);
     let mut steps = Steps {
-        log: Log::at(log),
+        log: Log::from_path(log),
         count: 0,
         rest: Duration::from_millis(rest),
     };
-    make(attack, &mut steps, &cgroup, &agent)?;
+    run_attack(attack, &mut steps, &cgroup, &agent)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn make(attack: Attack, steps: &mut Steps, cgroup: &Path, agent: &str) -> Result<()> {
+fn run_attack(attack: Attack, steps: &mut Steps, cgroup: &Path, agent: &str) -> Result<()> {
     match attack {
         Attack::Nothing => steps.forever(|_| {
             sleep(PAUSE / 10);
@@ -212,15 +212,17 @@ fn make(attack: Attack, steps: &mut Steps, cgroup: &Path, agent: &str) -> Result
         Attack::VoidKills => signals_itself(steps, Signal::KILL),
         Attack::VoidTerms => signals_itself(steps, Signal::TERM),
         Attack::CgroupChurn | Attack::OutsideChurn => {
-            churn(steps, cgroup, |step| format!("worker-{step}"))
+            churn_cgroups(steps, cgroup, |step| format!("worker-{step}"))
         }
-        Attack::ContainerChurn | Attack::OutsideContainerChurn => churn(steps, cgroup, container),
-        Attack::Moves => moves(steps, cgroup),
+        Attack::ContainerChurn | Attack::OutsideContainerChurn => {
+            churn_cgroups(steps, cgroup, container)
+        }
+        Attack::Moves => move_back_and_forth(steps, cgroup),
         Attack::InnerSignals | Attack::OutsideSignals => inner_signals(steps, cgroup),
         Attack::InnerExecs => inner_execs(steps, cgroup),
-        Attack::ManyCgroups => many(steps, cgroup, CGROUPS, |step| format!("worker-{step}")),
+        Attack::ManyCgroups => make_many(steps, cgroup, CGROUPS, |step| format!("worker-{step}")),
         Attack::ManyContainers | Attack::OutsideManyContainers => {
-            many(steps, cgroup, CONTAINERS, container)
+            make_many(steps, cgroup, CONTAINERS, container)
         }
         Attack::ChurnBeyondShare => churn_beyond_share(steps, cgroup),
         Attack::LateContainer => late_container(steps, cgroup),
@@ -260,7 +262,7 @@ fn signals_itself(steps: &mut Steps, signal: Signal) -> Result<()> {
     steps.forever(|_| kill_process(init, signal).context("cannot signal PID 1"))
 }
 
-fn churn(steps: &mut Steps, cgroup: &Path, name: impl Fn(u64) -> String) -> Result<()> {
+fn churn_cgroups(steps: &mut Steps, cgroup: &Path, name: impl Fn(u64) -> String) -> Result<()> {
     steps.forever(|step| {
         let inner = cgroup.join(name(step));
         fs::create_dir(&inner)?;
@@ -269,7 +271,7 @@ fn churn(steps: &mut Steps, cgroup: &Path, name: impl Fn(u64) -> String) -> Resu
     })
 }
 
-fn moves(steps: &mut Steps, cgroup: &Path) -> Result<()> {
+fn move_back_and_forth(steps: &mut Steps, cgroup: &Path) -> Result<()> {
     let cgroups = [cgroup.join(container(1)), cgroup.join(container(2))];
     for inner in &cgroups {
         fs::create_dir(inner)?;
@@ -294,7 +296,7 @@ fn inner_signals(steps: &mut Steps, cgroup: &Path) -> Result<()> {
         .arg(&log)
         .args(["--on-stop", "never"])
         .spawn()?;
-    Log::at(log).wait_for("ready", READY_LIMIT)?;
+    Log::from_path(log).wait_for("ready", READY_LIMIT)?;
     fs::write(inner.join("cgroup.procs"), child.id().to_string())?;
     let child = Pid::from_child(&child);
     steps.forever(|_| kill_process(child, Signal::TERM).context("cannot signal the child"))
@@ -343,11 +345,16 @@ fn networks(steps: &mut Steps, cgroup: &Path) -> Result<()> {
 }
 
 /// Makes them, and keeps them.
-fn many(steps: &mut Steps, cgroup: &Path, count: u64, name: impl Fn(u64) -> String) -> Result<()> {
+fn make_many(
+    steps: &mut Steps,
+    cgroup: &Path,
+    count: u64,
+    name: impl Fn(u64) -> String,
+) -> Result<()> {
     for number in 0..count {
         fs::create_dir(cgroup.join(name(number)))?;
         if number + STEPS + 1 >= count {
-            steps.step()?;
+            steps.count_step()?;
         }
     }
     steps.forever(|_| {
@@ -384,7 +391,7 @@ fn late_container(steps: &mut Steps, cgroup: &Path) -> Result<()> {
     }
     let late = cgroup.join(container(1));
     fs::create_dir(&late)?;
-    many(steps, &late, CGROUPS, |step| format!("worker-{step}"))
+    make_many(steps, &late, CGROUPS, |step| format!("worker-{step}"))
 }
 
 fn resets(steps: &mut Steps) -> Result<()> {

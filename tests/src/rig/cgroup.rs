@@ -57,7 +57,7 @@ impl Cgroup {
     }
 
     /// Makes a cgroup inside it.
-    pub fn child(&self, name: &str) -> Result<Self> {
+    pub fn create_child(&self, name: &str) -> Result<Self> {
         let child = Self {
             mount: self.mount.clone(),
             path: format!("{}/{name}", self.path),
@@ -110,12 +110,12 @@ impl Folder {
     }
 
     /// The cgroup that it is.
-    pub fn top(&self) -> &Cgroup {
+    pub fn top_cgroup(&self) -> &Cgroup {
         &self.top
     }
 
     /// Makes the cgroup at this path below the folder, and those above it that are missing.
-    pub fn make(&self, below: &str) -> Result<Cgroup> {
+    pub fn create_cgroup(&self, below: &str) -> Result<Cgroup> {
         let mut cgroup = self.top.clone();
         for name in below.split('/') {
             cgroup.path = format!("{}/{name}", cgroup.path);

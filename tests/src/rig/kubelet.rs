@@ -107,21 +107,21 @@ impl Stop {
         let mut timeout = self.grace.max(FLOOR);
         if let Some(hook) = &mut hook {
             tell(Act::HookStarted);
-            let ended = hook.wait(self.grace)?;
+            let ended = hook.wait_at_most(self.grace)?;
             tell(ended.map_or(Act::HookOverran, |ended| Act::HookEnded(ended.status)));
             let whole_seconds = Duration::from_secs(clock::now().since(asked_at).as_secs());
             timeout = self.grace.saturating_sub(whole_seconds).max(FLOOR);
         }
-        let signal = send(toolbox, main.pid(), self.signal, self.via)?;
+        let signal = send_signal(toolbox, main.pid(), self.signal, self.via)?;
         tell(Act::SignalSent(timeout));
         // SIGKILL comes when the time is over, not when its sender has started.
         let program = toolbox.program("send");
         let killer = Sender::start(&program, main.pid(), Signal::KILL, (self.via, 1))?;
         let left = timeout.saturating_sub(clock::now().since(signal.before));
-        let kill = if main.wait(left)?.is_some() {
+        let kill = if main.wait_at_most(left)?.is_some() {
             None
         } else {
-            let kill = killer.fire()?;
+            let kill = killer.send_now()?;
             tell(Act::KillSent);
             Some(kill)
         };
@@ -147,7 +147,7 @@ impl Stop {
 }
 
 /// Sends a signal from a short-lived process, as runtimes do.
-pub fn send(toolbox: &Toolbox, pid: u32, signal: Signal, via: Via) -> Result<Span> {
+pub fn send_signal(toolbox: &Toolbox, pid: u32, signal: Signal, via: Via) -> Result<Span> {
     send_times(toolbox, pid, signal, via, 1)
 }
 
@@ -160,22 +160,22 @@ pub fn send_times(
     times: u32,
 ) -> Result<Span> {
     let program = toolbox.program("send");
-    Sender::start(&program, pid, signal, (via, times))?.fire()
+    Sender::start(&program, pid, signal, (via, times))?.send_now()
 }
 
 /// Sends a signal from a short-lived process that has the name of a runtime.
 pub fn send_as_runtime(toolbox: &Toolbox, pid: u32, signal: Signal) -> Result<Span> {
     let program = toolbox.program(RUNTIME);
-    Sender::start(&program, pid, signal, (Via::Pidfd, 1))?.fire()
+    Sender::start(&program, pid, signal, (Via::Pidfd, 1))?.send_now()
 }
 
-/// A process that is ready to send a signal. Dropping it without [`Self::fire`] sends nothing.
+/// A process that is ready to send a signal. Dropping it without [`Self::send_now`] sends nothing.
 #[derive(Debug)]
 pub struct Sender(Child);
 
 impl Sender {
     /// Starts the one that has this name in the toolbox. It sends the signal so many times.
-    pub fn named(
+    pub fn with_name(
         toolbox: &Toolbox,
         name: &str,
         pid: u32,
@@ -212,7 +212,7 @@ impl Sender {
     }
 
     /// Has it send the signal. Returns the times just before and just after.
-    pub fn fire(mut self) -> Result<Span> {
+    pub fn send_now(mut self) -> Result<Span> {
         // A sender that is gone already says why on its standard error.
         self.0
             .stdin

@@ -253,7 +253,7 @@ impl Launched {
     }
 
     /// Waits for its end, at most so long.
-    pub fn wait(&mut self, limit: Duration) -> Result<Option<Ended>> {
+    pub fn wait_at_most(&mut self, limit: Duration) -> Result<Option<Ended>> {
         if self.ended.is_none()
             && let Some(News::Ended(ended)) = self.next(limit)?
         {
@@ -264,7 +264,7 @@ impl Launched {
 
     /// Waits for its end; an error if it takes longer than that.
     pub fn wait_end(&mut self, limit: Duration) -> Result<Ended> {
-        self.wait(limit)?
+        self.wait_at_most(limit)?
             .with_context(|| format!("process {} is still there after {limit:?}", self.pid))
     }
 

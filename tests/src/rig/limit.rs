@@ -44,10 +44,18 @@ impl Limit {
     ///
     /// # Errors
     /// The machine has this controller in neither tree.
-    pub fn put(&self, folder: &Folder, cgroup: &Cgroup, name: &str) -> Result<Option<V1Cgroup>> {
+    pub fn apply_to(
+        &self,
+        folder: &Folder,
+        cgroup: &Cgroup,
+        name: &str,
+    ) -> Result<Option<V1Cgroup>> {
         // Without the controller in the v2 tree this is refused, and the v1 tree is next.
         let enable = format!("+{}", self.controller);
-        folder.top().write("cgroup.subtree_control", &enable).ok();
+        folder
+            .top_cgroup()
+            .write("cgroup.subtree_control", &enable)
+            .ok();
         if cgroup.directory().join(self.v2).exists() {
             cgroup.write(self.v2, &self.value)?;
             return Ok(None);

@@ -37,12 +37,12 @@ impl Namespace {
         on_a_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)
                 .context("cannot make a network namespace; be root")?;
-            Self::here()
+            Self::current()
         })?
     }
 
     /// The one that this thread is in.
-    pub fn here() -> Result<Self> {
+    pub fn current() -> Result<Self> {
         let file = File::open("/proc/thread-self/ns/net")
             .context("cannot open this thread's network namespace")?;
         Ok(Self(file))
@@ -68,7 +68,7 @@ impl Namespace {
     }
 
     /// Gives commands to `ip` in it, one a line.
-    fn ip(&self, ip: &Path, commands: &str) -> Result<()> {
+    fn run_ip(&self, ip: &Path, commands: &str) -> Result<()> {
         let child = self.run(|| {
             let mut command = Command::new(ip);
             command.args(["-batch", "-"]);
@@ -109,13 +109,13 @@ impl Pair {
             "link add {DEVICE} type veth peer name {DEVICE} netns {}\n",
             peer.display()
         );
-        pair.pod.ip(ip, &(veth + &up(SERVER)))?;
-        pair.client.ip(ip, &up(CLIENT))?;
+        pair.pod.run_ip(ip, &(veth + &link_up_commands(SERVER)))?;
+        pair.client.run_ip(ip, &link_up_commands(CLIENT))?;
         Ok(pair)
     }
 }
 
-fn up(addresses: [IpAddr; 2]) -> String {
+fn link_up_commands(addresses: [IpAddr; 2]) -> String {
     let [v4, v6] = addresses;
     format!(
         "link set lo up\naddress add {v4}/24 dev {DEVICE}\naddress add {v6}/64 dev {DEVICE} nodad\nlink set {DEVICE} up\n"

@@ -69,7 +69,7 @@ struct Args {
 /// The program: `ready`, `signal` and `quit` in its log, and an answer to every order: `ok`, or what went wrong.
 pub(crate) fn puppet(args: Vec<OsString>) -> Result<ExitCode> {
     let args = Args::parse_from(args);
-    let log = Log::at(args.log);
+    let log = Log::from_path(args.log);
     let mut signals = Signals::new([SIGTERM, SIGQUIT]).context("cannot install a handler")?;
     let orders = UnixStream::connect(&args.orders).context("nobody gives orders")?;
     let mut answers = orders.try_clone()?;
@@ -86,7 +86,7 @@ pub(crate) fn puppet(args: Vec<OsString>) -> Result<ExitCode> {
         if matches!(order, Order::Exit) {
             std::process::exit(0);
         }
-        let answer = match held.obey(order) {
+        let answer = match held.execute(order) {
             Ok(()) => "ok".to_owned(),
             Err(error) => format!("{error:#}").replace('\n', " "),
         };
@@ -103,7 +103,7 @@ struct Held {
 }
 
 impl Held {
-    fn obey(&mut self, order: Order) -> Result<()> {
+    fn execute(&mut self, order: Order) -> Result<()> {
         match order {
             Order::Listen { at, backlog } => self.listeners.push(listen(at, backlog)?),
             Order::Accept(count) => {
@@ -121,7 +121,7 @@ impl Held {
             }
             Order::Stuff => {
                 for connection in &self.connections {
-                    stuff(connection)?;
+                    fill_send_buffer(connection)?;
                 }
             }
             Order::ShutDown => {
@@ -140,9 +140,9 @@ impl Held {
                 ensure!(!self.listeners.is_empty(), "no listener");
                 let listener = self.listeners.remove(0);
                 let door = UnixListener::bind(path)?;
-                thread::spawn(move || give(&listener, &door));
+                thread::spawn(move || hand_over(&listener, &door));
             }
-            Order::Take(path) => self.listeners.push(take(&path)?),
+            Order::Take(path) => self.listeners.push(receive_listener(&path)?),
             Order::Exit => {}
         }
         Ok(())
@@ -176,7 +176,7 @@ fn read_line(mut connection: &TcpStream) -> Result<()> {
     Ok(())
 }
 
-fn stuff(mut connection: &TcpStream) -> Result<()> {
+fn fill_send_buffer(mut connection: &TcpStream) -> Result<()> {
     let block = vec![0; 1 << 16];
     connection.set_nonblocking(true)?;
     loop {
@@ -190,7 +190,7 @@ fn stuff(mut connection: &TcpStream) -> Result<()> {
     Ok(())
 }
 
-fn give(listener: &TcpListener, door: &UnixListener) -> Result<()> {
+fn hand_over(listener: &TcpListener, door: &UnixListener) -> Result<()> {
     let (peer, _) = door.accept()?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -208,7 +208,7 @@ fn give(listener: &TcpListener, door: &UnixListener) -> Result<()> {
     Ok(())
 }
 
-fn take(path: &Path) -> Result<TcpListener> {
+fn receive_listener(path: &Path) -> Result<TcpListener> {
     let peer = UnixStream::connect(path)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -239,7 +239,7 @@ pub struct Puppet {
 
 impl Puppet {
     /// The command line of the puppet with this name.
-    pub fn argv(toolbox: &Toolbox, name: &str) -> Vec<OsString> {
+    pub fn command_line(toolbox: &Toolbox, name: &str) -> Vec<OsString> {
         vec![
             toolbox.program("puppet").into(),
             "--log".into(),
@@ -249,7 +249,7 @@ impl Puppet {
         ]
     }
 
-    /// Starts it; `launch` has its [`Self::argv`]. Gives its process, too.
+    /// Starts it; `launch` has its [`Self::command_line`]. Gives its process, too.
     pub fn start(toolbox: &Toolbox, name: &str, launch: &Launch) -> Result<(Launched, Self)> {
         let path = toolbox.folder().join(format!("{name}.orders"));
         let door = UnixListener::bind(&path)
@@ -269,7 +269,7 @@ impl Puppet {
     }
 
     /// Gives an order and waits until it is carried out.
-    pub fn obey(&mut self, order: Order) -> Result<()> {
+    pub fn send_order(&mut self, order: Order) -> Result<()> {
         let words = format!("a puppet was told {order:?}");
         writeln!(self.orders, "{}", serde_json::to_string(&order)?)?;
         if matches!(order, Order::Exit) {

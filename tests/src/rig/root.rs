@@ -29,7 +29,7 @@ const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
 
 impl Root {
     /// Moves this process, which has one thread, into new namespaces with this root.
-    pub(crate) fn enter(&self) -> Result<()> {
+    pub(crate) fn enter_root(&self) -> Result<()> {
         unshare(
             CloneFlags::CLONE_NEWNS
                 | CloneFlags::CLONE_NEWNET
@@ -39,27 +39,27 @@ impl Root {
         .context("cannot make namespaces; be root")?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private).context("cannot make the mounts private")?;
-        let root = self.lay()?;
+        let root = self.mount_overlay()?;
         for (name, place) in [
             ("proc", "proc"),
             ("tmpfs", "tmp"),
             ("tmpfs", "run"),
             ("sysfs", "sys"),
         ] {
-            put(name, &root.join(place))?;
+            mount_filesystem(name, &root.join(place))?;
         }
         fs::write(root.join("sys/class/net/lo/flags"), "9")
             .context("cannot bring the loopback device up")?;
         devices(&root.join("dev"))?;
         for path in &self.shared {
-            share(path, &root)?;
+            bind_into(path, &root)?;
         }
         become_root(&root)
     }
 
     /// Lays the trees over each other; returns where.
-    fn lay(&self) -> Result<PathBuf> {
-        put("tmpfs", &self.place)?;
+    fn mount_overlay(&self) -> Result<PathBuf> {
+        mount_filesystem("tmpfs", &self.place)?;
         let [upper, work, root] = ["upper", "work", "root"].map(|name| self.place.join(name));
         for folder in [&upper, &work, &root] {
             fs::create_dir(folder)?;
@@ -89,7 +89,7 @@ impl Root {
 }
 
 /// Moves this process, which has one thread, into the mounts, the network and the host name of that one.
-pub(crate) fn join(pid: u32) -> Result<()> {
+pub(crate) fn join_namespaces(pid: u32) -> Result<()> {
     let open = |name: &str| {
         let path = format!("/proc/{pid}/ns/{name}");
         fs::File::open(&path).with_context(|| format!("cannot open {path}"))
@@ -106,14 +106,14 @@ pub(crate) fn join(pid: u32) -> Result<()> {
     Ok(())
 }
 
-fn put(filesystem: &str, place: &Path) -> Result<()> {
+fn mount_filesystem(filesystem: &str, place: &Path) -> Result<()> {
     let options: Option<&std::ffi::CStr> = None;
     mount(filesystem, place, filesystem, MountFlags::empty(), options)
         .with_context(|| format!("cannot mount {filesystem} at {}", place.display()))
 }
 
 fn devices(folder: &Path) -> Result<()> {
-    put("tmpfs", folder)?;
+    mount_filesystem("tmpfs", folder)?;
     for name in DEVICES {
         let path = folder.join(name);
         fs::write(&path, "")?;
@@ -122,7 +122,7 @@ fn devices(folder: &Path) -> Result<()> {
     }
     let shared_memory = folder.join("shm");
     fs::create_dir(&shared_memory)?;
-    put("tmpfs", &shared_memory)?;
+    mount_filesystem("tmpfs", &shared_memory)?;
     for (name, target) in [
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),
@@ -135,7 +135,7 @@ fn devices(folder: &Path) -> Result<()> {
 }
 
 /// Shows a file or a folder of the machine under the same path.
-fn share(path: &Path, root: &Path) -> Result<()> {
+fn bind_into(path: &Path, root: &Path) -> Result<()> {
     let inside = root.join(path.strip_prefix("/").unwrap_or(path));
     if path.is_dir() {
         fs::create_dir_all(&inside)?;

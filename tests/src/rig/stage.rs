@@ -80,15 +80,15 @@ impl Rooted {
         self.place.is_some() || self.join_root.is_some()
     }
 
-    fn enter(self) -> Result<()> {
+    fn enter_root(self) -> Result<()> {
         match (self.place, self.join_root) {
             (Some(place), _) => Root {
                 trees: self.trees,
                 place,
                 shared: self.shared,
             }
-            .enter(),
-            (None, Some(pid)) => root::join(pid),
+            .enter_root(),
+            (None, Some(pid)) => root::join_namespaces(pid),
             (None, None) => Ok(()),
         }
     }
@@ -105,7 +105,7 @@ const ENVIRONMENT: [(&str, &str); 3] = [
 ];
 
 /// Starts a process in a container, says `started PID BEFORE`, waits, says `ended TIME STATUS`.
-pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_shim(args: Vec<OsString>) -> Result<ExitCode> {
     die_with_parent()?;
     let shim = Shim::parse_from(&args);
     if shim.unshare {
@@ -140,11 +140,11 @@ pub(crate) fn shim(args: Vec<OsString>) -> Result<ExitCode> {
     let mut process = enter
         .spawn()
         .context("cannot start the container's process")?;
-    say(&format!("started {} {}", process.id(), before.0))?;
+    print_line(&format!("started {} {}", process.id(), before.0))?;
     let status = process
         .wait()
         .context("cannot wait for the container's process")?;
-    say(&format!("ended {} {}", clock::now().0, status.into_raw()))?;
+    print_line(&format!("ended {} {}", clock::now().0, status.into_raw()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -161,7 +161,7 @@ struct Enter {
 }
 
 /// Moves itself into the container's cgroup and network, and becomes the container's program.
-pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_enter(args: Vec<OsString>) -> Result<ExitCode> {
     die_with_parent()?;
     let enter = Enter::parse_from(args);
     // As runc does: a container that signals its process group must not reach the rig.
@@ -182,7 +182,7 @@ pub(crate) fn enter(args: Vec<OsString>) -> Result<ExitCode> {
     if enter.rooted.is_own() {
         // Which also decides where the program is looked for.
         command.env_clear().envs(ENVIRONMENT);
-        enter.rooted.enter()?;
+        enter.rooted.enter_root()?;
     }
     let error = command.exec();
     Err(error).with_context(|| format!("cannot run {}", program.display()))
@@ -212,7 +212,7 @@ struct Send {
 
 /// Waits for a line, then sends a signal from this process of its own and says `sent BEFORE AFTER`. Without a line it
 /// sends nothing.
-pub(crate) fn send(args: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run_send(args: Vec<OsString>) -> Result<ExitCode> {
     let send = Send::parse_from(args);
     let pid = Pid::from_raw(send.pid).context("pid 0 is nobody")?;
     let signal = Signal::from_named_raw(send.signal);
@@ -232,7 +232,7 @@ pub(crate) fn send(args: Vec<OsString>) -> Result<ExitCode> {
         .context("cannot send the signal")?;
     }
     let after = clock::now();
-    say(&format!("sent {} {}", before.0, after.0))?;
+    print_line(&format!("sent {} {}", before.0, after.0))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -264,7 +264,7 @@ fn die_with_parent() -> Result<()> {
 }
 
 /// One line for whoever started us.
-fn say(line: &str) -> Result<()> {
+fn print_line(line: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush().context("nobody listens")

@@ -24,24 +24,24 @@ pub const RUNTIME: &str = "runc";
 
 /// Every other name of this program.
 const PROGRAMS: [(&str, Program); 12] = [
-    ("shim", stage::shim),
-    ("enter", stage::enter),
-    ("send", stage::send),
-    (RUNTIME, stage::send),
-    ("systemd", stage::send),
-    ("app", app::app),
-    ("sleep", app::sleep),
-    ("hog", app::hog),
-    ("stray", app::stray),
+    ("shim", stage::run_shim),
+    ("enter", stage::run_enter),
+    ("send", stage::run_send),
+    (RUNTIME, stage::run_send),
+    ("systemd", stage::run_send),
+    ("app", app::run_app),
+    ("sleep", app::run_sleep),
+    ("hog", app::run_hog),
+    ("stray", app::run_stray),
     ("puppet", puppet::puppet),
-    ("actor", actor::actor),
+    ("actor", actor::run_actor),
     (attacker::NAME, attacker::attacker),
 ];
 
 /// Plays the part that this program was started for, if it was started under one of its other names.
 /// To be called first thing in `main`, while there is one thread.
 #[expect(clippy::print_stderr, reason = "a program says why it failed")]
-pub fn play() -> Option<ExitCode> {
+pub fn run_part() -> Option<ExitCode> {
     let args: Vec<_> = std::env::args_os().collect();
     let name = Path::new(args.first()?).file_name()?.to_str()?.to_owned();
     let (_, program) = PROGRAMS.iter().find(|(known, _)| *known == name)?;
@@ -67,13 +67,13 @@ impl Toolbox {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let toolbox = Self { folder };
         for (name, _) in PROGRAMS {
-            toolbox.link(name)?;
+            toolbox.add_link(name)?;
         }
         Ok(toolbox)
     }
 
     /// Gives this program one more name, which its `main` must know.
-    pub fn link(&self, name: &str) -> Result<()> {
+    pub fn add_link(&self, name: &str) -> Result<()> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         symlink(&program, self.program(name)).with_context(|| format!("cannot link {name}"))
     }
@@ -88,7 +88,7 @@ impl Toolbox {
         self.folder.join(name)
     }
 
-    /// The log with this name; [`app::app`] writes it.
+    /// The log with this name; [`app::run_app`] writes it.
     pub fn log(&self, name: &str) -> Log {
         Log {
             path: self.folder.join(format!("{name}.log")),
@@ -145,7 +145,7 @@ pub struct Log {
 
 impl Log {
     /// The log in this file.
-    pub fn at(path: PathBuf) -> Self {
+    pub fn from_path(path: PathBuf) -> Self {
         Self { path }
     }
 
@@ -166,7 +166,7 @@ impl Log {
     }
 
     /// When the first such step was, if it was.
-    pub fn find(&self, step: &str) -> Option<Timestamp> {
+    pub fn find_step(&self, step: &str) -> Option<Timestamp> {
         let text = fs::read_to_string(&self.path).ok()?;
         text.lines().find_map(|line| {
             let (at, what) = line.split_once(' ')?;
@@ -176,7 +176,7 @@ impl Log {
 
     /// When the step was; an error if it is not in the log.
     pub fn at_step(&self, step: &str) -> Result<Timestamp> {
-        self.find(step)
+        self.find_step(step)
             .with_context(|| format!("the process never wrote `{step}` to its log"))
     }
 
@@ -184,7 +184,7 @@ impl Log {
     pub fn wait_for(&self, step: &str, limit: Duration) -> Result<Timestamp> {
         let started = Instant::now();
         loop {
-            if let Some(at) = self.find(step) {
+            if let Some(at) = self.find_step(step) {
                 return Ok(at);
             }
             if started.elapsed() > limit {

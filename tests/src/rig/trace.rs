@@ -54,14 +54,14 @@ impl Trace {
     /// Begins to trace signals that end processes, execs and exits.
     pub fn start() -> Result<Self> {
         let place = Place::new()?;
-        place.set("trace_clock", "boot")?;
-        place.set("buffer_size_kb", "4096")?;
-        place.set(
+        place.write_setting("trace_clock", "boot")?;
+        place.write_setting("buffer_size_kb", "4096")?;
+        place.write_setting(
             "events/signal/signal_generate/filter",
             "sig == 3 || sig == 9 || sig == 10 || sig == 13 || sig == 15",
         )?;
         for event in EVENTS {
-            place.set(&format!("events/{event}/enable"), "1")?;
+            place.write_setting(&format!("events/{event}/enable"), "1")?;
         }
         let pipe = place.instance.join("trace_pipe");
         let pipe = open(
@@ -85,23 +85,23 @@ impl Trace {
     }
 
     /// When the last such thing happened to the process from `since` to `until`, as far as it was traced by now.
-    pub fn last(
+    pub fn last_time(
         &self,
         pid: u32,
         what: Traced,
         since: Timestamp,
         until: Timestamp,
     ) -> Option<Timestamp> {
-        let times = self.times(pid, what);
+        let times = self.times_of(pid, what);
         times.into_iter().rfind(|at| (since..=until).contains(at))
     }
 
     /// When the first such thing happened to the process from `since` on.
-    pub fn first(&self, pid: u32, what: Traced, since: Timestamp) -> Option<Timestamp> {
-        self.times(pid, what).into_iter().find(|at| *at >= since)
+    pub fn first_time(&self, pid: u32, what: Traced, since: Timestamp) -> Option<Timestamp> {
+        self.times_of(pid, what).into_iter().find(|at| *at >= since)
     }
 
-    fn times(&self, pid: u32, what: Traced) -> Vec<Timestamp> {
+    fn times_of(&self, pid: u32, what: Traced) -> Vec<Timestamp> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut times: Vec<_> = lines
             .iter()
@@ -156,7 +156,7 @@ impl Place {
         Ok(place)
     }
 
-    fn set(&self, file: &str, value: &str) -> Result<()> {
+    fn write_setting(&self, file: &str, value: &str) -> Result<()> {
         let path = self.instance.join(file);
         fs::write(&path, value)
             .with_context(|| format!("cannot write `{value}` to {}", path.display()))

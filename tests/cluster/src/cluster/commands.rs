@@ -16,9 +16,9 @@ fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn etcd(state: &Path) -> Vec<String> {
+pub(super) fn etcd_args(state: &Path) -> Vec<String> {
     flags(&[
-        ("data-dir", &place(state, "etcd")),
+        ("data-dir", &file_path(state, "etcd")),
         ("listen-client-urls", ETCD),
         ("advertise-client-urls", ETCD),
         ("listen-peer-urls", "http://127.0.0.1:2380"),
@@ -40,7 +40,7 @@ pub(super) fn apiserver(state: &Path, pki: &Pki, gates: &[&str]) -> Vec<String> 
         ("requestheader-allowed-names", "front-proxy-client"),
         ("tls-cert-file", &pki.path("apiserver.crt")),
         ("tls-private-key-file", &pki.path("apiserver.key")),
-        ("cert-dir", &place(state, "apiserver")),
+        ("cert-dir", &file_path(state, "apiserver")),
         ("authorization-mode", "Node,RBAC"),
         ("enable-admission-plugins", "NodeRestriction"),
         ("allow-privileged", "true"),
@@ -84,7 +84,7 @@ fn with_api(state: &Path, user: &str) -> Vec<String> {
         ("authentication-kubeconfig", &kubeconfig),
         ("authorization-kubeconfig", &kubeconfig),
         ("leader-elect", "false"),
-        ("cert-dir", &place(state, user)),
+        ("cert-dir", &file_path(state, user)),
     ])
 }
 
@@ -103,7 +103,7 @@ pub(super) fn kubelet(state: &Path, config: &Path) -> Vec<String> {
 }
 
 /// Limits of connection tracking are the whole machine's, and stay as they are.
-pub(super) fn proxy(state: &Path) -> Vec<String> {
+pub(super) fn proxy_args(state: &Path) -> Vec<String> {
     flags(&[
         (
             "kubeconfig",
@@ -119,6 +119,6 @@ pub(super) fn proxy(state: &Path) -> Vec<String> {
     ])
 }
 
-fn place(state: &Path, name: &str) -> String {
+fn file_path(state: &Path, name: &str) -> String {
     state.join(name).display().to_string()
 }

@@ -59,7 +59,7 @@ impl Component {
     }
 
     /// Whether it runs.
-    pub(super) fn runs(&mut self) -> Result<bool> {
+    pub(super) fn check_running(&mut self) -> Result<bool> {
         self.daemon.as_mut().map_or(Ok(false), Daemon::runs)
     }
 

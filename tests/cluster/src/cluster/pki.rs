@@ -60,7 +60,7 @@ pub(super) struct Pki {
 }
 
 impl Pki {
-    pub(super) fn make(folder: &Path) -> Result<Self> {
+    pub(super) fn create(folder: &Path) -> Result<Self> {
         let pki = Self {
             folder: folder.to_owned(),
         };
@@ -79,10 +79,10 @@ impl Pki {
             "127.0.0.1",
             "kubernetes.default.svc",
         ];
-        pki.issue(&issuer, "apiserver", params("kube-apiserver", None, &api)?)?;
-        pki.issue(&issuer, "kubelet", params(NODE, None, &[address(), NODE])?)?;
+        pki.issue_certificate(&issuer, "apiserver", params("kube-apiserver", None, &api)?)?;
+        pki.issue_certificate(&issuer, "kubelet", params(NODE, None, &[address(), NODE])?)?;
         for user in USERS {
-            pki.issue(&issuer, user.file, params(user.name, user.group, &[])?)?;
+            pki.issue_certificate(&issuer, user.file, params(user.name, user.group, &[])?)?;
         }
         let tokens = KeyPair::generate()?;
         pki.write("tokens.key", &tokens.serialize_pem())?;
@@ -95,7 +95,7 @@ impl Pki {
         self.folder.join(name).display().to_string()
     }
 
-    fn issue(
+    fn issue_certificate(
         &self,
         issuer: &Issuer<'_, KeyPair>,
         name: &str,

@@ -88,7 +88,7 @@ pub(super) fn registries(state: &Path) -> PathBuf {
 }
 
 /// The pods' network: a bridge in the jail, no way out of it.
-pub(super) fn cni(state: &Path) -> String {
+pub(super) fn cni_config(state: &Path) -> String {
     let state = state.display();
     format!(
         r#"{{

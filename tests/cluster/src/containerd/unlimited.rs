@@ -15,7 +15,7 @@ impl Runtime {
     /// The same runtime, for containers without limits. It is started by a shell that becomes it, so that processes and
     /// their names are the usual ones.
     pub fn unlimited(self, jail: &Jail, tools: &Path) -> Result<Self> {
-        let binary = jail.state("unlimited")?.join(&self.name);
+        let binary = jail.state_folder("unlimited")?.join(&self.name);
         fs::write(&binary, script(&tools.join("busybox"), &self.binary))
             .and_then(|()| fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)))
             .with_context(|| format!("cannot write {}", binary.display()))?;

@@ -44,10 +44,10 @@ pub struct Cgroups {
 
 impl Cgroups {
     /// Makes `/gracewatch-<what>-<pid>` in the v2 tree. Runtimes make it in the others where they need it.
-    pub(super) fn make(what: &str) -> Result<Self> {
+    pub(super) fn create(what: &str) -> Result<Self> {
         let table =
             fs::read_to_string("/proc/self/mountinfo").context("cannot read the mount table")?;
-        let trees = trees(&table);
+        let trees = mounted_trees(&table);
         let v2 = trees.first().context(
             "no cgroup v2 tree is mounted; mount one (`mount -t cgroup2 none /sys/fs/cgroup`)",
         )?;
@@ -69,7 +69,7 @@ impl Cgroups {
         &self.path
     }
 
-    pub(super) fn adopt(&mut self, path: &str) {
+    pub(super) fn adopt_path(&mut self, path: &str) {
         self.adopted.push(path.to_owned());
     }
 
@@ -159,7 +159,7 @@ impl Drop for Cgroups {
 }
 
 /// The mount points of all cgroup trees that are mounted from their roots, the v2 tree first.
-fn trees(table: &str) -> Vec<PathBuf> {
+fn mounted_trees(table: &str) -> Vec<PathBuf> {
     let mut found: Vec<(bool, PathBuf)> = table
         .lines()
         .filter_map(|line| {
@@ -241,9 +241,10 @@ mod tests {
             32 30 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
             33 30 0:27 /inner /elsewhere rw - cgroup2 cgroup2 rw\n";
         let expected = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory"];
-        assert_eq!(trees(hybrid), expected.map(PathBuf::from));
+        assert_eq!(mounted_trees(hybrid), expected.map(PathBuf::from));
         assert!(
-            trees("31 30 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n").is_empty()
+            mounted_trees("31 30 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n")
+                .is_empty()
         );
     }
 }

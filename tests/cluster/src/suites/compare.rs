@@ -46,7 +46,7 @@ pub struct Compared {
 }
 
 /// Compares all of them. `also` tells in what else a container's report is wrong.
-pub fn all(
+pub fn compare_all(
     logged: &BTreeMap<String, Logged>,
     reports: &[Report],
     also: impl Fn(&str, &Report) -> Vec<String>,
@@ -80,7 +80,7 @@ pub fn all(
 
 impl Compared {
     /// How many there were.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         let Self {
             ended,
             stopped,
@@ -110,7 +110,7 @@ fn differences(logged: &Logged, exit: Exit, report: &Report, boot_ns: u64) -> Ve
 /// What is wrong with whose exit it was, how, and when.
 fn exit_differences(exit: Exit, report: &Report, boot_ns: u64) -> Vec<String> {
     let pid = report.main.as_ref().map(|main| main.tgid.0);
-    let status = report.exit.as_ref().map(|exit| code(exit.status));
+    let status = report.exit.as_ref().map(|exit| exit_code(exit.status));
     let at = report.exit.as_ref().map(|exit| exit.at.0 + boot_ns);
     // On a busy machine containerd hears of it later still, but never before.
     let is_close = at.is_some_and(|at| {
@@ -206,7 +206,7 @@ fn announced(
 }
 
 /// As runtimes say it.
-pub fn code(status: ExitStatus) -> i64 {
+pub fn exit_code(status: ExitStatus) -> i64 {
     match status {
         ExitStatus::Code(code) => i64::from(code),
         ExitStatus::Signal { signal, .. } => 128 + i64::from(signal.number()),

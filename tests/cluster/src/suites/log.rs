@@ -44,12 +44,12 @@ fn parse(text: &str) -> BTreeMap<String, Logged> {
     let mut all = BTreeMap::new();
     for line in text.lines() {
         let line = line.replace("\\\"", "\"");
-        if let Some(id) = after(&line, " returns container id \"") {
+        if let Some(id) = quoted_after(&line, " returns container id \"") {
             all.insert(id.to_owned(), Logged::default());
             continue;
         }
         for (mark, take) in MARKS {
-            if let Some(id) = after(&line, mark)
+            if let Some(id) = quoted_after(&line, mark)
                 && let Some(container) = all.get_mut(id)
             {
                 take(container, &line);
@@ -77,24 +77,25 @@ const MARKS: [(&str, Take); 5] = [
         container
             .signals
             .extend(signal.map(|name| name.trim_end_matches('"').to_owned()));
-        container.signal_at_ns = container.signal_at_ns.or_else(|| time(line));
+        container.signal_at_ns = container.signal_at_ns.or_else(|| parse_time(line));
     }),
     ("msg=\"Kill container \"", |container, line| {
         container.killed = true;
-        container.kill_at_ns = container.kill_at_ns.or_else(|| time(line));
+        container.kill_at_ns = container.kill_at_ns.or_else(|| parse_time(line));
     }),
     (
         "msg=\"received container exit event container_id:\"",
         |container, line| {
-            container.exit = container.exit.or_else(|| exit(line));
+            container.exit = container.exit.or_else(|| parse_exit(line));
         },
     ),
 ];
 
 /// Of the main process alone: those of exec'd ones have another id.
-fn exit(line: &str) -> Option<Exit> {
-    let container = after(line, " container_id:\"").or_else(|| after(line, "container_id:\""))?;
-    if after(line, " id:\"")? != container {
+fn parse_exit(line: &str) -> Option<Exit> {
+    let container =
+        quoted_after(line, " container_id:\"").or_else(|| quoted_after(line, "container_id:\""))?;
+    if quoted_after(line, " id:\"")? != container {
         return None;
     }
     let number = |mark: &str| -> Option<u64> {
@@ -112,13 +113,13 @@ fn exit(line: &str) -> Option<Exit> {
 }
 
 /// When a line was written, in nanoseconds since 1970.
-fn time(line: &str) -> Option<u64> {
-    let at: jiff::Timestamp = after(line, "time=\"")?.parse().ok()?;
+fn parse_time(line: &str) -> Option<u64> {
+    let at: jiff::Timestamp = quoted_after(line, "time=\"")?.parse().ok()?;
     u64::try_from(at.as_nanosecond()).ok()
 }
 
 /// What stands between this mark and the next quotation mark.
-fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+fn quoted_after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once(mark)?;
     rest.split('"').next()
 }

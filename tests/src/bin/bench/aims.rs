@@ -24,10 +24,10 @@ struct Verdict {
 }
 
 /// The table, in Markdown, and what is to be said of what was missed.
-pub(crate) fn table(page: &Page) -> String {
+pub(crate) fn aims_table(page: &Page) -> String {
     let verdicts = [
         untracked(page),
-        storm(page),
+        storm_verdict(page),
         memory(page),
         losses(page),
         resets(page),
@@ -36,7 +36,7 @@ pub(crate) fn table(page: &Page) -> String {
         let reached = if verdict.reached { "yes" } else { "**no**" };
         vec![verdict.aim, verdict.found, reached.to_owned()]
     });
-    let table = table::table(&["aim", "found", "reached"], &rows);
+    let table = table::render_table(&["aim", "found", "reached"], &rows);
     let mut missed: Vec<String> = missed(page).map(|row| reason(page, row)).collect();
     missed.dedup();
     if missed.is_empty() {
@@ -104,7 +104,7 @@ fn untracked(page: &Page) -> Verdict {
     }
 }
 
-fn storm(page: &Page) -> Verdict {
+fn storm_verdict(page: &Page) -> Verdict {
     let of = |load| page.slowdown.of_aim(load).map(|row| row.wall);
     let (Some(agent), Some(noise)) = (of(Load::Agent), of(Load::NothingAgain)) else {
         return Verdict {

@@ -14,12 +14,12 @@ use aya::sys::{Stats, enable_stats};
 pub(crate) use self::cases::Treatment;
 use self::cases::{CASES, Storm};
 
+use crate::print_progress;
 use crate::probes::{Account, Accounts, Empty, Ours};
 use crate::quiet::Quiet;
 use crate::ratio::Middle;
-use crate::say;
 use crate::stage::Stage;
-use crate::table::{table, yes_or_no};
+use crate::table::{render_table, yes_or_no};
 
 /// A line of the table.
 #[derive(Debug)]
@@ -76,9 +76,9 @@ pub(crate) fn measure(
     let mut ratios: BTreeMap<(usize, &str), Vec<(f64, f64)>> = BTreeMap::new();
     let (mut shares, mut lost) = (Vec::new(), 0);
     for round in 0..rounds {
-        say(&format!("cost per event: round {} of {rounds}", round + 1));
-        quiet.wait()?;
-        let mut run = |side| half(stage, empty, &btf, side, quick);
+        print_progress(&format!("cost per event: round {} of {rounds}", round + 1));
+        quiet.wait_until_quiet()?;
+        let mut run = |side| run_half(stage, empty, &btf, side, quick);
         let (base, ours) = if round % 2 == 0 {
             let base = run(Side::Empty)?;
             (base, run(Side::Ours)?)
@@ -98,21 +98,21 @@ pub(crate) fn measure(
         lost += ours.lost;
     }
     Ok(Cost {
-        rows: rows(&ratios)?,
+        rows: cost_rows(&ratios)?,
         rounds,
-        share: Middle::of(shares).context("no rounds")?,
+        share: Middle::from_values(shares).context("no rounds")?,
         lost,
     })
 }
 
-fn rows(ratios: &BTreeMap<(usize, &'static str), Vec<(f64, f64)>>) -> Result<Vec<Row>> {
+fn cost_rows(ratios: &BTreeMap<(usize, &'static str), Vec<(f64, f64)>>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         for (program, event, treatment) in case.programs {
             let pairs = ratios
                 .get(&(index, *program))
                 .with_context(|| format!("{program} never ran"))?;
-            let middle = |values: Vec<f64>| Middle::of(values).context("no rounds");
+            let middle = |values: Vec<f64>| Middle::from_values(values).context("no rounds");
             rows.push(Row {
                 program,
                 event,
@@ -127,7 +127,7 @@ fn rows(ratios: &BTreeMap<(usize, &'static str), Vec<(f64, f64)>>) -> Result<Vec
 }
 
 /// All storms with the programs of one side.
-fn half(stage: &mut Stage, empty: &[u8], btf: &Btf, side: Side, quick: bool) -> Result<Half> {
+fn run_half(stage: &mut Stage, empty: &[u8], btf: &Btf, side: Side, quick: bool) -> Result<Half> {
     match side {
         Side::Empty => {
             let empty = Empty::attach(empty, btf)?;
@@ -136,11 +136,11 @@ fn half(stage: &mut Stage, empty: &[u8], btf: &Btf, side: Side, quick: bool) -> 
         Side::Ours => {
             let mut ours = Ours::attach()?;
             let held = stage.held.cgroup.id()?.0;
-            ours.track(held, stage.held.target())?;
+            ours.track_container(held, stage.held.target())?;
             let mut half = storms(stage, quick, || Ok(ours.accounts()))?;
-            half.lost = ours.lost()?;
+            half.lost = ours.lost_records()?;
             let works = CASES.iter().filter(|case| case.tracked);
-            let resets: u64 = works.map(|case| case.work(stage, quick).resets()).sum();
+            let resets: u64 = works.map(|case| case.work_for(stage, quick).resets()).sum();
             let counted = ours.resets(held)?;
             ensure!(
                 counted == resets,
@@ -154,11 +154,11 @@ fn half(stage: &mut Stage, empty: &[u8], btf: &Btf, side: Side, quick: bool) -> 
 fn storms(stage: &mut Stage, quick: bool, accounts: impl Fn() -> Result<Accounts>) -> Result<Half> {
     let mut half = Half::default();
     for (index, case) in CASES.iter().enumerate() {
-        let work = case.work(stage, quick);
+        let work = case.work_for(stage, quick);
         let sender = case.tracked && case.storm != Storm::TermFromOutside;
-        let worker = &mut stage.place(sender).worker;
+        let worker = &mut stage.place_mut(sender).worker;
         let before = accounts()?;
-        let took = worker.work(work)?;
+        let took = worker.do_work(work)?;
         let after = accounts()?;
         let spent =
             |program| -> Option<Account> { Some(after.get(program)?.since(*before.get(program)?)) };
@@ -187,9 +187,9 @@ fn storms(stage: &mut Stage, quick: bool, accounts: impl Fn() -> Result<Accounts
 
 impl Cost {
     /// The table, in Markdown.
-    pub(crate) fn table(&self) -> String {
-        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::cells).collect();
-        table(
+    pub(crate) fn to_table(&self) -> String {
+        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::to_cells).collect();
+        render_table(
             &[
                 "program",
                 "event",
@@ -204,12 +204,12 @@ impl Cost {
 }
 
 impl Row {
-    fn cells(&self) -> Vec<String> {
+    fn to_cells(&self) -> Vec<String> {
         vec![
             format!("`{}`", self.program),
             self.event.to_owned(),
             yes_or_no(self.tracked).to_owned(),
-            self.treatment.word().to_owned(),
+            self.treatment.as_str().to_owned(),
             self.ratio.to_string(),
             format!("{:.0}", self.more.median),
         ]

@@ -25,7 +25,7 @@ impl Crowd {
     pub(crate) fn gather(stage: &Stage, folder: &str, size: u32) -> Result<Self> {
         let members = (0..size)
             .map(|number| {
-                let cgroup = stage.folder.make(&format!("{folder}/{number}"))?;
+                let cgroup = stage.folder.create_cgroup(&format!("{folder}/{number}"))?;
                 let process = start_in(&cgroup, "exec sleep 1000")?;
                 Ok((cgroup, process))
             })
@@ -90,5 +90,5 @@ pub(crate) fn tracked(agent: &Whole) -> Result<f64> {
 /// Starts the agent for the crowd's part of the folder.
 pub(crate) fn agent_for(stage: &Stage, folder: &str) -> Result<Whole> {
     let glob = format!("{}/{folder}/*", stage.folder.path());
-    Whole::start(&glob, &[], &stage.log()).context("the agent does not start")
+    Whole::start(&glob, &[], &stage.log_path()).context("the agent does not start")
 }

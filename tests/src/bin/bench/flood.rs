@@ -10,8 +10,8 @@ use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{Crowd, agent_for, reported, tracked, wait_for};
+use crate::print_progress;
 use crate::quiet::Quiet;
-use crate::say;
 use crate::stage::{Stage, start_in};
 
 /// Forks so many times, and stays; a fork without an exec, because that is faster.
@@ -42,41 +42,41 @@ impl Flood {
 
 pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<Flood> {
     let (size, times) = if quick { (30, 5_000) } else { (200, 40_000) };
-    quiet.wait()?;
-    say("losses at full speed");
+    quiet.wait_until_quiet()?;
+    print_progress("losses at full speed");
     let mut crowd = Crowd::gather(stage, "crowd", size)?;
     let terminated = crowd.len();
     let mut forkers = [
         Forker::start(&stage.free.cgroup)?,
-        Forker::start(&stage.folder.make("crowd/forker")?)?,
+        Forker::start(&stage.folder.create_cgroup("crowd/forker")?)?,
     ];
     let agent = agent_for(stage, "crowd")?;
     wait_for(&agent, f64::from(size) + 1.0, tracked)?;
     let started = Instant::now();
     for forker in &mut forkers {
-        forker.begin(times)?;
+        forker.start_forks(times)?;
     }
     crowd.terminate()?;
     for forker in &mut forkers {
-        forker.end()?;
+        forker.wait_for_forks()?;
     }
     let took = started.elapsed();
     wait_for(&agent, f64::from(size), reported)?;
-    quiet.rest(SETTLED)?;
+    quiet.sleep_for(SETTLED)?;
     let flood = Flood {
         exits: FORKERS * times + size,
         took,
         terminated,
         reported: reported(&agent)?,
         records: agent.metric("gracewatch_records_total", "")?,
-        lost: lost(&agent)?,
+        lost: lost_records(&agent)?,
     };
     agent.stop()?;
     Ok(flood)
 }
 
 /// Everything that may be lost on the way.
-pub(crate) fn lost(agent: &Whole) -> Result<f64> {
+pub(crate) fn lost_records(agent: &Whole) -> Result<f64> {
     let places = [
         "gracewatch_records_lost_total",
         "gracewatch_map_full_total",
@@ -103,12 +103,12 @@ impl Forker {
         })
     }
 
-    fn begin(&mut self, times: u32) -> Result<()> {
+    fn start_forks(&mut self, times: u32) -> Result<()> {
         let orders = self.process.stdin.as_mut().context("sh has no input")?;
         writeln!(orders, "{times}").context("sh is gone")
     }
 
-    fn end(&mut self) -> Result<()> {
+    fn wait_for_forks(&mut self) -> Result<()> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
         ensure!(line == "done\n", "sh ended before it had forked enough");

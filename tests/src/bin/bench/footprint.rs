@@ -9,8 +9,8 @@ use gracewatch_tests::process_status::{self, processor_time};
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{Crowd, agent_for, reported, tracked, wait_for};
+use crate::print_progress;
 use crate::quiet::Quiet;
-use crate::say;
 use crate::stage::Stage;
 use crate::table;
 
@@ -59,23 +59,28 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<V
     };
     let mut found = Vec::new();
     for size in sizes {
-        quiet.wait()?;
-        say(&format!("footprint with {size} containers"));
+        quiet.wait_until_quiet()?;
+        print_progress(&format!("footprint with {size} containers"));
         let mut crowd = Crowd::gather(stage, "crowd", size)?;
-        found.push(one(stage, quiet, &mut crowd, idle)?);
+        found.push(measure_one(stage, quiet, &mut crowd, idle)?);
     }
     Ok(found)
 }
 
-fn one(stage: &Stage, quiet: &Quiet, crowd: &mut Crowd, idle: Duration) -> Result<Footprint> {
+fn measure_one(
+    stage: &Stage,
+    quiet: &Quiet,
+    crowd: &mut Crowd,
+    idle: Duration,
+) -> Result<Footprint> {
     let containers = crowd.len();
     let agent = agent_for(stage, "crowd")?;
     let pid = agent.pid();
-    wait_for(&agent, count(containers), tracked)?;
-    let (start, started) = (processor_time(pid)?, Memory::of(pid)?);
-    quiet.rest(idle)?;
+    wait_for(&agent, as_number(containers), tracked)?;
+    let (start, started) = (processor_time(pid)?, Memory::of_process(pid)?);
+    quiet.sleep_for(idle)?;
     let idle = processor_time(pid)?.saturating_sub(start).as_secs_f64() / idle.as_secs_f64();
-    let ended = end(&agent, quiet, crowd)?;
+    let ended = measure_end(&agent, quiet, crowd)?;
     agent.stop()?;
     Ok(Footprint {
         containers,
@@ -86,12 +91,16 @@ fn one(stage: &Stage, quiet: &Quiet, crowd: &mut Crowd, idle: Duration) -> Resul
     })
 }
 
-fn end(agent: &Whole, quiet: &Quiet, crowd: &mut Crowd) -> Result<Ended> {
+fn measure_end(agent: &Whole, quiet: &Quiet, crowd: &mut Crowd) -> Result<Ended> {
     let records = || agent.metric("gracewatch_records_total", "");
-    let (wanted, told, cpu) = (count(crowd.len()), records()?, processor_time(agent.pid())?);
+    let (wanted, told, cpu) = (
+        as_number(crowd.len()),
+        records()?,
+        processor_time(agent.pid())?,
+    );
     crowd.terminate()?;
     // Without asking for its metrics all the time, which costs it, too.
-    quiet.rest(SETTLED)?;
+    quiet.sleep_for(SETTLED)?;
     let cpu = processor_time(agent.pid())?.saturating_sub(cpu);
     wait_for(agent, wanted, reported)?;
     Ok(Ended {
@@ -99,21 +108,21 @@ fn end(agent: &Whole, quiet: &Quiet, crowd: &mut Crowd) -> Result<Ended> {
         records: records()? - told,
         terminations: reported(agent)?,
         lost: agent.metric("gracewatch_records_lost_total", "")?,
-        memory: Memory::of(agent.pid())?,
+        memory: Memory::of_process(agent.pid())?,
     })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
-fn count(containers: usize) -> f64 {
+fn as_number(containers: usize) -> f64 {
     containers as f64
 }
 
 impl Memory {
-    fn of(pid: u32) -> Result<Self> {
+    fn of_process(pid: u32) -> Result<Self> {
         let process = pid.to_string();
         Ok(Self {
-            resident: process_status::bytes(&process, "VmRSS")?,
-            peak: process_status::bytes(&process, "VmHWM")?,
+            resident: process_status::read_bytes(&process, "VmRSS")?,
+            peak: process_status::read_bytes(&process, "VmHWM")?,
             kernel: kernel_memory(pid)?,
         })
     }
@@ -140,7 +149,7 @@ fn kernel_memory(pid: u32) -> Result<u64> {
 }
 
 /// The table, in Markdown.
-pub(crate) fn table(footprints: &[Footprint]) -> String {
+pub(crate) fn footprint_table(footprints: &[Footprint]) -> String {
     let sizes: Vec<String> = footprints
         .iter()
         .map(|of| format!(">{} containers", of.containers))
@@ -152,7 +161,7 @@ pub(crate) fn table(footprints: &[Footprint]) -> String {
         let values = footprints.iter().map(value);
         std::iter::once(name.to_owned()).chain(values).collect()
     });
-    table::table(&headings, &rows)
+    table::render_table(&headings, &rows)
 }
 
 type Line = (&'static str, fn(&Footprint) -> String);

@@ -54,7 +54,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let done = match work::play() {
+    let done = match work::run_as_worker() {
         Some(played) => played,
         None => measure(&Args::parse()),
     };
@@ -74,7 +74,7 @@ fn measure(args: &Args) -> Result<()> {
     );
     let empty = std::fs::read(&args.empty)
         .with_context(|| format!("cannot read {}", args.empty.display()))?;
-    let mut stage = Stage::set()?;
+    let mut stage = Stage::create()?;
     let mut quiet = Quiet::new(if args.quick { HURRY } else { PATIENCE })?;
     let page = Page {
         cost: cost::measure(&mut stage, &mut quiet, &empty, args.quick)?,
@@ -95,6 +95,6 @@ fn measure(args: &Args) -> Result<()> {
 }
 
 /// One line of progress.
-fn say(text: &str) {
+fn print_progress(text: &str) {
     eprintln!("bench: {text}");
 }

@@ -49,7 +49,7 @@ impl Page {
     /// The tables, with how to read them.
     pub(crate) fn results(&self) -> String {
         [
-            format!("## Aims\n\n{}", aims::table(self)),
+            format!("## Aims\n\n{}", aims::aims_table(self)),
             self.per_event(),
             self.storms(),
             format!(
@@ -57,7 +57,7 @@ impl Page {
                  Each container is a cgroup with one process. All get SIGTERM at once and are removed; each is a report. 2000 are more than\n\
                  a node has.\n\
                  The start takes most memory for a moment, to read the kernel's type information.\n\n{}",
-                footprint::table(&self.footprint)
+                footprint::footprint_table(&self.footprint)
             ),
             self.losses(),
             self.resets(),
@@ -85,7 +85,7 @@ impl Page {
              {}{lost}\n\
              In an untracked storm of fork, exec and exit, {:.2} % of the time is spent in the programs, the accounting included.\n",
             self.cost.rounds,
-            self.cost.table(),
+            self.cost.to_table(),
             self.cost.share.median * 100.0
         )
     }
@@ -106,7 +106,7 @@ impl Page {
              that its row is the worst case: most of it is the price of any program on the hook, see *empty programs*. CPU time\n\
              is that of the storm's own processes.\n\n{}",
             u64::from(processes) * rounds as u64,
-            self.slowdown.table()
+            self.slowdown.to_table()
         )
     }
 
@@ -140,7 +140,7 @@ impl Page {
             resets.received,
             resets.lost,
             resets.cpu.as_secs_f64() * 1e3,
-            resets.share() * 100.0
+            resets.cpu_share() * 100.0
         )
     }
 }

@@ -126,7 +126,7 @@ impl Ours {
     }
 
     /// Tracks a container with a main process.
-    pub(crate) fn track(&mut self, container: u64, main: u32) -> Result<()> {
+    pub(crate) fn track_container(&mut self, container: u64, main: u32) -> Result<()> {
         let signals = Signals {
             recorded: signals(),
             beginning: Signal::TERM.mask_bit() | Signal::KILL.mask_bit(),
@@ -158,7 +158,7 @@ impl Ours {
     }
 
     /// Records that found no room, of all kinds.
-    pub(crate) fn lost(&self) -> Result<u64> {
+    pub(crate) fn lost_records(&self) -> Result<u64> {
         Ok(self.counters.read()?.lost.values().sum())
     }
 }

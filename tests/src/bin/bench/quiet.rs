@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::say;
+use crate::print_progress;
 
 /// How long one look takes.
 const LOOK: Duration = Duration::from_millis(250);
@@ -44,7 +44,7 @@ impl Quiet {
     }
 
     /// Sleeps; an error if somebody asks us to stop.
-    pub(crate) fn rest(&self, time: Duration) -> Result<()> {
+    pub(crate) fn sleep_for(&self, time: Duration) -> Result<()> {
         let started = Instant::now();
         loop {
             ensure!(!self.stop.load(Ordering::Relaxed), "stopped");
@@ -57,16 +57,16 @@ impl Quiet {
     }
 
     /// Waits until the machine is quiet, or until patience is at its end; an error if somebody asks us to stop.
-    pub(crate) fn wait(&mut self) -> Result<()> {
+    pub(crate) fn wait_until_quiet(&mut self) -> Result<()> {
         let started = Instant::now();
         let mut is_told = false;
-        while self.busy()? > QUIET {
+        while self.busy_share()? > QUIET {
             if started.elapsed() >= self.patience {
                 self.disturbed += 1;
                 break;
             }
             if !is_told {
-                say("waiting for others to leave the machine alone");
+                print_progress("waiting for others to leave the machine alone");
                 is_told = true;
             }
         }
@@ -75,10 +75,10 @@ impl Quiet {
     }
 
     /// The share of all CPU time that is used while we do nothing.
-    fn busy(&self) -> Result<f64> {
-        let before = ticks()?;
-        self.rest(LOOK)?;
-        let after = ticks()?;
+    fn busy_share(&self) -> Result<f64> {
+        let before = read_ticks()?;
+        self.sleep_for(LOOK)?;
+        let after = read_ticks()?;
         let all = after.all.saturating_sub(before.all);
         let idle = after.idle.saturating_sub(before.idle);
         #[expect(clippy::cast_precision_loss, reason = "some hundreds")]
@@ -94,7 +94,7 @@ struct Ticks {
     idle: u64,
 }
 
-fn ticks() -> Result<Ticks> {
+fn read_ticks() -> Result<Ticks> {
     let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
     let line = text.lines().next().context("/proc/stat is empty")?;
     let numbers: Vec<u64> = line

@@ -14,7 +14,7 @@ pub(crate) struct Middle {
 
 impl Middle {
     /// Of these measurements; `None` if there are none.
-    pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
+    pub(crate) fn from_values(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let at = |quarters: usize| {
             let last = values.len().checked_sub(1)?;
@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn the_middle_does_not_follow_an_outlier() {
-        let middle = Middle::of(vec![1.2, 90.0, 1.0, 1.1, 1.3]).unwrap();
+        let middle = Middle::from_values(vec![1.2, 90.0, 1.0, 1.1, 1.3]).unwrap();
         assert_eq!(middle.to_string(), "1.20 (1.10 to 1.30)");
         assert_eq!(format!("{middle:.1}"), "1.2 (1.1 to 1.3)");
-        assert!(Middle::of(Vec::new()).is_none());
+        assert!(Middle::from_values(Vec::new()).is_none());
     }
 }

@@ -9,8 +9,8 @@ use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{agent_for, tracked, wait_for};
+use crate::print_progress;
 use crate::quiet::Quiet;
-use crate::say;
 use crate::stage::{Stage, start_in};
 
 /// As many as are remembered of one container.
@@ -52,11 +52,11 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<R
         many: Duration::MAX,
         rounds: if quick { 3 } else { 20 },
     };
-    say("execs beside remembered processes");
+    print_progress("execs beside remembered processes");
     let agent = agent_for(stage, "crowd")?;
     for round in 0..found.rounds {
-        quiet.wait()?;
-        let cost_beside = |remembered| cost(stage, quiet, &agent, round, remembered);
+        quiet.wait_until_quiet()?;
+        let cost_beside = |remembered| exec_cost(stage, quiet, &agent, round, remembered);
         found.few = found.few.min(cost_beside(1)?);
         found.many = found.many.min(cost_beside(MANY)?);
     }
@@ -65,7 +65,7 @@ pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<R
 }
 
 /// The agent's CPU time for each exec, in a container of its own.
-fn cost(
+fn exec_cost(
     stage: &Stage,
     quiet: &Quiet,
     agent: &Whole,
@@ -73,17 +73,17 @@ fn cost(
     remembered: usize,
 ) -> Result<Duration> {
     let name = format!("crowd/remembered-{round}-{remembered}");
-    let cgroup = stage.folder.make(&name)?;
+    let cgroup = stage.folder.create_cgroup(&name)?;
     let residents = (0..remembered)
         .map(|_number| start_in(&cgroup, "exec sleep 1000"))
         .collect::<Result<Vec<_>>>()?;
     wait_for(agent, 1.0, tracked)?;
-    quiet.rest(SETTLED)?;
+    quiet.sleep_for(SETTLED)?;
     let before = processor_time(agent.pid())?;
     execute(&cgroup)?;
-    quiet.rest(SETTLED)?;
+    quiet.sleep_for(SETTLED)?;
     let took = processor_time(agent.pid())?.saturating_sub(before);
-    end(&cgroup, residents)?;
+    end_residents(&cgroup, residents)?;
     Ok(took / EXECS)
 }
 
@@ -99,7 +99,7 @@ fn execute(cgroup: &Cgroup) -> Result<()> {
     Ok(())
 }
 
-fn end(cgroup: &Cgroup, residents: Vec<Child>) -> Result<()> {
+fn end_residents(cgroup: &Cgroup, residents: Vec<Child>) -> Result<()> {
     cgroup.kill_all();
     for mut resident in residents {
         resident.wait()?;

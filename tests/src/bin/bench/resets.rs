@@ -8,9 +8,9 @@ use gracewatch_tests::process_status::processor_time;
 use gracewatch_tests::whole::Whole;
 
 use crate::crowd::{agent_for, tracked, wait_for};
-use crate::flood::lost;
+use crate::flood::lost_records;
+use crate::print_progress;
 use crate::quiet::Quiet;
-use crate::say;
 use crate::stage::Stage;
 use crate::work::Work;
 use crate::worker::Worker;
@@ -38,7 +38,7 @@ impl Resets {
     }
 
     /// Of one CPU, while it lasted.
-    pub(crate) fn share(&self) -> f64 {
+    pub(crate) fn cpu_share(&self) -> f64 {
         self.cpu.as_secs_f64() / self.took.as_secs_f64()
     }
 
@@ -50,22 +50,22 @@ impl Resets {
 
 pub(crate) fn measure(stage: &Stage, quiet: &mut Quiet, quick: bool) -> Result<Resets> {
     let connections = if quick { 20_000 } else { 200_000 };
-    quiet.wait()?;
-    say("a flood of resets");
-    let cgroup = stage.folder.make("crowd/resets")?;
+    quiet.wait_until_quiet()?;
+    print_progress("a flood of resets");
+    let cgroup = stage.folder.create_cgroup("crowd/resets")?;
     let agent = agent_for(stage, "crowd")?;
-    let mut worker = Worker::start(cgroup, &stage.tiny())?;
+    let mut worker = Worker::start(cgroup, &stage.tiny_program())?;
     wait_for(&agent, 1.0, tracked)?;
     let before = processor_time(agent.pid())?;
-    let took = worker.work(Work::Resets(connections))?;
-    quiet.rest(SETTLED)?;
+    let took = worker.do_work(Work::Resets(connections))?;
+    quiet.sleep_for(SETTLED)?;
     let cpu = processor_time(agent.pid())?.saturating_sub(before);
     let found = Resets {
         connections,
         took: took.wall,
         sent: counted(&agent, "sent")?,
         received: counted(&agent, "received")?,
-        lost: lost(&agent)?,
+        lost: lost_records(&agent)?,
         cpu,
     };
     drop(worker);

@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 use aya::Btf;
 use gracewatch_tests::whole::Whole;
 
+use crate::print_progress;
 use crate::probes::Empty;
 use crate::quiet::Quiet;
 use crate::ratio::Middle;
-use crate::say;
 use crate::stage::Stage;
-use crate::table::{table, yes_or_no};
+use crate::table::{render_table, yes_or_no};
 use crate::work::Work;
 use crate::worker::{Took, Worker};
 
@@ -41,18 +41,18 @@ pub(crate) struct Storm {
 }
 
 const STORMS: [Storm; 4] = [
-    storm(false, false),
-    storm(false, true),
-    storm(true, false),
-    storm(true, true),
+    new_storm(false, false),
+    new_storm(false, true),
+    new_storm(true, false),
+    new_storm(true, true),
 ];
 
-const fn storm(signals: bool, tracked: bool) -> Storm {
+const fn new_storm(signals: bool, tracked: bool) -> Storm {
     Storm { signals, tracked }
 }
 
 impl Storm {
-    const fn words(self) -> &'static str {
+    const fn description(self) -> &'static str {
         if self.signals {
             "SIGTERM to a process that ignores it"
         } else {
@@ -94,13 +94,13 @@ pub(crate) fn measure(
     let btf = Btf::from_sys_fs().context("cannot read the kernel's BTF")?;
     let mut times = Vec::new();
     for round in 0..rounds {
-        say(&format!("slowdown: round {} of {rounds}", round + 1));
-        quiet.wait()?;
+        print_progress(&format!("slowdown: round {} of {rounds}", round + 1));
+        quiet.wait_until_quiet()?;
         let mut of_round = Times::new();
         for load in LOADS.iter().cycle().skip(round).take(LOADS.len()) {
             let _loaded = Loaded::new(*load, stage, empty, &btf)?;
             for storm in STORMS {
-                let place = stage.place(storm.tracked);
+                let place = stage.place_mut(storm.tracked);
                 let work = if storm.signals {
                     Work::Signal {
                         number: TERM,
@@ -118,7 +118,7 @@ pub(crate) fn measure(
     let mut rows = Vec::new();
     for storm in STORMS {
         for load in [Load::NothingAgain, Load::Empty, Load::Agent] {
-            rows.push(row(&times, storm, load).context("no rounds")?);
+            rows.push(new_row(&times, storm, load).context("no rounds")?);
         }
     }
     Ok(Slowdown {
@@ -133,7 +133,7 @@ pub(crate) fn measure(
 /// counts. What others do to a run makes it slower, never faster, so that this differs least from round to round.
 fn undisturbed(worker: &mut Worker, work: Work) -> Result<Took> {
     let took = (0..RUNS)
-        .map(|_run| worker.work(work))
+        .map(|_run| worker.do_work(work))
         .collect::<Result<Vec<_>>>()?;
     let fast = |of: fn(&Took) -> Duration| {
         let mut times: Vec<Duration> = took.iter().map(of).collect();
@@ -161,19 +161,19 @@ impl Loaded {
                 _programs: Empty::attach(empty, btf)?,
             },
             Load::Agent => Self::Agent {
-                _agent: Whole::start(stage.held.cgroup.path(), &[], &stage.log())?,
+                _agent: Whole::start(stage.held.cgroup.path(), &[], &stage.log_path())?,
             },
         })
     }
 }
 
-fn row(times: &[Times], storm: Storm, load: Load) -> Option<Row> {
+fn new_row(times: &[Times], storm: Storm, load: Load) -> Option<Row> {
     let ratios = |of: fn(&Took) -> f64| {
         let ratio = |round: &Times| {
             let base = round.get(&(storm, Load::Nothing))?;
             Some(of(round.get(&(storm, load))?) / of(base))
         };
-        Middle::of(times.iter().filter_map(ratio).collect())
+        Middle::from_values(times.iter().filter_map(ratio).collect())
     };
     Some(Row {
         storm,
@@ -186,28 +186,28 @@ fn row(times: &[Times], storm: Storm, load: Load) -> Option<Row> {
 impl Slowdown {
     /// The storm that the aim is about, with this load.
     pub(crate) fn of_aim(&self, load: Load) -> Option<&Row> {
-        let wanted = storm(false, false);
+        let wanted = new_storm(false, false);
         self.rows
             .iter()
             .find(|row| row.storm == wanted && row.load == load)
     }
 
     /// The table, in Markdown.
-    pub(crate) fn table(&self) -> String {
-        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::cells).collect();
-        table(&["storm", "tracked", "loaded", ">time", ">CPU time"], &rows)
+    pub(crate) fn to_table(&self) -> String {
+        let rows: Vec<Vec<String>> = self.rows.iter().map(Row::to_cells).collect();
+        render_table(&["storm", "tracked", "loaded", ">time", ">CPU time"], &rows)
     }
 }
 
 impl Row {
-    fn cells(&self) -> Vec<String> {
+    fn to_cells(&self) -> Vec<String> {
         let loaded = match self.load {
             Load::Nothing | Load::NothingAgain => "nothing (the noise)",
             Load::Empty => "empty programs",
             Load::Agent => "**the agent**",
         };
         vec![
-            self.storm.words().to_owned(),
+            self.storm.description().to_owned(),
             yes_or_no(self.storm.tracked).to_owned(),
             loaded.to_owned(),
             format!("{:.3}", self.wall),

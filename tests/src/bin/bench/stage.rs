@@ -64,21 +64,21 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn set() -> Result<Self> {
+    pub(crate) fn create() -> Result<Self> {
         let toolbox = Toolbox::new()?;
         let folder = Folder::new("bench")?;
         let tiny = toolbox.folder().join(TINY);
         tiny::write(&tiny)?;
         Ok(Self {
-            free: Place::new(folder.make("free")?, &tiny)?,
-            held: Place::new(folder.make("held")?, &tiny)?,
+            free: Place::new(folder.create_cgroup("free")?, &tiny)?,
+            held: Place::new(folder.create_cgroup("held")?, &tiny)?,
             folder,
             toolbox,
         })
     }
 
     /// The place that is tracked, or the other.
-    pub(crate) fn place(&mut self, tracked: bool) -> &mut Place {
+    pub(crate) fn place_mut(&mut self, tracked: bool) -> &mut Place {
         if tracked {
             &mut self.held
         } else {
@@ -87,12 +87,12 @@ impl Stage {
     }
 
     /// The smallest program.
-    pub(crate) fn tiny(&self) -> PathBuf {
+    pub(crate) fn tiny_program(&self) -> PathBuf {
         self.toolbox.folder().join(TINY)
     }
 
     /// Where the agent may write its log.
-    pub(crate) fn log(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.toolbox.folder().join("agent.log")
     }
 }

@@ -1,7 +1,7 @@
 //! Tables in Markdown.
 
 /// A table. A heading that starts with `>` has its column set to the right, as numbers are.
-pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn render_table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let names = headings
         .iter()
         .map(|heading| heading.trim_start_matches('>').to_owned());
@@ -14,14 +14,14 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
         mark.to_owned()
     });
     let mut lines = vec![
-        line(&names.collect::<Vec<_>>()),
-        line(&marks.collect::<Vec<_>>()),
+        render_line(&names.collect::<Vec<_>>()),
+        render_line(&marks.collect::<Vec<_>>()),
     ];
-    lines.extend(rows.iter().map(|row| line(row)));
+    lines.extend(rows.iter().map(|row| render_line(row)));
     lines.concat()
 }
 
-fn line(cells: &[String]) -> String {
+fn render_line(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
@@ -32,11 +32,11 @@ pub(crate) const fn yes_or_no(fact: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::render_table;
 
     #[test]
     fn numbers_are_set_to_the_right() {
-        let text = table(&["what", ">ns"], &[vec!["exec".to_owned(), "7".to_owned()]]);
+        let text = render_table(&["what", ">ns"], &[vec!["exec".to_owned(), "7".to_owned()]]);
         assert_eq!(text, "| what | ns |\n| --- | ---: |\n| exec | 7 |\n");
     }
 }

@@ -34,13 +34,13 @@ pub(crate) fn write(path: &Path) -> Result<()> {
         !code.is_empty(),
         "the storms know x86_64 and aarch64 only: add the machine code of exit(0) to tests/src/bin/bench/tiny.rs"
     );
-    fs::write(path, elf(code, machine))
+    fs::write(path, build_elf(code, machine))
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A static executable with one segment: the fields in the order of elf(5).
-fn elf(code: &[u8], machine: u16) -> Vec<u8> {
+fn build_elf(code: &[u8], machine: u16) -> Vec<u8> {
     const EXECUTABLE: u16 = 2;
     const LOAD: u32 = 1;
     const READ_AND_EXECUTE: u32 = 5;

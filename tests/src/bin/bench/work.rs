@@ -101,30 +101,30 @@ impl FromStr for Work {
 }
 
 /// Plays the worker, if that is what this program was started for.
-pub(crate) fn play() -> Option<Result<()>> {
+pub(crate) fn run_as_worker() -> Option<Result<()>> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != ROLE {
         return None;
     }
     let (cgroup, tiny) = (PathBuf::from(args.next()?), PathBuf::from(args.next()?));
-    Some(serve(&cgroup, &tiny))
+    Some(serve_orders(&cgroup, &tiny))
 }
 
-fn serve(cgroup: &Path, tiny: &Path) -> Result<()> {
+fn serve_orders(cgroup: &Path, tiny: &Path) -> Result<()> {
     stay_on_this_cpu()?;
     for line in std::io::stdin().lines() {
         let work: Work = line?.parse()?;
         let started = Instant::now();
         match work {
-            Work::Spawn(processes) => spawn(tiny, processes),
+            Work::Spawn(processes) => spawn_processes(tiny, processes),
             Work::Signal {
                 number,
                 target,
                 times,
-            } => send(number, target, times),
+            } => send_signals(number, target, times),
             Work::Cgroups(cgroups) => make_and_remove(cgroup, cgroups),
-            Work::Connections(amount) => connections::close(amount),
-            Work::Resets(amount) => connections::reset(amount),
+            Work::Connections(amount) => connections::close_connections(amount),
+            Work::Resets(amount) => connections::reset_connections(amount),
             Work::Refusals(amount) => connections::refuse(amount),
         }
         .with_context(|| format!("`{work}` went wrong"))?;
@@ -144,7 +144,7 @@ fn stay_on_this_cpu() -> Result<()> {
     sched_setaffinity(None, &allowed).context("cannot stay on one CPU")
 }
 
-fn spawn(tiny: &Path, processes: u32) -> Result<()> {
+fn spawn_processes(tiny: &Path, processes: u32) -> Result<()> {
     let mut command = Command::new(tiny);
     command
         .env_clear()
@@ -157,7 +157,7 @@ fn spawn(tiny: &Path, processes: u32) -> Result<()> {
     Ok(())
 }
 
-fn send(number: i32, target: i32, times: u32) -> Result<()> {
+fn send_signals(number: i32, target: i32, times: u32) -> Result<()> {
     let signal = Signal::from_named_raw(number).context("no such signal")?;
     let target = Pid::from_raw(target).context("no such process")?;
     for _ in 0..times {

@@ -54,22 +54,22 @@ impl Worker {
     }
 
     /// Has it work, and waits.
-    pub(crate) fn work(&mut self, work: Work) -> Result<Took> {
+    pub(crate) fn do_work(&mut self, work: Work) -> Result<Took> {
         let before = cpu_time(&self.cgroup)?;
-        self.begin(work)?;
-        let wall = self.end()?;
+        self.start_work(work)?;
+        let wall = self.wait_for_work()?;
         let cpu = cpu_time(&self.cgroup)?.saturating_sub(before);
         Ok(Took { wall, cpu })
     }
 
     /// Has it begin to work, so that several can do so at once.
-    pub(crate) fn begin(&mut self, work: Work) -> Result<()> {
+    pub(crate) fn start_work(&mut self, work: Work) -> Result<()> {
         let orders = self.orders.as_mut().context("a worker takes no orders")?;
         writeln!(orders, "{work}").context("a worker is gone")
     }
 
     /// Waits until what was begun is done.
-    pub(crate) fn end(&mut self) -> Result<Duration> {
+    pub(crate) fn wait_for_work(&mut self) -> Result<Duration> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
         let nanoseconds = line.trim().parse().context("a worker ended")?;

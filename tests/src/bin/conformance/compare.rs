@@ -26,7 +26,7 @@ pub(crate) enum Worth {
 }
 
 impl Worth {
-    pub(crate) const fn word(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Right => "right",
             Self::Unsure => "unsure",
@@ -41,7 +41,11 @@ impl Worth {
 }
 
 /// What a report is worth, and where it differs.
-pub(crate) fn judge(report: &Report, expect: &Expect, never: &Never) -> (Worth, Vec<String>) {
+pub(crate) fn compare_report(
+    report: &Report,
+    expect: &Expect,
+    never: &Never,
+) -> (Worth, Vec<String>) {
     let said = never_said(report, never);
     if !said.is_empty() {
         return (Worth::Wrong, said);
@@ -51,14 +55,14 @@ pub(crate) fn judge(report: &Report, expect: &Expect, never: &Never) -> (Worth, 
         .doubts
         .iter()
         .filter(|doubt| !expect.doubts.contains(doubt))
-        .map(|doubt| format!("the doubt {}", word(doubt)))
+        .map(|doubt| format!("the doubt {}", json_name(doubt)))
         .collect();
     match (report.doubts.is_empty(), expect.unsure) {
         (true, true) => (
             Worth::Misjudged,
             vec![format!(
                 "it is certain, and cannot know: {}",
-                words(&expect.doubts)
+                json_names(&expect.doubts)
             )],
         ),
         (true, false) if differs.is_empty() => (Worth::Right, differs),
@@ -77,17 +81,20 @@ pub(crate) fn judge(report: &Report, expect: &Expect, never: &Never) -> (Worth, 
 fn never_said(report: &Report, never: &Never) -> Vec<String> {
     let mut said = Vec::new();
     if never.outcomes.contains(&report.outcome) {
-        said.push(format!("it must not say {}", word(&report.outcome)));
+        said.push(format!("it must not say {}", json_name(&report.outcome)));
     }
     let cause = report.kill.as_ref().map(|kill| kill.cause);
     if let Some(cause) = cause.filter(|cause| never.kill_causes.contains(cause)) {
-        said.push(format!("it must not say that SIGKILL was {}", word(&cause)));
+        said.push(format!(
+            "it must not say that SIGKILL was {}",
+            json_name(&cause)
+        ));
     }
     let kinds = report.findings.iter().map(|finding| finding.kind);
     said.extend(
         kinds
             .filter(|kind| never.findings.contains(kind))
-            .map(|kind| format!("it must not find {}", word(&kind))),
+            .map(|kind| format!("it must not find {}", json_name(&kind))),
     );
     let text = text_of(report);
     said.extend(
@@ -105,7 +112,7 @@ fn never_said(report: &Report, never: &Never) -> Vec<String> {
 struct Differences(Vec<String>);
 
 impl Differences {
-    fn note(&mut self, what: &str, found: &str, expected: &str, holds: bool) {
+    fn add_difference(&mut self, what: &str, found: &str, expected: &str, holds: bool) {
         if !holds {
             self.0
                 .push(format!("{what}: {found}, but it was {expected}"));
@@ -113,48 +120,58 @@ impl Differences {
     }
 
     /// A value that must be this, if the row says so.
-    fn same<T: Display + PartialEq>(&mut self, what: &str, found: Option<T>, expected: Option<T>) {
+    fn require_equal<T: Display + PartialEq>(
+        &mut self,
+        what: &str,
+        found: Option<T>,
+        expected: Option<T>,
+    ) {
         let Some(expected) = expected else { return };
         let holds = found.as_ref() == Some(&expected);
         let found = found.map_or_else(|| "none".to_owned(), |found| found.to_string());
-        self.note(what, &found, &expected.to_string(), holds);
+        self.add_difference(what, &found, &expected.to_string(), holds);
     }
 
     /// A duration in seconds.
-    fn took(&mut self, what: &str, found: Option<Duration>, expected: Option<f64>) {
+    fn check_duration(&mut self, what: &str, found: Option<Duration>, expected: Option<f64>) {
         let Some(expected) = expected.map(Duration::from_secs_f64) else {
             return;
         };
         let holds = found.is_some_and(|found| found.abs_diff(expected) <= TOLERANCE);
-        self.note(what, &format!("{found:?}"), &format!("{expected:?}"), holds);
+        self.add_difference(what, &format!("{found:?}"), &format!("{expected:?}"), holds);
     }
 }
 
 fn differences(report: &Report, expect: &Expect) -> Vec<String> {
     let mut differs = Differences::default();
     verdict(report, expect, &mut differs);
-    facts(report, expect, &mut differs);
+    compare_facts(report, expect, &mut differs);
     let text = text_of(report);
     for wanted in &expect.says {
         let holds = text.contains(wanted.as_str());
-        differs.note("its words", &text, &format!("`{wanted}`"), holds);
+        differs.add_difference("its words", &text, &format!("`{wanted}`"), holds);
     }
     differs.0
 }
 
 /// Outcome, trigger, cause of SIGKILL and findings.
 fn verdict(report: &Report, expect: &Expect, differs: &mut Differences) {
-    let outcomes = expect.outcome.all();
+    let outcomes = expect.outcome.as_slice();
     let holds = outcomes.contains(&report.outcome);
-    differs.note("outcome", &word(&report.outcome), &words(outcomes), holds);
-    let trigger = expect.trigger().map(|trigger| word(&trigger));
-    differs.same("trigger", Some(word(&report.trigger)), trigger);
+    differs.add_difference(
+        "outcome",
+        &json_name(&report.outcome),
+        &json_names(outcomes),
+        holds,
+    );
+    let trigger = expect.trigger().map(|trigger| json_name(&trigger));
+    differs.require_equal("trigger", Some(json_name(&report.trigger)), trigger);
     let causes = expect.kill_causes();
     let cause = report.kill.as_ref().map(|kill| kill.cause);
-    let found = cause.map_or_else(|| "none".to_owned(), |cause| word(&cause));
+    let found = cause.map_or_else(|| "none".to_owned(), |cause| json_name(&cause));
     let holds = cause.map_or(causes.is_empty(), |cause| causes.contains(&cause));
-    differs.note("SIGKILL", &found, &words(&causes), holds);
-    let (found, expected) = (kinds(report), expect.findings(Some(report.outcome)));
+    differs.add_difference("SIGKILL", &found, &json_names(&causes), holds);
+    let (found, expected) = (finding_kinds(report), expect.findings(Some(report.outcome)));
     let may = |kind: &FindingKind| expect.may.contains(kind);
     let all_there = expected
         .iter()
@@ -163,38 +180,43 @@ fn verdict(report: &Report, expect: &Expect, differs: &mut Differences) {
         .iter()
         .all(|kind| expected.contains(kind) || may(kind));
     let holds = all_there && no_others;
-    differs.note("findings", &words(&found), &words(&expected), holds);
+    differs.add_difference(
+        "findings",
+        &json_names(&found),
+        &json_names(&expected),
+        holds,
+    );
 }
 
 /// What else the row names.
-fn facts(report: &Report, expect: &Expect, differs: &mut Differences) {
+fn compare_facts(report: &Report, expect: &Expect, differs: &mut Differences) {
     let signal = report
         .stop_signal
         .as_ref()
         .map(|stop| stop.signal.to_string());
-    differs.same("stop signal", signal, expect.signal.clone());
+    differs.require_equal("stop signal", signal, expect.signal.clone());
     let main = report.main.as_ref().map(|main| main.comm.clone());
-    differs.same("main process", main, expect.main.clone());
+    differs.require_equal("main process", main, expect.main.clone());
     let exit = report.exit.as_ref().map(|exit| status(exit.status));
-    differs.same("exit", exit, expect.exit.clone());
+    differs.require_equal("exit", exit, expect.exit.clone());
     let to_exit = report.stop_signal_to_exit();
-    differs.took("stop signal to exit", to_exit, expect.signal_to_exit);
+    differs.check_duration("stop signal to exit", to_exit, expect.signal_to_exit);
     let to_kill = report.stop_signal_to_kill();
-    differs.took("stop signal to SIGKILL", to_kill, expect.signal_to_kill);
-    differs.took("hook", report.hook_duration(), expect.hook);
+    differs.check_duration("stop signal to SIGKILL", to_kill, expect.signal_to_kill);
+    differs.check_duration("hook", report.hook_duration(), expect.hook);
     let connections = report.connections.as_ref();
     let at_stop = connections.map(|found| found.at_stop_signal);
-    differs.same("connections", at_stop, expect.connections);
+    differs.require_equal("connections", at_stop, expect.connections);
     let finished = connections.map(|found| found.finished);
-    differs.same(
+    differs.require_equal(
         "connections finished",
         finished,
         expect.connections_finished,
     );
     let others = Some(report.other_signals.len());
-    differs.same("other signals", others, expect.other_signals);
+    differs.require_equal("other signals", others, expect.other_signals);
     let repeated = Some(report.stop_signals_repeated);
-    differs.same("repeated", repeated, expect.signals_repeated);
+    differs.require_equal("repeated", repeated, expect.signals_repeated);
 }
 
 fn status(status: ExitStatus) -> String {
@@ -205,7 +227,7 @@ fn status(status: ExitStatus) -> String {
 }
 
 /// Kinds of all findings, in their order.
-pub(crate) fn kinds(report: &Report) -> Vec<FindingKind> {
+pub(crate) fn finding_kinds(report: &Report) -> Vec<FindingKind> {
     let mut kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
     kinds.sort_unstable();
     kinds
@@ -220,17 +242,17 @@ fn text_of(report: &Report) -> String {
 }
 
 /// The word that reports have for a value.
-pub(crate) fn word(value: &impl Serialize) -> String {
+pub(crate) fn json_name(value: &impl Serialize) -> String {
     let json = serde_json::to_value(value).unwrap_or_default();
     json.as_str().unwrap_or("?").to_owned()
 }
 
 /// Several, or `none`.
-pub(crate) fn words<T: Serialize>(values: &[T]) -> String {
+pub(crate) fn json_names<T: Serialize>(values: &[T]) -> String {
     if values.is_empty() {
         return "none".to_owned();
     }
-    let all: Vec<_> = values.iter().map(word).collect();
+    let all: Vec<_> = values.iter().map(json_name).collect();
     all.join(", ")
 }
 
@@ -265,38 +287,47 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
-    fn worth(report: &Report, expected: &str) -> Worth {
-        judge(report, &expect(expected), &Never::default()).0
+    fn report_worth(report: &Report, expected: &str) -> Worth {
+        compare_report(report, &expect(expected), &Never::default()).0
     }
 
     const GRACEFUL: &str = "outcome = 'graceful'";
 
     #[test]
     fn certain_and_the_same_is_right() {
-        assert_eq!(worth(&report("graceful", &[], &[]), GRACEFUL), Worth::Right);
+        assert_eq!(
+            report_worth(&report("graceful", &[], &[]), GRACEFUL),
+            Worth::Right
+        );
         let several = "outcome = ['completed', 'graceful']\ntrigger = 'stopped'";
-        assert_eq!(worth(&report("graceful", &[], &[]), several), Worth::Right);
+        assert_eq!(
+            report_worth(&report("graceful", &[], &[]), several),
+            Worth::Right
+        );
     }
 
     #[test]
     fn certain_and_other_is_wrong() {
         assert_eq!(
-            worth(&report("completed", &[], &[]), GRACEFUL),
+            report_worth(&report("completed", &[], &[]), GRACEFUL),
             Worth::Wrong
         );
         let needless = report("graceful", &["killed_with_main"], &[]);
-        assert_eq!(worth(&needless, GRACEFUL), Worth::Wrong);
+        assert_eq!(report_worth(&needless, GRACEFUL), Worth::Wrong);
         let may = "outcome = 'graceful'\nmay = ['killed_with_main']";
-        assert_eq!(worth(&needless, may), Worth::Right);
+        assert_eq!(report_worth(&needless, may), Worth::Right);
         let missing = "outcome = 'graceful'\nfindings = ['killed_with_main']";
-        assert_eq!(worth(&report("graceful", &[], &[]), missing), Worth::Wrong);
-        assert_eq!(worth(&needless, missing), Worth::Right);
+        assert_eq!(
+            report_worth(&report("graceful", &[], &[]), missing),
+            Worth::Wrong
+        );
+        assert_eq!(report_worth(&needless, missing), Worth::Right);
         let other_words =
             "outcome = 'graceful'\nfindings = ['killed_with_main']\nsays = ['`node`']";
-        assert_eq!(worth(&needless, other_words), Worth::Wrong);
+        assert_eq!(report_worth(&needless, other_words), Worth::Wrong);
         let other_signal = "outcome = 'graceful'\nsignal = 'SIGTERM'";
         assert_eq!(
-            worth(&report("graceful", &[], &[]), other_signal),
+            report_worth(&report("graceful", &[], &[]), other_signal),
             Worth::Wrong
         );
     }
@@ -304,20 +335,29 @@ mod tests {
     #[test]
     fn a_doubt_passes_where_the_row_allows_it() {
         let doubtful = |outcome| report(outcome, &[], &["grace_unknown"]);
-        assert_eq!(worth(&doubtful("graceful"), GRACEFUL), Worth::Misjudged);
-        let allowed = "outcome = 'graceful'\ndoubts = ['grace_unknown']";
-        assert_eq!(worth(&doubtful("graceful"), allowed), Worth::Unsure);
-        assert_eq!(worth(&doubtful("completed"), allowed), Worth::Misjudged);
-        let or_unsure = "outcome = 'graceful'\ndoubts = ['grace_unknown']\nor_unsure = true";
-        assert_eq!(worth(&doubtful("completed"), or_unsure), Worth::Unsure);
         assert_eq!(
-            worth(&report("completed", &[], &[]), or_unsure),
+            report_worth(&doubtful("graceful"), GRACEFUL),
+            Worth::Misjudged
+        );
+        let allowed = "outcome = 'graceful'\ndoubts = ['grace_unknown']";
+        assert_eq!(report_worth(&doubtful("graceful"), allowed), Worth::Unsure);
+        assert_eq!(
+            report_worth(&doubtful("completed"), allowed),
+            Worth::Misjudged
+        );
+        let or_unsure = "outcome = 'graceful'\ndoubts = ['grace_unknown']\nor_unsure = true";
+        assert_eq!(
+            report_worth(&doubtful("completed"), or_unsure),
+            Worth::Unsure
+        );
+        assert_eq!(
+            report_worth(&report("completed", &[], &[]), or_unsure),
             Worth::Wrong
         );
         let unsure = "unsure = true\ndoubts = ['grace_unknown']";
-        assert_eq!(worth(&doubtful("completed"), unsure), Worth::Unsure);
+        assert_eq!(report_worth(&doubtful("completed"), unsure), Worth::Unsure);
         assert_eq!(
-            worth(&report("completed", &[], &[]), unsure),
+            report_worth(&report("completed", &[], &[]), unsure),
             Worth::Misjudged
         );
     }
@@ -332,7 +372,7 @@ mod tests {
             "says = ['`sh`']",
         ] {
             let never = toml::from_str(never).unwrap();
-            assert_eq!(judge(&report, &unsure, &never).0, Worth::Wrong);
+            assert_eq!(compare_report(&report, &unsure, &never).0, Worth::Wrong);
         }
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct Container<'a> {
 pub(crate) const SLICE: &str = "_nested/system.slice";
 
 /// The path of a row's cgroup below the folder.
-pub(crate) fn place(row: &Row) -> String {
+pub(crate) fn cgroup_path(row: &Row) -> String {
     let name = &row.name;
     match row.place {
         Place::Glob => name.clone(),
@@ -91,10 +91,10 @@ pub(crate) fn place(row: &Row) -> String {
 impl<'a> Container<'a> {
     /// Makes it and starts its program.
     pub(crate) fn start(rig: &'a Rig, row: &'a Row, watcher: &'a Watcher<'a>) -> Result<Self> {
-        let cgroup = rig.folder.make(&place(row))?;
-        let limits = limit(rig, row, &cgroup)?;
+        let cgroup = rig.folder.create_cgroup(&cgroup_path(row))?;
+        let limits = apply_limits(rig, row, &cgroup)?;
         let mut launch = Launch::new(&cgroup, row.runs.clone())
-            .with_root(root(rig, row)?)
+            .with_root(container_root(rig, row)?)
             .printing_to(rig.toolbox.log(&row.name).path().to_owned());
         if row.pids == Pids::Machine {
             launch = launch.sharing_pids();
@@ -115,14 +115,14 @@ impl<'a> Container<'a> {
     }
 
     /// Carries a step out.
-    pub(crate) fn act(&mut self, step: &Step) -> Result<()> {
+    pub(crate) fn run_step(&mut self, step: &Step) -> Result<()> {
         match &step.act {
             // Whoever sends is there before its time comes.
             Act::Send(send) => {
                 let sender = self.sender(send)?;
                 self.wait_turn(step);
                 // A runtime starts its timer when the signal is sent.
-                let sent = fire(sender, send);
+                let sent = send_signal(sender, send);
                 self.before = Instant::now();
                 sent
             }
@@ -168,23 +168,23 @@ impl<'a> Container<'a> {
             }
             Act::WaitFor(condition) => {
                 let condition: Ready = condition.parse()?;
-                condition.wait(self.main.pid(), &self.cgroup, SOON)?;
+                condition.wait_until_ready(self.main.pid(), &self.cgroup, SOON)?;
             }
             Act::Pause => return Ok(()),
-            Act::Send(send) => fire(self.sender(send)?, send)?,
+            Act::Send(send) => send_signal(self.sender(send)?, send)?,
             Act::Stop(grace, signal) => return self.stop(*grace, *signal),
-            Act::Exec(words) => drop(self.enter(words, "exec")?.wait_end(SOON)?),
+            Act::Exec(words) => drop(self.exec_inside(words, "exec")?.wait_end(SOON)?),
             Act::Start(words) => {
-                let started = self.enter(words, "exec")?;
+                let started = self.exec_inside(words, "exec")?;
                 self.others.push(started);
             }
             Act::Execs(count, words) => {
                 for _ in 0..*count {
-                    let started = self.enter(words, "exec")?;
+                    let started = self.exec_inside(words, "exec")?;
                     self.others.push(started);
                 }
             }
-            Act::Hook => self.hook = Some(self.enter(&self.row.hook, "hook")?),
+            Act::Hook => self.hook = Some(self.exec_inside(&self.row.hook, "hook")?),
             Act::HookFails(effort) => self.fail_to_enter(*effort)?,
             Act::Client(words) => self.client(words)?,
             Act::Enter(words) => self.begin_again(words)?,
@@ -192,7 +192,7 @@ impl<'a> Container<'a> {
                 .cgroup
                 .write("cgroup.freeze", if *freeze { "1" } else { "0" })?,
             Act::KillCgroup => self.cgroup.write("cgroup.kill", "1")?,
-            Act::AgentStops(stop) => self.watcher.pause(*stop)?,
+            Act::AgentStops(stop) => self.watcher.pause_agent(*stop)?,
             Act::ParentsStop(stop) => {
                 for entered in self.others.iter().chain(&self.hook) {
                     if *stop {
@@ -219,9 +219,9 @@ impl<'a> Container<'a> {
 
     fn wait_ready(&self) -> Result<()> {
         self.wait_watched()?;
-        for condition in self.row.ready.all() {
+        for condition in self.row.ready.as_slice() {
             let condition: Ready = condition.parse()?;
-            condition.wait(self.main.pid(), &self.cgroup, READY_LIMIT)?;
+            condition.wait_until_ready(self.main.pid(), &self.cgroup, READY_LIMIT)?;
         }
         sleep(START_UP);
         Ok(())
@@ -235,30 +235,30 @@ impl<'a> Container<'a> {
                 .map(|(pid, _)| pid)
                 .with_context(|| format!("no process of the container is called {comm}"))?,
         };
-        Sender::named(&self.rig.toolbox, &send.by, pid, send.signal, send.times)
+        Sender::with_name(&self.rig.toolbox, &send.by, pid, send.signal, send.times)
     }
 
     /// The stop signal, and SIGKILL when the time is over.
     fn stop(&mut self, grace: Duration, signal: agent_core::signal::Signal) -> Result<()> {
         let pid = self.main.pid();
-        let runtime = |signal| Sender::named(&self.rig.toolbox, "runc", pid, signal, 1);
+        let runtime = |signal| Sender::with_name(&self.rig.toolbox, "runc", pid, signal, 1);
         let stop = runtime(signal)?;
-        stop.fire()?;
+        stop.send_now()?;
         let begun = Instant::now();
         let kill = runtime(agent_core::signal::Signal::KILL)?;
         if self
             .main
-            .wait(grace.saturating_sub(begun.elapsed()))?
+            .wait_at_most(grace.saturating_sub(begun.elapsed()))?
             .is_none()
         {
-            kill.fire()?;
+            kill.send_now()?;
         }
         self.before = Instant::now();
         Ok(())
     }
 
     /// Starts a command in the container, as a runtime does it.
-    fn enter(&self, words: &[String], what: &str) -> Result<Launched> {
+    fn exec_inside(&self, words: &[String], what: &str) -> Result<Launched> {
         let main = self.main.pid();
         let log = self.rig.toolbox.log(&format!("{}-{what}", self.row.name));
         let mut launch = Launch::new(&self.cgroup, words.to_vec())
@@ -330,7 +330,7 @@ impl<'a> Container<'a> {
     /// Starts another main process in the cgroup, after the first has ended.
     fn begin_again(&mut self, words: &[String]) -> Result<()> {
         let mut launch = Launch::new(&self.cgroup, words.to_vec())
-            .with_root(root(self.rig, self.row)?)
+            .with_root(container_root(self.rig, self.row)?)
             .printing_to(self.rig.toolbox.log(&self.row.name).path().to_owned());
         if self.row.pids == Pids::Machine {
             launch = launch.sharing_pids();
@@ -381,15 +381,15 @@ fn append_to(path: &Path) -> Result<File> {
 }
 
 /// Has a signal sent. Where the row allows it, its target may be gone by then.
-fn fire(sender: Sender, send: &Send) -> Result<()> {
-    match sender.fire() {
+fn send_signal(sender: Sender, send: &Send) -> Result<()> {
+    match sender.send_now() {
         Err(error) if send.if_there && error.to_string().contains("No such process") => Ok(()),
         fired => fired.map(drop),
     }
 }
 
 /// The root of a row's container: its files over the programs.
-fn root(rig: &Rig, row: &Row) -> Result<Root> {
+fn container_root(rig: &Rig, row: &Row) -> Result<Root> {
     let folder = rig.toolbox.folder().join("roots").join(&row.name);
     let files = folder.join("files");
     fs::create_dir_all(&files)?;
@@ -409,14 +409,14 @@ fn root(rig: &Rig, row: &Row) -> Result<Root> {
 }
 
 /// Puts limits on the container; returns cgroups of the v1 trees that its processes enter as well.
-fn limit(rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Vec<V1Cgroup>> {
+fn apply_limits(rig: &Rig, row: &Row, cgroup: &Cgroup) -> Result<Vec<V1Cgroup>> {
     let memory = row
         .memory
         .map(|mebibytes| Limit::memory(u64::from(mebibytes) << 20));
     let processes = row.processes.map(Limit::processes);
     let mut own = Vec::new();
     for limit in memory.into_iter().chain(processes) {
-        own.extend(limit.put(&rig.folder, cgroup, &row.name)?);
+        own.extend(limit.apply_to(&rig.folder, cgroup, &row.name)?);
     }
     if row.oom_group {
         cgroup.write("memory.oom.group", "1")?;

@@ -82,9 +82,9 @@ pub(crate) struct Never {
 }
 
 impl Expect {
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         ensure!(
-            self.unsure || !self.outcome.all().is_empty(),
+            self.unsure || !self.outcome.as_slice().is_empty(),
             "which outcome is expected?"
         );
         ensure!(
@@ -96,7 +96,7 @@ impl Expect {
 
     /// The first of the outcomes: what tables show.
     pub(crate) fn first_outcome(&self) -> Option<Outcome> {
-        self.outcome.all().first().copied()
+        self.outcome.as_slice().first().copied()
     }
 
     pub(crate) fn trigger(&self) -> Option<Trigger> {
@@ -121,8 +121,8 @@ impl Expect {
 
     /// The causes of SIGKILL of which one must be given. None: no SIGKILL ended it.
     pub(crate) fn kill_causes(&self) -> Vec<KillCause> {
-        if !self.kill_cause.all().is_empty() {
-            return self.kill_cause.all().to_vec();
+        if !self.kill_cause.as_slice().is_empty() {
+            return self.kill_cause.as_slice().to_vec();
         }
         let by_outcome = |outcome: &Outcome| match outcome {
             Outcome::SignalIgnored | Outcome::GraceExceeded => Some(KillCause::GraceExpired),
@@ -136,13 +136,17 @@ impl Expect {
             | Outcome::Unknown
             | Outcome::InProgress => None,
         };
-        self.outcome.all().iter().filter_map(by_outcome).collect()
+        self.outcome
+            .as_slice()
+            .iter()
+            .filter_map(by_outcome)
+            .collect()
     }
 
     /// Of the outcomes, the one that was reported, else the first.
     pub(crate) fn outcome_of(&self, reported: Option<Outcome>) -> Option<Outcome> {
         reported
-            .filter(|outcome| self.outcome.all().contains(outcome))
+            .filter(|outcome| self.outcome.as_slice().contains(outcome))
             .or_else(|| self.first_outcome())
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use agent_core::report::{FindingKind, Report};
 
-use crate::compare::{kinds, word, words};
+use crate::compare::{finding_kinds, json_name, json_names};
 use crate::expect::Expect;
 
 /// What stands for a report that is not certain, and for one that is missing.
@@ -88,13 +88,15 @@ impl Matrices {
         let none = || NO_REPORT.to_owned();
         // Where several are right, the one that was reported stands for them.
         let outcome = expect.outcome_of(report.map(|report| report.outcome));
-        let expected =
-            outcome.map_or_else(|| "cannot be known".to_owned(), |outcome| word(&outcome));
-        let reported = report.map_or_else(none, |report| told(word(&report.outcome)));
+        let expected = outcome.map_or_else(
+            || "cannot be known".to_owned(),
+            |outcome| json_name(&outcome),
+        );
+        let reported = report.map_or_else(none, |report| told(json_name(&report.outcome)));
         self.outcomes.add(expected, reported);
         if let Some(trigger) = expect.trigger() {
-            let reported = report.map_or_else(none, |report| told(word(&report.trigger)));
-            self.triggers.add(word(&trigger), reported);
+            let reported = report.map_or_else(none, |report| told(json_name(&report.trigger)));
+            self.triggers.add(json_name(&trigger), reported);
         }
         if !expect.unsure {
             let causes = expect.kill_causes();
@@ -102,11 +104,11 @@ impl Matrices {
                 .and_then(|report| report.kill.as_ref())
                 .map(|kill| kill.cause);
             let expected = match cause.filter(|cause| causes.contains(cause)) {
-                Some(cause) => word(&cause),
-                None => words(&causes),
+                Some(cause) => json_name(&cause),
+                None => json_names(&causes),
             };
             let reported = report.map_or_else(none, |_| {
-                told(cause.map_or("none".to_owned(), |cause| word(&cause)))
+                told(cause.map_or("none".to_owned(), |cause| json_name(&cause)))
             });
             self.causes.add(expected, reported);
             self.add_findings(expect, report, is_unsure);
@@ -114,7 +116,7 @@ impl Matrices {
     }
 
     fn add_findings(&mut self, expect: &Expect, report: Option<&Report>, is_unsure: bool) {
-        let reported = report.map(kinds).unwrap_or_default();
+        let reported = report.map(finding_kinds).unwrap_or_default();
         let expected = expect.findings(report.map(|report| report.outcome));
         for kind in FindingKind::ALL {
             let (is_expected, is_reported) = (expected.contains(&kind), reported.contains(&kind));
@@ -151,7 +153,7 @@ impl Matrices {
                 needless,
                 unsure,
             } = found;
-            let kind = word(kind);
+            let kind = json_name(kind);
             writeln!(
                 text,
                 "| {kind} | {expected} | {right} | {missing} | {needless} | {unsure} |"

@@ -7,7 +7,7 @@ use agent_core::report::Report;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::harness::Tried;
 
-use crate::compare::{kinds, word, words};
+use crate::compare::{finding_kinds, json_name, json_names};
 use crate::expect::Expect;
 use crate::row::{OneOrMany, Row};
 use crate::table::{self, Found};
@@ -30,7 +30,7 @@ const COMMAND_MAX: usize = 70;
 /// The page.
 pub(crate) fn render(found: &[(&Row, &Tried<Found>)]) -> String {
     let mut text = HEADER.to_owned();
-    let total = table::total(found.iter().map(|(_, tried)| *tried));
+    let total = table::count_outcomes(found.iter().map(|(_, tried)| *tried));
     writeln!(text, "\n{} rows: {total}.", found.len()).ok();
     text.push_str("\n## Confusion matrix\n\n");
     text.push_str(&table::matrices(found).markdown());
@@ -42,12 +42,12 @@ pub(crate) fn render(found: &[(&Row, &Tried<Found>)]) -> String {
             text.push_str("| row | runs | steps | expected | reported | |\n| --- | --- | --- | --- | --- | --- |\n");
         }
         let reported: Vec<_> = tried.found.reports.iter().map(reported).collect();
-        let result = tried.found.word(&tried.ending);
+        let result = tried.found.outcome_name(&tried.ending);
         writeln!(
             text,
             "{} {} | {result} |",
-            known(row),
-            cell(&reported.join(" · "))
+            known_part(row),
+            escape_cell(&reported.join(" · "))
         )
         .ok();
     }
@@ -55,7 +55,7 @@ pub(crate) fn render(found: &[(&Row, &Tried<Found>)]) -> String {
 }
 
 /// The part of a line that the row's file tells.
-fn known(row: &Row) -> String {
+fn known_part(row: &Row) -> String {
     let what = if row.what.is_empty() {
         String::new()
     } else {
@@ -69,47 +69,47 @@ fn known(row: &Row) -> String {
     format!(
         "| `{}`: {}{} | {} | {} | {} |",
         row.name,
-        cell(&row.kind),
-        cell(&what),
-        code(&short(&row.command())),
-        cell(&row.steps.join(", ")),
-        cell(&expected)
+        escape_cell(&row.kind),
+        escape_cell(&what),
+        code_span(&shorten(&row.command())),
+        escape_cell(&row.steps.join(", ")),
+        escape_cell(&expected)
     )
 }
 
 fn expected(expect: &Expect) -> String {
     if expect.unsure {
-        return format!("unsure: {}", words(&expect.doubts));
+        return format!("unsure: {}", json_names(&expect.doubts));
     }
-    let mut text = words(expect.outcome.all());
+    let mut text = json_names(expect.outcome.as_slice());
     let causes = expect.kill_causes();
     if !causes.is_empty() {
-        write!(text, ", SIGKILL: {}", words(&causes)).ok();
+        write!(text, ", SIGKILL: {}", json_names(&causes)).ok();
     }
     for kind in expect.findings(None) {
-        write!(text, ", !{}", word(&kind)).ok();
+        write!(text, ", !{}", json_name(&kind)).ok();
     }
     for doubt in &expect.doubts {
-        write!(text, ", may doubt {}", word(doubt)).ok();
+        write!(text, ", may doubt {}", json_name(doubt)).ok();
     }
     text
 }
 
 fn reported(report: &Report) -> String {
-    let mut text = word(&report.outcome);
+    let mut text = json_name(&report.outcome);
     if let Some(kill) = &report.kill {
-        write!(text, ", SIGKILL: {}", word(&kill.cause)).ok();
+        write!(text, ", SIGKILL: {}", json_name(&kill.cause)).ok();
     }
-    for kind in kinds(report) {
-        write!(text, ", !{}", word(&kind)).ok();
+    for kind in finding_kinds(report) {
+        write!(text, ", !{}", json_name(&kind)).ok();
     }
     for doubt in &report.doubts {
-        write!(text, ", ?{}", word(doubt)).ok();
+        write!(text, ", ?{}", json_name(doubt)).ok();
     }
     text
 }
 
-fn short(text: &str) -> String {
+fn shorten(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= COMMAND_MAX {
         return line;
@@ -118,16 +118,16 @@ fn short(text: &str) -> String {
     format!("{start}…")
 }
 
-fn code(text: &str) -> String {
-    format!("`{}`", cell(&text.replace('`', "'")))
+fn code_span(text: &str) -> String {
+    format!("`{}`", escape_cell(&text.replace('`', "'")))
 }
 
-fn cell(text: &str) -> String {
+fn escape_cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
 /// Fails if the page has not the rows that there are.
-pub(crate) fn check(path: &Path, rows: &[Row]) -> Result<()> {
+pub(crate) fn check_page(path: &Path, rows: &[Row]) -> Result<()> {
     let page =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut lines: Vec<_> = page
@@ -135,7 +135,7 @@ pub(crate) fn check(path: &Path, rows: &[Row]) -> Result<()> {
         .filter(|line| line.starts_with("| `"))
         .collect();
     for row in rows {
-        let known = known(row);
+        let known = known_part(row);
         let before = lines.len();
         lines.retain(|line| !line.starts_with(&known));
         ensure!(
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn row(what: &str) -> Row {
+    fn test_row(what: &str) -> Row {
         let text = format!(
             "name = 'one'\nkind = 'a kind'\nwhat = '{what}'\nruns = ['sh', '-c', 'a | b']\nsteps = ['wait ready']\n\
              expect = {{ outcome = 'graceful', findings = ['killed_with_main'] }}\n"
@@ -177,14 +177,14 @@ mod tests {
             took: Duration::ZERO,
             log: String::new(),
         };
-        let (one, changed) = (row("Before"), row("After"));
+        let (one, changed) = (test_row("Before"), test_row("After"));
         let page = render(&[(&one, &tried)]);
         assert!(page.contains("`sh -c a \\| b`"), "{page}");
         let path = std::env::temp_dir().join(format!("conformance-{}.md", std::process::id()));
         std::fs::write(&path, page).unwrap();
-        let same = check(&path, &[one]);
-        let other = check(&path, &[changed]);
-        let none = check(&path, &[]);
+        let same = check_page(&path, &[one]);
+        let other = check_page(&path, &[changed]);
+        let none = check_page(&path, &[]);
         std::fs::remove_file(&path).unwrap();
         same.unwrap();
         assert!(other.unwrap_err().to_string().contains("another row `one`"));

@@ -50,9 +50,14 @@ impl FromStr for Ready {
 
 impl Ready {
     /// Waits until it holds for the container with this main process.
-    pub(crate) fn wait(&self, main: u32, cgroup: &Cgroup, limit: Duration) -> Result<()> {
+    pub(crate) fn wait_until_ready(
+        &self,
+        main: u32,
+        cgroup: &Cgroup,
+        limit: Duration,
+    ) -> Result<()> {
         let started = Instant::now();
-        while !self.holds(main, cgroup) {
+        while !self.is_ready(main, cgroup) {
             let is_alive = PathBuf::from(format!("/proc/{main}/root")).exists();
             ensure!(is_alive, "{self:?} never held: the main process has ended");
             if started.elapsed() > limit {
@@ -67,7 +72,7 @@ impl Ready {
         Ok(())
     }
 
-    fn holds(&self, main: u32, cgroup: &Cgroup) -> bool {
+    fn is_ready(&self, main: u32, cgroup: &Cgroup) -> bool {
         let inside = |path: &PathBuf| {
             let path = path.strip_prefix("/").unwrap_or(path);
             PathBuf::from(format!("/proc/{main}/root")).join(path)
@@ -82,8 +87,8 @@ impl Ready {
                 String::from_utf8_lossy(&text).contains(word)
             }
             Self::Handler(signal) => {
-                mask(main, "SigCgt:") & signal.mask_bit() != 0
-                    || mask(main, "SigBlk:") & signal.mask_bit() != 0
+                signal_mask(main, "SigCgt:") & signal.mask_bit() != 0
+                    || signal_mask(main, "SigBlk:") & signal.mask_bit() != 0
             }
             Self::Processes(count, comm) => {
                 members(cgroup).filter(|(_, name)| name == comm).count() >= *count
@@ -113,7 +118,7 @@ fn sockets(pid: u32) -> impl Iterator<Item = (u16, String)> {
 }
 
 /// A mask of signals of this process.
-fn mask(pid: u32, which: &str) -> u64 {
+fn signal_mask(pid: u32, which: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let found = text.lines().find_map(|line| line.strip_prefix(which));
     found

@@ -140,7 +140,7 @@ impl<T> Default for OneOrMany<T> {
 }
 
 impl<T> OneOrMany<T> {
-    pub(crate) fn all(&self) -> &[T] {
+    pub(crate) fn as_slice(&self) -> &[T] {
         match self {
             Self::Many(all) => all,
             Self::One(one) => std::slice::from_ref(one),
@@ -150,14 +150,14 @@ impl<T> OneOrMany<T> {
 
 impl Row {
     /// Its steps, read.
-    pub(crate) fn steps(&self) -> Result<Vec<Step>> {
+    pub(crate) fn parse_steps(&self) -> Result<Vec<Step>> {
         let read = |text: &String| text.parse().with_context(|| format!("step `{text}`"));
         self.steps.iter().map(read).collect()
     }
 
     /// How long its steps take at least.
     pub(crate) fn duration(&self) -> Duration {
-        let steps = self.steps().unwrap_or_default();
+        let steps = self.parse_steps().unwrap_or_default();
         steps.iter().map(Step::duration).sum()
     }
 
@@ -167,7 +167,7 @@ impl Row {
         Ok(self.stop_signal.as_deref().map(read).transpose()?)
     }
 
-    fn check(&self) -> Result<()> {
+    fn validate(&self) -> Result<()> {
         let is_plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         ensure!(
@@ -175,12 +175,12 @@ impl Row {
             "its name may have small letters, digits and hyphens"
         );
         ensure!(!self.runs.is_empty(), "`runs` is empty");
-        self.steps()?;
+        self.parse_steps()?;
         self.stop_signal()?;
-        for condition in self.ready.all() {
+        for condition in self.ready.as_slice() {
             condition.parse::<crate::ready::Ready>()?;
         }
-        self.expect.all().iter().try_for_each(Expect::check)
+        self.expect.as_slice().iter().try_for_each(Expect::validate)
     }
 
     /// How its program is written in a table: the last words of a wrapper count as much as the first.
@@ -219,7 +219,8 @@ fn read(path: &Path) -> Result<Vec<Row>> {
     let file = path.file_stem().unwrap_or_default().to_string_lossy();
     for row in &mut rows {
         row.file = file.clone().into_owned();
-        row.check().with_context(|| format!("row `{}`", row.name))?;
+        row.validate()
+            .with_context(|| format!("row `{}`", row.name))?;
     }
     Ok(rows)
 }

@@ -36,7 +36,7 @@ const JOURNAL_MAX: u64 = 1 << 32;
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let all = row::read_all(&args.rows)?;
     if let Some(path) = &args.check_page {
-        return page::check(path, &all).map(|()| true);
+        return page::check_page(path, &all).map(|()| true);
     }
     let rows: Vec<_> = all.into_iter().filter(|row| is_wanted(row, args)).collect();
     ensure!(
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     );
     println!("running {} rows", rows.len());
     let started = Instant::now();
-    let first = play(args, &rows)?;
+    let first = run_rows(args, &rows)?;
     let played = harness::set_up_once_more(first, |tried| once_more(&tried.name, args, &rows));
     let found = table::in_order(&rows, &played.tried);
     println!("\n{}", table::matrices(&found).markdown());
@@ -78,9 +78,9 @@ fn is_wanted(row: &Row, args: &Args) -> bool {
     args.only.is_empty() || args.only.iter().any(has)
 }
 
-fn rig(args: &Args) -> Result<Rig> {
+fn create_rig(args: &Args) -> Result<Rig> {
     let folder = Folder::new("conformance")?;
-    folder.make(container::SLICE)?;
+    folder.create_cgroup(container::SLICE)?;
     Ok(Rig {
         folder,
         toolbox: Toolbox::new()?,
@@ -89,8 +89,8 @@ fn rig(args: &Args) -> Result<Rig> {
 }
 
 /// Plays each row once.
-fn play(args: &Args, rows: &[Row]) -> Result<Vec<Tried<Found>>> {
-    let rig = rig(args)?;
+fn run_rows(args: &Args, rows: &[Row]) -> Result<Vec<Tried<Found>>> {
+    let rig = create_rig(args)?;
     let with = |agent: Agent| -> Vec<Row> {
         let with_it = rows.iter().filter(|row| row.agent == agent);
         with_it.cloned().collect()
@@ -118,14 +118,14 @@ fn play(args: &Args, rows: &[Row]) -> Result<Vec<Tried<Found>>> {
         agent.stop()?;
     }
     tried.extend(beside::run(&own, OWN_AT_ONCE, |row| {
-        run_one(args, &rig, row, || whole(&rig, row))
+        run_one(args, &rig, row, || start_agent(&rig, row))
     }));
     Ok(tried)
 }
 
 fn path_of(rows: &[Row], name: &str) -> String {
     let row = rows.iter().find(|row| row.name == name);
-    row.map(container::place).unwrap_or_default()
+    row.map(container::cgroup_path).unwrap_or_default()
 }
 
 /// Plays the row of this name with a rig and an agent that it has for itself.
@@ -136,13 +136,13 @@ fn once_more(name: &str, args: &Args, rows: &[Row]) -> Tried<Found> {
             .filter(|row| row.name == name)
             .cloned()
             .collect();
-        play(args, &row)?.pop().context("there is no such row")
+        run_rows(args, &row)?.pop().context("there is no such row")
     };
     run().unwrap_or_else(|error| Tried::without_stage(name, Found::default(), &error))
 }
 
 /// An agent of the row's own.
-fn whole<'a>(rig: &Rig, row: &Row) -> Result<Watcher<'a>> {
+fn start_agent<'a>(rig: &Rig, row: &Row) -> Result<Watcher<'a>> {
     let path =
         |ending: &str| -> PathBuf { rig.toolbox.folder().join(format!("{}{ending}", row.name)) };
     let subjects = path(".json");
@@ -165,7 +165,7 @@ fn whole<'a>(rig: &Rig, row: &Row) -> Result<Watcher<'a>> {
 /// What the agent is told of a row.
 fn selector(rig: &Rig, row: &Row) -> Result<Selector> {
     Ok(Selector {
-        cgroup: format!("{}/{}", rig.folder.path(), container::place(row)),
+        cgroup: format!("{}/{}", rig.folder.path(), container::cgroup_path(row)),
         grace: row.grace.map(Duration::from_secs_f64),
         stop_signal: row.stop_signal()?,
         pre_stop: (!row.hook.is_empty()).then(|| row.hook.clone()),
@@ -181,46 +181,46 @@ fn run_one<'a>(
     let tried = attempt(&row.name, Found::default(), |found| {
         let watcher = watcher()?;
         let done = stop_and_judge(rig, row, &watcher, found);
-        let ended = watcher.end();
+        let ended = watcher.end_agent();
         done.and(ended)
     });
     let tried = tried.with_log(|| rig.toolbox.logs_of(&row.name));
-    tell(args, row, &tried);
+    print_outcome(args, row, &tried);
     tried
 }
 
 fn stop_and_judge(rig: &Rig, row: &Row, watcher: &Watcher<'_>, found: &mut Found) -> Result<()> {
-    let steps = row.steps()?;
+    let steps = row.parse_steps()?;
     let mut told = steps.iter().zip(&row.steps).peekable();
     // An agent that is to miss the start is stopped before.
     let before = Act::AgentStops(true);
     if told.next_if(|(step, _)| step.act == before).is_some() {
-        watcher.pause(true)?;
+        watcher.pause_agent(true)?;
     }
     let mut container = Container::start(rig, row, watcher)?;
     for (step, text) in told {
         container
-            .act(step)
+            .run_step(step)
             .with_context(|| format!("step `{text}`"))?;
     }
     container.finish()?;
-    let expected = row.expect.all();
+    let expected = row.expect.as_slice();
     let path = container.cgroup.path();
     found.reports = watcher.wait_reports(path, expected.len(), REPORT_LIMIT)?;
-    found.judge(row);
+    found.compare(row);
     Ok(())
 }
 
 /// One line, written whole, so that those of rows that run beside each other do not mix.
-fn tell(args: &Args, row: &Row, tried: &Tried<Found>) {
+fn print_outcome(args: &Args, row: &Row, tried: &Tried<Found>) {
     let mut text = format!(
         "row {}: {} ... {} {:.1} s\n",
         row.file,
         row.name,
-        tried.found.word(&tried.ending),
+        tried.found.outcome_name(&tried.ending),
         tried.took.as_secs_f32()
     );
-    for words in tried.ending.words() {
+    for words in tried.ending.details() {
         writeln!(text, "    {}", words.replace('\n', " ")).ok();
     }
     if args.verbose {
@@ -237,9 +237,9 @@ fn summary(args: &Args, played: &Played<Found>, took: Duration) -> Result<()> {
     print!("{}", played.summary());
     let mut wrong = String::new();
     for tried in played.tried.iter().filter(|tried| !tried.ending.passed()) {
-        let word = tried.found.word(&tried.ending);
+        let word = tried.found.outcome_name(&tried.ending);
         writeln!(wrong, "{}: {word}", tried.name).ok();
-        for words in tried.ending.words() {
+        for words in tried.ending.details() {
             writeln!(wrong, "    {}", words.replace('\n', " ")).ok();
         }
     }
@@ -253,7 +253,7 @@ fn summary(args: &Args, played: &Played<Found>, took: Duration) -> Result<()> {
         .tried
         .iter()
         .filter(|tried| matches!(tried.ending, Ending::StageFailed(_)));
-    let total = table::total(&played.tried);
+    let total = table::count_outcomes(&played.tried);
     println!("{total}, {} without a stage\n", stages.count());
     println!(
         "{} passed, {} failed in {:.1} s",

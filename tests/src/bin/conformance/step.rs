@@ -117,7 +117,7 @@ impl FromStr for Step {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let words = split(text)?;
+        let words = split_words(text)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (after, rest) = match words.as_slice() {
             ["after", time, rest @ ..] => (Some(duration(time)?), rest),
@@ -125,12 +125,12 @@ impl FromStr for Step {
         };
         Ok(Self {
             after,
-            act: act(rest)?,
+            act: parse_act(rest)?,
         })
     }
 }
 
-fn act(words: &[&str]) -> Result<Act> {
+fn parse_act(words: &[&str]) -> Result<Act> {
     let owned = |words: &[&str]| -> Result<Vec<String>> {
         ensure!(!words.is_empty(), "which command?");
         Ok(words.iter().map(|&word| word.to_owned()).collect())
@@ -143,7 +143,7 @@ fn act(words: &[&str]) -> Result<Act> {
         ["wait", "hook", rest @ ..] => Act::WaitHook(limit(rest)?),
         ["wait", "for", rest @ ..] => Act::WaitFor(rest.join(" ")),
         ["pause"] => Act::Pause,
-        ["send", signal, rest @ ..] => Act::Send(send(signal, rest)?),
+        ["send", signal, rest @ ..] => Act::Send(parse_send(signal, rest)?),
         ["stop", grace] => Act::Stop(duration(grace)?, Signal::TERM),
         ["stop", grace, "with", signal] => Act::Stop(duration(grace)?, signal.parse()?),
         ["exec", rest @ ..] => Act::Exec(owned(rest)?),
@@ -168,7 +168,7 @@ fn act(words: &[&str]) -> Result<Act> {
     })
 }
 
-fn send(signal: &str, mut rest: &[&str]) -> Result<Send> {
+fn parse_send(signal: &str, mut rest: &[&str]) -> Result<Send> {
     let mut send = Send {
         signal: signal.parse()?,
         to: None,
@@ -213,7 +213,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
 }
 
 /// The words of a line; what stands between single quotes is one.
-fn split(text: &str) -> Result<Vec<String>> {
+fn split_words(text: &str) -> Result<Vec<String>> {
     let mut words = Vec::new();
     for (number, part) in text.split('\'').enumerate() {
         if number % 2 == 1 {

@@ -5,7 +5,7 @@ use std::fmt;
 use agent_core::report::Report;
 use gracewatch_tests::harness::{Disagreements, Ending, Judged, Tried};
 
-use crate::compare::{Worth, judge, word};
+use crate::compare::{Worth, compare_report, json_name};
 use crate::matrix::Matrices;
 use crate::row::Row;
 
@@ -20,19 +20,19 @@ pub(crate) struct Found {
 
 impl Found {
     /// Compares the reports with what the row expects.
-    pub(crate) fn judge(&mut self, row: &Row) {
-        let expected = row.expect.all();
+    pub(crate) fn compare(&mut self, row: &Row) {
+        let expected = row.expect.as_slice();
         self.expected = expected.len();
         let pairs = self.reports.iter().zip(expected);
         self.judged = pairs
-            .map(|(report, expect)| judge(report, expect, &row.never))
+            .map(|(report, expect)| compare_report(report, expect, &row.never))
             .collect();
         self.judged.extend(self.surplus(self.reports.len()));
     }
 
     fn surplus(&self, count: usize) -> Option<(Worth, Vec<String>)> {
         let expected = self.expected;
-        let last = self.reports.last().map(|report| word(&report.outcome));
+        let last = self.reports.last().map(|report| json_name(&report.outcome));
         let last = last.unwrap_or_default();
         let words = format!("{count} reports, and there were {expected} stops; the last is {last}");
         (count > expected).then(|| (Worth::Wrong, vec![words]))
@@ -47,7 +47,7 @@ impl Found {
         }
         self.reports = reports;
         if let Some(surplus) = self.surplus(self.reports.len()) {
-            let mut wrong = ending.words().to_vec();
+            let mut wrong = ending.details().to_vec();
             wrong.extend(surplus.1.clone());
             *ending = Ending::Wrong(wrong);
             self.judged.push(surplus);
@@ -55,17 +55,17 @@ impl Found {
     }
 
     /// The worst of what it is worth.
-    pub(crate) fn worth(&self) -> Option<Worth> {
+    pub(crate) fn worst_worth(&self) -> Option<Worth> {
         self.judged.iter().map(|(worth, _)| *worth).max()
     }
 
     /// One word for a try with this.
-    pub(crate) fn word(&self, ending: &Ending) -> &'static str {
-        match (ending, self.worth()) {
+    pub(crate) fn outcome_name(&self, ending: &Ending) -> &'static str {
+        match (ending, self.worst_worth()) {
             (Ending::StageFailed(_), _) => "no stage",
-            (Ending::Wrong(_), None) => Worth::Wrong.word(),
-            (Ending::Passed, None) => Worth::Right.word(),
-            (Ending::Passed | Ending::Wrong(_), Some(worth)) => worth.word(),
+            (Ending::Wrong(_), None) => Worth::Wrong.as_str(),
+            (Ending::Passed, None) => Worth::Right.as_str(),
+            (Ending::Passed | Ending::Wrong(_), Some(worth)) => worth.as_str(),
         }
     }
 }
@@ -74,7 +74,7 @@ impl Judged for Found {
     fn disagreements(&self) -> Disagreements {
         let failed = self.judged.iter().filter(|(worth, _)| !worth.passes());
         let words = failed.flat_map(|(worth, words)| {
-            let word = worth.word();
+            let word = worth.as_str();
             words.iter().map(move |words| format!("{word}: {words}"))
         });
         Disagreements {
@@ -100,7 +100,7 @@ pub(crate) fn matrices(found: &[(&Row, &Tried<Found>)]) -> Matrices {
         if matches!(tried.ending, Ending::StageFailed(_)) {
             continue;
         }
-        for (number, expect) in row.expect.all().iter().enumerate() {
+        for (number, expect) in row.expect.as_slice().iter().enumerate() {
             matrices.add(expect, tried.found.reports.get(number));
         }
     }
@@ -117,10 +117,10 @@ pub(crate) struct Total {
 }
 
 /// Counts.
-pub(crate) fn total<'a>(tried: impl IntoIterator<Item = &'a Tried<Found>>) -> Total {
+pub(crate) fn count_outcomes<'a>(tried: impl IntoIterator<Item = &'a Tried<Found>>) -> Total {
     let mut total = Total::default();
     for one in tried {
-        let count = match (&one.ending, one.found.worth()) {
+        let count = match (&one.ending, one.found.worst_worth()) {
             (Ending::StageFailed(_), _) => continue,
             (Ending::Wrong(_), None) | (_, Some(Worth::Wrong)) => &mut total.wrong,
             (Ending::Passed, None) | (_, Some(Worth::Right)) => &mut total.right,

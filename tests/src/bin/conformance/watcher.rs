@@ -79,7 +79,7 @@ impl Watcher<'_> {
     }
 
     /// Stops the agent's process, or lets it go on.
-    pub(crate) fn pause(&self, stop: bool) -> Result<()> {
+    pub(crate) fn pause_agent(&self, stop: bool) -> Result<()> {
         let Self::Own(agent) = self else {
             anyhow::bail!("the agent that all rows share is not stopped; say `agent = \"own\"`")
         };
@@ -89,11 +89,11 @@ impl Watcher<'_> {
     }
 
     /// Ends an agent of one's own.
-    pub(crate) fn end(self) -> Result<()> {
+    pub(crate) fn end_agent(self) -> Result<()> {
         match self {
             Self::Shared(_) => Ok(()),
             Self::Own(agent) => {
-                let words = agent.words();
+                let words = agent.log_text();
                 let (status, _) = agent.stop()?;
                 ensure!(
                     status.success(),

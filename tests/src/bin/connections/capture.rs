@@ -72,21 +72,21 @@ impl Capture {
 
     fn wait_for(&mut self, part: &str) -> Result<()> {
         let started = Instant::now();
-        while !self.told().contains(part) {
+        while !self.describe().contains(part) {
             if let Some(status) = self.process.try_wait()? {
-                bail!("tcpdump ended ({status}) and said: {}", self.told());
+                bail!("tcpdump ended ({status}) and said: {}", self.describe());
             }
             ensure!(
                 started.elapsed() < LIMIT,
                 "tcpdump said no `{part}` within {LIMIT:?}, but: {}",
-                self.told()
+                self.describe()
             );
             sleep(POLL);
         }
         Ok(())
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         fs::read_to_string(&self.words).unwrap_or_default()
     }
 
@@ -96,7 +96,7 @@ impl Capture {
         kill_process(Pid::from_child(&self.process), Signal::INT)
             .context("tcpdump ended by itself")?;
         self.process.wait()?;
-        let told = self.told();
+        let told = self.describe();
         let number = |what: &str| {
             told.lines().find_map(|line| {
                 let (count, rest) = line.trim().split_once(' ')?;

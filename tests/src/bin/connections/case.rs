@@ -42,7 +42,7 @@ pub(crate) struct Stage<'a> {
 
 impl Stage<'_> {
     /// The case's name with a suffix: what its cgroups and files are called.
-    pub(crate) fn key(&self, suffix: &str) -> String {
+    pub(crate) fn name_with(&self, suffix: &str) -> String {
         if suffix.is_empty() {
             self.name.to_owned()
         } else {

@@ -18,7 +18,7 @@ use gracewatch_tests::rig::toolbox::Toolbox;
 use crate::case::Case;
 
 /// Cases that run beside each other.
-pub(crate) fn small() -> Vec<Case> {
+pub(crate) fn small_cases() -> Vec<Case> {
     [
         ends::ALL,
         peers::ALL,
@@ -33,11 +33,11 @@ pub(crate) fn small() -> Vec<Case> {
 }
 
 /// Cases with a load, which have the machine for themselves.
-pub(crate) fn alone() -> Vec<Case> {
+pub(crate) fn load_cases() -> Vec<Case> {
     [loads::ALL, flood::ALL].concat()
 }
 
 /// What the agent is told of containers whose cgroups are made below this path.
-pub(crate) fn known(toolbox: &Toolbox, path: &str) -> Result<Vec<Selector>> {
-    Ok(vec![loads::known(path)?, hook::known(toolbox, path)])
+pub(crate) fn selectors(toolbox: &Toolbox, path: &str) -> Result<Vec<Selector>> {
+    Ok(vec![loads::selector(path)?, hook::selector(toolbox, path)])
 }

@@ -39,13 +39,13 @@ pub(crate) fn connect(pod: &Pod<'_>, count: usize) -> Result<Vec<TcpStream>> {
 }
 
 /// Connects so many clients, whom the server takes.
-pub(crate) fn taken(
+pub(crate) fn connect_accepted(
     pod: &Pod<'_>,
     server: &mut Server<'_>,
     count: usize,
 ) -> Result<Vec<TcpStream>> {
     let clients = connect(pod, count)?;
-    server.obey(Order::Accept(count))?;
+    server.send_order(Order::Accept(count))?;
     Ok(clients)
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn refused(pod: &Pod<'_>, to: SocketAddr, count: u64) -> Result<u64> 
 }
 
 /// Begins to connect, and does not wait for it.
-pub(crate) fn begin(from: &Namespace, to: SocketAddr) -> Result<OwnedFd> {
+pub(crate) fn start_connect(from: &Namespace, to: SocketAddr) -> Result<OwnedFd> {
     from.run(|| {
         let family = if to.is_ipv4() {
             AddressFamily::INET
@@ -90,7 +90,7 @@ pub(crate) fn begin(from: &Namespace, to: SocketAddr) -> Result<OwnedFd> {
 }
 
 /// Says something on each.
-pub(crate) fn say(clients: &[TcpStream], words: &str) -> Result<()> {
+pub(crate) fn send_words(clients: &[TcpStream], words: &str) -> Result<()> {
     for mut client in clients {
         client
             .write_all(words.as_bytes())
@@ -100,7 +100,7 @@ pub(crate) fn say(clients: &[TcpStream], words: &str) -> Result<()> {
 }
 
 /// Takes the puppet's answer from each.
-pub(crate) fn hear(clients: &[TcpStream]) -> Result<()> {
+pub(crate) fn receive_answers(clients: &[TcpStream]) -> Result<()> {
     for mut client in clients {
         let mut answer = [0; 7];
         client
@@ -153,7 +153,7 @@ pub(crate) fn wait_refused(attempts: Vec<OwnedFd>) -> Result<u64> {
 }
 
 /// Closes each by a reset; how many.
-pub(crate) fn abort(clients: Vec<TcpStream>) -> Result<u64> {
+pub(crate) fn reset_all(clients: Vec<TcpStream>) -> Result<u64> {
     let mut count = 0;
     for client in clients {
         sockopt::set_socket_linger(&client, Some(Duration::ZERO))?;

@@ -21,7 +21,12 @@ pub(crate) struct Expected {
 }
 
 /// Resets that the container's side sent, of connections that it had accepted.
-pub(crate) const fn sent(phase: Phase, mode: Mode, reason: &'static str, count: u64) -> Counted {
+pub(crate) const fn resets_sent(
+    phase: Phase,
+    mode: Mode,
+    reason: &'static str,
+    count: u64,
+) -> Counted {
     let class = ResetClass {
         phase,
         direction: Direction::Sent,
@@ -35,7 +40,7 @@ pub(crate) const fn sent(phase: Phase, mode: Mode, reason: &'static str, count: 
 }
 
 /// The same of connections that it had established itself.
-pub(crate) const fn own((class, count): Counted) -> Counted {
+pub(crate) const fn initiated((class, count): Counted) -> Counted {
     let class = ResetClass {
         side: Side::Initiated,
         ..class
@@ -44,7 +49,7 @@ pub(crate) const fn own((class, count): Counted) -> Counted {
 }
 
 /// The same for data that came when it had closed the idle connection.
-pub(crate) const fn idle((class, count): Counted) -> Counted {
+pub(crate) const fn idle_closed((class, count): Counted) -> Counted {
     let class = ResetClass {
         idle_closed: true,
         ..class
@@ -65,7 +70,7 @@ pub(crate) const fn refused_in_pod(phase: Phase, count: u64) -> Counted {
 
 /// Resets of attempts at a port that the container had listened on.
 pub(crate) const fn refused(phase: Phase, count: u64) -> Counted {
-    sent(phase, Mode::Passive, "no_socket", count)
+    resets_sent(phase, Mode::Passive, "no_socket", count)
 }
 
 /// Resets that came from the peer.
@@ -94,13 +99,15 @@ impl Expected {
     /// Each class of resets as a report has it, sorted.
     pub(crate) fn classes(&self) -> Vec<(ResetClass<String>, u64)> {
         let all = self.resets.iter();
-        let mut classes: Vec<_> = all.map(|(class, count)| (owned(class), *count)).collect();
+        let mut classes: Vec<_> = all
+            .map(|(class, count)| (to_owned_class(class), *count))
+            .collect();
         classes.sort();
         classes
     }
 }
 
-fn owned(class: &ResetClass<&str>) -> ResetClass<String> {
+fn to_owned_class(class: &ResetClass<&str>) -> ResetClass<String> {
     ResetClass {
         phase: class.phase,
         direction: class.direction,
@@ -113,7 +120,7 @@ fn owned(class: &ResetClass<&str>) -> ResetClass<String> {
 }
 
 /// A class in words.
-pub(crate) fn words(class: &ResetClass<String>) -> String {
+pub(crate) fn describe_class(class: &ResetClass<String>) -> String {
     let mut words = format!("{:?} {:?}", class.phase, class.direction);
     if class.mode != Mode::Unknown {
         write!(words, " {:?}", class.mode).ok();

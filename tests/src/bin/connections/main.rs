@@ -45,7 +45,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = toolbox::play() {
+    if let Some(code) = toolbox::run_part() {
         return code;
     }
     test_program::run(|| runner::run(&Args::parse()))

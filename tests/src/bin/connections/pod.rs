@@ -9,7 +9,7 @@ use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::clock::Span;
-use gracewatch_tests::rig::kubelet::{send, send_as_runtime};
+use gracewatch_tests::rig::kubelet::{send_as_runtime, send_signal};
 use gracewatch_tests::rig::launch::{Ended, Launch, Launched};
 use gracewatch_tests::rig::network::{DEVICE, Namespace, Pair, SERVER};
 use gracewatch_tests::rig::puppet::{Order, Puppet};
@@ -68,7 +68,7 @@ impl<'a> Pod<'a> {
 
     /// A pod with the machine's network, which serves this port.
     pub(crate) fn of_the_machine(stage: &Stage<'a>, port: u16) -> Result<Self> {
-        let here = Namespace::here()?;
+        let here = Namespace::current()?;
         let capture = stage.capture(&here, ("lo", &format!("tcp port {port}")))?;
         Ok(Self {
             stage: *stage,
@@ -86,25 +86,29 @@ impl<'a> Pod<'a> {
 
     /// A container with a puppet.
     pub(crate) fn puppet(&self, suffix: &str) -> Result<Server<'a>> {
-        puppet_in(&self.stage, suffix, |launch| self.place(launch))
+        puppet_in(&self.stage, suffix, |launch| self.in_network(launch))
     }
 
     /// A container with another program, which is not ready yet.
     pub(crate) fn container(&self, argv: &[OsString]) -> Result<Container<'a>> {
-        let cgroup = self.stage.rig.folder.make(self.stage.name)?;
-        let launch = self.place(Launch::new(&cgroup, argv));
+        let cgroup = self.stage.rig.folder.create_cgroup(self.stage.name)?;
+        let launch = self.in_network(Launch::new(&cgroup, argv));
         let main = launch.start(&self.stage.rig.toolbox)?;
         Ok(Container::new(&self.stage.rig.toolbox, cgroup, main))
     }
 
     /// Starts a hook in a container of this pod.
-    pub(crate) fn hook(&self, container: &Container<'_>, argv: &[String]) -> Result<Launched> {
+    pub(crate) fn start_hook(
+        &self,
+        container: &Container<'_>,
+        argv: &[String],
+    ) -> Result<Launched> {
         let launch = Launch::new(&container.cgroup, argv).joining(container.main.pid());
-        self.place(launch).start(container.toolbox)
+        self.in_network(launch).start(container.toolbox)
     }
 
     /// Puts a process into the pod's network.
-    fn place(&self, launch: Launch) -> Launch {
+    fn in_network(&self, launch: Launch) -> Launch {
         match &self.net {
             Net::Pair(pair) => launch.in_network(pair.pod.path()),
             Net::Machine(..) => launch,
@@ -146,7 +150,7 @@ impl<'a> Pod<'a> {
     }
 
     /// Tells the server's side of a connection: the pod's, or on the machine's own network the port.
-    pub(crate) fn side(&self) -> impl Fn(SocketAddr) -> bool + use<> {
+    pub(crate) fn is_server_side(&self) -> impl Fn(SocketAddr) -> bool + use<> {
         let port = match self.net {
             Net::Pair(_) => None,
             Net::Machine(_, port) => Some(port),
@@ -173,10 +177,10 @@ fn puppet_in<'a>(
     suffix: &str,
     place: impl Fn(Launch) -> Launch,
 ) -> Result<Server<'a>> {
-    let name = stage.key(suffix);
+    let name = stage.name_with(suffix);
     let toolbox = &stage.rig.toolbox;
-    let cgroup = stage.rig.folder.make(&name)?;
-    let launch = place(Launch::new(&cgroup, Puppet::argv(toolbox, &name)));
+    let cgroup = stage.rig.folder.create_cgroup(&name)?;
+    let launch = place(Launch::new(&cgroup, Puppet::command_line(toolbox, &name)));
     let (main, puppet) = Puppet::start(toolbox, &name, &launch)?;
     sleep(FOLLOWED);
     let container = Container::new(toolbox, cgroup, main);
@@ -217,21 +221,21 @@ impl<'a> Container<'a> {
     /// Sends a signal that stops nothing.
     pub(crate) fn disturb(&self, signal: Signal) -> Result<()> {
         sleep(APART);
-        send(self.toolbox, self.main.pid(), signal, Via::Pidfd)?;
+        send_signal(self.toolbox, self.main.pid(), signal, Via::Pidfd)?;
         sleep(APART);
         Ok(())
     }
 
     /// Sends SIGKILL and waits for the end.
-    pub(crate) fn kill(&mut self) -> Result<Ended> {
+    pub(crate) fn kill_and_wait(&mut self) -> Result<Ended> {
         sleep(APART);
         let sent = send_as_runtime(self.toolbox, self.main.pid(), Signal::KILL)?;
         self.kill = Some(sent);
-        self.ended()
+        self.wait_for_exit()
     }
 
     /// Waits for its end.
-    pub(crate) fn ended(&mut self) -> Result<Ended> {
+    pub(crate) fn wait_for_exit(&mut self) -> Result<Ended> {
         self.main.wait_end(EXIT_LIMIT)
     }
 }
@@ -247,12 +251,12 @@ impl Server<'_> {
     /// Listens for both families.
     pub(crate) fn listen(&mut self, port: u16, backlog: i32) -> Result<()> {
         let at = (Ipv6Addr::UNSPECIFIED, port).into();
-        self.obey(Order::Listen { at, backlog })
+        self.send_order(Order::Listen { at, backlog })
     }
 
     /// Gives it an order.
-    pub(crate) fn obey(&mut self, order: Order) -> Result<()> {
-        self.puppet.obey(order)
+    pub(crate) fn send_order(&mut self, order: Order) -> Result<()> {
+        self.puppet.send_order(order)
     }
 
     /// Sends SIGTERM, and waits until it knows.
@@ -263,15 +267,15 @@ impl Server<'_> {
     }
 
     /// Sends SIGQUIT as the stop signal, and waits until it knows.
-    pub(crate) fn quit(&mut self) -> Result<()> {
-        self.container.stop(quit()?)?;
+    pub(crate) fn send_quit(&mut self) -> Result<()> {
+        self.container.stop(quit_signal()?)?;
         self.puppet.log.wait_for("quit", EXIT_LIMIT)?;
         Ok(())
     }
 
     /// Sends SIGQUIT as one who asks for a dump does, and waits until it knows.
-    pub(crate) fn dump(&self) -> Result<()> {
-        self.container.disturb(quit()?)?;
+    pub(crate) fn send_dump(&self) -> Result<()> {
+        self.container.disturb(quit_signal()?)?;
         self.puppet.log.wait_for("quit", EXIT_LIMIT)?;
         Ok(())
     }
@@ -279,18 +283,18 @@ impl Server<'_> {
     /// Sends SIGTERM, waits until it knows, and lets it exit.
     pub(crate) fn terminate_and_exit(&mut self) -> Result<()> {
         self.terminate()?;
-        self.exit()?;
+        self.order_exit()?;
         Ok(())
     }
 
     /// Lets it exit.
-    pub(crate) fn exit(&mut self) -> Result<Ended> {
+    pub(crate) fn order_exit(&mut self) -> Result<Ended> {
         sleep(APART);
-        self.obey(Order::Exit)?;
-        self.container.ended()
+        self.send_order(Order::Exit)?;
+        self.container.wait_for_exit()
     }
 }
 
-fn quit() -> Result<Signal> {
+fn quit_signal() -> Result<Signal> {
     Signal::try_from(3).context("no SIGQUIT")
 }

@@ -68,7 +68,7 @@ pub(crate) struct Others<'a> {
 }
 
 /// A row for each number.
-pub(crate) fn rows(
+pub(crate) fn number_rows(
     report: &Numbers<u64>,
     metrics: &Numbers<Option<f64>>,
     others: Others<'_>,
@@ -149,7 +149,12 @@ pub(crate) fn rows(
 mod tests {
     use super::*;
 
-    fn found(report: u64, capture: Option<Range>, clients: u64, expected: u64) -> [usize; 3] {
+    fn disagreements(
+        report: u64,
+        capture: Option<Range>,
+        clients: u64,
+        expected: u64,
+    ) -> [usize; 3] {
         let row = Row {
             what: "resets sent",
             expected: Some(expected),
@@ -166,18 +171,18 @@ mod tests {
     #[test]
     fn who_differs_from_the_capture_is_wrong() {
         let three = Some(Range::exactly(3));
-        assert_eq!(found(3, three, 3, 3), [0, 0, 0]);
-        assert_eq!(found(3, three, 2, 4), [0, 0, 2]);
+        assert_eq!(disagreements(3, three, 3, 3), [0, 0, 0]);
+        assert_eq!(disagreements(3, three, 2, 4), [0, 0, 2]);
         // The report, from the capture and from its own metrics; the others say what the report says.
-        assert_eq!(found(4, three, 4, 4), [2, 0, 0]);
+        assert_eq!(disagreements(4, three, 4, 4), [2, 0, 0]);
         // The report as well, and the others say what the capture says.
-        assert_eq!(found(4, three, 3, 3), [2, 2, 0]);
+        assert_eq!(disagreements(4, three, 3, 3), [2, 2, 0]);
     }
 
     #[test]
     fn where_the_capture_cannot_tell_the_plan_counts() {
         let any = Some(Range { least: 2, most: 4 });
-        assert_eq!(found(3, any, 3, 4), [0, 1, 0]);
-        assert_eq!(found(3, None, 2, 3), [0, 1, 0]);
+        assert_eq!(disagreements(3, any, 3, 4), [0, 1, 0]);
+        assert_eq!(disagreements(3, None, 2, 3), [0, 1, 0]);
     }
 }

@@ -31,8 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             .as_ref()
             .is_none_or(|part| case.name.contains(part.as_str()))
     };
-    let small: Vec<_> = cases::small().into_iter().filter(wanted).collect();
-    let alone: Vec<_> = cases::alone().into_iter().filter(wanted).collect();
+    let small: Vec<_> = cases::small_cases().into_iter().filter(wanted).collect();
+    let alone: Vec<_> = cases::load_cases().into_iter().filter(wanted).collect();
     if args.list {
         for case in small.iter().chain(&alone) {
             println!("{}", case.name);
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let started = Instant::now();
     let mut first = beside::run(&small, AT_ONCE, |case| run_one(&rig, case));
     first.extend(alone.iter().map(|case| run_one(&rig, case)));
-    let ended = end(rig, args.keep.as_deref());
+    let ended = end_rig(rig, args.keep.as_deref());
     let all = [small, alone].concat();
     let played = harness::set_up_once_more(first, |tried| once_more(&tried.name, &all, &tools));
     let passed = summary(&played, started.elapsed());
@@ -72,20 +72,20 @@ fn once_more(name: &str, all: &[Case], tools: &Path) -> Tried<Verdict> {
         let case = all.iter().find(|case| case.name == name);
         let rig = start(tools.to_owned())?;
         let tried = run_one(&rig, case.context("there is no such case")?);
-        end(rig, None)?;
+        end_rig(rig, None)?;
         Ok(tried)
     };
     run().unwrap_or_else(|error| Tried::without_stage(name, Verdict::default(), &error))
 }
 
 /// Ends the agent. Nothing was lost, and its journal tells the same again.
-fn end(rig: Rig, kept: Option<&Path>) -> Result<()> {
+fn end_rig(rig: Rig, kept: Option<&Path>) -> Result<()> {
     let live = rig.agent.all_reports()?;
     let lost = rig.agent.metric("gracewatch_records_lost_total", "")?;
-    let words = rig.agent.words();
+    let words = rig.agent.log_text();
     let (status, _) = rig.agent.stop()?;
     if let Some(folder) = kept {
-        keep(&rig.toolbox, folder)?;
+        copy_files(&rig.toolbox, folder)?;
     }
     ensure!(
         status.success(),
@@ -128,7 +128,7 @@ fn start(tools: PathBuf) -> Result<Rig> {
     let folder = Folder::new("connections")?;
     let journal = toolbox.folder().join(JOURNAL);
     let subjects = toolbox.folder().join("subjects.json");
-    let known = cases::known(&toolbox, folder.path())?;
+    let known = cases::selectors(&toolbox, folder.path())?;
     fs::write(&subjects, subjects_file(&known)?)?;
     let agent = Whole::start(
         &format!("{}/*", folder.path()),
@@ -157,16 +157,16 @@ fn run_one(rig: &Rig, case: &Case) -> Tried<Verdict> {
         (case.run)(&stage, verdict)
     });
     let tried = tried.with_log(|| rig.toolbox.logs_of(case.name));
-    tell(case, &tried);
+    print_outcome(case, &tried);
     tried
 }
 
 /// Written whole, so that cases that run beside each other do not mix.
-fn tell(case: &Case, tried: &Tried<Verdict>) {
+fn print_outcome(case: &Case, tried: &Tried<Verdict>) {
     let mut text = format!(
         "\ncase {} ... {} {:.1} s: {}\n{}",
         case.name,
-        tried.ending.word(),
+        tried.ending.as_str(),
         tried.took.as_secs_f32(),
         case.what,
         table::of_case(&tried.found)
@@ -175,7 +175,7 @@ fn tell(case: &Case, tried: &Tried<Verdict>) {
         Ending::StageFailed(_) => "no stage",
         Ending::Passed | Ending::Wrong(_) => "WRONG",
     };
-    for words in tried.ending.words() {
+    for words in tried.ending.details() {
         writeln!(text, "    {mark}: {words}").ok();
     }
     std::io::stdout().lock().write_all(text.as_bytes()).ok();
@@ -202,7 +202,7 @@ fn summary(played: &Played<Verdict>, took: Duration) -> bool {
 }
 
 /// Copies what helps to understand a failure.
-fn keep(toolbox: &Toolbox, folder: &Path) -> Result<()> {
+fn copy_files(toolbox: &Toolbox, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for entry in fs::read_dir(toolbox.folder())? {
         let entry = entry?;

@@ -30,7 +30,7 @@ impl Series {
     }
 
     /// The sum of the series with this name and these labels, among others; none if there is none.
-    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn sum_of(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let wanted = |one: &&One| {
             one.name == name
                 && labels

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gracewatch_tests::harness::Tried;
 
 use crate::case::Case;
-use crate::expected::words;
+use crate::expected::describe_class;
 use crate::row::Row;
 use crate::verdict::Verdict;
 
@@ -14,7 +14,7 @@ use crate::verdict::Verdict;
 pub(crate) fn of_case(verdict: &Verdict) -> String {
     let mut text = String::new();
     if !verdict.rows.is_empty() {
-        line(
+        push_line(
             &mut text,
             ["", "expected", "report", "metrics", "capture", "clients"],
         );
@@ -29,7 +29,7 @@ pub(crate) fn of_case(verdict: &Verdict) -> String {
             or_dash(row.capture),
             or_dash(row.clients),
         ];
-        line(&mut text, cells.each_ref().map(String::as_str));
+        push_line(&mut text, cells.each_ref().map(String::as_str));
         if !mark.is_empty() {
             text.truncate(text.trim_end().len());
             text.push_str(mark);
@@ -37,7 +37,7 @@ pub(crate) fn of_case(verdict: &Verdict) -> String {
         }
     }
     for (class, count) in &verdict.classes {
-        writeln!(text, "    {count} × {}", words(class)).ok();
+        writeln!(text, "    {count} × {}", describe_class(class)).ok();
     }
     if let Some(error) = verdict.arrival_error {
         writeln!(
@@ -53,7 +53,7 @@ pub(crate) fn of_case(verdict: &Verdict) -> String {
     text
 }
 
-fn line(text: &mut String, cells: [&str; 6]) {
+fn push_line(text: &mut String, cells: [&str; 6]) {
     let [first, rest @ ..] = cells;
     write!(text, "    {first:<28}").ok();
     for cell in rest {
@@ -104,7 +104,7 @@ pub(crate) fn of_all(tried: &[Tried<Verdict>], cases: &[Case]) -> String {
         let classes: Vec<_> = verdict
             .classes
             .iter()
-            .map(|(class, count)| format!("{count} {}", words(class)))
+            .map(|(class, count)| format!("{count} {}", describe_class(class)))
             .collect();
         let error = verdict.arrival_error.map(millis);
         writeln!(text, " {} | {} |", classes.join("<br>"), or_dash(error)).ok();

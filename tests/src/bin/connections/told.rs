@@ -32,7 +32,7 @@ pub(crate) struct Numbers<N> {
 }
 
 impl<N: Copy> Numbers<N> {
-    fn with(&self, other: &Self, add: impl Fn(N, N) -> N) -> Self {
+    fn combine(&self, other: &Self, add: impl Fn(N, N) -> N) -> Self {
         Self {
             sent: add(self.sent, other.sent),
             connections_reset: add(self.connections_reset, other.connections_reset),
@@ -49,15 +49,15 @@ impl<N: Copy> Numbers<N> {
 
 impl Numbers<u64> {
     /// Those of two containers together.
-    pub(crate) fn sum(&self, other: &Self) -> Self {
-        self.with(other, |one, other| one + other)
+    pub(crate) fn sum_with(&self, other: &Self) -> Self {
+        self.combine(other, |one, other| one + other)
     }
 }
 
 impl Numbers<Option<f64>> {
     /// Those of two containers together, as far as both are known.
     pub(crate) fn sum_of_known(&self, other: &Self) -> Self {
-        self.with(other, |one, other| Some(one? + other?))
+        self.combine(other, |one, other| Some(one? + other?))
     }
 }
 
@@ -73,13 +73,13 @@ pub(crate) struct Told {
 
 impl Told {
     /// Removes the container's cgroup, as a runtime does, and waits for its report.
-    pub(crate) fn of(stage: &Stage<'_>, container: &Container<'_>) -> Result<Self> {
+    pub(crate) fn end_and_wait(stage: &Stage<'_>, container: &Container<'_>) -> Result<Self> {
         container.cgroup.remove()?;
-        Self::by(&stage.rig.agent, container)
+        Self::wait_for_report(&stage.rig.agent, container)
     }
 
     /// Waits for the report of a container whose cgroup was removed.
-    pub(crate) fn by(agent: &Whole, container: &Container<'_>) -> Result<Self> {
+    pub(crate) fn wait_for_report(agent: &Whole, container: &Container<'_>) -> Result<Self> {
         let report = agent.wait_report(container.cgroup.path(), REPORT_LIMIT)?;
         let series = Series::scrape(agent)?;
         let connections = report.connections.clone();
@@ -95,7 +95,7 @@ impl Told {
     }
 
     /// When its phases began.
-    pub(crate) fn edges(&self) -> Result<Edges> {
+    pub(crate) fn phase_edges(&self) -> Result<Edges> {
         let report = &self.report;
         let closing = report
             .exit
@@ -149,10 +149,10 @@ impl Told {
     pub(crate) fn exported(&self, class: &ResetClass<String>) -> Option<u64> {
         let workload = &self.report.subject.name;
         let words = [
-            word(class.phase),
-            word(class.direction),
-            word(class.mode),
-            word(class.scope),
+            json_name(class.phase),
+            json_name(class.direction),
+            json_name(class.mode),
+            json_name(class.scope),
         ];
         let [phase, direction, mode, scope] = words.each_ref().map(String::as_str);
         let mut labels = vec![
@@ -166,7 +166,7 @@ impl Told {
             labels.push(("mode", mode));
             labels.push(("reason", class.reason.as_deref().unwrap_or("unknown")));
         }
-        whole(self.series.sum(RESETS, &labels)?)
+        to_whole(self.series.sum_of(RESETS, &labels)?)
     }
 }
 
@@ -197,12 +197,12 @@ fn of_metrics(series: &Series, report: &Report) -> Numbers<Option<f64>> {
     // A counter of what never happened has no series.
     let resets = |direction| {
         let labels = [("workload", name.as_str()), ("direction", direction)];
-        Some(series.sum(RESETS, &labels).unwrap_or(0.0))
+        Some(series.sum_of(RESETS, &labels).unwrap_or(0.0))
     };
     let pod = |what: &str, labels: &[(&str, &str)]| {
         let name = format!("pod_termination_connections_{what}");
         let labels = [&[("cgroup", path.as_str())], labels].concat();
-        Some(series.sum(&name, &labels).unwrap_or(f64::NAN))
+        Some(series.sum_of(&name, &labels).unwrap_or(f64::NAN))
     };
     Numbers {
         sent: resets("sent"),
@@ -218,14 +218,14 @@ fn of_metrics(series: &Series, report: &Report) -> Numbers<Option<f64>> {
 }
 
 /// The label's value of one of the report's words.
-fn word(value: impl Serialize) -> String {
+fn json_name(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         other => format!("{other:?}"),
     }
 }
 
-fn whole(value: f64) -> Option<u64> {
+fn to_whole(value: f64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

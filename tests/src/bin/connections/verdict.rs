@@ -11,9 +11,9 @@ use gracewatch_tests::harness::{Disagreements, Judged};
 use crate::capture::{Flows, Observed};
 use crate::case::Stage;
 use crate::clients::Met;
-use crate::expected::{Expected, words};
+use crate::expected::{Expected, describe_class};
 use crate::pod::{Container, Pod};
-use crate::row::{Others, Row, rows};
+use crate::row::{Others, Row, number_rows};
 use crate::told::Told;
 
 /// How far the time of the last arrival may be after the capture's. A busy machine makes a segment wait longer on its way
@@ -41,7 +41,7 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// A fact that must be so.
-    pub(crate) fn that(&mut self, what: impl Into<String>, holds: bool) {
+    pub(crate) fn require(&mut self, what: impl Into<String>, holds: bool) {
         if !holds {
             self.wrong.push(what.into());
         }
@@ -55,7 +55,12 @@ impl Verdict {
     }
 
     /// A fact that must be this.
-    pub(crate) fn same<T: PartialEq + Debug>(&mut self, what: &str, found: T, expected: T) {
+    pub(crate) fn require_equal<T: PartialEq + Debug>(
+        &mut self,
+        what: &str,
+        found: T,
+        expected: T,
+    ) {
         if found != expected {
             self.wrong
                 .push(format!("{what}: {found:?}, but it was {expected:?}"));
@@ -65,7 +70,7 @@ impl Verdict {
     /// Compares what was told of one termination with the rest.
     pub(crate) fn compare(&mut self, told: &Told, others: Others<'_>) {
         self.rows
-            .extend(rows(&told.report_numbers, &told.metrics, others));
+            .extend(number_rows(&told.report_numbers, &told.metrics, others));
         self.complete(&told.report);
         self.classes(told, others.expected);
         self.phases(told, others.observed);
@@ -73,16 +78,16 @@ impl Verdict {
     }
 
     /// Takes down the server's container, ends the capture and compares everything.
-    pub(crate) fn judge(
+    pub(crate) fn end_and_compare(
         &mut self,
         stage: &Stage<'_>,
         (pod, container): (Pod<'_>, &Container<'_>),
         expected: &Expected,
         met: &Met,
     ) -> Result<Told> {
-        let told = Told::of(stage, container)?;
-        let ours = pod.side();
-        let observed = Flows::of(&pod.packets()?, ours).observed(told.edges()?);
+        let told = Told::end_and_wait(stage, container)?;
+        let ours = pod.is_server_side();
+        let observed = Flows::from_packets(&pod.packets()?, ours).observed(told.phase_edges()?);
         let others = Others {
             observed: &observed,
             expected: Some(expected),
@@ -115,8 +120,8 @@ impl Verdict {
         }
         for (class, _) in &classes {
             let exported = told.exported(class);
-            self.same(
-                &format!("metric of {}", words(class)),
+            self.require_equal(
+                &format!("metric of {}", describe_class(class)),
                 exported,
                 Some(in_metrics(&classes, class)),
             );
@@ -135,7 +140,7 @@ impl Verdict {
                     .map(|(_, count)| count)
                     .sum();
                 let range = observed.resets(phase, direction);
-                self.that(
+                self.require(
                     format!("{direction:?} in {phase:?}: {found}, but {range} by the capture"),
                     range.contains(found),
                 );
@@ -153,20 +158,20 @@ impl Verdict {
             (Some(found), Some(captured)) => {
                 let error = Duration::from_nanos(found.0.abs_diff(captured.0));
                 let what = format!("the last arrival is {error:?} from the capture's");
-                self.that(what.clone(), error <= ARRIVAL_TOLERANCE || found > captured);
+                self.require(what.clone(), error <= ARRIVAL_TOLERANCE || found > captured);
                 if error > ARRIVAL_TOLERANCE && found > captured {
                     self.off_plan.push(what);
                 }
                 self.arrival_error = self.arrival_error.max(Some(error));
             }
-            (found, captured) => self.same("last arrival", found, captured),
+            (found, captured) => self.require_equal("last arrival", found, captured),
         }
     }
 
     /// That it has these findings and no other ones.
-    pub(crate) fn found(&mut self, told: &Told, expected: &[FindingKind]) {
+    pub(crate) fn require_findings(&mut self, told: &Told, expected: &[FindingKind]) {
         let found: Vec<FindingKind> = told.report.findings.iter().map(|one| one.kind).collect();
-        self.same("findings", found.as_slice(), expected);
+        self.require_equal("findings", found.as_slice(), expected);
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Role {
 }
 
 /// Everybody, in the order of the output.
-pub(crate) fn all(toolbox: &Toolbox) -> Vec<Role> {
+pub(crate) fn all_roles(toolbox: &Toolbox) -> Vec<Role> {
     use agent_core::report::Outcome;
     let app = |name: &str, options: &str| {
         let mut argv = vec![path(toolbox, "app"), "--log".to_owned()];
@@ -48,7 +48,7 @@ pub(crate) fn all(toolbox: &Toolbox) -> Vec<Role> {
         Role {
             name: "batch",
             says: "`sleep` as PID 1: no handler, so the kernel throws SIGTERM away",
-            main: words("sleep 10m"),
+            main: split_words("sleep 10m"),
             has_log: false,
             grace: Duration::from_secs(5),
             hook: None,
@@ -69,13 +69,13 @@ pub(crate) fn all(toolbox: &Toolbox) -> Vec<Role> {
             main: app("proxy", "--on-stop exit --takes 700"),
             has_log: true,
             grace: Duration::from_secs(6),
-            hook: Some(words("sleep 60")),
+            hook: Some(split_words("sleep 60")),
             outcome: Outcome::Graceful,
         },
         Role {
             name: "busybox",
             says: "`sleep 10m` with the preStop hook `echo this pod is stopping. > …/stop.log && sleep 10s`",
-            main: words("sleep 10m"),
+            main: split_words("sleep 10m"),
             has_log: false,
             grace: Duration::from_secs(30),
             hook: Some(vec!["sh".to_owned(), "-c".to_owned(), seed_hook]),
@@ -86,7 +86,7 @@ pub(crate) fn all(toolbox: &Toolbox) -> Vec<Role> {
 
 impl Role {
     /// What its pod's specification would tell the agent.
-    pub(crate) fn known(&self, folder: &Folder) -> Selector {
+    pub(crate) fn selector(&self, folder: &Folder) -> Selector {
         Selector {
             cgroup: format!("{}/{}", folder.path(), self.name),
             grace: Some(self.grace),
@@ -100,6 +100,6 @@ fn path(toolbox: &Toolbox, program: &str) -> String {
     toolbox.program(program).to_string_lossy().into_owned()
 }
 
-fn words(text: &str) -> Vec<String> {
+fn split_words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }

@@ -8,7 +8,7 @@ use gracewatch::timeline::format_duration;
 use gracewatch_tests::rig::trace::{Trace, Traced};
 
 use crate::play::Played;
-use crate::show::{BOLD, DIM, heading, paint};
+use crate::show::{BOLD, DIM, heading, with_style};
 
 /// One duration, by three clocks.
 struct Line {
@@ -21,20 +21,20 @@ struct Line {
 }
 
 /// Prints the table; returns how far the agent is from the kernel's trace at the most.
-pub(crate) fn table(played: &[Played<'_>], trace: &Trace) -> Result<Duration> {
+pub(crate) fn print_table(played: &[Played<'_>], trace: &Trace) -> Result<Duration> {
     heading("What was done, and what the agent measured");
     let titles = format!(
         "{:>15}{:>15}{:>15}{:>15}",
         "by the demo", "by tracefs", "by the agent", "agent's error"
     );
-    println!("  {}", paint(DIM, &format!("{:<29}{titles}", "")));
+    println!("  {}", with_style(DIM, &format!("{:<29}{titles}", "")));
     let mut error_max = None;
-    for line in lines(played, trace)? {
+    for line in compare_lines(played, trace)? {
         let error = line.trace.map(|trace| line.agent.abs_diff(trace));
         error_max = error_max.max(error);
         println!(
             "  {}{:<20}{:>15}{:>15}{:>15}{:>15}",
-            paint(BOLD, &format!("{:<9}", line.name)),
+            with_style(BOLD, &format!("{:<9}", line.name)),
             line.what,
             seconds(line.demo),
             line.trace.map_or_else(|| "lost".to_owned(), seconds),
@@ -44,11 +44,11 @@ pub(crate) fn table(played: &[Played<'_>], trace: &Trace) -> Result<Duration> {
     }
     let note = "The demo reads the clock in its own processes, right before and after what they do: that includes their way into\n  \
                 the kernel and back. tracefs is the kernel's own trace of the same moments; its times are whole microseconds.";
-    println!("\n  {}", paint(DIM, note));
+    println!("\n  {}", with_style(DIM, note));
     error_max.context("tracefs has none of what happened, so there is nothing to compare with; is another program reading the trace?")
 }
 
-fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
+fn compare_lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for one in played {
         let name = one.role.name;
@@ -72,9 +72,9 @@ fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
         // Before, the same number may have been another process.
         let since = one.began;
         if let Some(hook) = stopped.hook {
-            let end = trace.first(hook.pid, Traced::Exit, since);
+            let end = trace.first_time(hook.pid, Traced::Exit, since);
             // Its last program: the rig's own comes before it.
-            let exec = end.and_then(|end| trace.last(hook.pid, Traced::Exec, since, end));
+            let exec = end.and_then(|end| trace.last_time(hook.pid, Traced::Exec, since, end));
             let traced = Traces(exec, end);
             line(
                 "preStop hook",
@@ -83,9 +83,9 @@ fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
                 traced,
             )?;
         }
-        let signal = trace.first(pid, Traced::Signal(15), since);
+        let signal = trace.first_time(pid, Traced::Signal(15), since);
         if let Some(kill) = stopped.kill {
-            let traced = Traces(signal, trace.first(pid, Traced::Signal(9), since));
+            let traced = Traces(signal, trace.first_time(pid, Traced::Signal(9), since));
             line(
                 "SIGTERM to SIGKILL",
                 report.stop_signal_to_kill(),
@@ -94,7 +94,7 @@ fn lines(played: &[Played<'_>], trace: &Trace) -> Result<Vec<Line>> {
             )?;
         }
         let end = one.last_word.unwrap_or(stopped.ended.told_at);
-        let traced = Traces(signal, trace.first(pid, Traced::Exit, since));
+        let traced = Traces(signal, trace.first_time(pid, Traced::Exit, since));
         line(
             "SIGTERM to exit",
             report.stop_signal_to_exit(),

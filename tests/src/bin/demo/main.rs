@@ -34,7 +34,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = toolbox::play() {
+    if let Some(code) = toolbox::run_part() {
         return code;
     }
     test_program::run(|| run(&Args::parse()).map(|()| true))
@@ -48,9 +48,9 @@ fn run(args: &Args) -> Result<()> {
     let toolbox = Toolbox::new()?;
     let folder = Folder::new("demo")?;
     let interrupted = play::catch_signals(&folder)?;
-    let cast = cast::all(&toolbox);
+    let cast = cast::all_roles(&toolbox);
     let subjects = toolbox.folder().join("subjects.json");
-    let known: Vec<_> = cast.iter().map(|role| role.known(&folder)).collect();
+    let known: Vec<_> = cast.iter().map(|role| role.selector(&folder)).collect();
     std::fs::write(&subjects, subjects_file(&known)?)?;
     let trace = Trace::start()?;
     let log = toolbox.folder().join("agent.log");
@@ -60,24 +60,24 @@ fn run(args: &Args) -> Result<()> {
         &log,
     )?;
     show::opening(&agent, &cast);
-    let played = play::all(&cast, &toolbox, &folder, &agent);
+    let played = play::run_all(&cast, &toolbox, &folder, &agent);
     ensure!(
         !interrupted.is_set(),
         "interrupted; everything was ended and removed"
     );
     let played = played?;
     show::timelines(&played);
-    let error_max = compare::table(&played, &trace)?;
+    let error_max = compare::print_table(&played, &trace)?;
     show::metrics(&agent, &folder)?;
     show::closing(&played, error_max);
     if args.keep {
-        show::pages(&agent);
-        interrupted.wait();
+        show::print_pages(&agent);
+        interrupted.wait_for_interrupt();
     }
     let (status, _) = agent.stop()?;
     // With Ctrl-C the agent got the signal, too, and ended by itself.
     ensure!(status.success(), "the agent ended with {status}");
     drop((folder, toolbox, trace));
-    show::gone(args.keep);
+    show::print_removed(args.keep);
     Ok(())
 }

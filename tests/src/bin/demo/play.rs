@@ -48,7 +48,7 @@ impl Interrupted {
     }
 
     /// Waits for Ctrl-C.
-    pub(crate) fn wait(&self) {
+    pub(crate) fn wait_for_interrupt(&self) {
         self.0.recv().ok();
     }
 }
@@ -57,7 +57,7 @@ impl Interrupted {
 pub(crate) fn catch_signals(folder: &Folder) -> Result<Interrupted> {
     let mut signals = Signals::new([2, 15]).context("cannot catch Ctrl-C")?;
     let (sender, receiver) = sync_channel(1);
-    let top = folder.top().clone();
+    let top = folder.top_cgroup().clone();
     thread::spawn(move || {
         for _signal in signals.forever() {
             sender.try_send(()).ok();
@@ -68,7 +68,7 @@ pub(crate) fn catch_signals(folder: &Folder) -> Result<Interrupted> {
 }
 
 /// Plays all roles beside each other and shows what happens meanwhile.
-pub(crate) fn all<'a>(
+pub(crate) fn run_all<'a>(
     cast: &'a [Role],
     toolbox: &Toolbox,
     folder: &Folder,
@@ -88,10 +88,10 @@ pub(crate) fn all<'a>(
             .map(|(row, (main, role))| {
                 let progress = Arc::clone(&progress);
                 scope.spawn(move || {
-                    let played = one(role, main, (toolbox, folder, agent), &|step| {
-                        progress.tell(row, step);
+                    let played = run_role(role, main, (toolbox, folder, agent), &|step| {
+                        progress.set_step(row, step);
                     });
-                    progress.tell(
+                    progress.set_step(
                         row,
                         if played.is_ok() {
                             Step::Reported
@@ -112,7 +112,7 @@ pub(crate) fn all<'a>(
 }
 
 fn start(role: &Role, toolbox: &Toolbox, folder: &Folder) -> Result<Launched> {
-    let cgroup = folder.make(role.name)?;
+    let cgroup = folder.create_cgroup(role.name)?;
     let main = Launch::new(&cgroup, &role.main).start(toolbox)?;
     main.wait_exec()?;
     if role.has_log {
@@ -121,13 +121,13 @@ fn start(role: &Role, toolbox: &Toolbox, folder: &Folder) -> Result<Launched> {
     Ok(main)
 }
 
-fn one<'a>(
+fn run_role<'a>(
     role: &'a Role,
     mut main: Launched,
     (toolbox, folder, agent): (&Toolbox, &Folder, &Whole),
     tell: &dyn Fn(Step),
 ) -> Result<Played<'a>> {
-    let cgroup = folder.make(role.name)?;
+    let cgroup = folder.create_cgroup(role.name)?;
     let hook = role.hook.as_ref().map(|hook| Launch::new(&cgroup, hook));
     let stop = Stop {
         hook,
@@ -149,7 +149,7 @@ fn one<'a>(
         pid: main.pid(),
         began,
         stopped,
-        last_word: toolbox.log(role.name).find("exit"),
+        last_word: toolbox.log(role.name).find_step("exit"),
         report,
     })
 }

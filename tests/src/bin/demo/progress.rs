@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use gracewatch_tests::rig::kubelet::Act;
 
 use crate::cast::Role;
-use crate::show::{BOLD, DIM, PLAIN, ended, paint};
+use crate::show::{BOLD, DIM, PLAIN, describe_exit, with_style};
 
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -64,19 +64,19 @@ impl Progress {
     }
 
     /// This container came so far.
-    pub(crate) fn tell(&self, row: usize, step: Step) {
+    pub(crate) fn set_step(&self, row: usize, step: Step) {
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(row) = rows.get_mut(row) else { return };
         (row.step, row.since) = (step, Instant::now());
         if let Step::Act(Act::Ended(status)) = step {
             row.end = Some(format!(
                 "{} after {:.1} s",
-                ended(status),
+                describe_exit(status),
                 self.started.elapsed().as_secs_f32()
             ));
         }
         if !self.live && step != Step::Reported {
-            let words = row.words();
+            let words = row.description();
             println!(
                 "  {:>5.1} s  {:<8} {words}",
                 self.started.elapsed().as_secs_f32(),
@@ -89,7 +89,7 @@ impl Progress {
     pub(crate) fn draw_until_done(&self) {
         let mut drawn = 0;
         loop {
-            let (frame, done) = self.frame();
+            let (frame, done) = self.render_frame();
             if self.live {
                 let up = if drawn > 0 {
                     format!("\x1b[{drawn}A")
@@ -107,17 +107,17 @@ impl Progress {
         }
     }
 
-    fn frame(&self) -> (String, bool) {
+    fn render_frame(&self) -> (String, bool) {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let mut frame = String::new();
         for row in rows.iter() {
             let color = if row.is_done() { DIM } else { PLAIN };
-            let name = paint(BOLD, &format!("{:<8}", row.name));
+            let name = with_style(BOLD, &format!("{:<8}", row.name));
             writeln!(
                 frame,
                 "\x1b[2K  {} {name} {}",
-                row.sign(),
-                paint(color, &row.words())
+                row.symbol(),
+                with_style(color, &row.description())
             )
             .ok();
         }
@@ -130,7 +130,7 @@ impl Row {
         matches!(self.step, Step::Reported | Step::Failed)
     }
 
-    fn sign(&self) -> &'static str {
+    fn symbol(&self) -> &'static str {
         match self.step {
             Step::Reported => "✔",
             Step::Failed => "✘",
@@ -143,14 +143,14 @@ impl Row {
         }
     }
 
-    fn words(&self) -> String {
+    fn description(&self) -> String {
         let since = self.since.elapsed();
         match self.step {
             Step::Runs => "running".to_owned(),
             Step::Act(Act::HookStarted) => {
                 format!("preStop hook runs, {:.1} s", since.as_secs_f32())
             }
-            Step::Act(Act::HookEnded(status)) => format!("preStop hook {}", ended(status)),
+            Step::Act(Act::HookEnded(status)) => format!("preStop hook {}", describe_exit(status)),
             Step::Act(Act::HookOverran) => {
                 "preStop hook used up the grace period and runs on".to_owned()
             }

@@ -19,7 +19,7 @@ pub(crate) const DIM: &str = "2";
 pub(crate) const PLAIN: &str = "0";
 
 /// Text in a terminal's style; plain where there is none.
-pub(crate) fn paint(style: &str, text: &str) -> String {
+pub(crate) fn with_style(style: &str, text: &str) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stdout().is_terminal();
     if plain {
         text.to_owned()
@@ -29,11 +29,11 @@ pub(crate) fn paint(style: &str, text: &str) -> String {
 }
 
 pub(crate) fn heading(text: &str) {
-    println!("\n{}\n", paint(BOLD, &format!("── {text}")));
+    println!("\n{}\n", with_style(BOLD, &format!("── {text}")));
 }
 
 /// How a process ended, in words.
-pub(crate) fn ended(status: ExitStatus) -> String {
+pub(crate) fn describe_exit(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(9), _) => "was killed".to_owned(),
         (Some(signal), _) => format!("was ended by signal {signal}"),
@@ -43,7 +43,7 @@ pub(crate) fn ended(status: ExitStatus) -> String {
 }
 
 pub(crate) fn opening(agent: &Whole, cast: &[Role]) {
-    println!("{}", paint(BOLD, "Gracewatch demo"));
+    println!("{}", with_style(BOLD, "Gracewatch demo"));
     println!(
         "The agent runs on http://{}/ with its probes in this kernel. Five containers (cgroups and pid namespaces of their\n\
          own) are now stopped as a kubelet stops them: preStop hook, SIGTERM, what is left of the grace period, SIGKILL.\n",
@@ -52,7 +52,7 @@ pub(crate) fn opening(agent: &Whole, cast: &[Role]) {
     for role in cast {
         println!(
             "  {} {:>3} s grace  {}",
-            paint(BOLD, &format!("{:<8}", role.name)),
+            with_style(BOLD, &format!("{:<8}", role.name)),
             role.grace.as_secs(),
             role.says
         );
@@ -72,7 +72,7 @@ pub(crate) fn timelines(played: &[Played<'_>]) {
     heading("What the agent saw");
     let style = style_of_stdout();
     for one in played {
-        println!("  {}", paint(DIM, one.role.says));
+        println!("  {}", with_style(DIM, one.role.says));
         println!("{}", render(&one.report, &style).trim_end());
         println!();
     }
@@ -122,7 +122,7 @@ pub(crate) fn closing(played: &[Played<'_>], error_max: Duration) {
             .unwrap_or_default();
         println!(
             "  {}{outcome:<16}{exit:>9} after SIGTERM",
-            paint(BOLD, &format!("{:<9}", one.role.name))
+            with_style(BOLD, &format!("{:<9}", one.role.name))
         );
     }
     println!(
@@ -132,14 +132,14 @@ pub(crate) fn closing(played: &[Played<'_>], error_max: Duration) {
 }
 
 /// Where the agent can be asked, as long as it runs.
-pub(crate) fn pages(agent: &Whole) {
+pub(crate) fn print_pages(agent: &Whole) {
     println!(
         "\n  The agent goes on until Ctrl-C:\n    http://{0}/\n    http://{0}/metrics\n    http://{0}/api/v1/terminations",
         agent.address()
     );
 }
 
-pub(crate) fn gone(kept: bool) {
+pub(crate) fn print_removed(kept: bool) {
     println!(
         "\n  The agent, its probes and all containers are gone again; nothing is left behind."
     );

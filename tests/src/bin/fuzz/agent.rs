@@ -105,7 +105,7 @@ impl Agents {
         Ok(is_counted)
     }
 
-    /// The starved one gets no time, until as many calls of [`Self::feed`] followed.
+    /// The starved one gets no time, until as many calls of [`Self::end_starvation`] followed.
     pub(crate) fn starve(&self) {
         let mut starving = self.starving();
         starving.by += 1;
@@ -116,7 +116,7 @@ impl Agents {
     }
 
     /// Ends what [`Self::starve`] began.
-    pub(crate) fn feed(&self) {
+    pub(crate) fn end_starvation(&self) {
         let mut starving = self.starving();
         starving.by = starving.by.saturating_sub(1);
         if starving.by == 0
@@ -171,13 +171,13 @@ impl Agent {
     fn reports(&self, path: &str) -> Result<Vec<Value>> {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         if reports.asked_at.is_none_or(|at| at.elapsed() >= POLL) {
-            self.ask(&mut reports)?;
+            self.fetch_reports(&mut reports)?;
             reports.asked_at = Some(Instant::now());
         }
         Ok(reports.by_path.get(path).cloned().unwrap_or_default())
     }
 
-    fn ask(&self, reports: &mut Reports) -> Result<()> {
+    fn fetch_reports(&self, reports: &mut Reports) -> Result<()> {
         let query = format!("/api/v1/terminations?limit=1000&since={}", reports.since);
         let (status, text) = self.whole.get(&query)?;
         anyhow::ensure!(status == 200, "{query} answers {status}");

@@ -22,7 +22,7 @@ pub(crate) struct Attacker {
 impl Attacker {
     /// Starts one in a container of this name.
     pub(crate) fn start(rig: &Rig, attack: Attack, name: &str) -> Result<Self> {
-        let cgroup = rig.folder.make(name)?;
+        let cgroup = rig.folder.create_cgroup(name)?;
         let plan = Plan {
             attack,
             // None of those that are made here talks to it.
@@ -30,7 +30,7 @@ impl Attacker {
             rest: REST,
         };
         let log = rig.toolbox.log(name);
-        let argv = attacker::argv(&rig.toolbox, plan, &cgroup.directory(), &log);
+        let argv = attacker::command_line(&rig.toolbox, plan, &cgroup.directory(), &log);
         let main = Launch::new(&cgroup, argv).start(&rig.toolbox)?;
         Ok(Self {
             cgroup,

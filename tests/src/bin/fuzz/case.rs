@@ -34,7 +34,7 @@ pub(crate) struct Case {
 
 impl Case {
     /// What the agent is told of its container, as a part of the name of its cgroup.
-    pub(crate) fn known(&self) -> Known {
+    pub(crate) fn known_spec(&self) -> Known {
         Known {
             grace: (!self.grace_is_secret).then_some(self.grace),
             signal: self.configured,

@@ -39,10 +39,10 @@ pub(crate) struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    pub(crate) fn of(case: &'a Case, played: &'a Played) -> Self {
-        let starts: Vec<_> = played.all(START).collect();
-        let readies: Vec<_> = played.all(READY).collect();
-        let execs: Vec<_> = played.all("exec").collect();
+    pub(crate) fn from_played(case: &'a Case, played: &'a Played) -> Self {
+        let starts: Vec<_> = played.times_of(START).collect();
+        let readies: Vec<_> = played.times_of(READY).collect();
+        let execs: Vec<_> = played.times_of("exec").collect();
         let mut behaviour = Some(&case.program);
         let mut programs = Vec::new();
         let mut number = 0_usize;
@@ -76,12 +76,12 @@ impl<'a> Life<'a> {
     }
 
     /// What became of it.
-    pub(crate) fn fate(&self, sent: &Sent) -> Fate {
+    pub(crate) fn signal_fate(&self, sent: &Sent) -> Fate {
         let Some(program) = self.program(sent) else {
             return Fate::Unclear;
         };
         let waits = program.behaviour.masks.is_some() && self.held_at(sent);
-        match self.set(program, sent.signal) {
+        match self.disposition(program, sent.signal) {
             // A program that is held while it blocks everything loses it later, or never.
             Set::Default | Set::Ignored if waits => Fate::Unclear,
             Set::Ignored => Fate::ThrownAway,
@@ -104,7 +104,7 @@ impl<'a> Life<'a> {
     /// Whether the program had the default for it; none while it changed.
     pub(crate) fn has_default(&self, sent: &Sent) -> Option<bool> {
         let program = self.program(sent)?;
-        match self.set(program, sent.signal) {
+        match self.disposition(program, sent.signal) {
             Set::Default => Some(true),
             // It has no handler for it, and needs none.
             Set::Blocked => None,
@@ -112,7 +112,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn set(&self, program: &Program<'_>, signal: u32) -> Set {
+    fn disposition(&self, program: &Program<'_>, signal: u32) -> Set {
         let behaviour = program.behaviour;
         let fetches = behaviour.fetches.iter();
         let mut blocked = fetches
@@ -133,7 +133,7 @@ impl<'a> Life<'a> {
 
     fn was_heard(&self, sent: &Sent) -> bool {
         let line = format!("signal {}", sent.signal);
-        self.played.all(&line).any(|at| at >= sent.span.before)
+        self.played.times_of(&line).any(|at| at >= sent.span.before)
     }
 
     /// Whether it was frozen or stopped when this came, or soon after.
@@ -158,8 +158,8 @@ impl<'a> Life<'a> {
         if program.behaviour.spawns_every_ms.is_some() {
             return true;
         }
-        let begins = self.played.all("masking");
-        let mut ends = self.played.all("unmasked");
+        let begins = self.played.times_of("masking");
+        let mut ends = self.played.times_of("unmasked");
         for begin in begins {
             let end = ends
                 .find(|end| *end >= begin)
@@ -172,7 +172,7 @@ impl<'a> Life<'a> {
     }
 
     /// How old the program was when this came: at least and at most.
-    pub(crate) fn age(&self, sent: &Sent) -> (Duration, Duration) {
+    pub(crate) fn program_age(&self, sent: &Sent) -> (Duration, Duration) {
         let mut begun = self.programs.iter().rev();
         let program = begun.find(|program| program.begun.0 <= sent.span.before);
         // One that it became and that did not get to its first word was begun at a time that nobody knows.
@@ -209,27 +209,27 @@ impl<'a> Life<'a> {
 
     /// Whether it called abort(3), by which an init dies of another signal than SIGABRT.
     pub(crate) fn aborts(&self) -> bool {
-        self.played.first("aborts").is_some()
+        self.played.first_time("aborts").is_some()
     }
 
     /// Whether the main process is the one that takes too much memory.
     pub(crate) fn eats_itself(&self) -> bool {
-        self.eats(false)
+        self.consumes_memory(false)
     }
 
     /// Whether a child does.
     pub(crate) fn eats_by_child(&self) -> bool {
-        self.eats(true)
+        self.consumes_memory(true)
     }
 
-    fn eats(&self, by_child: bool) -> bool {
+    fn consumes_memory(&self, by_child: bool) -> bool {
         let mut eats = self.programs.iter().filter_map(|one| one.behaviour.eats);
         eats.any(|eat| eat.by_child == by_child)
     }
 
     /// Whether it was the same program all the time.
     pub(crate) fn is_one_program(&self) -> bool {
-        self.programs.len() == 1 && self.played.first("exec").is_none()
+        self.programs.len() == 1 && self.played.first_time("exec").is_none()
     }
 
     /// Whether children of short life may be there at any time.
@@ -243,7 +243,7 @@ impl<'a> Life<'a> {
         let Some(began) = self.began_to_end() else {
             return Some(false);
         };
-        let is_later = |line: &str| self.played.all(line).any(|at| at >= began);
+        let is_later = |line: &str| self.played.times_of(line).any(|at| at >= began);
         (is_later("exit") && !is_later("exec")).then_some(true)
     }
 

@@ -49,16 +49,16 @@ enum Kind {
 }
 
 /// The case with this number of this seed.
-pub(crate) fn case(seed: u64, number: u64) -> Case {
+pub(crate) fn generate_case(seed: u64, number: u64) -> Case {
     let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ number);
     random.next();
     let mut maker = Maker {
         random,
         has_shell: std::path::Path::new("/bin/sh").exists(),
     };
-    let mut case = maker.case();
+    let mut case = maker.random_case();
     if number.is_multiple_of(ATTACKED) {
-        case.attack = Some(maker.random.one(&Attack::LIGHT, Attack::VoidKills));
+        case.attack = Some(maker.random.choose(&Attack::LIGHT, Attack::VoidKills));
     }
     case
 }
@@ -70,7 +70,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn case(&mut self) -> Case {
+    fn random_case(&mut self) -> Case {
         let kind = self.random.weighted(
             &[
                 (66, Kind::Stop),
@@ -82,7 +82,7 @@ impl Maker {
             ],
             Kind::Stop,
         );
-        let grace = self.random.one(&GRACES, 1);
+        let grace = self.random.choose(&GRACES, 1);
         let stop = self.random.weighted(&STOPS, 15);
         let shares_pids = self.random.percent(12);
         let mut case = Case {
@@ -95,7 +95,7 @@ impl Maker {
             acts: Vec::new(),
             attack: None,
         };
-        self.acts(&mut case, kind, stop);
+        self.add_acts(&mut case, kind, stop);
         if case.starved {
             let at_ms = self.random.between(0, 2500);
             let for_ms = self.random.between(200, 1800);
@@ -114,7 +114,7 @@ impl Maker {
         }
         let is_other = self.random.percent(25);
         let configured = if is_other {
-            self.random.one(&CONFIGURED, 15)
+            self.random.choose(&CONFIGURED, 15)
         } else {
             stop
         };
@@ -125,7 +125,7 @@ impl Maker {
         let mut behaviour = Behaviour::default();
         self.reaction_to_stop(&mut behaviour, stop, grace_ms);
         for _ in 0..self.random.between(0, 3) {
-            let signal = self.random.one(&ANY, 1);
+            let signal = self.random.choose(&ANY, 1);
             self.reaction_to_other(&mut behaviour, signal, grace_ms);
         }
         if self.random.percent(10) {
@@ -139,7 +139,7 @@ impl Maker {
         behaviour.threads = self.random.weighted(&[(70, 0), (20, 1), (10, 5)], 0);
         if !shares_pids && self.random.percent(20) {
             for _ in 0..self.random.between(1, 3) {
-                let child = self.child(grace_ms);
+                let child = self.random_child(grace_ms);
                 behaviour.children.push(child);
             }
         }
@@ -147,7 +147,7 @@ impl Maker {
         behaviour
     }
 
-    fn then(&mut self, grace_ms: u64) -> Then {
+    fn random_then(&mut self, grace_ms: u64) -> Then {
         let within = self.random.between(0, grace_ms * 9 / 10);
         let code = self
             .random
@@ -179,7 +179,7 @@ impl Maker {
     fn reaction_to_stop(&mut self, behaviour: &mut Behaviour, signal: u32, grace_ms: u64) {
         let reaction = Reaction {
             signal,
-            then: self.then(grace_ms),
+            then: self.random_then(grace_ms),
         };
         match self.random.between(0, 99) {
             0..=59 => behaviour.handles.push(reaction),
@@ -202,7 +202,7 @@ impl Maker {
         let then = if self.random.percent(70) {
             Then::Note
         } else {
-            self.then(grace_ms)
+            self.random_then(grace_ms)
         };
         let reaction = Reaction { signal, then };
         match self.random.between(0, 9) {
@@ -213,8 +213,8 @@ impl Maker {
         }
     }
 
-    fn child(&mut self, grace_ms: u64) -> Child {
-        let on_term = self.random.percent(60).then(|| self.then(grace_ms));
+    fn random_child(&mut self, grace_ms: u64) -> Child {
+        let on_term = self.random.percent(60).then(|| self.random_then(grace_ms));
         let within_ms = self.random.between(50, 600);
         let treatment = self.random.weighted(
             &[
@@ -227,7 +227,7 @@ impl Maker {
         Child { on_term, treatment }
     }
 
-    fn acts(&mut self, case: &mut Case, kind: Kind, stop: u32) {
+    fn add_acts(&mut self, case: &mut Case, kind: Kind, stop: u32) {
         let grace_ms = case.grace * 1000;
         let begin = self.random.between(150, 2200);
         let mut act = |at_ms, what| case.acts.push(Act { at_ms, what });
@@ -266,20 +266,20 @@ impl Maker {
             }
             Kind::Signal => {
                 let signal = if self.random.percent(20) {
-                    self.random.one(&FAULTS, 6)
+                    self.random.choose(&FAULTS, 6)
                 } else {
-                    self.random.one(&ANY, 15)
+                    self.random.choose(&ANY, 15)
                 };
                 let from = self
                     .random
-                    .one(&[From::Person, From::Person, From::Inside], From::Person);
+                    .choose(&[From::Person, From::Person, From::Inside], From::Person);
                 act(begin, What::Signal { signal, from });
                 act(begin + grace_ms + 2500, What::Stop { signal: stop });
             }
             Kind::Memory => act(begin + 2500, What::Stop { signal: stop }),
         }
         self.own_course(case, kind, begin);
-        self.noise(case, begin + grace_ms);
+        self.add_noise(case, begin + grace_ms);
     }
 
     /// What the program does by itself.
@@ -288,7 +288,7 @@ impl Maker {
             Kind::OwnEnd => {
                 let how = match self.random.between(0, 9) {
                     0..=3 => How::Code(0),
-                    4..=6 => How::Code(self.random.one(&[1, 2, 137, 143], 1)),
+                    4..=6 => How::Code(self.random.choose(&[1, 2, 137, 143], 1)),
                     7 if case.shares_pids => How::Alarm,
                     _ => How::Abort,
                 };
@@ -319,7 +319,7 @@ impl Maker {
     }
 
     /// What happens beside.
-    fn noise(&mut self, case: &mut Case, until: u64) {
+    fn add_noise(&mut self, case: &mut Case, until: u64) {
         let count = self
             .random
             .weighted(&[(60, 0), (25, 1), (10, 2), (5, 4)], 0);
@@ -328,7 +328,7 @@ impl Maker {
             let for_ms = self.random.between(20, 1500);
             let what = match self.random.between(0, 99) {
                 0..=39 => What::Signal {
-                    signal: self.random.one(&ANY, 1),
+                    signal: self.random.choose(&ANY, 1),
                     from: self.random.weighted(
                         &[(70, From::Person), (15, From::Inside), (15, From::Runtime)],
                         From::Person,
@@ -362,16 +362,16 @@ mod tests {
     #[test]
     fn a_case_is_read_back_and_is_always_the_same() {
         for number in 0..2000 {
-            let made = case(1, number);
+            let made = generate_case(1, number);
             let text = serde_json::to_string(&made).unwrap();
             assert_eq!(serde_json::from_str::<Case>(&text).unwrap(), made);
-            assert_eq!(case(1, number), made);
-            assert!(ends(&made), "{text}");
+            assert_eq!(generate_case(1, number), made);
+            assert!(has_sure_end(&made), "{text}");
         }
     }
 
     /// Whether a SIGKILL is planned that can kill it.
-    fn ends(case: &Case) -> bool {
+    fn has_sure_end(case: &Case) -> bool {
         case.acts.iter().any(|act| match act.what {
             What::Stop { .. } => true,
             What::Signal { signal, from } => signal == 9 && from != From::Inside,

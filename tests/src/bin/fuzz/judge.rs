@@ -92,7 +92,7 @@ impl Judgement {
     }
 
     /// What kind of fault it is, without the numbers that differ from run to run.
-    pub(crate) fn class(&self) -> Option<String> {
+    pub(crate) fn fault_class(&self) -> Option<String> {
         let Self::Wrong(wrong) = self else {
             return None;
         };
@@ -106,7 +106,7 @@ impl Judgement {
 }
 
 /// Judges the reports of a container.
-pub(crate) fn judge(
+pub(crate) fn judge_reports(
     case: &Case,
     played: &Played,
     reports: &[Value],
@@ -161,7 +161,7 @@ fn compare(expected: &Expected, played: &Played, told: &Told) -> Vec<Wrong> {
         if !allowed.contains(reported) {
             wrong.push(Wrong {
                 what,
-                expected: words(allowed.iter().copied()),
+                expected: join_words(allowed.iter().copied()),
                 reported: reported.to_owned(),
             });
         }
@@ -236,7 +236,7 @@ fn compare_stop(expected: &Expected, played: &Played, told: &Told, wrong: &mut V
     });
     wrong.push(Wrong {
         what: "stop signal",
-        expected: words(expected.stops.iter().map(name)),
+        expected: join_words(expected.stops.iter().map(name)),
         reported: reported.unwrap_or_else(|| "none".to_owned()),
     });
 }
@@ -304,7 +304,7 @@ fn status(status: ExitStatus) -> Value {
     }
 }
 
-fn words<T: AsRef<str>>(of: impl Iterator<Item = T>) -> String {
+fn join_words<T: AsRef<str>>(of: impl Iterator<Item = T>) -> String {
     let of: Vec<String> = of.map(|word| word.as_ref().to_owned()).collect();
     of.join(" or ")
 }

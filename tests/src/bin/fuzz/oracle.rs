@@ -56,7 +56,7 @@ pub(crate) struct Expected {
 
 /// Works it out.
 pub(crate) fn expect(case: &Case, played: &Played) -> Expected {
-    let truth = Truth::of(case, played);
+    let truth = Truth::derive(case, played);
     let mut expected = match played.status.signal() {
         Some(9) => truth.after_kill(),
         Some(signal) => truth.after_signal(signal.cast_unsigned()),
@@ -68,7 +68,7 @@ pub(crate) fn expect(case: &Case, played: &Played) -> Expected {
     if case.grace_is_secret && !expected.causes.is_empty() {
         expected.doubtful.push("the grace period is a secret");
     }
-    if truth.noise().next().is_some() {
+    if truth.noise_signals().next().is_some() {
         expected.doubtful.push("other signals came");
     }
     if truth.stop_is_unusual() {
@@ -92,8 +92,8 @@ struct Truth<'a> {
 }
 
 impl<'a> Truth<'a> {
-    fn of(case: &'a Case, played: &'a Played) -> Self {
-        let life = Life::of(case, played);
+    fn derive(case: &'a Case, played: &'a Played) -> Self {
+        let life = Life::from_played(case, played);
         let is_stop = |sent: &Sent| sent.is_of_stop && sent.signal != 9;
         let stop = played.sent.iter().position(is_stop);
         let began_to_end = life.began_to_end();
@@ -109,7 +109,7 @@ impl<'a> Truth<'a> {
         }
     }
 
-    fn sent(&self) -> impl Iterator<Item = (usize, &'a Sent)> {
+    fn sent_signals(&self) -> impl Iterator<Item = (usize, &'a Sent)> {
         self.played.sent.iter().enumerate()
     }
 
@@ -119,39 +119,40 @@ impl<'a> Truth<'a> {
 
     /// Signals that may mean something and are not the runtime's stop. Job control, and those that stand for a fault, stop
     /// nothing.
-    fn noise(&self) -> impl Iterator<Item = (usize, &'a Sent)> {
+    fn noise_signals(&self) -> impl Iterator<Item = (usize, &'a Sent)> {
         let may_mean = |signal: u32| !matches!(signal, 9 | 17..=23 | 4..=8 | 11 | 31);
-        let noise = self.sent();
+        let noise = self.sent_signals();
         noise.filter(move |(_, sent)| !sent.is_of_stop && may_mean(sent.signal))
     }
 
     /// Whether the runtime stopped it by a signal that nobody expects.
     fn stop_is_unusual(&self) -> bool {
-        self.stop().is_some_and(|stop| stop.signal != self.usual())
+        self.stop()
+            .is_some_and(|stop| stop.signal != self.usual_signal())
     }
 
     /// What became of a stop signal. Where it was thrown away, and came again and was not, there are two words for it.
     fn fate_of_stop(&self, stop: &Sent) -> Fate {
-        let again = self.sent().filter(|(_, sent)| {
+        let again = self.sent_signals().filter(|(_, sent)| {
             sent.signal == stop.signal
                 && sent.from != From::Inside
                 && sent.span.before > stop.span.before
                 && sent.span.before <= self.played.told_at
         });
-        let mut again = again.map(|(_, sent)| self.life.fate(sent));
-        match self.life.fate(stop) {
+        let mut again = again.map(|(_, sent)| self.life.signal_fate(sent));
+        match self.life.signal_fate(stop) {
             Fate::ThrownAway if again.any(|fate| fate != Fate::ThrownAway) => Fate::Unclear,
             fate => fate,
         }
     }
 
-    fn usual(&self) -> u32 {
+    fn usual_signal(&self) -> u32 {
         self.case.configured.unwrap_or(15)
     }
 
     /// Everything that may be called the stop signal where that is a matter of opinion.
     fn any_stop(&self) -> BTreeSet<Option<usize>> {
-        let noise = self.noise().map(|(index, _)| Some(index));
+        let noise = self.noise_signals().map(|(index, _)| Some(index));
         noise.chain([None, self.stop]).collect()
     }
 
@@ -161,11 +162,11 @@ impl<'a> Truth<'a> {
             let reaches = self.case.shares_pids || sent.from != From::Inside;
             sent.signal == 9 && reaches && sent.span.before <= self.played.told_at
         };
-        let killer = self.sent().find(|(_, sent)| can_kill(sent));
+        let killer = self.sent_signals().find(|(_, sent)| can_kill(sent));
         // The OOM killer may choose the main process before its child is the larger one.
         let may_be_chosen =
             self.life.eats_itself() || (self.life.eats_by_child() && killer.is_none());
-        let ate = self.played.first("eats").is_some() && may_be_chosen;
+        let ate = self.played.first_time("eats").is_some() && may_be_chosen;
         let mut expected = match killer {
             Some((_, killer)) if killer.from == From::Inside => killed_from_inside(),
             Some((_, killer)) => self.killed_from_outside(killer),
@@ -199,7 +200,7 @@ impl<'a> Truth<'a> {
     fn stops_begun(&self) -> impl Iterator<Item = Option<usize>> {
         let stop = self.stop().copied().filter(|_stop| !self.stop_is_late);
         let grace = Duration::from_secs(self.case.grace);
-        let same = self.sent().filter(move |(_, sent)| {
+        let same = self.sent_signals().filter(move |(_, sent)| {
             stop.is_some_and(|stop| {
                 sent.from == From::Runtime
                     && sent.signal == stop.signal
@@ -216,7 +217,7 @@ impl<'a> Truth<'a> {
         let Some(stop) = self.stop().filter(|_stop| !self.stop_is_late) else {
             return self.killed_without_stop(killer, expected);
         };
-        let begun = self.sent().filter(|(_, sent)| {
+        let begun = self.sent_signals().filter(|(_, sent)| {
             sent.signal == stop.signal && sent.span.before <= killer.span.before
         });
         let waits = begun.map(|(_, sent)| killer.span.before.since(sent.span.before));
@@ -238,8 +239,8 @@ impl<'a> Truth<'a> {
             expected.causes.insert("other");
         }
         // Who sent the usual stop signal and SIGKILL has stopped it, too.
-        let own = self.noise().filter(|(_, sent)| {
-            sent.from == killer.from && sent.signal == self.usual() && !killer.is_of_stop
+        let own = self.noise_signals().filter(|(_, sent)| {
+            sent.from == killer.from && sent.signal == self.usual_signal() && !killer.is_of_stop
         });
         let own: BTreeSet<_> = own.map(|(index, _)| Some(index)).collect();
         if !own.is_empty() {
@@ -265,10 +266,10 @@ impl<'a> Truth<'a> {
         expected.outcomes.insert("force_killed");
         expected.causes.insert("no_stop_signal");
         // Whoever kills it may be the one who told it to stop before, by whatever signal.
-        let before = self.noise().filter(|(_, sent)| {
+        let before = self.noise_signals().filter(|(_, sent)| {
             sent.from != From::Inside
                 && sent.span.before <= killer.span.after
-                && (sent.from == killer.from || sent.signal == self.usual())
+                && (sent.from == killer.from || sent.signal == self.usual_signal())
         });
         let before: Vec<_> = before.collect();
         if before.is_empty() && !self.stop_is_late {
@@ -300,14 +301,14 @@ impl<'a> Truth<'a> {
     fn after_signal(&self, signal: u32) -> Expected {
         let mut expected = Expected::default();
         let senders: Vec<_> = self
-            .sent()
+            .sent_signals()
             .filter(|(_, sent)| sent.signal == signal && sent.span.before <= self.played.told_at)
             .collect();
         let is_own = self.life.aborts() && matches!(signal, 6 | 11);
         let Some((_, last)) = senders.last().filter(|_sender| !is_own) else {
             expected.outcomes.insert("crashed");
             let stop = self.stop().filter(|_stop| !self.stop_is_late);
-            if stop.is_some_and(|stop| self.life.fate(stop) != Fate::Taken) {
+            if stop.is_some_and(|stop| self.life.signal_fate(stop) != Fate::Taken) {
                 // It was asked to end, did not hear it, and ended for another reason.
                 expected.stops = self.any_stop();
             } else {
@@ -369,17 +370,17 @@ impl<'a> Truth<'a> {
     fn exit_because_of(&self, signal: u32, by_itself: &'static str, expected: &mut Expected) {
         expected.outcomes.insert("graceful");
         let same: Vec<_> = self
-            .sent()
+            .sent_signals()
             .filter(|(_, sent)| sent.signal == signal)
-            .filter(|(_, sent)| self.life.fate(sent) != Fate::ThrownAway)
+            .filter(|(_, sent)| self.life.signal_fate(sent) != Fate::ThrownAway)
             .collect();
         expected.stops = same.iter().map(|(index, _)| Some(*index)).collect();
         expected.stops.extend(self.stops_begun());
-        let usual = |sent: &Sent| sent.from != From::Inside && sent.signal == self.usual();
-        let other_asked = signal != self.usual()
+        let usual = |sent: &Sent| sent.from != From::Inside && sent.signal == self.usual_signal();
+        let other_asked = signal != self.usual_signal()
             && self
-                .sent()
-                .any(|(_, sent)| usual(sent) && self.life.fate(sent) != Fate::ThrownAway);
+                .sent_signals()
+                .any(|(_, sent)| usual(sent) && self.life.signal_fate(sent) != Fate::ThrownAway);
         if other_asked || self.stop().is_some_and(|stop| stop.signal != signal) {
             // Two asked it to end; the program knows to whom it listened, and nobody else does.
             expected.stops = self.any_stop();
@@ -399,7 +400,7 @@ impl<'a> Truth<'a> {
         match self.stop() {
             Some(stop) if !self.stop_is_late => {
                 expected.outcomes.insert("graceful");
-                if self.life.fate(stop) != Fate::Taken {
+                if self.life.signal_fate(stop) != Fate::Taken {
                     // It was asked to end, did not hear it, and ended for another reason.
                     expected.outcomes.insert(by_itself);
                     expected.stops = self.any_stop();
@@ -425,30 +426,31 @@ impl<'a> Truth<'a> {
 
     /// Whether the runtime sent it a signal that it heard.
     fn heard_runtime(&self) -> bool {
-        self.noise()
-            .any(|(_, sent)| sent.from == From::Runtime && self.life.fate(sent) != Fate::ThrownAway)
+        self.noise_signals().any(|(_, sent)| {
+            sent.from == From::Runtime && self.life.signal_fate(sent) != Fate::ThrownAway
+        })
     }
 
     /// Whether the runtime sent it the usual stop signal, be it that it heard it or not.
     fn runtime_began(&self) -> bool {
-        let usual = self.usual();
-        self.noise()
+        let usual = self.usual_signal();
+        self.noise_signals()
             .any(|(_, sent)| sent.from == From::Runtime && sent.signal == usual)
     }
 
     /// Whether a signal came that everybody takes for a stop signal.
     fn seems_to_be_stopped(&self) -> bool {
-        let usual = self.usual();
-        self.noise()
+        let usual = self.usual_signal();
+        self.noise_signals()
             .any(|(_, sent)| sent.from == From::Runtime || sent.signal == usual)
     }
 
     /// The stop signal where the program ended by itself.
     fn stops_of_own_end(&self, expected: &mut Expected) {
-        let heard_usual = self.noise().any(|(_, sent)| {
-            let is_usual = [self.usual(), 15].contains(&sent.signal)
+        let heard_usual = self.noise_signals().any(|(_, sent)| {
+            let is_usual = [self.usual_signal(), 15].contains(&sent.signal)
                 || (sent.from == From::Inside && matches!(sent.signal, 2 | 3 | 15));
-            is_usual && self.life.fate(sent) != Fate::ThrownAway
+            is_usual && self.life.signal_fate(sent) != Fate::ThrownAway
         });
         match self.stop {
             Some(_) if !self.stop_is_late => {
@@ -494,7 +496,7 @@ impl<'a> Truth<'a> {
                 to.insert(finding);
             }
         }
-        let mut kills = self.sent().filter(|(_, sent)| sent.signal == 9);
+        let mut kills = self.sent_signals().filter(|(_, sent)| sent.signal == 9);
         if kills.any(|(_, kill)| self.played.told_at.since(kill.span.before) > STUCK) {
             // A machine without a free processor takes so long to free the memory of a process.
             expected.may.extend(["stuck_after_kill", "stuck_in_exit"]);
@@ -533,7 +535,7 @@ impl<'a> Truth<'a> {
         };
         let default = self.life.has_default(sent);
         let unheard = if died_of_it { Some(true) } else { thrown_away };
-        let (youngest, oldest) = self.life.age(sent);
+        let (youngest, oldest) = self.life.program_age(sent);
         let is_young = if oldest.saturating_add(SLACK) < YOUNG {
             Some(true)
         } else if youngest > YOUNG + SLACK {
@@ -577,7 +579,7 @@ impl<'a> Truth<'a> {
             }
         }
         self.kills_of_children(expected);
-        if self.life.eats_by_child() && self.played.first("eats").is_some() {
+        if self.life.eats_by_child() && self.played.first_time("eats").is_some() {
             let ended = self.played.log.iter();
             let ended = ended.map(|(_, line)| line.as_str());
             let killed = ended
@@ -591,7 +593,8 @@ impl<'a> Truth<'a> {
             }
         }
         // A child that is just being started may be chosen before the one that eats.
-        if self.life.eats_itself() && self.life.spawns() && self.played.first("eats").is_some() {
+        if self.life.eats_itself() && self.life.spawns() && self.played.first_time("eats").is_some()
+        {
             expected.may.insert("child_oom_killed");
         }
     }
@@ -638,7 +641,7 @@ impl<'a> Truth<'a> {
 
     /// A child was killed after the stop signal.
     fn kills_of_children(&self, expected: &mut Expected) {
-        let kills: Vec<Timestamp> = self.played.all("kills").collect();
+        let kills: Vec<Timestamp> = self.played.times_of("kills").collect();
         if kills.is_empty() {
             return;
         }
@@ -651,7 +654,10 @@ impl<'a> Truth<'a> {
             return;
         };
         // The child may have exited at that very moment.
-        let after = self.played.all("killed").any(|at| at > stop.span.after);
+        let after = self
+            .played
+            .times_of("killed")
+            .any(|at| at > stop.span.after);
         let before_end = expected
             .kill
             .and_then(|kill| self.played.sent.get(kill))

@@ -55,54 +55,54 @@ pub(crate) fn program(args: Vec<OsString>) -> Result<ExitCode> {
     let args = Args::parse_from(args);
     let behaviour: Behaviour = serde_json::from_str(&args.behaviour).context("no behaviour")?;
     let program = Program {
-        log: Log::at(args.log.clone()),
+        log: Log::from_path(args.log.clone()),
         children: Arc::default(),
     };
     program.log.write(START)?;
     let fetched = behaviour.fetches.iter().map(|reaction| reaction.signal);
-    let blocked = set(fetched.chain(behaviour.blocks.iter().copied()))?;
+    let blocked = signal_set(fetched.chain(behaviour.blocks.iter().copied()))?;
     // What the program before it blocked is not what it blocks.
     blocked.thread_set_mask().context("cannot block signals")?;
     program.start_children(&behaviour.children, &args.log)?;
     program.handle(&behaviour.handles)?;
-    program.fetch(&behaviour.fetches)?;
+    program.fetch_signals(&behaviour.fetches)?;
     for _ in 0..behaviour.threads {
         thread::spawn(forever);
     }
     if behaviour.serves {
-        program.serve()?;
+        program.serve_connections()?;
     }
     program.log.write(READY)?;
-    program.plan(&behaviour, &args.log);
+    program.schedule(&behaviour, &args.log);
     match (behaviour.masks, behaviour.spawns_every_ms) {
-        (Some(mask), _) => program.mask(mask),
-        (None, Some(every)) => spawn(every),
+        (Some(mask), _) => program.block_signals_repeatedly(mask),
+        (None, Some(every)) => spawn_processes(every),
         (None, None) => forever(),
     }
 }
 
 impl Program {
     /// What it does by itself.
-    fn plan(&self, behaviour: &Behaviour, log: &Path) {
+    fn schedule(&self, behaviour: &Behaviour, log: &Path) {
         let program = self.clone();
         if let Some(end) = behaviour.ends {
             let program = program.clone();
-            later(end.after_ms, move || {
+            run_later(end.after_ms, move || {
                 if end.how == How::Alarm {
                     // From then on it waits for its own timer.
                     nix::unistd::alarm::set(1);
                 } else {
-                    program.end(end.how, None);
+                    program.end_process(end.how, None);
                 }
             });
         }
         if let Some(eat) = behaviour.eats {
             let program = program.clone();
-            later(eat.after_ms, move || program.eat(eat));
+            run_later(eat.after_ms, move || program.consume_memory(eat));
         }
         if let Some(exec) = behaviour.execs.clone() {
             let log = log.to_owned();
-            later(exec.after_ms, move || program.exec(&exec.then, &log));
+            run_later(exec.after_ms, move || program.exec_next(&exec.then, &log));
         }
     }
 
@@ -114,11 +114,11 @@ impl Program {
                 handles: child.on_term.map(react).into_iter().collect(),
                 ..Behaviour::default()
             };
-            let mut process = me()?;
+            let mut process = own_command()?;
             process.arg("--log").arg(&log);
             process.arg(serde_json::to_string(&behaviour)?);
             let process = process.spawn().context("cannot start a child")?;
-            Log::at(log).wait_for(READY, SOON)?;
+            Log::from_path(log).wait_for(READY, SOON)?;
             self.children().push(Started {
                 process,
                 treatment: child.treatment,
@@ -142,48 +142,52 @@ impl Program {
         let (program, reactions) = (self.clone(), reactions.to_vec());
         thread::spawn(move || {
             for signal in signals.forever() {
-                program.react(&reactions, signal.cast_unsigned());
+                program.react_to(&reactions, signal.cast_unsigned());
             }
         });
         Ok(())
     }
 
-    fn fetch(&self, reactions: &[Reaction]) -> Result<()> {
+    fn fetch_signals(&self, reactions: &[Reaction]) -> Result<()> {
         if reactions.is_empty() {
             return Ok(());
         }
-        let fetched = set(reactions.iter().map(|reaction| reaction.signal))?;
+        let fetched = signal_set(reactions.iter().map(|reaction| reaction.signal))?;
         let (program, reactions) = (self.clone(), reactions.to_vec());
         thread::spawn(move || {
             while let Ok(signal) = fetched.wait() {
-                program.react(&reactions, (signal as i32).cast_unsigned());
+                program.react_to(&reactions, (signal as i32).cast_unsigned());
             }
         });
         Ok(())
     }
 
-    fn react(&self, reactions: &[Reaction], signal: u32) {
+    fn react_to(&self, reactions: &[Reaction], signal: u32) {
         self.log.write(&format!("signal {signal}")).ok();
         let found = reactions.iter().find(|reaction| reaction.signal == signal);
         let program = self.clone();
         match found.map(|reaction| reaction.then) {
             None | Some(Then::Note) => {}
             Some(Then::Exit { after_ms, code }) => {
-                later(after_ms, move || program.end(How::Code(code), Some(signal)));
+                run_later(after_ms, move || {
+                    program.end_process(How::Code(code), Some(signal));
+                });
             }
             Some(Then::Abort { after_ms }) => {
-                later(after_ms, move || program.end(How::Abort, Some(signal)));
+                run_later(after_ms, move || {
+                    program.end_process(How::Abort, Some(signal));
+                });
             }
         }
     }
 
     /// Ends it, because of this signal or by itself. Only one thread gets through.
-    fn end(&self, how: How, because: Option<u32>) {
+    fn end_process(&self, how: How, because: Option<u32>) {
         let mut children = self.children();
         let why = because.map_or_else(|| "itself".to_owned(), |signal| signal.to_string());
         self.log.write(&format!("because {why}")).ok();
         for child in children.iter_mut() {
-            treat(child, &self.log);
+            treat_child(child, &self.log);
         }
         self.log.write("exit").ok();
         match how {
@@ -196,9 +200,10 @@ impl Program {
         }
     }
 
-    fn exec(&self, then: &Behaviour, log: &Path) {
+    fn exec_next(&self, then: &Behaviour, log: &Path) {
         self.log.write("exec").ok();
-        let Ok((mut command, text)) = me().and_then(|me| Ok((me, serde_json::to_string(then)?)))
+        let Ok((mut command, text)) =
+            own_command().and_then(|me| Ok((me, serde_json::to_string(then)?)))
         else {
             exit(124);
         };
@@ -207,10 +212,11 @@ impl Program {
         exit(124)
     }
 
-    fn eat(&self, eat: Eat) {
+    fn consume_memory(&self, eat: Eat) {
         self.log.write("eats").ok();
         if eat.by_child {
-            let eater = me().map(|me| PathBuf::from(me.get_program()).with_file_name("hog"));
+            let eater =
+                own_command().map(|me| PathBuf::from(me.get_program()).with_file_name("hog"));
             let status = eater.and_then(|hog| Ok(Command::new(hog).arg("256").status()?));
             self.log.write(&format!("the eater ended: {status:?}")).ok();
             return;
@@ -223,7 +229,7 @@ impl Program {
         forever()
     }
 
-    fn serve(&self) -> Result<()> {
+    fn serve_connections(&self) -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
         self.log
             .write(&format!("port {}", listener.local_addr()?.port()))?;
@@ -237,7 +243,7 @@ impl Program {
     }
 
     /// Blocks everything for a moment, again and again.
-    fn mask(&self, mask: Mask) -> Result<ExitCode> {
+    fn block_signals_repeatedly(&self, mask: Mask) -> Result<ExitCode> {
         let all = SigSet::all();
         loop {
             thread::sleep(Duration::from_millis(mask.every_ms));
@@ -253,10 +259,10 @@ impl Program {
 }
 
 /// What becomes of a child before its parent exits.
-fn treat(child: &mut Started, log: &Log) {
+fn treat_child(child: &mut Started, log: &Log) {
     match child.treatment {
         Treatment::Left => {}
-        Treatment::Killed => kill(child, log),
+        Treatment::Killed => kill_child(child, log),
         Treatment::Stopped { within_ms } => {
             kill_process(
                 Pid::from_child(&child.process),
@@ -270,12 +276,12 @@ fn treat(child: &mut Started, log: &Log) {
                 }
                 thread::sleep(Duration::from_millis(2));
             }
-            kill(child, log);
+            kill_child(child, log);
         }
     }
 }
 
-fn kill(child: &mut Started, log: &Log) {
+fn kill_child(child: &mut Started, log: &Log) {
     // A child that died before is not killed.
     if child.process.try_wait().is_ok_and(|ended| ended.is_none()) {
         log.write("kills").ok();
@@ -289,27 +295,27 @@ fn kill(child: &mut Started, log: &Log) {
 }
 
 /// Starts processes of short life.
-fn spawn(every_ms: u64) -> Result<ExitCode> {
-    let sleep = PathBuf::from(me()?.get_program()).with_file_name("sleep");
+fn spawn_processes(every_ms: u64) -> Result<ExitCode> {
+    let sleep = PathBuf::from(own_command()?.get_program()).with_file_name("sleep");
     loop {
         thread::sleep(Duration::from_millis(every_ms));
         Command::new(&sleep).arg("0").status().ok();
     }
 }
 
-fn later(after_ms: u64, act: impl FnOnce() + Send + 'static) {
+fn run_later(after_ms: u64, act: impl FnOnce() + Send + 'static) {
     thread::spawn(move || {
         thread::sleep(Duration::from_millis(after_ms));
         act();
     });
 }
 
-fn me() -> Result<Command> {
+fn own_command() -> Result<Command> {
     let name = std::env::args_os().next().context("no name")?;
     Ok(Command::new(name))
 }
 
-fn set(numbers: impl IntoIterator<Item = u32>) -> Result<SigSet> {
+fn signal_set(numbers: impl IntoIterator<Item = u32>) -> Result<SigSet> {
     let mut set = SigSet::empty();
     for number in numbers {
         set.add(Signal::try_from(number.cast_signed()).context("no such signal")?);

@@ -28,7 +28,7 @@ impl Random {
     }
 
     /// One of these.
-    pub(crate) fn one<T: Copy>(&mut self, of: &[T], otherwise: T) -> T {
+    pub(crate) fn choose<T: Copy>(&mut self, of: &[T], otherwise: T) -> T {
         let count = of.len().max(1) as u64;
         let index = usize::try_from(self.next() % count).unwrap_or_default();
         of.get(index).copied().unwrap_or(otherwise)

@@ -17,12 +17,12 @@ use crate::Args;
 use crate::agent::{Agents, CALM, STARVED};
 use crate::case::Case;
 use crate::generate;
-use crate::judge::{Judgement, judge};
+use crate::judge::{Judgement, judge_reports};
 use crate::shrink;
-use crate::stage::{AHEAD, AHEAD_SLOW, Played, Rig, play};
+use crate::stage::{AHEAD, AHEAD_SLOW, Played, Rig, run_case};
 use crate::stalls::{LATE, LATE_SLOW, Stalled, Stalls};
 use crate::summary::summary;
-use crate::tell::{as_json, tell};
+use crate::tell::{as_json, print_tried};
 
 /// Cases of the starved agent at a time: more would leave it no time at all.
 const STARVED_AT_ONCE: usize = 3;
@@ -65,13 +65,13 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         "random stops load probes and make cgroups: run this as root"
     );
     let toolbox = Toolbox::new()?;
-    toolbox.link(crate::program::NAME)?;
+    toolbox.add_link(crate::program::NAME)?;
     let folder = Folder::new("fuzz")?;
     let agents = Agents::start(folder.path(), toolbox.folder(), args.journals.as_deref())?;
     let late = if args.guest { LATE_SLOW } else { LATE };
     let rig = Rig {
         agents,
-        stalls: Stalls::watch(toolbox.folder(), late)?,
+        stalls: Stalls::start_watching(toolbox.folder(), late)?,
         folder,
         toolbox,
         ahead: if args.guest { AHEAD_SLOW } else { AHEAD },
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             (0..args.times).map(|time| (time, case.clone())).collect()
         }
         None => (args.first..args.first + args.stops)
-            .map(|number| (number, generate::case(args.seed, number)))
+            .map(|number| (number, generate::generate_case(args.seed, number)))
             .collect(),
     };
     let started = Instant::now();
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     );
     let tried = play_all(&rig, &cases, args.jobs, "");
     for one in &tried {
-        tell(one, args.case.is_some());
+        print_tried(one, args.case.is_some());
     }
     if args.case.is_none() && !args.no_shrink {
         shrink_all(&rig, &tried, args.jobs);
@@ -150,7 +150,7 @@ fn look_for_second_reports(rig: &Rig, tried: &mut [Tried]) {
             continue;
         };
         if now.len() > reports.len()
-            && let Ok(again) = judge(&one.case, played, &now, &[])
+            && let Ok(again) = judge_reports(&one.case, played, &now, &[])
         {
             *judgement = again;
             *reports = now;
@@ -193,7 +193,7 @@ fn try_one(rig: &Rig, number: u64, case: &Case, prefix: &str) -> Tried {
 }
 
 fn judged(rig: &Rig, case: &Case, name: &str) -> Result<Ending> {
-    let played = play(rig, case, name)?;
+    let played = run_case(rig, case, name)?;
     let course = Span {
         before: played.started_after,
         after: played.told_at,
@@ -212,7 +212,7 @@ fn judged(rig: &Rig, case: &Case, name: &str) -> Result<Ending> {
     } else {
         Vec::new()
     };
-    let mut judgement = judge(case, &played, &reports, &starved)?;
+    let mut judgement = judge_reports(case, &played, &reports, &starved)?;
     // Whatever has no report must be counted, as the unseen one is.
     let is_counted = reports.is_empty() && case.starved && rig.agents.take_counted()?;
     if is_counted && judgement.is_missing() {
@@ -234,7 +234,7 @@ fn shrink_all(rig: &Rig, tried: &[Tried], jobs: usize) {
     let mut classes: BTreeMap<String, Vec<&Tried>> = BTreeMap::new();
     for one in tried {
         if let Ending::Judged { judgement, .. } = &one.ending
-            && let Some(class) = judgement.class()
+            && let Some(class) = judgement.fault_class()
         {
             classes.entry(class).or_default().push(one);
         }
@@ -265,7 +265,7 @@ fn shrink_one(rig: &Rig, case: &Case, class: &str, jobs: usize, index: usize) ->
             .collect();
         let tried = play_all(rig, &cases, jobs, &format!("-shrink{index}x{round}"));
         let fails = |one: &&Tried| match &one.ending {
-            Ending::Judged { judgement, .. } => judgement.class().as_deref() == Some(class),
+            Ending::Judged { judgement, .. } => judgement.fault_class().as_deref() == Some(class),
             Ending::StageFailed(_) => false,
         };
         let Some(found) = tried.iter().find(fails) else {

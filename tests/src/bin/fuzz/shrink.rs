@@ -8,7 +8,7 @@ pub(crate) fn smaller(case: &Case) -> Vec<Case> {
     let mut add = |change: &dyn Fn(&mut Case)| {
         let mut other = case.clone();
         change(&mut other);
-        if other != *case && ends(&other) && !all.contains(&other) {
+        if other != *case && has_sure_end(&other) && !all.contains(&other) {
             all.push(other);
         }
     };
@@ -32,7 +32,7 @@ pub(crate) fn smaller(case: &Case) -> Vec<Case> {
     for index in 0..case.acts.len() {
         add(&|other| {
             if let Some(act) = other.acts.get_mut(index) {
-                act.at_ms = round(act.at_ms);
+                act.at_ms = round_ms(act.at_ms);
             }
         });
     }
@@ -40,7 +40,7 @@ pub(crate) fn smaller(case: &Case) -> Vec<Case> {
 }
 
 /// Whether a SIGKILL from outside ends it at last.
-fn ends(case: &Case) -> bool {
+fn has_sure_end(case: &Case) -> bool {
     case.acts.iter().any(|act| match act.what {
         What::Stop { .. } => true,
         What::Signal { signal, from } => signal == 9 && from != crate::case::From::Inside,
@@ -78,10 +78,10 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
     });
     with(&|other| {
         if let Some(end) = &mut other.ends {
-            end.after_ms = round(end.after_ms);
+            end.after_ms = round_ms(end.after_ms);
         }
     });
-    lists(behaviour, add);
+    shorten_lists(behaviour, add);
     if let Some(exec) = &behaviour.execs {
         of_behaviour(&exec.then, &mut |then| {
             let mut other = behaviour.clone();
@@ -94,7 +94,7 @@ fn of_behaviour(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
 }
 
 /// Shorter lists, and simpler things in them.
-fn lists(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
+fn shorten_lists(behaviour: &Behaviour, add: &mut dyn FnMut(Behaviour)) {
     let mut with = |change: &dyn Fn(&mut Behaviour)| {
         let mut other = behaviour.clone();
         change(&mut other);
@@ -147,17 +147,17 @@ const fn simpler(then: Then) -> Then {
     match then {
         Then::Note => Then::Note,
         Then::Abort { after_ms } => Then::Abort {
-            after_ms: round(after_ms),
+            after_ms: round_ms(after_ms),
         },
         Then::Exit { after_ms, code } => Then::Exit {
-            after_ms: round(after_ms),
+            after_ms: round_ms(after_ms),
             code,
         },
     }
 }
 
 /// To half a second.
-const fn round(ms: u64) -> u64 {
+const fn round_ms(ms: u64) -> u64 {
     (ms + 250) / 500 * 500
 }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn shrinking_comes_to_an_end() {
-        let mut case = crate::generate::case(1, 3);
+        let mut case = crate::generate::generate_case(1, 3);
         for _ in 0..200 {
             let Some(next) = smaller(&case).into_iter().next() else {
                 return;

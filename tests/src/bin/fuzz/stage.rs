@@ -78,13 +78,13 @@ pub(crate) struct Played {
 
 impl Played {
     /// When it wrote this to its log, the first time.
-    pub(crate) fn first(&self, what: &str) -> Option<Timestamp> {
+    pub(crate) fn first_time(&self, what: &str) -> Option<Timestamp> {
         let mut log = self.log.iter();
         log.find(|(_, line)| line == what).map(|(at, _)| *at)
     }
 
     /// The times of all such lines.
-    pub(crate) fn all<'a>(&'a self, what: &'a str) -> impl Iterator<Item = Timestamp> + 'a {
+    pub(crate) fn times_of<'a>(&'a self, what: &'a str) -> impl Iterator<Item = Timestamp> + 'a {
         let such = self.log.iter().filter(move |(_, line)| line == what);
         such.map(|(at, _)| *at)
     }
@@ -117,12 +117,12 @@ enum Deed {
 }
 
 /// Plays the case as the one with this name.
-pub(crate) fn play(rig: &Rig, case: &Case, name: &str) -> Result<Played> {
-    let suffix = case.known().suffix();
+pub(crate) fn run_case(rig: &Rig, case: &Case, name: &str) -> Result<Played> {
+    let suffix = case.known_spec().suffix();
     let attack = |attack| Attacker::start(rig, attack, &format!("{name}-attacker-{suffix}"));
     let attacker = case.attack.map(attack).transpose()?;
-    let cgroup = rig.folder.make(&format!("{name}-{suffix}"))?;
-    let played = Stage::set_up(rig, case, name, &cgroup)?.play();
+    let cgroup = rig.folder.create_cgroup(&format!("{name}-{suffix}"))?;
+    let played = Stage::set_up(rig, case, name, &cgroup)?.run_stage();
     drop(attacker);
     // Whatever is left, a failed stage included.
     cgroup.write("cgroup.freeze", "0").ok();
@@ -156,12 +156,15 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn set_up(rig: &'a Rig, case: &'a Case, name: &'a str, cgroup: &'a Cgroup) -> Result<Self> {
         let log = rig.toolbox.log(name);
-        let mut launch = Launch::new(cgroup, argv(&rig.toolbox, log.path(), &case.program)?);
+        let mut launch = Launch::new(
+            cgroup,
+            command_line(&rig.toolbox, log.path(), &case.program)?,
+        );
         if case.shares_pids {
             launch = launch.sharing_pids();
         }
         let memory = if has_eater(&case.program) {
-            Limit::memory(MEMORY).put(&rig.folder, cgroup, &format!("fuzz-{name}"))?
+            Limit::memory(MEMORY).apply_to(&rig.folder, cgroup, &format!("fuzz-{name}"))?
         } else {
             None
         };
@@ -174,7 +177,7 @@ impl<'a> Stage<'a> {
             cgroup,
             main,
             began: Instant::now(),
-            plan: plan(case),
+            plan: plan_case(case),
             sent: Vec::new(),
             frozen: Vec::new(),
             frozen_since: None,
@@ -185,10 +188,10 @@ impl<'a> Stage<'a> {
         })
     }
 
-    fn play(mut self) -> Result<Played> {
+    fn run_stage(mut self) -> Result<Played> {
         let ended = self.act_until_the_end();
         if self.starving {
-            self.rig.agents.feed();
+            self.rig.agents.end_starvation();
         }
         let ended = ended?;
         let log = self.rig.toolbox.log(self.name);
@@ -251,7 +254,7 @@ impl<'a> Stage<'a> {
         }
         match self
             .main
-            .wait(CASE_MAX.saturating_sub(self.began.elapsed()))?
+            .wait_at_most(CASE_MAX.saturating_sub(self.began.elapsed()))?
         {
             Some(ended) => Ok(ended),
             None => bail!("it does not end; its case must end it"),
@@ -259,7 +262,8 @@ impl<'a> Stage<'a> {
     }
 
     fn wait_until(&mut self, at: Duration) -> Result<Option<gracewatch_tests::rig::launch::Ended>> {
-        self.main.wait(at.saturating_sub(self.began.elapsed()))
+        self.main
+            .wait_at_most(at.saturating_sub(self.began.elapsed()))
     }
 
     fn sender(&self, signal: u32, from: From) -> Result<Sender> {
@@ -284,8 +288,8 @@ impl<'a> Stage<'a> {
                 Some(sender),
             ) => {
                 // One that comes too late finds nobody.
-                if let Ok(span) = sender.fire() {
-                    self.note(signal, from, span, is_of_stop);
+                if let Ok(span) = sender.send_now() {
+                    self.record_sent(signal, from, span, is_of_stop);
                 }
                 if is_of_stop && signal != 9 {
                     self.begin_grace();
@@ -295,7 +299,7 @@ impl<'a> Stage<'a> {
             (Deed::Visit { for_ms }, _) => {
                 let seconds = Duration::from_millis(for_ms).as_secs_f64().to_string();
                 let sleep = self.rig.toolbox.program("sleep");
-                self.visit(vec![sleep.display().to_string(), seconds])?;
+                self.start_visitor(vec![sleep.display().to_string(), seconds])?;
             }
             (Deed::Freeze, _) => {
                 self.frozen_since = Some(clock::now());
@@ -313,7 +317,7 @@ impl<'a> Stage<'a> {
                 self.starving = true;
             }
             (Deed::Feed, _) => {
-                self.rig.agents.feed();
+                self.rig.agents.end_starvation();
                 self.starving = false;
             }
             (Deed::Connect { says }, _) => self.connect(says)?,
@@ -337,7 +341,7 @@ impl<'a> Stage<'a> {
         self.plan.sort_by_key(|due| std::cmp::Reverse(due.at));
     }
 
-    fn note(&mut self, signal: u32, from: From, span: Span, is_of_stop: bool) {
+    fn record_sent(&mut self, signal: u32, from: From, span: Span, is_of_stop: bool) {
         self.sent.push(Sent {
             signal,
             from,
@@ -346,7 +350,7 @@ impl<'a> Stage<'a> {
         });
     }
 
-    fn visit(&mut self, argv: Vec<String>) -> Result<()> {
+    fn start_visitor(&mut self, argv: Vec<String>) -> Result<()> {
         let launch = Launch::new(self.cgroup, argv);
         let launch = if self.case.shares_pids {
             launch.sharing_pids()
@@ -356,7 +360,12 @@ impl<'a> Stage<'a> {
         // Who enters a container that is just ending fails.
         match launch.start(&self.rig.toolbox) {
             Ok(visitor) => self.visitors.push(visitor),
-            Err(error) if self.main.wait(Duration::from_millis(500))?.is_none() => {
+            Err(error)
+                if self
+                    .main
+                    .wait_at_most(Duration::from_millis(500))?
+                    .is_none() =>
+            {
                 return Err(error);
             }
             Err(_ended) => {}
@@ -383,15 +392,15 @@ impl<'a> Stage<'a> {
         argv.extend(["--log".to_owned(), log.path().display().to_string()]);
         argv.extend(["kills".to_owned(), main.to_string()]);
         argv.extend([signal.to_string(), "1".to_owned()]);
-        self.visit(argv)?;
+        self.start_visitor(argv)?;
         if let Some(visitor) = self.visitors.last_mut() {
-            visitor.wait(SOON)?;
+            visitor.wait_at_most(SOON)?;
         }
         let span = Span {
             before,
             after: clock::now(),
         };
-        self.note(signal, from, span, false);
+        self.record_sent(signal, from, span, false);
         Ok(())
     }
 
@@ -414,7 +423,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Everything that is due, with what follows from it.
-fn plan(case: &Case) -> Vec<Due> {
+fn plan_case(case: &Case) -> Vec<Due> {
     let mut plan = Vec::new();
     for act in &case.acts {
         let at = Duration::from_millis(act.at_ms);
@@ -463,7 +472,7 @@ fn plan(case: &Case) -> Vec<Due> {
 }
 
 /// The command line of the program. Signals are set to be ignored by a shell, since nothing else may.
-fn argv(toolbox: &Toolbox, log: &Path, behaviour: &Behaviour) -> Result<Vec<String>> {
+fn command_line(toolbox: &Toolbox, log: &Path, behaviour: &Behaviour) -> Result<Vec<String>> {
     let mut argv = Vec::new();
     if !behaviour.ignores.is_empty() {
         let numbers: Vec<_> = behaviour.ignores.iter().map(u32::to_string).collect();

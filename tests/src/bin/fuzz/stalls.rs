@@ -40,7 +40,7 @@ impl std::error::Error for Stalled {}
 
 impl Stalls {
     /// Looks from now on; a look that is later than `late` is a stall. The file lies in this folder.
-    pub(crate) fn watch(folder: &Path, late: Duration) -> Result<Self> {
+    pub(crate) fn start_watching(folder: &Path, late: Duration) -> Result<Self> {
         let mut file = File::create(folder.join("stalls.log")).context("cannot write a log")?;
         let spans = Arc::new(Mutex::new(Vec::new()));
         let found = Arc::clone(&spans);

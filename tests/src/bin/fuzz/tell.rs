@@ -8,8 +8,8 @@ use crate::runner::{Ending, Tried};
 use crate::stage::Played;
 
 /// Says what is wrong with one; `all` also what is not.
-pub(crate) fn tell(tried: &Tried, all: bool) {
-    let lines = lines(tried, all);
+pub(crate) fn print_tried(tried: &Tried, all: bool) {
+    let lines = describe_lines(tried, all);
     if lines.is_empty() {
         return;
     }
@@ -18,7 +18,7 @@ pub(crate) fn tell(tried: &Tried, all: bool) {
     writeln!(std::io::stdout().lock(), "{text}").ok();
 }
 
-fn lines(tried: &Tried, all: bool) -> Vec<String> {
+fn describe_lines(tried: &Tried, all: bool) -> Vec<String> {
     let Tried {
         number,
         case,
@@ -36,7 +36,11 @@ fn lines(tried: &Tried, all: bool) -> Vec<String> {
         Judgement::Wrong(wrong) => {
             let mut lines = vec![format!("stop {number} ... WRONG")];
             lines.extend(wrong.iter().map(in_words));
-            lines.extend(judgement.class().map(|class| format!("class: {class}")));
+            lines.extend(
+                judgement
+                    .fault_class()
+                    .map(|class| format!("class: {class}")),
+            );
             lines
         }
         Judgement::Unsure {

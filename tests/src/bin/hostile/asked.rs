@@ -53,7 +53,11 @@ pub(crate) struct Said {
 }
 
 /// Runs it to its end, but no longer than that.
-pub(crate) fn ask(toolbox: &Toolbox, mut command: Command, limit: Duration) -> Result<Said> {
+pub(crate) fn run_limited(
+    toolbox: &Toolbox,
+    mut command: Command,
+    limit: Duration,
+) -> Result<Said> {
     let path: PathBuf = toolbox.folder().join("asked.words");
     let started = Instant::now();
     let mut process = command
@@ -67,7 +71,7 @@ pub(crate) fn ask(toolbox: &Toolbox, mut command: Command, limit: Duration) -> R
             break Some(status);
         }
         // A process that has just ended has no memory.
-        peak = process_status::bytes(&pid, "VmHWM")
+        peak = process_status::read_bytes(&pid, "VmHWM")
             .unwrap_or(peak)
             .max(peak);
         if started.elapsed() > limit {
@@ -89,7 +93,7 @@ pub(crate) fn ask(toolbox: &Toolbox, mut command: Command, limit: Duration) -> R
 
 impl Said {
     /// Its exit code.
-    pub(crate) fn code(&self) -> Option<i32> {
+    pub(crate) fn exit_code(&self) -> Option<i32> {
         self.status.and_then(|status| status.code())
     }
 
@@ -109,7 +113,7 @@ impl Said {
             format!("{what}: signal {signal:?} ended it")
         });
         told.expect(
-            self.code() != Some(PANICKED) && !words.contains("panicked"),
+            self.exit_code() != Some(PANICKED) && !words.contains("panicked"),
             || format!("{what}: it panicked: {words}"),
         );
         told.expect(*peak < MEMORY_MAX, || {
@@ -121,8 +125,8 @@ impl Said {
     pub(crate) fn judge_refusal(&self, what: &str, names: &[&str], told: &mut Told) {
         self.judge_end(what, told);
         let words = &self.words;
-        told.expect(matches!(self.code(), None | Some(1 | 2)), || {
-            format!("{what}: exit code {:?}: {words}", self.code())
+        told.expect(matches!(self.exit_code(), None | Some(1 | 2)), || {
+            format!("{what}: exit code {:?}: {words}", self.exit_code())
         });
         told.expect(self.took < REFUSAL_LIMIT, || {
             format!("{what}: it took {:?}", self.took)

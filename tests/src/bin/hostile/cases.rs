@@ -3,7 +3,7 @@
 use anyhow::Result;
 use gracewatch_tests::rig::toolbox::Toolbox;
 
-use crate::told::{Told, tell};
+use crate::told::{Told, run_and_print};
 use crate::{clients, ends, files, numbers, replays};
 
 /// A case.
@@ -26,7 +26,7 @@ pub(crate) fn run(toolbox: &Toolbox, only: &str) -> bool {
     let mut passed = true;
     for case in TABLES.into_iter().flatten() {
         if case.name.to_lowercase().contains(&only.to_lowercase()) {
-            passed &= tell(&format!("case {}", case.name), || (case.play)(toolbox));
+            passed &= run_and_print(&format!("case {}", case.name), || (case.play)(toolbox));
         }
     }
     passed

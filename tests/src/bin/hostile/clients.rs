@@ -12,7 +12,7 @@ use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::asked::{ask, program};
+use crate::asked::{program, run_limited};
 use crate::cases::Case;
 use crate::told::Told;
 
@@ -20,7 +20,7 @@ pub(crate) const ALL: [Case; 7] = [
     Case {
         name: "SilentConnections",
         play: |toolbox| {
-            crowd(
+            run_crowd(
                 toolbox,
                 &[],
                 &[Crowd {
@@ -32,20 +32,20 @@ pub(crate) const ALL: [Case; 7] = [
     },
     Case {
         name: "ReturningClients",
-        play: |toolbox| crowd(toolbox, &[], &[RETURNING]),
+        play: |toolbox| run_crowd(toolbox, &[], &[RETURNING]),
     },
     Case {
         name: "ThousandConnections",
-        play: |toolbox| crowd(toolbox, &[], &[SILENT]),
+        play: |toolbox| run_crowd(toolbox, &[], &[SILENT]),
     },
     Case {
         name: "DeafClients",
-        play: |toolbox| crowd(toolbox, &[], &[DEAF]),
+        play: |toolbox| run_crowd(toolbox, &[], &[DEAF]),
     },
     Case {
         name: "AllClientsWithLowLimit",
         play: |toolbox| {
-            crowd(
+            run_crowd(
                 toolbox,
                 &["prlimit", "--nofile=64:1024"],
                 &[SILENT, RETURNING, DEAF],
@@ -56,7 +56,7 @@ pub(crate) const ALL: [Case; 7] = [
         name: "AllClientsWithFewFiles",
         play: |toolbox| {
             let by = [&WITHOUT_RIGHT[..], &["prlimit", "--nofile=128:128"]].concat();
-            crowd(toolbox, &by, &[SILENT, RETURNING, DEAF])
+            run_crowd(toolbox, &by, &[SILENT, RETURNING, DEAF])
         },
     },
     Case {
@@ -106,7 +106,7 @@ const MEMORY_MORE: u64 = 48 << 20;
 const OWN_FILES: u64 = 256;
 
 /// The agent, started by those words, and all these clients at once.
-fn crowd(toolbox: &Toolbox, by: &[&str], crowds: &[Crowd]) -> Result<Told> {
+fn run_crowd(toolbox: &Toolbox, by: &[&str], crowds: &[Crowd]) -> Result<Told> {
     let clients: usize = crowds.iter().map(|one| one.clients).sum();
     allow_files(u64::try_from(clients)? + OWN_FILES)?;
     let command = program(by, &["run", "--no-systemd"])?;
@@ -117,14 +117,14 @@ fn crowd(toolbox: &Toolbox, by: &[&str], crowds: &[Crowd]) -> Result<Told> {
     let is_over = AtomicBool::new(false);
     let (checks, peak) = scope(|scope| -> Result<_> {
         let asking = scope.spawn(|| check_health(address, &is_over));
-        let peak = hold(address, crowds, &agent);
+        let peak = hold_clients(address, crowds, &agent);
         is_over.store(true, Ordering::Relaxed);
         let Ok(checks) = asking.join() else {
             bail!("who asks for the health panicked");
         };
         Ok((checks, peak?))
     })?;
-    let mut told = judge(checks);
+    let mut told = judge_checks(checks);
     told.expect(peak < before + MEMORY_MORE, || {
         "the agent's memory grew".to_owned()
     });
@@ -134,7 +134,7 @@ fn crowd(toolbox: &Toolbox, by: &[&str], crowds: &[Crowd]) -> Result<Told> {
 }
 
 /// Lets all of them come and stay; the most memory that the agent had.
-fn hold(agent: SocketAddrV4, crowds: &[Crowd], whole: &Whole) -> Result<u64> {
+fn hold_clients(agent: SocketAddrV4, crowds: &[Crowd], whole: &Whole) -> Result<u64> {
     let rounds = crowds.iter().map(|one| one.rounds).max().unwrap_or(0);
     let mut held: Vec<Vec<TcpStream>> = crowds.iter().map(|_crowd| Vec::new()).collect();
     let mut peak = 0;
@@ -142,7 +142,7 @@ fn hold(agent: SocketAddrV4, crowds: &[Crowd], whole: &Whole) -> Result<u64> {
         for (crowd, held) in crowds.iter().zip(&mut held) {
             if round == 0 {
                 // A connection that is refused or closed is what the agent may do about it.
-                held.extend((0..crowd.clients).filter_map(|number| come(number, agent)));
+                held.extend((0..crowd.clients).filter_map(|number| connect_client(number, agent)));
             }
             for (number, client) in held.iter_mut().enumerate().filter(|_| round < crowd.rounds) {
                 if let Some(path) = crowd.asks.get(number % crowd.asks.len().max(1)) {
@@ -157,7 +157,7 @@ fn hold(agent: SocketAddrV4, crowds: &[Crowd], whole: &Whole) -> Result<u64> {
 }
 
 /// The client with this number: eight have one address.
-fn come(number: usize, agent: SocketAddrV4) -> Option<TcpStream> {
+fn connect_client(number: usize, agent: SocketAddrV4) -> Option<TcpStream> {
     let [high, low] = u16::try_from(number / 8).ok()?.to_be_bytes();
     let client = connect_from(Ipv4Addr::new(127, 1, high, low.max(1)), agent).ok()?;
     client.set_write_timeout(Some(PATIENCE)).ok()?;
@@ -172,13 +172,13 @@ fn request(path: &str) -> String {
 fn check_health(agent: SocketAddrV4, is_over: &AtomicBool) -> Vec<Result<Duration>> {
     let mut checks = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
-        checks.push(check(agent));
+        checks.push(check_livez(agent));
         sleep(Duration::from_millis(10));
     }
     checks
 }
 
-fn check(agent: SocketAddrV4) -> Result<Duration> {
+fn check_livez(agent: SocketAddrV4) -> Result<Duration> {
     let begin = Instant::now();
     let late = || format!("/livez was not answered for {:?}", begin.elapsed());
     let mut client = connect_from(Ipv4Addr::LOCALHOST, agent).with_context(late)?;
@@ -194,7 +194,7 @@ fn check(agent: SocketAddrV4) -> Result<Duration> {
     Ok(begin.elapsed())
 }
 
-fn judge(checks: Vec<Result<Duration>>) -> Told {
+fn judge_checks(checks: Vec<Result<Duration>>) -> Told {
     let mut told = Told::default();
     let mut took = Vec::new();
     for check in checks {
@@ -226,7 +226,7 @@ fn too_few_files(toolbox: &Toolbox) -> Result<Told> {
         let limit = format!("--nofile={files}:{files}");
         let by = [&WITHOUT_RIGHT[..], &["prlimit", &limit]].concat();
         let command = program(&by, &["run", "--no-systemd", "--listen", "127.0.0.1:0"])?;
-        let said = ask(toolbox, command, Duration::from_secs(3))?;
+        let said = run_limited(toolbox, command, Duration::from_secs(3))?;
         let names = [&format!("open {files} files"), "LimitNOFILE", "ulimit -n"];
         said.judge_refusal(&format!("{files} files"), &names, &mut told);
     }

@@ -7,7 +7,7 @@ use gracewatch_tests::rig::attacker::Attack;
 use gracewatch_tests::rig::toolbox::Toolbox;
 
 use crate::runner::Stage;
-use crate::told::tell;
+use crate::told::run_and_print;
 
 /// How much the highest of the second half of the turns may be above that of the first half, in which all tables and caches fill.
 const GROWTH_MAX: f64 = 0.1;
@@ -20,7 +20,9 @@ pub(crate) fn run(toolbox: &Toolbox, attacks: &[Attack], limit: Duration) -> Res
     let started = Instant::now();
     while memory.len() < 2 || started.elapsed() < limit {
         for attack in attacks {
-            passed &= tell(&format!("attack {attack:?}"), || stage.play(*attack, 1));
+            passed &= run_and_print(&format!("attack {attack:?}"), || {
+                stage.run_attack(*attack, 1)
+            });
         }
         let now = stage.memory()?;
         memory.push(now);

@@ -10,7 +10,7 @@ use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::asked::{ask, gracewatch};
+use crate::asked::{gracewatch, run_limited};
 use crate::cases::Case;
 use crate::told::Told;
 
@@ -46,7 +46,7 @@ const QUIET: [&str; 5] = [
 const OTHER_USER: u32 = 65534;
 
 /// A FIFO, a directory, a device, a socket, and a link to a FIFO.
-fn kinds(toolbox: &Toolbox) -> Result<Vec<PathBuf>> {
+fn special_files(toolbox: &Toolbox) -> Result<Vec<PathBuf>> {
     let here = toolbox.folder();
     let (fifo, link) = (here.join("fifo.toml"), here.join("link.toml"));
     let (folder, socket) = (here.join("folder.toml"), here.join("socket.toml"));
@@ -63,7 +63,7 @@ fn kinds(toolbox: &Toolbox) -> Result<Vec<PathBuf>> {
 fn no_files(toolbox: &Toolbox) -> Result<Told> {
     let mut told = Told::default();
     let mut count = 0;
-    for path in kinds(toolbox)? {
+    for path in special_files(toolbox)? {
         let name = path.to_str().context("a path that is no text")?;
         let run = |option| [&["run", option, name][..], &QUIET].concat();
         for args in [
@@ -81,7 +81,7 @@ fn no_files(toolbox: &Toolbox) -> Result<Told> {
             vec!["explain", "--journal", name],
         ] {
             count += 1;
-            let said = ask(toolbox, gracewatch(&args)?, LIMIT)?;
+            let said = run_limited(toolbox, gracewatch(&args)?, LIMIT)?;
             let what = args.join(" ");
             if args.starts_with(&["check", "--kubeconfig"]) {
                 // It says what is wrong among all else that it says.
@@ -100,7 +100,7 @@ fn no_files_in_kubeconfig(toolbox: &Toolbox) -> Result<Told> {
     let mut told = Told::default();
     let mut count = 0;
     let kubeconfig = toolbox.folder().join("kubeconfig");
-    for path in kinds(toolbox)? {
+    for path in special_files(toolbox)? {
         let name = path.to_str().context("a path that is no text")?;
         for field in [
             "tokenFile",
@@ -123,7 +123,7 @@ fn no_files_in_kubeconfig(toolbox: &Toolbox) -> Result<Told> {
             let named = kubeconfig.to_str().context("a path that is no text")?;
             let args = [&["run", "--node-name=n", "--kubeconfig", named][..], &QUIET].concat();
             count += 1;
-            let said = ask(toolbox, gracewatch(&args)?, LIMIT)?;
+            let said = run_limited(toolbox, gracewatch(&args)?, LIMIT)?;
             said.judge_refusal(&format!("{field}: {name}"), &[name], &mut told);
         }
     }
@@ -148,7 +148,7 @@ fn foreign_journals(toolbox: &Toolbox) -> Result<Told> {
         let path = of(name);
         let path = path.to_str().context("a path that is no text")?;
         let args = [&["run", "--journal", path][..], &QUIET].concat();
-        let said = ask(toolbox, gracewatch(&args)?, LIMIT)?;
+        let said = run_limited(toolbox, gracewatch(&args)?, LIMIT)?;
         said.judge_refusal(name, &[path, "--journal"], &mut told);
     }
     for path in [victim, of("foreign")] {

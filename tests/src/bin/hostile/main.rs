@@ -50,7 +50,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = toolbox::play() {
+    if let Some(code) = toolbox::run_part() {
         return code;
     }
     test_program::run(|| run(&Args::parse()))
@@ -63,7 +63,7 @@ fn run(args: &Args) -> Result<bool> {
         "attacks load probes and make cgroups: run this as root"
     );
     let toolbox = Toolbox::new()?;
-    let attacks = runner::named(&args.only);
+    let attacks = runner::find_attacks(&args.only);
     if let Some(minutes) = args.minutes {
         return endurance::run(&toolbox, &attacks, Duration::from_mins(minutes));
     }

@@ -62,7 +62,7 @@ impl Neighbour {
         way: Way,
         number: usize,
     ) -> Result<Self> {
-        let cgroup = folder.make(&format!("k8s.io/{:064x}", 0xbeef_0000 + number))?;
+        let cgroup = folder.create_cgroup(&format!("k8s.io/{:064x}", 0xbeef_0000 + number))?;
         let log = toolbox.log(&format!("{case}-{}-{number}", way.name));
         let mut argv = vec![toolbox.program("app").into_os_string(), "--log".into()];
         argv.push(log.path().into());
@@ -78,27 +78,27 @@ impl Neighbour {
         toolbox: &Toolbox,
         agent: &Whole,
     ) -> Result<Vec<String>> {
-        let stopped = self.end(toolbox)?;
+        let stopped = self.end_neighbour(toolbox)?;
         let report = agent
             .wait_report(self.cgroup.path(), REPORT_LIMIT)
             .with_context(|| format!("the neighbour that is to be `{}`", self.way.name))?;
-        Ok(self.judge(&stopped, &report))
+        Ok(self.compare_report(&stopped, &report))
     }
 
     /// Stops it and removes it; gives its cgroup's path.
     pub(crate) fn stop(mut self, toolbox: &Toolbox) -> Result<String> {
-        self.end(toolbox)?;
+        self.end_neighbour(toolbox)?;
         Ok(self.cgroup.path().to_owned())
     }
 
-    fn end(&mut self, toolbox: &Toolbox) -> Result<Stopped> {
+    fn end_neighbour(&mut self, toolbox: &Toolbox) -> Result<Stopped> {
         let stop = Stop::within(Duration::from_secs(GRACE));
         let stopped = stop.run(toolbox, &mut self.main, &|_act| {})?;
         self.cgroup.remove()?;
         Ok(stopped)
     }
 
-    fn judge(&self, stopped: &Stopped, report: &Report) -> Vec<String> {
+    fn compare_report(&self, stopped: &Stopped, report: &Report) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut expect = |holds: bool, what: String| {
             if !holds {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 
-use crate::asked::{ask, gracewatch};
+use crate::asked::{gracewatch, run_limited};
 use crate::cases::Case;
 use crate::told::Told;
 
@@ -51,7 +51,7 @@ fn refuses(
         "--subjects",
         path,
     ];
-    let said = ask(toolbox, gracewatch(&args)?, LIMIT)?;
+    let said = run_limited(toolbox, gracewatch(&args)?, LIMIT)?;
     let what: String = text.chars().take(100).collect();
     said.judge_refusal(&what, names, told);
     Ok(said.peak)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::toolbox::Toolbox;
 
-use crate::asked::{ask, gracewatch};
+use crate::asked::{gracewatch, run_limited};
 use crate::cases::Case;
 use crate::told::Told;
 
@@ -85,16 +85,17 @@ fn answers(
     let name = path.to_str().context("a path that is no text")?;
     let (mut longest, mut peak) = (Duration::ZERO, 0);
     for command in COMMANDS {
-        let said = ask(
+        let said = run_limited(
             toolbox,
             gracewatch(&[command, &[name][..]].concat())?,
             LIMIT,
         )?;
         let what = format!("{what}: {}", command.join(" "));
         said.judge_end(&what, told);
-        told.expect(said.code().is_none_or(|code| codes.contains(&code)), || {
-            format!("{what}: exit code {:?}: {}", said.code(), said.words)
-        });
+        told.expect(
+            said.exit_code().is_none_or(|code| codes.contains(&code)),
+            || format!("{what}: exit code {:?}: {}", said.exit_code(), said.words),
+        );
         told.expect(said.words.lines().count() <= 1, || {
             format!("{what}: it says more than a sentence: {}", said.words)
         });

@@ -13,7 +13,7 @@ use gracewatch_tests::rig::toolbox::Toolbox;
 use gracewatch_tests::whole::{self, Whole};
 
 use crate::neighbours::{GRACE, Neighbour, WAYS};
-use crate::told::{Told, tell};
+use crate::told::{Told, run_and_print};
 
 /// How long an attack may take to be under way.
 const UNDER_WAY_LIMIT: Duration = Duration::from_mins(2);
@@ -27,7 +27,7 @@ const RETENTION: &str = "60";
 const HEALTH_LIMIT: Duration = Duration::from_millis(500);
 
 /// The attacks with this in their name.
-pub(crate) fn named(part: &str) -> Vec<Attack> {
+pub(crate) fn find_attacks(part: &str) -> Vec<Attack> {
     let part = part.to_lowercase();
     let has = |attack: &Attack| format!("{attack:?}").to_lowercase().contains(&part);
     let all = Attack::value_variants().iter().copied();
@@ -38,8 +38,8 @@ pub(crate) fn named(part: &str) -> Vec<Attack> {
 pub(crate) fn run(toolbox: &Toolbox, attacks: &[Attack], rounds: usize) -> bool {
     let mut passed = true;
     for attack in attacks {
-        passed &= tell(&format!("attack {attack:?}"), || {
-            Stage::set_up(toolbox)?.play(*attack, rounds)
+        passed &= run_and_print(&format!("attack {attack:?}"), || {
+            Stage::set_up(toolbox)?.run_attack(*attack, rounds)
         });
     }
     passed
@@ -96,14 +96,14 @@ impl<'a> Stage<'a> {
     }
 
     /// Stops the neighbours during the attack, and once more after it: containers that were started while it went on.
-    pub(crate) fn play(&mut self, attack: Attack, rounds: usize) -> Result<Told> {
+    pub(crate) fn run_attack(&mut self, attack: Attack, rounds: usize) -> Result<Told> {
         let container = format!("k8s.io/{:064x}", 0xbad);
         let place = if attack.is_from_outside() {
             "session"
         } else {
             &container
         };
-        let cgroup = self.folder.make(place)?;
+        let cgroup = self.folder.create_cgroup(place)?;
         let log = self
             .toolbox
             .log(&format!("attack-{attack:?}-{}", self.neighbours));
@@ -112,7 +112,7 @@ impl<'a> Stage<'a> {
             agent: self.agent.address(),
             rest: Duration::ZERO,
         };
-        let argv = attacker::argv(self.toolbox, plan, &cgroup.directory(), &log);
+        let argv = attacker::command_line(self.toolbox, plan, &cgroup.directory(), &log);
         let before = self.start(attack)?;
         let attacker = Launch::new(&cgroup, argv).start(self.toolbox)?;
         log.wait_for(UNDER_WAY, UNDER_WAY_LIMIT)?;

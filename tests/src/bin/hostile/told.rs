@@ -23,7 +23,7 @@ impl Told {
 }
 
 /// Plays one and prints what came of it; whether nothing was wrong.
-pub(crate) fn tell(name: &str, play: impl FnOnce() -> Result<Told>) -> bool {
+pub(crate) fn run_and_print(name: &str, play: impl FnOnce() -> Result<Told>) -> bool {
     let started = Instant::now();
     let result = play();
     let took = started.elapsed().as_secs_f64();

@@ -32,19 +32,22 @@ struct Row {
 pub(crate) struct Table(Vec<Row>);
 
 impl Table {
-    pub(crate) fn of(compared: &[Compared]) -> Self {
+    pub(crate) fn from_compared(compared: &[Compared]) -> Self {
         let mut kinds: BTreeMap<(Clock, &'static str), Vec<Duration>> = BTreeMap::new();
         for one in compared {
             kinds
                 .entry((one.clock, one.what))
                 .or_default()
-                .push(one.error());
-            kinds.entry((one.clock, ALL)).or_default().push(one.error());
+                .push(one.difference());
+            kinds
+                .entry((one.clock, ALL))
+                .or_default()
+                .push(one.difference());
         }
         Self(
             kinds
                 .into_iter()
-                .filter_map(|((clock, what), errors)| Row::of(clock, what, errors))
+                .filter_map(|((clock, what), errors)| Row::from_errors(clock, what, errors))
                 .collect(),
         )
     }
@@ -108,7 +111,7 @@ impl Table {
 }
 
 impl Row {
-    fn of(clock: Clock, what: &'static str, mut errors: Vec<Duration>) -> Option<Self> {
+    fn from_errors(clock: Clock, what: &'static str, mut errors: Vec<Duration>) -> Option<Self> {
         errors.sort();
         let count = errors.len();
         let rank = |percent: usize| {

@@ -31,7 +31,7 @@ pub(crate) struct Compared {
 
 impl Compared {
     /// How far the two lie apart.
-    pub(crate) fn error(&self) -> Duration {
+    pub(crate) fn difference(&self) -> Duration {
         self.measured.abs_diff(self.own)
     }
 }
@@ -63,7 +63,7 @@ impl Check {
     }
 
     /// A fact that must be so.
-    pub(crate) fn that(&mut self, what: impl Into<String>, holds: bool) {
+    pub(crate) fn require(&mut self, what: impl Into<String>, holds: bool) {
         if !holds {
             self.wrong.push(what.into());
         }
@@ -77,7 +77,12 @@ impl Check {
     }
 
     /// A fact that must be this.
-    pub(crate) fn same<T: PartialEq + Debug>(&mut self, what: &str, found: T, expected: T) {
+    pub(crate) fn require_equal<T: PartialEq + Debug>(
+        &mut self,
+        what: &str,
+        found: T,
+        expected: T,
+    ) {
         if found != expected {
             self.wrong
                 .push(format!("{what}: {found:?}, but it was {expected:?}"));
@@ -85,7 +90,7 @@ impl Check {
     }
 
     /// A time that must lie between two readings of the clock.
-    pub(crate) fn when(&mut self, what: &str, at: Option<Timestamp>, span: Span) {
+    pub(crate) fn check_time(&mut self, what: &str, at: Option<Timestamp>, span: Span) {
         match at {
             None => self.wrong.push(format!("{what}: not reported")),
             Some(at) if span.contains(at) => {}
@@ -96,7 +101,12 @@ impl Check {
     }
 
     /// A duration that must be as long as our own clock says.
-    pub(crate) fn took(&mut self, what: &'static str, measured: Option<Duration>, own: Duration) {
+    pub(crate) fn check_duration(
+        &mut self,
+        what: &'static str,
+        measured: Option<Duration>,
+        own: Duration,
+    ) {
         self.took_between(what, measured, own, own + self.tolerance);
     }
 
@@ -136,55 +146,57 @@ impl Check {
         findings: &[FindingKind],
         doubts: &[Doubt],
     ) {
-        self.same("outcome", report.outcome, outcome);
+        self.require_equal("outcome", report.outcome, outcome);
         let found: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
-        self.same("findings", found.as_slice(), findings);
-        self.same("doubts", report.doubts.as_slice(), doubts);
+        self.require_equal("findings", found.as_slice(), findings);
+        self.require_equal("doubts", report.doubts.as_slice(), doubts);
     }
 
     /// Everything that the kubelet's stop tells of a report: signal, SIGKILL, their times and senders, the exit.
     pub(crate) fn stop(&mut self, report: &Report, stopped: &Stopped, signal: Signal) {
-        self.when(
+        self.check_time(
             "stop signal",
             report.stop_signal.as_ref().map(|stop| stop.at),
             stopped.signal,
         );
         if let Some(stop) = &report.stop_signal {
-            self.same("stop signal", stop.signal, signal);
-            self.same("its sender", stop.sender.comm.as_str(), "send");
-            self.that(
+            self.require_equal("stop signal", stop.signal, signal);
+            self.require_equal("its sender", stop.sender.comm.as_str(), "send");
+            self.require(
                 "its sender was outside",
                 stop.sender.outside && !stop.sender.kernel,
             );
         }
         match (&report.kill, stopped.kill) {
             (Some(kill), Some(span)) => {
-                self.when("SIGKILL", Some(kill.at), span);
-                self.same("its sender", kill.sender.comm.as_str(), "send");
+                self.check_time("SIGKILL", Some(kill.at), span);
+                self.require_equal("its sender", kill.sender.comm.as_str(), "send");
                 let own = span.before.since(stopped.signal.after);
                 let longest = span.after.since(stopped.signal.before);
                 let measured = report.stop_signal_to_kill();
                 self.took_between("stop signal to SIGKILL", measured, own, longest);
             }
-            (found, span) => self.same("SIGKILL was used", found.is_some(), span.is_some()),
+            (found, span) => {
+                self.require_equal("SIGKILL was used", found.is_some(), span.is_some());
+            }
         }
-        self.exit(report, stopped);
+        self.check_exit(report, stopped);
     }
 
     /// The exit: its status, and that it lies between the last act and the moment the parent was told.
-    pub(crate) fn exit(&mut self, report: &Report, stopped: &Stopped) {
+    pub(crate) fn check_exit(&mut self, report: &Report, stopped: &Stopped) {
         let before = stopped.kill.unwrap_or(stopped.signal).before;
         let span = Span {
             before,
             after: stopped.ended.told_at,
         };
-        self.when("exit", report.exit.as_ref().map(|exit| exit.at), span);
+        self.check_time("exit", report.exit.as_ref().map(|exit| exit.at), span);
         self.status(report, stopped.ended.status);
     }
 
     /// The exit's status, as the parent was told it.
     pub(crate) fn status(&mut self, report: &Report, status: std::process::ExitStatus) {
-        self.same(
+        self.require_equal(
             "exit status",
             report.exit.as_ref().map(|exit| exit.status),
             Some(exit_status(status)),

@@ -26,7 +26,7 @@ const MOUNTS: [(&str, &str, &str); 7] = [
 const JOBS: &str = "16";
 
 /// Everything that a guest does, up to its end.
-pub(crate) fn init() -> ExitCode {
+pub(crate) fn run_guest() -> ExitCode {
     let code = match prepare().and_then(|()| run_tests()) {
         Ok(code) => code,
         Err(error) => {

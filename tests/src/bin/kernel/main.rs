@@ -46,11 +46,11 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = toolbox::play() {
+    if let Some(code) = toolbox::run_part() {
         return code;
     }
     if std::process::id() == 1 {
-        return guest::init();
+        return guest::run_guest();
     }
     test_program::run(|| runner::run(&Args::parse()))
 }

@@ -46,7 +46,7 @@ pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()
         &["--subjects", &subjects, "--journal", &journal],
         &log,
     )?);
-    let mut check = rig.check();
+    let mut check = rig.new_check();
     (scenario.run)(
         &Stage {
             name,
@@ -55,7 +55,7 @@ pub(crate) fn record(rig: &Rig, scenario: &Scenario, folder: &Path) -> Result<()
         },
         &mut check,
     )?;
-    let words = agent.whole.words();
+    let words = agent.whole.log_text();
     let (status, _) = agent.whole.stop()?;
     ensure!(
         status.success(),

@@ -27,7 +27,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             .as_ref()
             .is_none_or(|part| scenario.name.contains(part.as_str()))
     };
-    let shared: Vec<_> = scenarios::all().into_iter().filter(wanted).collect();
+    let shared: Vec<_> = scenarios::all_scenarios()
+        .into_iter()
+        .filter(wanted)
+        .collect();
     let alone: Vec<_> = scenarios::own_agents().into_iter().filter(wanted).collect();
     if args.list {
         for scenario in shared.iter().chain(&alone) {
@@ -117,19 +120,19 @@ fn run_one(rig: &Rig, agent: &dyn Agent, scenario: &Scenario, guest: bool) -> Tr
         rig,
         agent,
     };
-    let tried = attempt(scenario.name, rig.check(), |check| {
+    let tried = attempt(scenario.name, rig.new_check(), |check| {
         (scenario.run)(&stage, check)
     });
     let tried = tried.with_log(|| rig.toolbox.logs_of(scenario.name));
-    tell(&tried, guest);
+    print_outcome(&tried, guest);
     tried
 }
 
 /// One line, written whole, so that lines of scenarios that run beside each other do not mix.
-fn tell(tried: &Tried<Check>, guest: bool) {
+fn print_outcome(tried: &Tried<Check>, guest: bool) {
     let words = match &tried.ending {
         Ending::Passed => &tried.found.notes,
-        Ending::StageFailed(_) | Ending::Wrong(_) => tried.ending.words(),
+        Ending::StageFailed(_) | Ending::Wrong(_) => tried.ending.details(),
     };
     let (name, detail) = (&tried.name, words.join("; ").replace('\n', " "));
     let line = if guest {
@@ -143,7 +146,7 @@ fn tell(tried: &Tried<Check>, guest: bool) {
             "" => String::new(),
             _ => format!("  ({detail})"),
         };
-        let (word, took) = (tried.ending.word(), tried.took.as_secs_f32());
+        let (word, took) = (tried.ending.as_str(), tried.took.as_secs_f32());
         format!("scenario {name} ... {word} {took:.1} s{detail}\n")
     };
     std::io::stdout().lock().write_all(line.as_bytes()).ok();
@@ -171,7 +174,7 @@ fn summary(
     }
     for tried in &failed {
         println!("\n{}:", tried.name);
-        for wrong in tried.ending.words() {
+        for wrong in tried.ending.details() {
             println!("    {wrong}");
         }
     }
@@ -192,7 +195,7 @@ fn show_accuracy(args: &Args, compared: &[Compared], passed: bool) -> Result<Opt
     if compared.is_empty() {
         return Ok(None);
     }
-    let table = Table::of(compared);
+    let table = Table::from_compared(compared);
     println!(
         "\nerror of the measured durations, against clocks that the agent knows nothing of:\n\n{}",
         table.render()
@@ -207,7 +210,7 @@ fn show_accuracy(args: &Args, compared: &[Compared], passed: bool) -> Result<Opt
 /// Plays the chosen scenarios again, each for an agent of its own that records.
 fn record_all(folder: &Path, crowd: usize, wanted: impl Fn(&Scenario) -> bool) -> Result<bool> {
     let rig = Rig::new(false, crowd)?;
-    for scenario in scenarios::all()
+    for scenario in scenarios::all_scenarios()
         .iter()
         .filter(|scenario| record::is_chosen(scenario) && wanted(scenario))
     {

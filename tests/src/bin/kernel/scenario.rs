@@ -35,7 +35,7 @@ pub(crate) struct Scenario {
 
 impl Scenario {
     /// A scenario of whose subjects the agent knows nothing but the cgroups.
-    pub(crate) const fn plain(
+    pub(crate) const fn without_spec(
         name: &'static str,
         run: fn(&Stage<'_>, &mut Check) -> Result<()>,
     ) -> Self {
@@ -47,7 +47,7 @@ impl Scenario {
     }
 
     /// A scenario whose subjects have this grace period.
-    pub(crate) const fn with(
+    pub(crate) const fn with_spec(
         name: &'static str,
         known: fn(&Rig, &str) -> Vec<Selector>,
         run: fn(&Stage<'_>, &mut Check) -> Result<()>,
@@ -100,7 +100,7 @@ impl Rig {
     }
 
     /// A check that allows for the way of processes into the kernel and out of it.
-    pub(crate) fn check(&self) -> Check {
+    pub(crate) fn new_check(&self) -> Check {
         Check::new(if self.slow {
             TOLERANCE_PROCESSES_SLOW
         } else {
@@ -121,7 +121,7 @@ impl Rig {
         // Before and after, the same number may have been another process.
         let since = Timestamp(main.start.0.saturating_sub(START_TICK_NS));
         let pid = main.tgid.0;
-        let first = |pid, what, since| self.trace.first(pid, what, since);
+        let first = |pid, what, since| self.trace.first_time(pid, what, since);
         let exit = first(pid, Traced::Exit, since);
         let stop = report
             .stop_signal
@@ -135,7 +135,7 @@ impl Rig {
             .map(|tgid| tgid.0);
         // Its last program before its exit: the rig's own comes before it.
         let end = hook.and_then(|hook| first(hook, Traced::Exit, since));
-        let exec = hook.and_then(|hook| self.trace.last(hook, Traced::Exec, since, end?));
+        let exec = hook.and_then(|hook| self.trace.last_time(hook, Traced::Exec, since, end?));
         let pairs = [
             (
                 "stop signal to exit",
@@ -170,7 +170,7 @@ impl Rig {
                 .push(compared);
             let own = compared.own;
             claim!(
-                compared.error() <= self.tolerance,
+                compared.difference() <= self.tolerance,
                 "{what}: {measured:?}, but it was {own:?} by the kernel's trace"
             );
         }
@@ -188,7 +188,7 @@ impl Rig {
     }
 
     /// The command line of an `app` whose log has this name.
-    pub(crate) fn app(&self, log: &str, options: &str) -> Vec<String> {
+    pub(crate) fn app_command(&self, log: &str, options: &str) -> Vec<String> {
         let mut argv = self.command("app", "");
         argv.push("--log".to_owned());
         argv.push(self.toolbox.log(log).path().to_string_lossy().into_owned());
@@ -227,11 +227,11 @@ impl Stage<'_> {
 
     /// Makes the scenario's cgroup, or `<name>-<suffix>`.
     pub(crate) fn cgroup(&self, suffix: &str) -> Result<Cgroup> {
-        self.rig.folder.make(&self.key(suffix))
+        self.rig.folder.create_cgroup(&self.name_with(suffix))
     }
 
     /// The scenario's name with a suffix: what its cgroups and logs are called.
-    pub(crate) fn key(&self, suffix: &str) -> String {
+    pub(crate) fn name_with(&self, suffix: &str) -> String {
         if suffix.is_empty() {
             self.name.to_owned()
         } else {
@@ -240,27 +240,30 @@ impl Stage<'_> {
     }
 
     /// Starts a container that runs `app` with these options, and waits until it is ready.
-    pub(crate) fn app(&self, options: &str) -> Result<Container> {
+    pub(crate) fn start_app(&self, options: &str) -> Result<Container> {
         self.app_as("", options)
     }
 
     /// The same for the scenario's container with this suffix.
     pub(crate) fn app_as(&self, suffix: &str, options: &str) -> Result<Container> {
         let cgroup = self.cgroup(suffix)?;
-        let launch = Launch::new(&cgroup, self.rig.app(&self.key(suffix), options));
+        let launch = Launch::new(
+            &cgroup,
+            self.rig.app_command(&self.name_with(suffix), options),
+        );
         self.start(cgroup, suffix, &launch)
     }
 
     /// Starts a container that runs `app` in the machine's own pid namespace.
     pub(crate) fn app_sharing_pids(&self, options: &str) -> Result<Container> {
         let cgroup = self.cgroup("")?;
-        let launch = Launch::new(&cgroup, self.rig.app(self.name, options)).sharing_pids();
+        let launch = Launch::new(&cgroup, self.rig.app_command(self.name, options)).sharing_pids();
         self.start(cgroup, "", &launch)
     }
 
     /// Starts a container, waits until its `app` is ready and the agent follows it.
     pub(crate) fn start(&self, cgroup: Cgroup, suffix: &str, launch: &Launch) -> Result<Container> {
-        let log = self.toolbox().log(&self.key(suffix));
+        let log = self.toolbox().log(&self.name_with(suffix));
         let main = launch.start(self.toolbox())?;
         log.wait_for("ready", READY_LIMIT)?;
         self.agent
@@ -269,7 +272,7 @@ impl Stage<'_> {
     }
 
     /// Starts a container that sleeps: a program without handlers.
-    pub(crate) fn sleep(&self) -> Result<Container> {
+    pub(crate) fn start_sleeper(&self) -> Result<Container> {
         let cgroup = self.cgroup("")?;
         let launch = Launch::new(&cgroup, self.rig.command("sleep", "600"));
         self.start_silent(cgroup, &launch)
@@ -289,13 +292,16 @@ impl Stage<'_> {
     }
 
     /// The hook that runs `app` with these options.
-    pub(crate) fn hook(&self, container: &Container, options: &str) -> Launch {
-        Launch::new(&container.cgroup, self.rig.app(&self.key("hook"), options))
+    pub(crate) fn hook_launch(&self, container: &Container, options: &str) -> Launch {
+        Launch::new(
+            &container.cgroup,
+            self.rig.app_command(&self.name_with("hook"), options),
+        )
     }
 
-    /// The log of [`Self::hook`].
+    /// The log of [`Self::hook_launch`].
     pub(crate) fn hook_log(&self) -> Log {
-        self.toolbox().log(&self.key("hook"))
+        self.toolbox().log(&self.name_with("hook"))
     }
 
     /// Stops a container as a kubelet does.

@@ -18,7 +18,7 @@ mod whole;
 use crate::scenario::Scenario;
 
 /// Every scenario that shares one agent with others and runs beside them.
-pub(crate) fn all() -> Vec<Scenario> {
+pub(crate) fn all_scenarios() -> Vec<Scenario> {
     [
         signals::ALL,
         hooks::ALL,

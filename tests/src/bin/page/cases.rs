@@ -31,11 +31,11 @@ pub(crate) struct Case {
     pub(crate) run: fn(&Stage) -> Result<()>,
 }
 
-const fn case(name: &'static str, run: fn(&Stage) -> Result<()>) -> Case {
+const fn new_case(name: &'static str, run: fn(&Stage) -> Result<()>) -> Case {
     Case { name, run }
 }
 
-pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+pub(crate) fn all_cases() -> impl Iterator<Item = &'static Case> {
     [
         list::ALL,
         one::ALL,
@@ -61,17 +61,17 @@ const RECORDINGS: [&str; 7] = [
 
 impl Stage {
     /// Serves the recordings.
-    fn serve(&self) -> Result<Served> {
-        Served::start(&journal::paths(&self.recordings, &RECORDINGS))
+    fn serve_recordings(&self) -> Result<Served> {
+        Served::start(&journal::recording_paths(&self.recordings, &RECORDINGS))
     }
 
-    fn tab(&self, served: &Served) -> Result<Tab> {
-        Tab::open(&self.browser, &served.origin)
+    fn open_tab(&self, served: &Served) -> Result<Tab> {
+        Tab::open_tab(&self.browser, &served.origin)
     }
 }
 
 /// The address of the newest termination of this outcome, as the list links to it.
 fn newest(tab: &mut Tab, outcome: &str) -> Result<String> {
-    tab.go(&format!("/?outcome={outcome}"))?;
-    tab.text("new URL(document.querySelector('#terminations h2 a').href).pathname")
+    tab.load_page(&format!("/?outcome={outcome}"))?;
+    tab.eval_text("new URL(document.querySelector('#terminations h2 a').href).pathname")
 }

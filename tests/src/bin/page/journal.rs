@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 /// The recordings of these names.
-pub(crate) fn paths(recordings: &Path, names: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn recording_paths(recordings: &Path, names: &[&str]) -> Vec<PathBuf> {
     names
         .iter()
         .map(|name| recordings.join(format!("{name}.jsonl")))

@@ -55,7 +55,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = toolbox::play() {
+    if let Some(code) = toolbox::run_part() {
         return code;
     }
     match run(&Args::parse()) {
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<ExitCode> {
     if args.list {
-        cases::all().for_each(|case| println!("{}", case.name));
+        cases::all_cases().for_each(|case| println!("{}", case.name));
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(
@@ -82,7 +82,7 @@ fn run(args: &Args) -> Result<ExitCode> {
             .as_ref()
             .is_none_or(|part| case.name.contains(part))
     };
-    let wanted: Vec<&Case> = cases::all().filter(wanted).collect();
+    let wanted: Vec<&Case> = cases::all_cases().filter(wanted).collect();
     ensure!(
         !wanted.is_empty(),
         "no case has a name like this; --list shows all"
@@ -134,9 +134,9 @@ fn once_more(args: &Args, cases: &[&Case], name: &str) -> Tried<()> {
 
 fn run_one(stage: &Stage, case: &Case) -> Tried<()> {
     let tried = attempt(case.name, (), |()| (case.run)(stage));
-    let (word, took) = (tried.ending.word(), tried.took.as_secs_f64());
+    let (word, took) = (tried.ending.as_str(), tried.took.as_secs_f64());
     println!("page {} ... {word} {took:.1} s", case.name);
-    for words in tried.ending.words() {
+    for words in tried.ending.details() {
         println!("    {words}");
     }
     tried.with_log(|| stage.toolbox.logs_of("page"))

@@ -45,12 +45,12 @@ impl Protocol {
     }
 
     /// What is called from now on is for the target of this session.
-    pub(crate) fn enter(&mut self, session: String) {
+    pub(crate) fn set_session(&mut self, session: String) {
         self.session = Some(session);
     }
 
     /// Calls a command and waits for its answer; events that come before are kept.
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Result<Value> {
+    pub(crate) fn call_command(&mut self, method: &str, params: Value) -> Result<Value> {
         self.last_id += 1;
         let id = self.last_id;
         let mut command = json!({ "id": id, "method": method, "params": params });
@@ -65,7 +65,7 @@ impl Protocol {
                 .read()
                 .with_context(|| format!("the browser did not answer {method}"))?;
             if message["id"] != json!(id) {
-                self.keep(message);
+                self.keep_event(message);
             } else if message["error"].is_null() {
                 return Ok(message["result"].take());
             } else {
@@ -81,7 +81,7 @@ impl Protocol {
                 return Ok(event);
             }
             let message = self.read().context("the browser tells nothing")?;
-            self.keep(message);
+            self.keep_event(message);
         }
     }
 
@@ -90,7 +90,7 @@ impl Protocol {
         self.events.pop_front()
     }
 
-    fn keep(&mut self, mut message: Value) {
+    fn keep_event(&mut self, mut message: Value) {
         if let Some(method) = message["method"].as_str().map(str::to_owned) {
             let params = message["params"].take();
             self.events.push_back(Event { method, params });

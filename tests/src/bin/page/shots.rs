@@ -37,27 +37,27 @@ pub(crate) fn write(stage: &Stage, folder: &Path) -> Result<()> {
         stage.recordings.join("connections_reset.jsonl"),
     );
     let served = Served::start(&journals)?;
-    let mut tab = Tab::open(&stage.browser, &served.origin)?;
+    let mut tab = Tab::open_tab(&stage.browser, &served.origin)?;
     let one = "new URL([...document.querySelectorAll('#terminations li')].find(item => item.textContent.includes('SIGNAL IGNORED')).querySelector('a').href).pathname";
     for (name, scheme, (width, height)) in [
         ("overview-light", "light", (1180, 900)),
         ("overview-dark", "dark", (1180, 900)),
         ("phone", "light", (390, 844)),
     ] {
-        tab.size(width, height)?;
+        tab.set_size(width, height)?;
         tab.prefer("prefers-color-scheme", scheme)?;
-        tab.go("/")?;
-        save(&mut tab, folder, name)?;
+        tab.load_page("/")?;
+        save_shot(&mut tab, folder, name)?;
     }
-    let address = tab.text(one)?;
+    let address = tab.eval_text(one)?;
     tab.prefer("prefers-color-scheme", "light")?;
-    tab.go(&address)?;
-    tab.size(1180, 1200)?;
-    save(&mut tab, folder, "termination")?;
-    tab.close()
+    tab.load_page(&address)?;
+    tab.set_size(1180, 1200)?;
+    save_shot(&mut tab, folder, "termination")?;
+    tab.close_tab()
 }
 
-fn save(tab: &mut Tab, folder: &Path, name: &str) -> Result<()> {
+fn save_shot(tab: &mut Tab, folder: &Path, name: &str) -> Result<()> {
     let png = tab.screenshot()?;
     let path = folder.join(format!("page-{name}.png"));
     ensure!(

@@ -38,22 +38,22 @@ pub(crate) enum Key {
 
 impl Tab {
     /// Opens an empty one, in a profile of its own. All requests have to go to `origin`.
-    pub(crate) fn open(browser: &Browser, origin: &str) -> Result<Self> {
+    pub(crate) fn open_tab(browser: &Browser, origin: &str) -> Result<Self> {
         let mut protocol = Protocol::connect(browser.address, &browser.url)?;
-        let context = protocol.call(
+        let context = protocol.call_command(
             "Target.createBrowserContext",
             json!({ "disposeOnDetach": true }),
         )?;
-        let target = protocol.call(
+        let target = protocol.call_command(
             "Target.createTarget",
             json!({ "url": "about:blank", "browserContextId": context["browserContextId"] }),
         )?;
-        let attached = protocol.call(
+        let attached = protocol.call_command(
             "Target.attachToTarget",
             json!({ "targetId": target["targetId"], "flatten": true }),
         )?;
         let session = attached["sessionId"].as_str().context("no session")?;
-        protocol.enter(session.to_owned());
+        protocol.set_session(session.to_owned());
         let mut tab = Self {
             protocol,
             origin: origin.to_owned(),
@@ -63,26 +63,26 @@ impl Tab {
             expected: Vec::new(),
         };
         for domain in ["Page", "Runtime", "Network", "Log"] {
-            tab.call(&format!("{domain}.enable"), json!({}))?;
+            tab.call_command(&format!("{domain}.enable"), json!({}))?;
         }
         // As if its window were the one in front: else a link within the page moves no focus.
-        tab.call(
+        tab.call_command(
             "Emulation.setFocusEmulationEnabled",
             json!({ "enabled": true }),
         )?;
-        tab.size(1280, 900)?;
+        tab.set_size(1280, 900)?;
         Ok(tab)
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Result<Value> {
-        let answer = self.protocol.call(method, params)?;
+    fn call_command(&mut self, method: &str, params: Value) -> Result<Value> {
+        let answer = self.protocol.call_command(method, params)?;
         while let Some(event) = self.protocol.kept_event() {
-            self.note(&event);
+            self.handle_event(&event);
         }
         Ok(answer)
     }
 
-    fn note(&mut self, event: &Event) {
+    fn handle_event(&mut self, event: &Event) {
         let params = &event.params;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let problem = match event.method.as_str() {
@@ -120,8 +120,8 @@ impl Tab {
     }
 
     /// Fails if anything happened that must not.
-    pub(crate) fn close(mut self) -> Result<()> {
-        self.call("Page.getFrameTree", json!({}))?;
+    pub(crate) fn close_tab(mut self) -> Result<()> {
+        self.call_command("Page.getFrameTree", json!({}))?;
         ensure!(self.requests > 0, "the browser told of no request at all");
         claim!(
             self.problems.is_empty(),
@@ -132,10 +132,10 @@ impl Tab {
     }
 
     /// Loads a page of ours.
-    pub(crate) fn go(&mut self, path: &str) -> Result<()> {
+    pub(crate) fn load_page(&mut self, path: &str) -> Result<()> {
         self.loaded = false;
         let url = format!("{}{path}", self.origin);
-        let answer = self.call("Page.navigate", json!({ "url": url }))?;
+        let answer = self.call_command("Page.navigate", json!({ "url": url }))?;
         if let Some(error) = answer["errorText"].as_str() {
             return Err(WrongVerdict(format!("{url} cannot be loaded: {error}")).into());
         }
@@ -146,15 +146,15 @@ impl Tab {
     pub(crate) fn wait_loaded(&mut self) -> Result<()> {
         while !self.loaded {
             let event = self.protocol.wait_event()?;
-            self.note(&event);
+            self.handle_event(&event);
         }
         self.loaded = false;
         Ok(())
     }
 
     /// What an expression of JavaScript comes to.
-    pub(crate) fn eval(&mut self, expression: &str) -> Result<Value> {
-        let mut answer = self.call(
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Result<Value> {
+        let mut answer = self.call_command(
             "Runtime.evaluate",
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true }),
         )?;
@@ -165,21 +165,21 @@ impl Tab {
         Ok(answer["result"]["value"].take())
     }
 
-    pub(crate) fn text(&mut self, expression: &str) -> Result<String> {
-        let value = self.eval(expression)?;
+    pub(crate) fn eval_text(&mut self, expression: &str) -> Result<String> {
+        let value = self.evaluate(expression)?;
         let text = value.as_str().map(str::to_owned);
         text.or_wrong(|| format!("`{expression}` is {value} on the page"))
     }
 
     pub(crate) fn number(&mut self, expression: &str) -> Result<f64> {
-        let value = self.eval(expression)?;
+        let value = self.evaluate(expression)?;
         let number = value.as_f64();
         number.or_wrong(|| format!("`{expression}` is {value} on the page"))
     }
 
     /// Fails if this is not so.
-    pub(crate) fn check(&mut self, expression: &str) -> Result<()> {
-        let value = self.eval(expression)?;
+    pub(crate) fn require(&mut self, expression: &str) -> Result<()> {
+        let value = self.evaluate(expression)?;
         claim!(
             value == json!(true),
             "`{expression}` is {value} on the page"
@@ -188,9 +188,9 @@ impl Tab {
     }
 
     /// Waits until this is so.
-    pub(crate) fn wait(&mut self, expression: &str) -> Result<()> {
+    pub(crate) fn wait_until(&mut self, expression: &str) -> Result<()> {
         let started = Instant::now();
-        while self.eval(expression)? != json!(true) {
+        while self.evaluate(expression)? != json!(true) {
             claim!(
                 started.elapsed() < LIMIT,
                 "`{expression}` is not so after {LIMIT:?}"
@@ -200,7 +200,7 @@ impl Tab {
         Ok(())
     }
 
-    pub(crate) fn press(&mut self, key: Key) -> Result<()> {
+    pub(crate) fn press_key(&mut self, key: Key) -> Result<()> {
         let (name, code, text) = match key {
             Key::Tab => ("Tab", 9, ""),
             Key::Enter => ("Enter", 13, "\r"),
@@ -210,27 +210,28 @@ impl Tab {
         if !text.is_empty() {
             press["text"] = json!(text);
         }
-        self.call("Input.dispatchKeyEvent", press.clone())?;
+        self.call_command("Input.dispatchKeyEvent", press.clone())?;
         press["type"] = json!("keyUp");
-        self.call("Input.dispatchKeyEvent", press).map(drop)
+        self.call_command("Input.dispatchKeyEvent", press).map(drop)
     }
 
     /// The window's size in CSS pixels.
-    pub(crate) fn size(&mut self, width: u32, height: u32) -> Result<()> {
+    pub(crate) fn set_size(&mut self, width: u32, height: u32) -> Result<()> {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
-        self.call("Emulation.setDeviceMetricsOverride", metrics)
+        self.call_command("Emulation.setDeviceMetricsOverride", metrics)
             .map(drop)
     }
 
     /// What the user prefers: `prefers-color-scheme`, `prefers-reduced-motion`.
     pub(crate) fn prefer(&mut self, feature: &str, value: &str) -> Result<()> {
         let features = json!({ "features": [{ "name": feature, "value": value }] });
-        self.call("Emulation.setEmulatedMedia", features).map(drop)
+        self.call_command("Emulation.setEmulatedMedia", features)
+            .map(drop)
     }
 
     /// From the next page on no script runs.
     pub(crate) fn without_scripts(&mut self) -> Result<()> {
-        self.call(
+        self.call_command(
             "Emulation.setScriptExecutionDisabled",
             json!({ "value": true }),
         )
@@ -239,7 +240,7 @@ impl Tab {
 
     /// What is in the window, as a PNG.
     pub(crate) fn screenshot(&mut self) -> Result<Vec<u8>> {
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }))?;
+        let shot = self.call_command("Page.captureScreenshot", json!({ "format": "png" }))?;
         let data = shot["data"].as_str().context("no picture")?;
         BASE64_STANDARD
             .decode(data)

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         let (fate, name) = match attempt(args.to) {
             Ok(name) => ("ok", name),
-            Err(error) => (fate::of(&error), "-".to_owned()),
+            Err(error) => (fate::error_name(&error), "-".to_owned()),
         };
         let ended_at = clock::now();
         writeln!(log, "{} {} {fate} {name}", began_at.0, ended_at.0)?;

@@ -17,7 +17,7 @@ const WORDS: [(ErrorKind, &str); 8] = [
 ];
 
 /// The word for an error of a socket.
-pub(crate) fn of(error: &io::Error) -> &'static str {
+pub(crate) fn error_name(error: &io::Error) -> &'static str {
     let known = WORDS.iter().find(|(kind, _)| *kind == error.kind());
     known.map_or("failed", |(_, word)| word)
 }

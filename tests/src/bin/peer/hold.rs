@@ -27,7 +27,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut open = Vec::new();
     for to in &args.to {
         for _connection in 0..args.each {
-            let stream = begin(*to, args.more).with_context(|| format!("no answer by {to}"))?;
+            let stream =
+                connect_and_ask(*to, args.more).with_context(|| format!("no answer by {to}"))?;
             open.push((*to, stream));
         }
     }
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .into_iter()
         .map(|(to, stream)| {
             thread::spawn(move || {
-                let fate = end(stream);
+                let fate = wait_for_end(stream);
                 println!("{} {fate} {to}", clock::now().0);
             })
         })
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Connects, and waits for the answer to one request.
-fn begin(to: SocketAddr, more: bool) -> io::Result<TcpStream> {
+fn connect_and_ask(to: SocketAddr, more: bool) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(to)?;
     stream.write_all(b"who\n")?;
     let mut name = String::new();
@@ -60,10 +61,10 @@ fn begin(to: SocketAddr, more: bool) -> io::Result<TcpStream> {
 }
 
 /// Waits for the connection's end.
-fn end(mut stream: TcpStream) -> &'static str {
+fn wait_for_end(mut stream: TcpStream) -> &'static str {
     let mut rest = Vec::new();
     match stream.read_to_end(&mut rest) {
         Ok(_length) => "ended",
-        Err(error) => fate::of(&error),
+        Err(error) => fate::error_name(&error),
     }
 }

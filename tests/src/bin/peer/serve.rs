@@ -86,7 +86,7 @@ fn accept(
                     answer(stream, &name, deaf, &stopping).ok();
                 }));
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => wait(&listener)?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_client(&listener)?,
             Err(error) => return Err(error).context("cannot accept"),
         }
     }
@@ -95,7 +95,7 @@ fn accept(
 }
 
 /// Waits until somebody comes, or for a moment.
-fn wait(listener: &TcpListener) -> Result<()> {
+fn wait_for_client(listener: &TcpListener) -> Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let moment = Timespec {
         tv_sec: 0,
@@ -123,7 +123,7 @@ fn answer(stream: TcpStream, name: &str, deaf: bool, stopping: &AtomicBool) -> R
                 request.clear();
                 (&stream).write_all(format!("{name}\n").as_bytes())?;
                 if deaf {
-                    stay();
+                    stay_open();
                 }
             }
             Ok(_some) => return Ok(()),
@@ -138,7 +138,7 @@ fn answer(stream: TcpStream, name: &str, deaf: bool, stopping: &AtomicBool) -> R
 }
 
 /// Never closes the connection.
-fn stay() -> ! {
+fn stay_open() -> ! {
     loop {
         thread::park();
     }

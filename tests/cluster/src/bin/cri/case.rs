@@ -19,7 +19,7 @@ pub(crate) struct Known {
 
 impl Known {
     /// The grace period and nothing else.
-    pub(crate) const fn grace(seconds: u64) -> Self {
+    pub(crate) const fn with_grace(seconds: u64) -> Self {
         Self {
             grace: Duration::from_secs(seconds),
             stop_signal: None,
@@ -28,10 +28,10 @@ impl Known {
     }
 
     /// The grace period and the hook's command line.
-    pub(crate) const fn hook(seconds: u64, command: &'static [&'static str]) -> Self {
+    pub(crate) const fn with_hook(seconds: u64, command: &'static [&'static str]) -> Self {
         Self {
             pre_stop: Some(command),
-            ..Self::grace(seconds)
+            ..Self::with_grace(seconds)
         }
     }
 
@@ -39,7 +39,7 @@ impl Known {
     pub(crate) const fn signal(seconds: u64, signal: u32) -> Self {
         Self {
             stop_signal: Some(signal),
-            ..Self::grace(seconds)
+            ..Self::with_grace(seconds)
         }
     }
 

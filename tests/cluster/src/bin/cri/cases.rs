@@ -29,7 +29,7 @@ mod programs {
 }
 
 /// All of them.
-pub(crate) fn all() -> Vec<Case> {
+pub(crate) fn all_cases() -> Vec<Case> {
     [
         signals::ALL,
         hooks::ALL,

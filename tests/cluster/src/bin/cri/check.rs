@@ -64,13 +64,13 @@ impl Done {
     }
 
     /// SIGKILL had to come after these seconds.
-    pub(crate) fn after(mut self, seconds: u64) -> Self {
+    pub(crate) fn killed_after(mut self, seconds: u64) -> Self {
         self.timeout = Some(Duration::from_secs(seconds));
         self
     }
 
     /// The hook was run by this call.
-    pub(crate) fn hook(mut self, hook: Span) -> Self {
+    pub(crate) fn with_hook(mut self, hook: Span) -> Self {
         self.hook = Some(hook);
         self
     }
@@ -105,7 +105,7 @@ impl Judged for Check {
 
 impl Check {
     /// A fact that must be so.
-    pub(crate) fn that(&mut self, what: impl Into<String>, holds: bool) {
+    pub(crate) fn require(&mut self, what: impl Into<String>, holds: bool) {
         if !holds {
             self.wrong.push(what.into());
         }
@@ -130,7 +130,7 @@ impl Check {
             .agent
             .wait_report(&container.path, REPORT_LIMIT * stage.rig.patience)
             .or_wrong(|| format!("expected {expected}"))?;
-        let got = Verdict::of(&report);
+        let got = Verdict::from_report(&report);
         if got != expected {
             self.unlike_plan
                 .push(format!("the report says {got}; right is {expected}"));
@@ -141,14 +141,15 @@ impl Check {
             expected.doubts(Doubt::SeenLate) || !report.doubts.contains(&Doubt::SeenLate),
         );
         self.places(stage, container, &report);
-        let errors = self.trace(stage, container, &report)?;
+        let errors = self.compare_trace(stage, container, &report)?;
         self.clients(stage, &report, done);
         if !done.removed {
             self.runtime(stage, container, &report, &expected)?;
         }
-        self.wrong.extend(metrics::wrong(stage.agent, &report)?);
+        self.wrong
+            .extend(metrics::find_differences(stage.agent, &report)?);
         let reports = stage.agent.reports(&container.path)?.len();
-        self.that(format!("{reports} reports of one container"), reports == 1);
+        self.require(format!("{reports} reports of one container"), reports == 1);
         self.rows.push(Row {
             container: container.name.clone(),
             expected: expected.to_string(),
@@ -159,7 +160,7 @@ impl Check {
     }
 
     /// Ends the pod as a kubelet does, and makes sure that the sandbox's own end was told by nobody.
-    pub(crate) fn end(
+    pub(crate) fn end_pod(
         &mut self,
         stage: &Stage<'_>,
         pod: &Pod<'_>,
@@ -170,23 +171,23 @@ impl Check {
         pod.remove()?;
         let pause = container.path.replace(&container.id, &pod.sandbox);
         let reports = stage.agent.reports(&pause)?.len();
-        self.that("the sandbox's pause has a report", reports == 0);
+        self.require("the sandbox's pause has a report", reports == 0);
         Ok(())
     }
 
     /// Who and where: its main process, and who sent the signals.
     fn places(&mut self, stage: &Stage<'_>, container: &Container<'_>, report: &Report) {
         let main = report.main.as_ref().map(|main| main.tgid.0);
-        self.that(
+        self.require(
             format!("the main process is {main:?} and not {}", container.pid),
             main == Some(container.pid),
         );
         let id = report.subject.container_id.as_deref();
-        self.that(format!("its id is {id:?}"), id == Some(&container.id));
+        self.require(format!("its id is {id:?}"), id == Some(&container.id));
         let stop = report.stop_signal.as_ref().map(|stop| &stop.sender);
         let kill = report.kill.as_ref().map(|kill| &kill.sender);
         for sender in stop.into_iter().chain(kill) {
-            self.that(
+            self.require(
                 format!("a signal was sent by {sender:?}"),
                 // Who happened to run says nothing where the kernel itself sends.
                 sender.kernel || (sender.comm == stage.rig.runtime && sender.outside),
@@ -195,7 +196,7 @@ impl Check {
     }
 
     /// Every duration, by the kernel's trace.
-    fn trace(
+    fn compare_trace(
         &mut self,
         stage: &Stage<'_>,
         container: &Container<'_>,
@@ -203,9 +204,9 @@ impl Check {
     ) -> Result<Vec<(String, Duration)>> {
         let trace = &stage.rig.trace;
         let (pid, since) = (container.pid, container.started_after);
-        let first = |what| trace.first(pid, what, since);
+        let first = |what| trace.first_time(pid, what, since);
         let exit = report.exit.as_ref().map(|exit| exit.at);
-        let own_exit = trace.last(pid, Traced::Exit, since, clock::now());
+        let own_exit = trace.last_time(pid, Traced::Exit, since, clock::now());
         let mut spans = Vec::new();
         if let Some(stop) = &report.stop_signal {
             let own = first(Traced::Signal(stop.signal.into()));
@@ -219,11 +220,11 @@ impl Check {
             && let (Some(tgid), Some(at)) = (hook.tgid, hook.started_at)
         {
             let around = Timestamp(at.0.saturating_sub(BEFORE_HOOK_NS));
-            let own = trace.first(tgid.0, Traced::Exec, around);
-            let own_end = trace.first(tgid.0, Traced::Exit, around);
+            let own = trace.first_time(tgid.0, Traced::Exec, around);
+            let own_end = trace.first_time(tgid.0, Traced::Exit, around);
             if hook.failure == Some(HookFailure::Missing) {
-                self.that("what is told as missing was executed", own.is_none());
-                self.that("what is told as missing never ended", own_end.is_some());
+                self.require("what is told as missing was executed", own.is_none());
+                self.require("what is told as missing never ended", own_end.is_some());
             } else {
                 spans.push(("hook", hook.started_at, hook.ended_at, own, own_end));
             }
@@ -241,7 +242,7 @@ impl Check {
                 continue;
             };
             let error = measured.abs_diff(own);
-            self.that(
+            self.require(
                 format!("{what} is {measured:?}, but {own:?} by the kernel's trace"),
                 error <= TRACE_TOLERANCE * stage.rig.patience,
             );
@@ -299,10 +300,13 @@ impl Check {
         report: &Report,
         expected: &Verdict,
     ) -> Result<()> {
-        let status = container.ended(END_LIMIT * stage.rig.patience)?;
+        let status = container.wait_until_exited(END_LIMIT * stage.rig.patience)?;
         let code = Some(status.exit_code);
         let words = format!("the runtime says exit code {code:?}");
-        self.that(words.clone(), code == Verdict::of(report).exit_code());
+        self.require(
+            words.clone(),
+            code == Verdict::from_report(report).exit_code(),
+        );
         self.staged(words, code == expected.exit_code());
         let Some(exit) = &report.exit else {
             return Ok(());
@@ -316,7 +320,7 @@ impl Check {
         let is_close = error <= RUNTIME_TOLERANCE * stage.rig.patience;
         // On a busy machine it hears of it later still.
         self.staged(what.clone(), is_close || finished_at < exit.at);
-        self.that(what, is_close || finished_at > exit.at);
+        self.require(what, is_close || finished_at > exit.at);
         Ok(())
     }
 }

@@ -35,26 +35,26 @@ const SKIPPED: &str = "Image Manager|Image Consistency|Image Identifier|Image Vo
 /// Runs the suite with this rig.
 pub(crate) fn run(rig: &Rig, program: &Path, args: &Args) -> Tried<Check> {
     let tried = attempt(NAME, Check::default(), |check| {
-        judge(rig, program, args, check)
+        compare_reports(rig, program, args, check)
     });
     println!(
         "  {NAME} {:.1} s ... {}",
         tried.took.as_secs_f32(),
-        tried.ending.word()
+        tried.ending.as_str()
     );
-    for words in tried.ending.words() {
+    for words in tried.ending.details() {
         println!("    {words}");
     }
     tried
 }
 
-fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()> {
+fn compare_reports(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()> {
     let journal = rig.logs.join("critest.jsonl");
-    let agent = rig.agent("agent", &[], Some(&journal))?;
+    let agent = rig.start_agent("agent", &[], Some(&journal))?;
     let registry = Registry::start(&args.images.join("test.tar"))?;
     rig.pull_from(registry.address())?;
     // Its log may hold what other runs wrote.
-    let before = std::fs::read(rig.log()).map_or(0, |text| text.len());
+    let before = std::fs::read(rig.log_path()).map_or(0, |text| text.len());
     let said = rig.logs.join("critest.log");
     println!("  critest runs; its words go to {}", said.display());
     let words = File::create(&said).with_context(|| format!("cannot write {}", said.display()))?;
@@ -77,15 +77,17 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
     let said = std::fs::read_to_string(&said).unwrap_or_default();
     println!("  critest {status}: {}", last_words(&said));
     sleep(SETTLED_AFTER);
-    let words = agent.words();
+    let words = agent.log_text();
     let (status, _) = agent.stop()?;
     ensure!(
         status.success(),
         "the agent ended with {status} and said: {words}"
     );
     let reports = replay::reports(BufReader::new(File::open(&journal)?))?;
-    let compared = compare::all(&log::read(&rig.log(), before)?, &reports, |_, _| Vec::new());
-    println!("  {}", compared.words());
+    let compared = compare::compare_all(&log::read(&rig.log_path(), before)?, &reports, |_, _| {
+        Vec::new()
+    });
+    println!("  {}", compared.summary());
     check.staged("no container ended", compared.ended > 0);
     let ended = format!("{} containers as containerd's log says", compared.ended);
     check.rows.push(Row {
@@ -95,7 +97,7 @@ fn judge(rig: &Rig, program: &Path, args: &Args, check: &mut Check) -> Result<()
         errors: Vec::new(),
     });
     for wrong in compared.wrong {
-        check.that(wrong, false);
+        check.require(wrong, false);
     }
     Ok(())
 }

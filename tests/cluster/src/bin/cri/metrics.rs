@@ -14,7 +14,7 @@ const ROUNDING: f64 = 1e-6;
 const SHORT_ID: usize = 12;
 
 /// Everything in /metrics that is not as in the report.
-pub(crate) fn wrong(agent: &Whole, report: &Report) -> Result<Vec<String>> {
+pub(crate) fn find_differences(agent: &Whole, report: &Report) -> Result<Vec<String>> {
     let (status, text) = agent.get("/metrics")?;
     claim!(status == 200, "/metrics answers {status}");
     let label = |name: &str, value: &str| format!("{name}=\"{value}\"");

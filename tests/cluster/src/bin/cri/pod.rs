@@ -141,7 +141,7 @@ impl<'a> Pod<'a> {
             .create_container(&self.sandbox, &self.config, config)?;
         let started_after = clock::now();
         self.cri.start_container(&id)?;
-        let (pid, path) = place(self.cri, &id)?;
+        let (pid, path) = main_and_cgroup(self.cri, &id)?;
         Ok(Container {
             cri: self.cri,
             name: spec.name.to_owned(),
@@ -154,7 +154,7 @@ impl<'a> Pod<'a> {
 
     /// StopPodSandbox: what a kubelet does last.
     pub(crate) fn stop(&self) -> Result<Span> {
-        timed(|| self.cri.stop_pod_sandbox(&self.sandbox))
+        measure_span(|| self.cri.stop_pod_sandbox(&self.sandbox))
     }
 
     /// RemovePodSandbox, its containers with it.
@@ -177,7 +177,7 @@ pub(crate) struct ContainerSpec<'a> {
 
 impl<'a> ContainerSpec<'a> {
     /// A container of the usual image.
-    pub(crate) const fn of(command: &'a [&'a str]) -> Self {
+    pub(crate) const fn from_command(command: &'a [&'a str]) -> Self {
         Self {
             name: "app",
             image: IMAGE,
@@ -211,7 +211,7 @@ pub(crate) struct Executed {
 impl Container<'_> {
     /// StopContainer.
     pub(crate) fn stop(&self, seconds: u64) -> Result<Span> {
-        timed(|| {
+        measure_span(|| {
             self.cri
                 .stop_container(&self.id, Duration::from_secs(seconds))
         })
@@ -219,11 +219,11 @@ impl Container<'_> {
 
     /// RemoveContainer.
     pub(crate) fn remove(&self) -> Result<Span> {
-        timed(|| self.cri.remove_container(&self.id))
+        measure_span(|| self.cri.remove_container(&self.id))
     }
 
     /// ExecSync without a limit, as a kubelet calls it for a hook.
-    pub(crate) fn exec(&self, command: &[&str]) -> Result<Executed> {
+    pub(crate) fn exec_sync(&self, command: &[&str]) -> Result<Executed> {
         let command: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
         let before = clock::now();
         let answer = self.cri.exec_sync(&self.id, &command, Duration::ZERO)?;
@@ -237,7 +237,7 @@ impl Container<'_> {
     }
 
     /// ContainerStatus once it says that the container has ended.
-    pub(crate) fn ended(&self, limit: Duration) -> Result<ContainerStatus> {
+    pub(crate) fn wait_until_exited(&self, limit: Duration) -> Result<ContainerStatus> {
         let started = Instant::now();
         loop {
             let answer = self.cri.container_status(&self.id)?;
@@ -254,7 +254,7 @@ impl Container<'_> {
     }
 }
 
-fn timed(call: impl FnOnce() -> Result<()>) -> Result<Span> {
+fn measure_span(call: impl FnOnce() -> Result<()>) -> Result<Span> {
     let before = clock::now();
     call()?;
     Ok(Span {
@@ -264,7 +264,7 @@ fn timed(call: impl FnOnce() -> Result<()>) -> Result<Span> {
 }
 
 /// The main process of a running container, by the runtime's own words, and the cgroup that it is in.
-fn place(cri: &Cri, id: &str) -> Result<(u32, String)> {
+fn main_and_cgroup(cri: &Cri, id: &str) -> Result<(u32, String)> {
     let answer = cri.container_status(id)?;
     let info = answer.info.get("info").context("containerd says no info")?;
     let info: serde_json::Value =

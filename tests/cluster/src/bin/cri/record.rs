@@ -12,14 +12,14 @@ use crate::runner;
 use crate::setup::Setup;
 
 /// Plays these cases and keeps their journals as `<folder>/cri_<set-up>_<name>.jsonl`; those that went wrong are not kept.
-pub(crate) fn all(rig: &Rig, cases: &[Case], setup: Setup, folder: &Path) -> Result<()> {
+pub(crate) fn record_all(rig: &Rig, cases: &[Case], setup: Setup, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut wrong = Vec::new();
     for case in cases {
         let journal = rig.logs.join(format!("{}.jsonl", case.name));
-        let agent = rig.agent(case.name, std::slice::from_ref(case), Some(&journal))?;
+        let agent = rig.start_agent(case.name, std::slice::from_ref(case), Some(&journal))?;
         let tried = runner::run(rig, &agent, case);
-        let words = agent.words();
+        let words = agent.log_text();
         let (status, _) = agent.stop()?;
         ensure!(
             status.success(),

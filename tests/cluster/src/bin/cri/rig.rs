@@ -50,7 +50,7 @@ pub(crate) struct Rig {
 impl Rig {
     /// Enters a jail and starts a containerd with the images in it.
     pub(crate) fn new(args: &Args, setup: Setup) -> Result<Self> {
-        let mut jail = Jail::enter("cri", &args.tools, setup.view())?;
+        let mut jail = Jail::enter("cri", &args.tools, setup.cgroup_view())?;
         if args.critest.is_some() {
             ensure!(
                 jail.cgroups().remove_empty(NO_PARENT)?,
@@ -61,7 +61,7 @@ impl Rig {
         let interrupted = catch_signals(&jail)?;
         let logs = match &args.logs {
             Some(folder) => folder.join(setup.name()),
-            None => jail.state("logs")?,
+            None => jail.state_folder("logs")?,
         };
         std::fs::create_dir_all(&logs)
             .with_context(|| format!("cannot make {}", logs.display()))?;
@@ -105,8 +105,8 @@ impl Rig {
     }
 
     /// containerd's log.
-    pub(crate) fn log(&self) -> PathBuf {
-        self.containerd().log()
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.containerd().log_path()
     }
 
     fn containerd(&self) -> MutexGuard<'_, Containerd> {
@@ -139,7 +139,7 @@ impl Rig {
     }
 
     /// A glob for the cgroups of a pod's containers, known before there are any.
-    fn glob(&self, uid: &str) -> String {
+    fn cgroup_glob(&self, uid: &str) -> String {
         match self.driver {
             Driver::Cgroupfs => format!("{}/*", self.cgroup_parent(uid)),
             Driver::Systemd => format!("/**/{}/*", self.cgroup_parent(uid)),
@@ -152,7 +152,7 @@ impl Rig {
     }
 
     /// Starts an agent that is told of these cases' pods. `name`: of its files; `journal`: where it records.
-    pub(crate) fn agent(
+    pub(crate) fn start_agent(
         &self,
         name: &str,
         cases: &[Case],
@@ -160,9 +160,12 @@ impl Rig {
     ) -> Result<Whole> {
         let known: Vec<Selector> = cases
             .iter()
-            .map(|case| case.known.selector(self.glob(&uid(case))))
+            .map(|case| case.known.selector(self.cgroup_glob(&pod_uid(case))))
             .collect();
-        let subjects = self.jail.state("agent")?.join(format!("{name}.json"));
+        let subjects = self
+            .jail
+            .state_folder("agent")?
+            .join(format!("{name}.json"));
         std::fs::write(&subjects, subjects_file(&known)?)?;
         ensure!(
             self.agent.exists(),
@@ -181,7 +184,7 @@ impl Rig {
 
     /// A folder for the logs of a pod's containers.
     pub(crate) fn pod_logs(&self, name: &str) -> Result<PathBuf> {
-        self.jail.state(&format!("pods/{name}"))
+        self.jail.state_folder(&format!("pods/{name}"))
     }
 
     /// What the case's containers wrote, what containerd says of its pod, and the agent's last words.
@@ -197,7 +200,7 @@ impl Rig {
             let name = entry.file_name();
             writeln!(text, "{}:\n{}", name.display(), read(&path)).ok();
         }
-        let uid = uid(case);
+        let uid = pod_uid(case);
         for (name, mark) in [("containerd.log", uid.as_str()), ("agent.log", "")] {
             let said = read(&self.logs.join(name));
             let lines: Vec<_> = said.lines().filter(|line| line.contains(mark)).collect();
@@ -221,7 +224,7 @@ fn places(args: &Args) -> Vec<PathBuf> {
 }
 
 /// The UID of a case's pod, the same in every run.
-pub(crate) fn uid(case: &Case) -> String {
+pub(crate) fn pod_uid(case: &Case) -> String {
     let digits: String = case.name.chars().cycle().take(16).collect();
     let digits = digits
         .bytes()

@@ -65,8 +65,8 @@ pub(crate) fn run_all(args: &Args) -> Result<bool> {
     for setup in Setup::wanted(args) {
         let (possible, not): (Vec<_>, Vec<_>) = possible(&cases, setup);
         match &args.critest {
-            Some(_) => println!("\n{}: critest", setup.says()),
-            None => println!("\n{}: {} cases", setup.says(), possible.len()),
+            Some(_) => println!("\n{}: critest", setup.description()),
+            None => println!("\n{}: {} cases", setup.description(), possible.len()),
         }
         for case in not.iter().filter(|_| args.critest.is_none()) {
             println!(
@@ -76,7 +76,12 @@ pub(crate) fn run_all(args: &Args) -> Result<bool> {
         }
         let results = run_apart(setup, None)?;
         versions.push((setup, results.versions));
-        first.extend(results.tried.into_iter().map(|tried| with(setup, tried)));
+        first.extend(
+            results
+                .tried
+                .into_iter()
+                .map(|tried| with_setup(setup, tried)),
+        );
     }
     if args.record_dir.is_some() {
         return Ok(true);
@@ -86,11 +91,11 @@ pub(crate) fn run_all(args: &Args) -> Result<bool> {
         println!(
             "\n{} with {}, once more and alone",
             tried.name,
-            setup.says()
+            setup.description()
         );
         once_more(setup, &tried.name)
     });
-    table::show(args, &played, &versions, started.elapsed())
+    table::print_table(args, &played, &versions, started.elapsed())
 }
 
 /// Runs the case of this name with a containerd and an agent that it has for itself.
@@ -100,10 +105,10 @@ fn once_more(setup: Setup, name: &str) -> Tried<Found> {
         tried.context("there is no such case")
     });
     let tried = tried.unwrap_or_else(|error| Tried::without_stage(name, Check::default(), &error));
-    with(setup, tried)
+    with_setup(setup, tried)
 }
 
-fn with(setup: Setup, tried: Tried<Check>) -> Tried<Found> {
+fn with_setup(setup: Setup, tried: Tried<Check>) -> Tried<Found> {
     let check = tried.found;
     Tried {
         found: Found { setup, check },
@@ -127,7 +132,11 @@ fn run_apart(setup: Setup, case: Option<&str>) -> Result<Results> {
     let status = command.status().context("cannot start myself")?;
     let text = std::fs::read_to_string(&results);
     std::fs::remove_file(&results).ok();
-    ensure!(status.success(), "{} ended with {status}", setup.says());
+    ensure!(
+        status.success(),
+        "{} ended with {status}",
+        setup.description()
+    );
     serde_json::from_str(&text.context("it wrote no results")?).context("its results are no JSON")
 }
 
@@ -140,16 +149,16 @@ pub(crate) fn run_one(args: &Args, setup: Setup, results: &Path) -> Result<bool>
     }
     let (cases, _) = possible(&wanted(args), setup);
     if let Some(folder) = &args.record_dir {
-        record::all(&rig, &cases, setup, folder)?;
+        record::record_all(&rig, &cases, setup, folder)?;
         return write(results, &rig, Vec::new());
     }
-    let agent = rig.agent("agent", &cases, None)?;
+    let agent = rig.start_agent("agent", &cases, None)?;
     let (alone, beside): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.alone);
     let mut tried = beside::run(&beside, args.at_once, |case| run(&rig, &agent, case));
     for case in alone {
         tried.push(run(&rig, &agent, case));
     }
-    let words = agent.words();
+    let words = agent.log_text();
     let (status, _) = agent.stop()?;
     if rig.interrupted.is_set() {
         bail!("interrupted; everything was ended and removed");
@@ -174,7 +183,7 @@ fn write(path: &Path, rig: &Rig, tried: Vec<Tried<Check>>) -> Result<bool> {
 
 fn wanted(args: &Args) -> Vec<Case> {
     let part = args.filter.as_deref().unwrap_or_default();
-    let mut all = cases::all();
+    let mut all = cases::all_cases();
     all.retain(|case| case.name.contains(part));
     if let Some(name) = &args.case {
         all.retain(|case| case.name == name);
@@ -197,13 +206,13 @@ pub(crate) fn run(rig: &Rig, agent: &Whole, case: &Case) -> Tried<Check> {
         (case.run)(&stage, check)
     });
     let tried = tried.with_log(|| rig.logs_of(case));
-    tell(&tried);
+    print_outcome(&tried);
     tried
 }
 
-fn tell(tried: &Tried<Check>) {
-    let (name, took, word) = (&tried.name, tried.took.as_secs_f32(), tried.ending.word());
-    let words = match tried.ending.words().join("; ") {
+fn print_outcome(tried: &Tried<Check>) {
+    let (name, took, word) = (&tried.name, tried.took.as_secs_f32(), tried.ending.as_str());
+    let words = match tried.ending.details().join("; ") {
         words if words.is_empty() => words,
         words => format!(" ({words})"),
     };

@@ -30,7 +30,7 @@ impl Setup {
     }
 
     /// What it is, for people.
-    pub(crate) const fn says(self) -> &'static str {
+    pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::Runc => "runc, the machine's cgroups",
             Self::RuncUnified => "runc, cgroup v2 alone",
@@ -38,7 +38,7 @@ impl Setup {
         }
     }
 
-    pub(crate) const fn view(self) -> CgroupView {
+    pub(crate) const fn cgroup_view(self) -> CgroupView {
         match self {
             Self::Runc => CgroupView::Machine,
             Self::RuncUnified | Self::Crun => CgroupView::Unified,
@@ -67,7 +67,7 @@ impl Setup {
 
     /// Whether containers can have no limits: the controllers are bound to cgroup v1, which is not seen.
     pub(crate) fn is_without_limits(self) -> bool {
-        is_hybrid() && self.view() == CgroupView::Unified
+        is_hybrid() && self.cgroup_view() == CgroupView::Unified
     }
 
     /// Those that were asked for, else those that this machine and the options allow.

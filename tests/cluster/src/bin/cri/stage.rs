@@ -23,8 +23,8 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// The case's pod.
-    pub(crate) fn pod(&self, namespaces: Namespaces) -> Result<Pod<'a>> {
-        let uid = rig::uid(self.case);
+    pub(crate) fn create_pod(&self, namespaces: Namespaces) -> Result<Pod<'a>> {
+        let uid = rig::pod_uid(self.case);
         let logs = self.rig.pod_logs(self.case.name)?;
         Pod::run(
             &self.rig.cri,
@@ -40,7 +40,10 @@ impl<'a> Stage<'a> {
     }
 
     /// A pod with one container that has run for a while.
-    pub(crate) fn one(&self, spec: ContainerSpec<'_>) -> Result<(Pod<'a>, Container<'a>)> {
+    pub(crate) fn run_container(
+        &self,
+        spec: ContainerSpec<'_>,
+    ) -> Result<(Pod<'a>, Container<'a>)> {
         self.one_in(Namespaces::Usual, spec)
     }
 
@@ -50,7 +53,7 @@ impl<'a> Stage<'a> {
         namespaces: Namespaces,
         spec: ContainerSpec<'_>,
     ) -> Result<(Pod<'a>, Container<'a>)> {
-        let pod = self.pod(namespaces)?;
+        let pod = self.create_pod(namespaces)?;
         let container = pod.start(spec)?;
         sleep(WARM_UP);
         Ok((pod, container))

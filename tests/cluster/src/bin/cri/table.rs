@@ -12,7 +12,7 @@ use crate::runner::Found;
 use crate::setup::Setup;
 
 /// Prints the table and the failures; whether all passed.
-pub(crate) fn show(
+pub(crate) fn print_table(
     args: &Args,
     played: &Played<Found>,
     versions: &[(Setup, String)],
@@ -29,8 +29,8 @@ pub(crate) fn show(
         std::fs::write(path, stages).with_context(|| format!("cannot write {}", path.display()))?;
     }
     for tried in played.tried.iter().filter(|tried| !tried.ending.passed()) {
-        println!("{} ({}):", tried.name, tried.found.setup.says());
-        for wrong in tried.ending.words() {
+        println!("{} ({}):", tried.name, tried.found.setup.description());
+        for wrong in tried.ending.details() {
             println!("    {wrong}");
         }
     }
@@ -49,7 +49,7 @@ fn render(tried: &[Tried<Found>], versions: &[(Setup, String)]) -> String {
         "| case | runtime | expected | got | error of durations |\n| --- | --- | --- | --- | --- |\n",
     );
     for one in tried {
-        let says = one.found.setup.says();
+        let says = one.found.setup.description();
         for row in &one.found.check.rows {
             let name = if row.container == "app" {
                 one.name.clone()
@@ -79,7 +79,7 @@ fn render(tried: &[Tried<Found>], versions: &[(Setup, String)]) -> String {
         .to_string_lossy()
         .into_owned();
     for (setup, versions) in versions {
-        let says = setup.says();
+        let says = setup.description();
         writeln!(text, "\n{says}: {versions}, Linux {release}").ok();
     }
     text

@@ -33,7 +33,7 @@ pub(crate) struct HookVerdict {
 
 impl HookVerdict {
     /// It ended by itself with this status.
-    pub(crate) const fn ended(status: u8) -> Self {
+    pub(crate) const fn exited(status: u8) -> Self {
         Self {
             status: Some(ExitStatus::Code(status)),
             failure: if status == 0 {
@@ -66,7 +66,7 @@ impl HookVerdict {
         }
     }
 
-    fn of(hook: &Hook) -> Self {
+    fn from_hook(hook: &Hook) -> Self {
         let missing = hook.failure == Some(HookFailure::Missing);
         Self {
             status: hook.status.filter(|_| !missing),
@@ -118,12 +118,12 @@ impl Verdict {
     }
 
     /// The stop signal came again, so often.
-    pub(crate) fn again(mut self, times: u32) -> Self {
+    pub(crate) fn with_repeats(mut self, times: u32) -> Self {
         self.repeated = times;
         self
     }
 
-    pub(crate) fn exit(mut self, status: u8) -> Self {
+    pub(crate) fn with_exit(mut self, status: u8) -> Self {
         self.exit = Some(ExitStatus::Code(status));
         self
     }
@@ -138,7 +138,7 @@ impl Verdict {
         self.ended_by(KILL)
     }
 
-    pub(crate) fn hook(mut self, hook: HookVerdict) -> Self {
+    pub(crate) fn with_hook(mut self, hook: HookVerdict) -> Self {
         self.hook = Some(hook);
         self
     }
@@ -148,17 +148,17 @@ impl Verdict {
         self
     }
 
-    pub(crate) fn doubt(mut self, doubt: Doubt) -> Self {
+    pub(crate) fn with_doubt(mut self, doubt: Doubt) -> Self {
         self.doubts.push(doubt);
         self
     }
 
     /// What this report says.
-    pub(crate) fn of(report: &Report) -> Self {
+    pub(crate) fn from_report(report: &Report) -> Self {
         Self {
             outcome: report.outcome,
             trigger: report.trigger,
-            hook: report.hook.as_ref().map(HookVerdict::of),
+            hook: report.hook.as_ref().map(HookVerdict::from_hook),
             stop_signal: report.stop_signal.as_ref().map(|stop| stop.signal),
             repeated: report.stop_signals_repeated,
             kill: report.kill.as_ref().map(|kill| kill.cause),

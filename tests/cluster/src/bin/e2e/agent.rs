@@ -48,7 +48,7 @@ struct Clock {
 
 impl Terminations {
     /// Nanoseconds since 1970 of a time of a report.
-    pub(crate) const fn wall(&self, at: Timestamp) -> u64 {
+    pub(crate) const fn wall_time(&self, at: Timestamp) -> u64 {
         self.clock.wall_at_boot + at.0
     }
 }
@@ -75,7 +75,7 @@ impl<'a> Agents<'a> {
     }
 
     /// Changes the DaemonSet by a JSON patch, and waits until its pods are the new ones.
-    pub(crate) fn patch(&self, patch: &str) -> Result<()> {
+    pub(crate) fn patch_daemonset(&self, patch: &str) -> Result<()> {
         let set = ["--namespace", NAMESPACE, DAEMON_SET];
         let args = [
             &["patch"],
@@ -90,7 +90,7 @@ impl<'a> Agents<'a> {
     /// Turns feature gates on that are off by default, in a cluster of our own, and waits until the agent hears of the API
     /// again.
     pub(crate) fn enable(&self, gates: &[&str]) -> Result<()> {
-        let own = self.place.own();
+        let own = self.place.own_cluster();
         let own = own.context("feature gates are those of a cluster of our own")?;
         own.cluster.enable(gates)?;
         let started = Instant::now();
@@ -106,23 +106,23 @@ impl<'a> Agents<'a> {
 
     /// Whether every watch of the agent's delivers.
     fn is_connected(&self) -> Result<bool> {
-        let page = self.page(NODE)?;
-        let watches = page.all("gracewatch_watch_connected");
+        let page = self.metrics_page(NODE)?;
+        let watches = page.values("gracewatch_watch_connected");
         Ok(!watches.is_empty() && watches.iter().all(|value| *value > 0.0))
     }
 
     /// Deletes the agent's pod on this node, and waits until the next one is ready.
     pub(crate) fn restart(&self, node: &str) -> Result<()> {
-        let name = self.pod(node)?.metadata.name.unwrap_or_default();
+        let name = self.ready_pod(node)?.metadata.name.unwrap_or_default();
         let args = ["delete", "pod", "--namespace", NAMESPACE, &name];
         self.place.kubectl().output(&args)?;
-        self.pod(node).map(drop)
+        self.ready_pod(node).map(drop)
     }
 
     /// The pod of the agent on this node that is ready.
-    pub(crate) fn pod(&self, node: &str) -> Result<Pod> {
+    pub(crate) fn ready_pod(&self, node: &str) -> Result<Pod> {
         let what = format!("a ready agent on node {node}");
-        self.watch.wait(&what, READY_LIMIT, |pod, gone| {
+        self.watch.wait_for_pod(&what, READY_LIMIT, |pod, gone| {
             let here = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
             let is_agent = pod.metadata.namespace.as_deref() == Some(NAMESPACE);
             !gone
@@ -141,7 +141,7 @@ impl<'a> Agents<'a> {
     }
 
     /// Its metrics.
-    pub(crate) fn page(&self, node: &str) -> Result<Page> {
+    pub(crate) fn metrics_page(&self, node: &str) -> Result<Page> {
         Ok(Page::parse(&self.get(node, "metrics")?))
     }
 
@@ -165,14 +165,14 @@ impl<'a> Agents<'a> {
     fn statuses(&self) -> Vec<ContainerStatus> {
         let is_agent =
             |pod: &Pod, gone: bool| !gone && pod.metadata.namespace.as_deref() == Some(NAMESPACE);
-        let statuses = self.watch.find(is_agent).into_iter();
+        let statuses = self.watch.find_pods(is_agent).into_iter();
         let statuses = statuses.filter_map(|pod| pod.status?.container_statuses);
         statuses.flatten().collect()
     }
 
     /// The address of its pages.
     pub(crate) fn address(&self, node: &str) -> Result<String> {
-        let pod = self.pod(node)?;
+        let pod = self.ready_pod(node)?;
         let status = pod.status.context("the agent's pod has no status")?;
         let ip = status.pod_ip.context("the agent's pod has no address")?;
         Ok(format!("http://{ip}:{PORT}"))
@@ -180,13 +180,13 @@ impl<'a> Agents<'a> {
 
     /// A page of the agent: from its address where that is ours to reach, else through the API server.
     fn get(&self, node: &str, page: &str) -> Result<String> {
-        if self.place.own().is_some() {
+        if self.place.own_cluster().is_some() {
             let url = format!("{}/{page}", self.address(node)?);
             let asked = self.http.get(&url).call();
             let read = asked.and_then(|mut response| response.body_mut().read_to_string());
             return read.or_wrong(|| format!("the agent does not answer {url}"));
         }
-        let name = self.pod(node)?.metadata.name.unwrap_or_default();
+        let name = self.ready_pod(node)?.metadata.name.unwrap_or_default();
         let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}:{PORT}/proxy/{page}");
         self.place.kubectl().output(&["get", "--raw", &path])
     }
@@ -216,7 +216,7 @@ fn wait_rolled_out(place: &Place) -> Result<()> {
 impl Drop for Agents<'_> {
     /// Our own cluster goes as a whole.
     fn drop(&mut self) {
-        if let (Some(manifests), None) = (&self.applied, self.place.own()) {
+        if let (Some(manifests), None) = (&self.applied, self.place.own_cluster()) {
             let manifests = manifests.display().to_string();
             self.place
                 .kubectl()

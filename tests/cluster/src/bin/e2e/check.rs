@@ -51,7 +51,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn words(&self) -> String {
+    fn describe(&self) -> String {
         let (what, got, expected) = (&self.what, &self.got, &self.expected);
         format!("{what}: {got}, but it was {expected}")
     }
@@ -61,7 +61,7 @@ impl Judged for Check {
     fn disagreements(&self) -> Disagreements {
         let of = |with: With| {
             let rows = self.0.iter().filter(|row| !row.holds && row.with == with);
-            rows.map(Row::words).collect()
+            rows.map(Row::describe).collect()
         };
         Disagreements {
             wrong: of(With::Witness),
@@ -91,18 +91,18 @@ impl Check {
     }
 
     /// A fact that the agent must say, as the scenario planned it.
-    pub(crate) fn same<T: PartialEq + Debug>(
+    pub(crate) fn require_equal<T: PartialEq + Debug>(
         &mut self,
         what: impl Into<String>,
         got: T,
         expected: T,
     ) {
-        self.push(With::Plan, what.into(), (&got, &expected), got == expected);
+        self.add_row(With::Plan, what.into(), (&got, &expected), got == expected);
     }
 
     /// A fact that must be so, as the scenario planned it.
-    pub(crate) fn that(&mut self, what: impl Into<String>, holds: bool) {
-        self.same(what, holds, true);
+    pub(crate) fn require(&mut self, what: impl Into<String>, holds: bool) {
+        self.require_equal(what, holds, true);
     }
 
     /// A fact that the agent must say, since somebody else saw it.
@@ -112,7 +112,7 @@ impl Check {
         got: T,
         seen: T,
     ) {
-        self.push(With::Witness, what.into(), (&got, &seen), got == seen);
+        self.add_row(With::Witness, what.into(), (&got, &seen), got == seen);
     }
 
     /// What must have happened on the stage, by somebody else than the agent.
@@ -122,10 +122,10 @@ impl Check {
         seen: T,
         planned: T,
     ) {
-        self.push(With::Stage, what.into(), (&seen, &planned), seen == planned);
+        self.add_row(With::Stage, what.into(), (&seen, &planned), seen == planned);
     }
 
-    fn push(&mut self, with: With, what: String, values: (&dyn Debug, &dyn Debug), holds: bool) {
+    fn add_row(&mut self, with: With, what: String, values: (&dyn Debug, &dyn Debug), holds: bool) {
         let (got, expected) = values;
         self.0.push(Row {
             what,
@@ -150,7 +150,7 @@ impl Check {
     }
 
     /// A duration that must be as long as `by` saw; `off` tells which way that one is off on a busy machine.
-    pub(crate) fn took(
+    pub(crate) fn check_duration(
         &mut self,
         what: &str,
         got: Option<Duration>,
@@ -197,7 +197,13 @@ impl Check {
     }
 
     /// A moment that must be when somebody else saw it, who says so right afterwards; both by the node's clock.
-    pub(crate) fn when(&mut self, what: &str, got: Option<Timestamp>, own: Timestamp, by: &str) {
+    pub(crate) fn check_time(
+        &mut self,
+        what: &str,
+        got: Option<Timestamp>,
+        own: Timestamp,
+        by: &str,
+    ) {
         self.moment(what, got, own, (by, Off::More));
     }
 
@@ -237,16 +243,22 @@ impl Check {
     }
 
     /// What the hook is said to have been: its kind, where its times are from, and how it went.
-    pub(crate) fn hook(&mut self, report: &Report, kind: HookKind, method: HookMethod, how: How) {
+    pub(crate) fn check_hook(
+        &mut self,
+        report: &Report,
+        kind: HookKind,
+        method: HookMethod,
+        how: How,
+    ) {
         let got = report.hook.as_ref();
-        self.same("hook", got.map(|hook| hook.kind), Some(kind));
-        self.same("method", got.map(|hook| hook.method), Some(method));
+        self.require_equal("hook", got.map(|hook| hook.kind), Some(kind));
+        self.require_equal("method", got.map(|hook| hook.method), Some(method));
         let got = got.map(|hook| match hook.failure {
             Some(failure) => How::Failed(failure),
             None if hook.running_at_stop_signal => How::Overran,
             None => How::Ended,
         });
-        self.same("how the hook went", got, Some(how));
+        self.require_equal("how the hook went", got, Some(how));
     }
 
     /// The verdict, each part exactly.
@@ -258,10 +270,10 @@ impl Check {
         findings: &[FindingKind],
     ) {
         let found: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
-        self.same("outcome", report.outcome, outcome);
-        self.same("trigger", report.trigger, trigger);
-        self.same("findings", found.as_slice(), findings);
-        self.same::<&[Doubt]>("doubts", report.doubts.as_slice(), &[]);
+        self.require_equal("outcome", report.outcome, outcome);
+        self.require_equal("trigger", report.trigger, trigger);
+        self.require_equal("findings", found.as_slice(), findings);
+        self.require_equal::<&[Doubt]>("doubts", report.doubts.as_slice(), &[]);
     }
 
     /// The verdict on a stop that somebody had to begin anew, because the kubelet or the runtime was restarted in the middle
@@ -275,17 +287,17 @@ impl Check {
         let found = report.findings.iter().map(|finding| finding.kind);
         let (anew, rest): (Vec<_>, Vec<_>) =
             found.partition(|kind| *kind == FindingKind::KubeletRestarted);
-        self.same("outcome", report.outcome, outcome);
-        self.same("trigger", report.trigger, Trigger::Deleted);
-        self.same("findings of the restart", anew.len(), 1);
-        self.same("findings beside it", rest.as_slice(), findings);
+        self.require_equal("outcome", report.outcome, outcome);
+        self.require_equal("trigger", report.trigger, Trigger::Deleted);
+        self.require_equal("findings of the restart", anew.len(), 1);
+        self.require_equal("findings beside it", rest.as_slice(), findings);
         let of_the_grace = |doubt: &&Doubt| **doubt == Doubt::GraceUnknown;
         let other: Vec<_> = report
             .doubts
             .iter()
             .filter(|doubt| !of_the_grace(doubt))
             .collect();
-        self.same("doubts but of the grace", other, vec![]);
+        self.require_equal("doubts but of the grace", other, vec![]);
     }
 
     /// The durations that the node's own logs tell.
@@ -298,10 +310,10 @@ impl Check {
         let failure = report.hook.as_ref().and_then(|hook| hook.failure);
         let refused = failure == Some(HookFailure::Unsupported);
         if let Some(own) = logged.hook.filter(|_| !refused) {
-            self.took("hook", report.hook_duration(), own, ("kubelet", Off::More));
+            self.check_duration("hook", report.hook_duration(), own, ("kubelet", Off::More));
         }
         if let Some(own) = logged.signal_to_exit {
-            self.took(
+            self.check_duration(
                 "signal to exit",
                 report.stop_signal_to_exit(),
                 own,
@@ -309,7 +321,7 @@ impl Check {
             );
         }
         if let Some(own) = logged.signal_to_kill {
-            self.took(
+            self.check_duration(
                 "signal to SIGKILL",
                 report.stop_signal_to_kill(),
                 own,
@@ -332,7 +344,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let of = |got: u32, own: u32, off: Off| {
             let mut check = Check::default();
-            check.took("hook", Some(second * got), second * own, ("kubelet", off));
+            check.check_duration("hook", Some(second * got), second * own, ("kubelet", off));
             let found = check.disagreements();
             (found.wrong.len(), found.off_plan.len())
         };
@@ -346,7 +358,7 @@ mod tests {
     #[test]
     fn what_is_not_said_at_all_is_wrong() {
         let mut check = Check::default();
-        check.took(
+        check.check_duration(
             "hook",
             None,
             Duration::from_secs(1),

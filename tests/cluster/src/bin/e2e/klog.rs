@@ -32,16 +32,16 @@ impl Logged {
         let runtime = read(&logs.join("containerd.log"))?;
         let of_pod = format!("podUID=\"{pod_uid}\"");
         let of_container = format!("containerName=\"{container}\"");
-        let kubelet_said = |what: &str| last(&kubelet, &[what, &of_pod, &of_container]);
-        let signal = first(
+        let kubelet_said = |what: &str| last_time(&kubelet, &[what, &of_pod, &of_container]);
+        let signal = first_time(
             &runtime,
             &["msg=\"Stop container", container_id, "with signal"],
         );
-        let exit = last(
+        let exit = last_time(
             &runtime,
             &["msg=\"received container exit event", container_id],
         );
-        let kill = last(&runtime, &["msg=\"Kill container", container_id]);
+        let kill = last_time(&runtime, &["msg=\"Kill container", container_id]);
         Ok(Self {
             hook: between(
                 kubelet_said("\"Running preStop hook\""),
@@ -59,7 +59,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// The time of the first line with all these words.
-fn first(log: &str, words: &[&str]) -> Option<Duration> {
+fn first_time(log: &str, words: &[&str]) -> Option<Duration> {
     let line = log
         .lines()
         .find(|line| words.iter().all(|word| line.contains(word)))?;
@@ -67,7 +67,7 @@ fn first(log: &str, words: &[&str]) -> Option<Duration> {
 }
 
 /// The time of the last line with all these words.
-fn last(log: &str, words: &[&str]) -> Option<Duration> {
+fn last_time(log: &str, words: &[&str]) -> Option<Duration> {
     let line = log
         .lines()
         .rfind(|line| words.iter().all(|word| line.contains(word)))?;

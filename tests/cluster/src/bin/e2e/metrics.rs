@@ -24,7 +24,7 @@ impl Page {
     }
 
     /// The values of all samples of this name.
-    pub(crate) fn all(&self, name: &str) -> Vec<f64> {
+    pub(crate) fn values(&self, name: &str) -> Vec<f64> {
         let found = self.0.iter().filter(|sample| sample.name == name);
         found.map(|sample| sample.value).collect()
     }
@@ -34,7 +34,7 @@ impl Page {
         let mut found = self
             .0
             .iter()
-            .filter(|sample| sample.name == name && sample.has(labels))
+            .filter(|sample| sample.name == name && sample.has_labels(labels))
             .map(|sample| sample.value)
             .peekable();
         found.peek()?;
@@ -71,7 +71,7 @@ impl Sample {
         })
     }
 
-    fn has(&self, wanted: &[(&str, &str)]) -> bool {
+    fn has_labels(&self, wanted: &[(&str, &str)]) -> bool {
         wanted
             .iter()
             .all(|(name, value)| self.labels.get(*name).is_some_and(|found| found == value))
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(page.sum("a_total", &[("pod", "p")]), Some(2.0));
         assert_eq!(page.sum("a_total", &[]), Some(5.0));
         assert_eq!(page.sum("b", &[]), Some(0.5));
-        assert_eq!(page.all("a_total"), [2.0, 3.0]);
+        assert_eq!(page.values("a_total"), [2.0, 3.0]);
         assert_eq!(page.sum("b", &[("pod", "p")]), None);
     }
 }

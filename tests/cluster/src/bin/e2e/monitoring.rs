@@ -33,7 +33,7 @@ pub(crate) struct Monitoring {
 impl Monitoring {
     /// Starts it, where the cluster is ours.
     pub(crate) fn start(place: &Place, args: &Args) -> Result<Option<Self>> {
-        let Some(own) = place.own() else {
+        let Some(own) = place.own_cluster() else {
             return Ok(None);
         };
         let prometheus = Prometheus::start(&own.cluster, place, args)?;
@@ -42,7 +42,7 @@ impl Monitoring {
 
     /// Puts everything to it that dashboards and rules ask. `all_ran` tells whether all scenarios ran, so that there is
     /// something to be seen in every panel.
-    pub(crate) fn ask(&self, args: &Args, all_ran: bool) -> Outcome {
+    pub(crate) fn query_all(&self, args: &Args, all_ran: bool) -> Outcome {
         attempt("monitoring", Check::default(), |check| {
             self.ask_into(args, all_ran, check)
         })
@@ -53,17 +53,21 @@ impl Monitoring {
             sleep(SETTLED_AFTER);
         }
         let up = self.prometheus.instant("up{job=\"gracewatch\"} == 1")?;
-        check.that("an agent is scraped", !up.is_empty());
-        rules::ask(&self.prometheus, all_ran, check)?;
-        let boards = boards::ask(&self.prometheus, &args.dashboards, all_ran, check)?;
+        check.require("an agent is scraped", !up.is_empty());
+        rules::query_rules(&self.prometheus, all_ran, check)?;
+        let boards = boards::query_boards(&self.prometheus, &args.dashboards, all_ran, check)?;
         let answers = json!({
-            "from": self.prometheus.began(),
-            "to": self.prometheus.now()?,
+            "from": self.prometheus.scrape_start(),
+            "to": self.prometheus.current_time()?,
             "boards": boards,
         });
         let folder = args.logs.with_file_name("monitoring");
         write(&folder, "answers.json", &answers.to_string())?;
-        write(&folder, "agent.metrics.txt", &self.prometheus.page()?)
+        write(
+            &folder,
+            "agent.metrics.txt",
+            &self.prometheus.metrics_page()?,
+        )
     }
 }
 

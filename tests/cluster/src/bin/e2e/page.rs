@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::check::Row;
-use crate::table::{Outcome, cell, milliseconds};
+use crate::table::{Outcome, escape_cell, milliseconds};
 
 const HEADER: &str = "\
 # Kubernetes
@@ -62,10 +62,10 @@ fn render(versions: &[String], outcomes: &[Outcome]) -> String {
             text,
             "| {} | {} | {} | {} | {} |",
             outcome.name,
-            cell(&verdict(rows)),
-            cell(&said(rows)),
+            escape_cell(&verdict(rows)),
+            escape_cell(&describe_differences(rows)),
             rows.len(),
-            cell(&farthest(rows))
+            escape_cell(&farthest(rows))
         )
         .ok();
     }
@@ -94,7 +94,7 @@ fn verdict(rows: &[Row]) -> String {
     let mut words: Vec<&str> = Vec::new();
     for what in VERDICT {
         for row in rows.iter().filter(|row| row.what == what) {
-            let word = bare(&row.expected);
+            let word = without_wrapper(&row.expected);
             if !word.is_empty() && !words.contains(&word) {
                 words.push(word);
             }
@@ -104,7 +104,7 @@ fn verdict(rows: &[Row]) -> String {
 }
 
 /// A value without what Rust puts around it; empty for what is not there.
-fn bare(value: &str) -> &str {
+fn without_wrapper(value: &str) -> &str {
     let value = value
         .strip_prefix("Some(")
         .and_then(|inner| inner.strip_suffix(')'))
@@ -114,7 +114,7 @@ fn bare(value: &str) -> &str {
 }
 
 /// What was otherwise than expected, if anything.
-fn said(rows: &[Row]) -> String {
+fn describe_differences(rows: &[Row]) -> String {
     let wrong: Vec<_> = rows
         .iter()
         .filter(|row| !row.holds)
@@ -160,14 +160,17 @@ mod tests {
     #[test]
     fn a_scenario_is_told_in_one_line() {
         let mut check = Check::default();
-        check.same("outcome", "Graceful", "Graceful");
-        check.same("trigger", Some(1), Some(1));
-        check.same::<Option<u8>>("hook", None, None);
+        check.require_equal("outcome", "Graceful", "Graceful");
+        check.require_equal("trigger", Some(1), Some(1));
+        check.require_equal::<Option<u8>>("hook", None, None);
         let second = Duration::from_secs(1);
-        check.took("hook", Some(second), second * 3, ("kubelet", Off::More));
+        check.check_duration("hook", Some(second), second * 3, ("kubelet", Off::More));
         let rows = &check.0;
         assert_eq!(verdict(rows), "\"Graceful\", 1");
-        assert_eq!(said(rows), "**wrong**: hook (by kubelet): 1.000 s");
+        assert_eq!(
+            describe_differences(rows),
+            "**wrong**: hook (by kubelet): 1.000 s"
+        );
         assert_eq!(farthest(rows), "hook (by kubelet) 2000.0 ms");
     }
 }

@@ -35,7 +35,7 @@ impl Place {
     /// Starts a cluster and gives it the images, or takes the one of `--kubeconfig`.
     pub(crate) fn open(args: &Args) -> Result<Self> {
         if let Some(kubeconfig) = &args.kubeconfig {
-            let kubectl = Kubectl::at(args.tools.join("kubectl"), kubeconfig.clone());
+            let kubectl = Kubectl::with_kubeconfig(args.tools.join("kubectl"), kubeconfig.clone());
             kubectl
                 .output(&["get", "--raw", "/readyz"])
                 .context("the cluster of --kubeconfig does not answer")?;
@@ -56,7 +56,7 @@ impl Place {
         let kubectl = cluster.kubectl_program();
         println!(
             "cluster ready in {:.1} s: {}",
-            cluster.took().as_secs_f64(),
+            cluster.start_duration().as_secs_f64(),
             versions(&kubectl)?.join(", ")
         );
         import(&cluster, &args.images)?;
@@ -89,23 +89,24 @@ impl Place {
     }
 
     /// The folder of the Helm chart.
-    pub(crate) fn chart(&self) -> &Path {
+    pub(crate) fn chart_folder(&self) -> &Path {
         &self.chart
     }
 
     /// The folder of the cluster's programs, and of what is applied to it.
-    pub(crate) fn tools(&self) -> &Path {
+    pub(crate) fn tools_folder(&self) -> &Path {
         &self.tools
     }
 
     /// The cluster, if it is ours: to stop and start its parts, and to read its logs.
-    pub(crate) const fn own(&self) -> Option<&Own> {
+    pub(crate) const fn own_cluster(&self) -> Option<&Own> {
         self.own.as_ref()
     }
 
     /// Starts again what a scenario has stopped and not started, if the cluster is ours.
-    pub(crate) fn heal(&self) -> Result<()> {
-        self.own().map_or(Ok(()), |own| own.cluster.heal())
+    pub(crate) fn restart_stopped(&self) -> Result<()> {
+        self.own_cluster()
+            .map_or(Ok(()), |own| own.cluster.restart_stopped())
     }
 
     /// What runs there.
@@ -147,7 +148,7 @@ impl Place {
     }
 
     /// Ends the cluster, if it is ours.
-    pub(crate) fn close(self) -> Result<()> {
+    pub(crate) fn shut_down(self) -> Result<()> {
         match self.own {
             Some(own) => own.cluster.stop(),
             None => Ok(()),

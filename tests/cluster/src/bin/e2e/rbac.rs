@@ -46,10 +46,10 @@ pub(crate) const ALL: [Scenario; 1] = [Scenario {
 }];
 
 fn each_right_is_needed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let work = Work::make(stage.place().manifests())?;
+    let work = Work::create(stage.cluster_place().manifests())?;
     let agents = std::iter::once(None)
         .chain(RIGHTS.iter().map(Some))
-        .map(|without| Agent::describe(stage.place().kubectl(), &work.0, without))
+        .map(|without| Agent::describe(stage.cluster_place().kubectl(), &work.0, without))
         .collect::<Result<Vec<_>>>()?;
     let tried = try_out(&agents, stage, check);
     // On somebody else's cluster nothing is to be left behind, however it went.
@@ -66,7 +66,7 @@ fn each_right_is_needed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 struct Work(PathBuf);
 
 impl Work {
-    fn make(manifests: &Path) -> Result<Self> {
+    fn create(manifests: &Path) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("gracewatch-rights-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let work = Self(folder);
@@ -94,9 +94,13 @@ fn try_out(agents: &[Agent<'_>], stage: &Stage<'_>, check: &mut Check) -> Result
         agent.wait_ready()?;
     }
     let complete = agents.first().context("no agent")?;
-    check.same("the rights in deploy/", complete.rights()?, rights::all());
-    check.same("rights beyond them", complete.allowed(&BEYOND)?, vec![]);
-    pods::play(stage)?;
+    check.require_equal(
+        "the rights in deploy/",
+        complete.rights()?,
+        rights::all_rights(),
+    );
+    check.require_equal("rights beyond them", complete.allowed(&BEYOND)?, vec![]);
+    pods::run_pods(stage)?;
     let started = Instant::now();
     while started.elapsed() < LIMIT && !all_have_told(agents, stage)? {
         sleep(POLL);
@@ -104,19 +108,19 @@ fn try_out(agents: &[Agent<'_>], stage: &Stage<'_>, check: &mut Check) -> Result
     sleep(SETTLE);
     let (mut writing, mut counting) = (0, 0);
     for agent in agents {
-        let lost = &Ability::all() - &agent.abilities(stage.namespace())?;
+        let lost = &Ability::all_abilities() - &agent.abilities(stage.namespace())?;
         writing += usize::from(!lost.contains(&Ability::WriteEvents));
         counting += usize::from(!lost.contains(&Ability::CountEvents));
         let what = agent.without.map_or_else(
             || "lost with all rights".to_owned(),
             |right| format!("lost without {right}"),
         );
-        check.same(what, lost, agent.expected());
+        check.require_equal(what, lost, agent.expected());
     }
-    check.same("forbidden with all rights", complete.forbidden()?, vec![]);
+    check.require_equal("forbidden with all rights", complete.forbidden()?, vec![]);
     // The agents' word on what they wrote, against the API's.
     let others = complete.others(agents)?;
-    check.same(
+    check.require_equal(
         "Events, and those counted up",
         pods::events(stage)?,
         (writing + others, counting + others),
@@ -127,8 +131,8 @@ fn try_out(agents: &[Agent<'_>], stage: &Stage<'_>, check: &mut Check) -> Result
 /// Whether every agent has shown what it should be able to do.
 fn all_have_told(agents: &[Agent<'_>], stage: &Stage<'_>) -> Result<bool> {
     for agent in agents {
-        let missing =
-            &(&Ability::all() - &agent.expected()) - &agent.abilities(stage.namespace())?;
+        let missing = &(&Ability::all_abilities() - &agent.expected())
+            - &agent.abilities(stage.namespace())?;
         if !missing.is_empty() {
             return Ok(false);
         }

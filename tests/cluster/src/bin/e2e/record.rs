@@ -22,7 +22,7 @@ const BYTES_MAX: &str = "1000000000";
 const PODS: &str = "/kubepods";
 
 /// Makes the agents of this cluster, which is ours, write journals.
-pub(crate) fn begin(agents: &Agents<'_>) -> Result<()> {
+pub(crate) fn start_recording(agents: &Agents<'_>) -> Result<()> {
     let patch = serde_json::json!([
         { "op": "add", "path": "/spec/template/spec/volumes/-", "value": { "name": VOLUME, "emptyDir": {} } },
         {
@@ -36,17 +36,17 @@ pub(crate) fn begin(agents: &Agents<'_>) -> Result<()> {
             "value": ["run", "--journal", format!("/{VOLUME}/{FILE}"), "--journal-max-bytes", BYTES_MAX]
         },
     ]);
-    agents.patch(&patch.to_string())
+    agents.patch_daemonset(&patch.to_string())
 }
 
 /// Takes the journal, and keeps it as `<folder>/k8s_<name>.jsonl` if it is of a scenario that passed.
-pub(crate) fn end(
+pub(crate) fn save_journal(
     agents: &Agents<'_>,
     outcome: &Outcome,
     args: &Args,
     folder: &Path,
 ) -> Result<()> {
-    let text = take(agents)?;
+    let text = take_journal(agents)?;
     if !outcome.ending.passed() {
         return Ok(());
     }
@@ -57,8 +57,8 @@ pub(crate) fn end(
 }
 
 /// Ends the agent, so that its journal is whole; the next agent is ready then. Its journal.
-pub(crate) fn take(agents: &Agents<'_>) -> Result<String> {
-    let pod = agents.pod(NODE)?;
+pub(crate) fn take_journal(agents: &Agents<'_>) -> Result<String> {
+    let pod = agents.ready_pod(NODE)?;
     let uid = pod.metadata.uid.context("the agent's pod has no UID")?;
     let place =
         format!("/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/{VOLUME}/{FILE}");

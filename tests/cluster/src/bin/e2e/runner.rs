@@ -30,7 +30,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Runs what `args` ask for; whether all passed.
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let wanted: Vec<Scenario> = scenarios::all()
+    let wanted: Vec<Scenario> = scenarios::all_scenarios()
         .into_iter()
         .filter(|scenario| {
             args.only
@@ -75,12 +75,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         page::write(path, &place.versions(args)?, &played.tried)?;
     }
     if args.keep {
-        keep(args, &place, &agents)?;
+        keep_cluster(args, &place, &agents)?;
     }
     drop(monitoring);
     drop(agents);
     drop(watch);
-    place.close()?;
+    place.shut_down()?;
     Ok(passed)
 }
 
@@ -93,10 +93,10 @@ fn play_all(
     agents: &Agents<'_>,
 ) -> Result<Played<Check>> {
     if args.record_dir.is_some() {
-        record::begin(agents)?;
+        record::start_recording(agents)?;
     }
     let mut played = Played::default();
-    for (gates, set) in sets(wanted, place) {
+    for (gates, set) in group_by_gates(wanted, place) {
         if !gates.is_empty() {
             println!(
                 "\nfeature gates that are off by default are on from here: {}",
@@ -104,7 +104,7 @@ fn play_all(
             );
             agents.enable(gates)?;
         }
-        played.add(play_set(&set, args, place, watch, agents)?);
+        played.append(play_set(&set, args, place, watch, agents)?);
     }
     Ok(played)
 }
@@ -118,22 +118,22 @@ fn monitored(
     if let Some(monitoring) = monitoring {
         let all_ran = args.only.is_none() && args.record_dir.is_none();
         let ask = |_: &Outcome| {
-            let asked = monitoring.ask(args, all_ran);
-            tell(&asked);
+            let asked = monitoring.query_all(args, all_ran);
+            print_outcome(&asked);
             asked
         };
-        let first = monitoring.ask(args, all_ran);
-        tell(&first);
-        played.add(harness::set_up_once_more(vec![first], ask));
+        let first = monitoring.query_all(args, all_ran);
+        print_outcome(&first);
+        played.append(harness::set_up_once_more(vec![first], ask));
     }
     played
 }
 
 /// The scenarios by the feature gates that they need; those that need none come first. Those that cannot run are told.
-fn sets(wanted: &[Scenario], place: &Place) -> Vec<(Gates, Vec<Scenario>)> {
+fn group_by_gates(wanted: &[Scenario], place: &Place) -> Vec<(Gates, Vec<Scenario>)> {
     let mut sets: Vec<(Gates, Vec<Scenario>)> = Vec::new();
     for scenario in wanted {
-        if scenario.needs == Needs::OwnCluster && place.own().is_none() {
+        if scenario.needs == Needs::OwnCluster && place.own_cluster().is_none() {
             println!(
                 "scenario {} ... not here: it needs a cluster of its own",
                 scenario.name
@@ -159,18 +159,18 @@ fn play_set(
 ) -> Result<Played<Check>> {
     let one = |scenario: &Scenario| run_one(scenario, Try::First, place, watch, agents);
     let mut first = match &args.record_dir {
-        None => play(set, watch, one),
+        None => run_scenarios(set, watch, one),
         Some(folder) => {
             let mut outcomes = Vec::new();
             for scenario in set {
                 let outcome = one(scenario);
-                record::end(agents, &outcome, args, folder)?;
+                record::save_journal(agents, &outcome, args, folder)?;
                 outcomes.push(outcome);
             }
             outcomes
         }
     };
-    watch.go_on()?;
+    watch.check_stopped()?;
     first.sort_by_key(|outcome| set.iter().position(|one| one.name == outcome.name));
     let played = harness::set_up_once_more(first, |tried| {
         let scenario = set.iter().find(|one| one.name == tried.name);
@@ -182,11 +182,11 @@ fn play_set(
             |scenario| once_more(scenario, place, watch, agents),
         )
     });
-    watch.go_on()?;
+    watch.check_stopped()?;
     Ok(played)
 }
 
-fn play(
+fn run_scenarios(
     set: &[Scenario],
     watch: &Watch,
     one: impl Fn(&Scenario) -> Outcome + Sync,
@@ -194,13 +194,13 @@ fn play(
     let (alone, beside): (Vec<&Scenario>, Vec<&Scenario>) =
         set.iter().partition(|scenario| scenario.alone);
     let outcomes = beside::run(&beside, AT_ONCE, |scenario| {
-        watch.go_on().is_ok().then(|| one(scenario))
+        watch.check_stopped().is_ok().then(|| one(scenario))
     });
     let mut outcomes: Vec<_> = outcomes.into_iter().flatten().collect();
     outcomes.extend(
         alone
             .into_iter()
-            .take_while(|_| watch.go_on().is_ok())
+            .take_while(|_| watch.check_stopped().is_ok())
             .map(one),
     );
     outcomes
@@ -210,8 +210,8 @@ fn play(
 fn once_more(scenario: &Scenario, place: &Place, watch: &Watch, agents: &Agents<'_>) -> Outcome {
     println!("scenario {} once more, alone", scenario.name);
     let ready = watch
-        .go_on()
-        .and_then(|()| place.heal())
+        .check_stopped()
+        .and_then(|()| place.restart_stopped())
         .and_then(|()| Stage::wait_gone(scenario.name, place));
     match ready {
         Ok(()) => run_one(scenario, Try::Second, place, watch, agents),
@@ -229,21 +229,21 @@ fn run_one(
     let mut log = String::new();
     let before = agents.restarts();
     let tried = attempt(scenario.name, Check::default(), |check| {
-        let stage = Stage::open((scenario.name, which), place, watch, agents)?;
+        let stage = Stage::create((scenario.name, which), place, watch, agents)?;
         let ran = (scenario.run)(&stage, check);
         if ran.is_err() || !check.holds() {
             log = stage.last_words();
         }
-        stage.close()?;
+        stage.remove()?;
         ran.map_err(|error| unless_starved(error, agents, before))?;
         claim!(!check.0.is_empty(), "nothing was checked");
         Ok(())
     });
     let mut tried = tried.with_log(|| log);
     if !tried.ending.passed() && tried.found.holds() {
-        tried.found.failed(tried.ending.words());
+        tried.found.failed(tried.ending.details());
     }
-    tell(&tried);
+    print_outcome(&tried);
     tried
 }
 
@@ -262,13 +262,13 @@ fn unless_starved(error: anyhow::Error, agents: &Agents<'_>, before: i32) -> any
 }
 
 /// Written whole, so that lines of scenarios that run beside each other do not mix.
-pub(crate) fn tell(outcome: &Outcome) {
+pub(crate) fn print_outcome(outcome: &Outcome) {
     let (name, took) = (&outcome.name, outcome.took.as_secs_f64());
     let mut text = format!(
         "scenario {name} ... {} {took:.1} s\n",
-        outcome.ending.word()
+        outcome.ending.as_str()
     );
-    for words in outcome.ending.words() {
+    for words in outcome.ending.details() {
         writeln!(text, "    {words}").ok();
     }
     // Those of stages that failed stand in the summary.
@@ -297,8 +297,8 @@ fn conclude(args: &Args, played: &Played<Check>, took: Duration) -> Result<bool>
 }
 
 /// Says how to reach the cluster, and waits for Ctrl-C.
-fn keep(args: &Args, place: &Place, agents: &Agents<'_>) -> Result<()> {
-    let Some(own) = place.own() else {
+fn keep_cluster(args: &Args, place: &Place, agents: &Agents<'_>) -> Result<()> {
+    let Some(own) = place.own_cluster() else {
         return Ok(());
     };
     let shell = place.write_shell(&args.logs, &args.tools)?;

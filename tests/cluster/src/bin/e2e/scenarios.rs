@@ -26,7 +26,7 @@ use crate::rbac;
 use crate::scenario::Scenario;
 
 /// Every scenario, in the order in which they begin.
-pub(crate) fn all() -> Vec<Scenario> {
+pub(crate) fn all_scenarios() -> Vec<Scenario> {
     [
         signals::ALL.as_slice(),
         ends::ALL.as_slice(),

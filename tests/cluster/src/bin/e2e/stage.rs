@@ -25,7 +25,7 @@ use crate::metrics::Page;
 use crate::place::Place;
 use crate::watch::{self, LABEL, Watch};
 
-use counted::word;
+use counted::json_name;
 pub(crate) use pod::Pod;
 pub(crate) use witness::Witness;
 
@@ -79,7 +79,7 @@ pub(crate) struct Ended {
 
 impl<'a> Stage<'a> {
     /// Makes the namespace.
-    pub(crate) fn open(
+    pub(crate) fn create(
         (name, which): (&str, Try),
         place: &'a Place,
         watch: &'a Watch,
@@ -101,7 +101,7 @@ impl<'a> Stage<'a> {
             .kubectl(&["get", "serviceaccount", "default"])
             .is_err()
         {
-            watch.go_on()?;
+            watch.check_stopped()?;
             ensure!(
                 started.elapsed() < RUN_LIMIT,
                 "namespace {} gets no service account",
@@ -113,7 +113,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Removes the namespace with all in it; does not wait.
-    pub(crate) fn close(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         let args = ["delete", "namespace", "--wait=false", &self.namespace];
         self.place.kubectl().output(&args).map(drop)
     }
@@ -155,7 +155,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Where all stages are.
-    pub(crate) const fn place(&self) -> &Place {
+    pub(crate) const fn cluster_place(&self) -> &Place {
         self.place
     }
 
@@ -164,7 +164,7 @@ impl<'a> Stage<'a> {
         clippy::unused_self,
         reason = "scenarios know their stage, not the watch"
     )]
-    pub(crate) fn label(&self) -> String {
+    pub(crate) fn label_value(&self) -> String {
         format!("{LABEL}: \"yes\"")
     }
 
@@ -175,74 +175,74 @@ impl<'a> Stage<'a> {
     }
 
     /// Applies objects, given as YAML.
-    pub(crate) fn apply(&self, yaml: &str) -> Result<()> {
+    pub(crate) fn apply_yaml(&self, yaml: &str) -> Result<()> {
         self.kubectl_with(&["apply", "-f", "-"], yaml)
     }
 
     /// Makes a pod of this spec (YAML that begins in the first column) and waits until it is ready.
-    pub(crate) fn pod(&self, name: &str, spec: &str) -> Result<Pod> {
+    pub(crate) fn create_pod(&self, name: &str, spec: &str) -> Result<Pod> {
         self.apply_pod(name, spec)?;
-        self.ready(name)
+        self.wait_until_ready(name)
     }
 
     fn apply_pod(&self, name: &str, spec: &str) -> Result<()> {
         let spec = spec.replace('\n', "\n  ");
-        let label = self.label();
-        self.apply(&format!(
+        let label = self.label_value();
+        self.apply_yaml(&format!(
             "apiVersion: v1\nkind: Pod\nmetadata: {{ name: {name}, labels: {{ app: {name}, {label} }} }}\nspec:\n  {spec}\n"
         ))
     }
 
-    /// Makes a pod as [`Self::pod`] does, which need not get ready: waits until this container of it has begun.
+    /// Makes a pod as [`Self::create_pod`] does, which need not get ready: waits until this container of it has begun.
     pub(crate) fn begun_pod(&self, name: &str, spec: &str, container: &str) -> Result<Pod> {
         self.apply_pod(name, spec)?;
-        self.begun(name, container)
+        self.wait_until_started(name, container)
     }
 
     /// Waits until this container of the pod has begun.
-    pub(crate) fn begun(&self, name: &str, container: &str) -> Result<Pod> {
+    pub(crate) fn wait_until_started(&self, name: &str, container: &str) -> Result<Pod> {
         let what = format!("container {container} of pod {name}");
-        let found = self.watch.wait(&what, RUN_LIMIT, |pod, gone| {
+        let found = self.watch.wait_for_pod(&what, RUN_LIMIT, |pod, gone| {
             !gone
                 && self.is_mine(pod)
                 && pod.metadata.name.as_deref() == Some(name)
                 && watch::container(pod, container)
                     .is_some_and(|status| status.container_id.is_some())
         })?;
-        Pod::of(&found)
+        Pod::from_object(&found)
     }
 
     /// Waits until the pod of this name is ready.
-    pub(crate) fn ready(&self, name: &str) -> Result<Pod> {
+    pub(crate) fn wait_until_ready(&self, name: &str) -> Result<Pod> {
         let what = format!("pod {name}");
-        let found = self.watch.wait(&what, RUN_LIMIT, |pod, gone| {
+        let found = self.watch.wait_for_pod(&what, RUN_LIMIT, |pod, gone| {
             !gone
                 && self.is_mine(pod)
                 && pod.metadata.name.as_deref() == Some(name)
                 && watch::is_ready(pod)
         })?;
-        Pod::of(&found)
+        Pod::from_object(&found)
     }
 
     /// Our own cluster, whose parts can be stopped.
     pub(crate) fn cluster(&self) -> Result<&Cluster> {
         let own = self
             .place
-            .own()
+            .own_cluster()
             .context("this needs a cluster of its own")?;
         Ok(&own.cluster)
     }
 
     /// The ready pods with the label `app` of this value that are to stay, waited for until there are so many: the watch
     /// may be behind those who say that they are ready.
-    pub(crate) fn pods(&self, app: &str, count: usize) -> Result<Vec<Pod>> {
+    pub(crate) fn wait_for_pods(&self, app: &str, count: usize) -> Result<Vec<Pod>> {
         let started = Instant::now();
         loop {
             let found = self.ready_pods(app);
             if found.len() == count {
-                return found.iter().map(Pod::of).collect();
+                return found.iter().map(Pod::from_object).collect();
             }
-            self.watch.go_on()?;
+            self.watch.check_stopped()?;
             ensure!(
                 started.elapsed() < RUN_LIMIT,
                 "there are {} pods of {app} instead of {count}",
@@ -253,7 +253,7 @@ impl<'a> Stage<'a> {
     }
 
     fn ready_pods(&self, app: &str) -> Vec<PodObject> {
-        self.watch.find(|pod, gone| {
+        self.watch.find_pods(|pod, gone| {
             let labels = pod.metadata.labels.as_ref();
             !gone
                 && self.is_mine(pod)
@@ -271,8 +271,8 @@ impl<'a> Stage<'a> {
     }
 
     /// Waits for the agent's report of the container's termination, and reads the metrics after it.
-    pub(crate) fn ended(&self, pod: &Pod, container: &str) -> Result<Ended> {
-        let id = pod.id(container)?;
+    pub(crate) fn wait_for_report(&self, pod: &Pod, container: &str) -> Result<Ended> {
+        let id = pod.container_id(container)?;
         let started = Instant::now();
         let mut trouble = None;
         loop {
@@ -296,7 +296,7 @@ impl<'a> Stage<'a> {
                         return Ok(Ended {
                             pod: pod.clone(),
                             container: container.to_owned(),
-                            page: self.agents.page(&pod.node)?,
+                            page: self.agents.metrics_page(&pod.node)?,
                             report,
                         });
                     }
@@ -304,7 +304,7 @@ impl<'a> Stage<'a> {
                 // An agent that is being replaced does not answer.
                 Err(error) => trouble = Some(error),
             }
-            self.watch.go_on()?;
+            self.watch.check_stopped()?;
             if started.elapsed() > REPORT_LIMIT {
                 let why = trouble.map(|error| format!(": {error:#}"));
                 let words = format!(
@@ -314,7 +314,10 @@ impl<'a> Stage<'a> {
                     why.unwrap_or_default()
                 );
                 // There is none to be had of one that runs.
-                ensure!(!self.runs(pod, container, id), "{words}: it runs still");
+                ensure!(
+                    !self.is_running(pod, container, id),
+                    "{words}: it runs still"
+                );
                 return Err(WrongVerdict(words).into());
             }
             sleep(POLL);
@@ -322,7 +325,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Whether the container runs still, as far as the API knows.
-    fn runs(&self, pod: &Pod, container: &str, id: &str) -> bool {
+    fn is_running(&self, pod: &Pod, container: &str, id: &str) -> bool {
         let is_it = |seen: &PodObject, gone: bool| {
             let status = watch::container(seen, container);
             !gone
@@ -339,13 +342,13 @@ impl<'a> Stage<'a> {
                     running && same
                 })
         };
-        !self.watch.find(is_it).is_empty()
+        !self.watch.find_pods(is_it).is_empty()
     }
 
     /// The metrics of the agent on the first of these pods' node.
-    pub(crate) fn page(&self, pods: &[Pod]) -> Result<Page> {
+    pub(crate) fn metrics_page(&self, pods: &[Pod]) -> Result<Page> {
         let pod = pods.first().context("there are no pods")?;
-        self.agents.page(&pod.node)
+        self.agents.metrics_page(&pod.node)
     }
 
     /// The exit code by the container's status, waited for.
@@ -363,7 +366,7 @@ impl<'a> Stage<'a> {
     /// How the container ended by its status, waited for; `None` where the kubelet lost that: now and then it knows of the
     /// container that came after it, and not how the one before ended.
     fn terminated(&self, ended: &Ended) -> Result<Option<ContainerStateTerminated>> {
-        let id = ended.pod.id(&ended.container)?;
+        let id = ended.pod.container_id(&ended.container)?;
         let state = |pod: &PodObject| {
             watch::terminated(watch::container(pod, &ended.container)?, id).cloned()
         };
@@ -371,10 +374,12 @@ impl<'a> Stage<'a> {
             watch::container(pod, &ended.container)
                 .is_some_and(|status| watch::is_another_without_past(status, id))
         };
-        let pod = self.watch.wait("an exit code", RUN_LIMIT, |seen, _gone| {
-            seen.metadata.uid.as_deref() == Some(&ended.pod.uid)
-                && (state(seen).is_some() || lost(seen))
-        })?;
+        let pod = self
+            .watch
+            .wait_for_pod("an exit code", RUN_LIMIT, |seen, _gone| {
+                seen.metadata.uid.as_deref() == Some(&ended.pod.uid)
+                    && (state(seen).is_some() || lost(seen))
+            })?;
         Ok(state(&pod))
     }
 
@@ -396,9 +401,9 @@ impl<'a> Stage<'a> {
 
     /// With the metrics, and with the node's own logs where they are ours.
     fn compare_rest(&self, check: &mut Check, ended: &Ended) -> Result<()> {
-        if let Some(own) = self.place.own() {
-            let logs = own.cluster.logs();
-            let id = ended.pod.id(&ended.container)?;
+        if let Some(own) = self.place.own_cluster() {
+            let logs = own.cluster.logs_folder();
+            let id = ended.pod.container_id(&ended.container)?;
             let logged = Logged::read(logs, &ended.pod.node_uid, &ended.container, id)?;
             check.logged(&ended.report, logged);
         }
@@ -426,7 +431,11 @@ impl<'a> Stage<'a> {
             ours,
             i64::from(terminated.exit_code),
         );
-        let ours = Duration::from_nanos(self.agents.terminations(&ended.pod.node)?.wall(exit.at));
+        let ours = Duration::from_nanos(
+            self.agents
+                .terminations(&ended.pod.node)?
+                .wall_time(exit.at),
+        );
         let theirs = terminated
             .finished_at
             .context("the container's status does not say when it ended")?;
@@ -448,6 +457,6 @@ fn compare_names(check: &mut Check, ended: &Ended, namespace: &str) {
     check.agrees("pod", got, Some(expected));
     let got = said.and_then(|pod| pod.container.as_deref());
     check.agrees("container", got, Some(ended.container.as_str()));
-    let got = said.and_then(|pod| pod.role).map(word);
-    check.agrees("role", got, ended.pod.role(&ended.container));
+    let got = said.and_then(|pod| pod.role).map(json_name);
+    check.agrees("role", got, ended.pod.container_role(&ended.container));
 }

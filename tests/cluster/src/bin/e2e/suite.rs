@@ -65,26 +65,26 @@ pub(crate) struct Suite<'a> {
 impl Suite<'_> {
     /// Runs it, and compares.
     pub(crate) fn run(&self) -> Played<Check> {
-        let outcome = attempt(NAME, Check::default(), |check| self.judge(check));
-        runner::tell(&outcome);
+        let outcome = attempt(NAME, Check::default(), |check| self.compare_reports(check));
+        runner::print_outcome(&outcome);
         Played {
             tried: vec![outcome],
             failed_stages: Vec::new(),
         }
     }
 
-    fn judge(&self, check: &mut Check) -> Result<()> {
-        let own = self.place.own();
+    fn compare_reports(&self, check: &mut Check) -> Result<()> {
+        let own = self.place.own_cluster();
         let own = own.context("the suite needs a cluster of our own")?;
-        let logs = own.cluster.logs();
+        let logs = own.cluster.logs_folder();
         if let Some(images) = &self.args.suite_images {
             place::import(&own.cluster, images)?;
         }
-        record::begin(self.agents)?;
+        record::start_recording(self.agents)?;
         let containerd = logs.join("containerd.log");
         let before = fs::metadata(&containerd).map_or(0, |file| file.len());
         let restarts = self.agents.restarts();
-        self.play(&own.cluster)?;
+        self.run_suite(&own.cluster)?;
         self.wait_gone()?;
         // What follows ends the agent, too, which nobody reports.
         let logged = log::read(&containerd, usize::try_from(before)?)?;
@@ -96,14 +96,14 @@ impl Suite<'_> {
             "the agent ended with {ends:?}"
         );
         let journal = logs.join("suite.jsonl");
-        fs::write(&journal, record::take(self.agents)?)?;
+        fs::write(&journal, record::take_journal(self.agents)?)?;
         let reports = replay::reports(BufReader::new(File::open(&journal)?))?;
-        keep(&logs.join("suite.reports.jsonl"), &reports)?;
-        let compared = compare::all(&logged, &reports, |id, report| {
+        write_reports(&logs.join("suite.reports.jsonl"), &reports)?;
+        let compared = compare::compare_all(&logged, &reports, |id, report| {
             let said = kubelet.get(id);
             said.map_or_else(Vec::new, |said| said.differences(report))
         });
-        println!("  {}", compared.words());
+        println!("  {}", compared.summary());
         check.staged("a container ended", compared.ended > 0, true);
         for wrong in compared.wrong {
             check.agrees("difference from the logs", wrong, "none".to_owned());
@@ -112,7 +112,7 @@ impl Suite<'_> {
     }
 
     /// Runs the suite to its end, and tells how many specs passed and which did not; whether they did, does not matter here.
-    fn play(&self, cluster: &Cluster) -> Result<()> {
+    fn run_suite(&self, cluster: &Cluster) -> Result<()> {
         let mut command = Command::new(self.programs.join("ginkgo"));
         command
             .arg(format!("--procs={AT_ONCE}"))
@@ -124,18 +124,18 @@ impl Suite<'_> {
             .arg(self.programs.join("e2e.test"))
             .args(["--", "--provider=skeleton", "--kubeconfig"])
             .arg(self.place.kubeconfig())
-            .current_dir(cluster.logs());
-        let mut suite = Daemon::start(NAME, command, cluster.logs())?;
+            .current_dir(cluster.logs_folder());
+        let mut suite = Daemon::start(NAME, command, cluster.logs_folder())?;
         cluster.hold(&suite)?;
         println!(
             "  the suite runs; its words go to {}",
-            suite.log().display()
+            suite.log_path().display()
         );
         while suite.runs()? {
-            self.watch.go_on()?;
+            self.watch.check_stopped()?;
             sleep(POLL);
         }
-        let said = fs::read_to_string(suite.log())?;
+        let said = fs::read_to_string(suite.log_path())?;
         println!("  {}", last_words(&said));
         let lines = said.lines().map(str::trim_start);
         for line in lines.filter(|line| line.starts_with("[FAIL]")) {
@@ -151,7 +151,7 @@ impl Suite<'_> {
         let started = Instant::now();
         let all = ["get", "pods", "--all-namespaces", "--no-headers"];
         loop {
-            self.watch.go_on()?;
+            self.watch.check_stopped()?;
             let pods = self.place.kubectl().output(&all)?;
             if pods.lines().all(|pod| pod.starts_with("gracewatch ")) {
                 break;
@@ -168,7 +168,7 @@ impl Suite<'_> {
 }
 
 /// Writes the reports, for whoever has to understand what is wrong.
-fn keep(path: &Path, reports: &[Report]) -> Result<()> {
+fn write_reports(path: &Path, reports: &[Report]) -> Result<()> {
     let mut file =
         File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     for report in reports {

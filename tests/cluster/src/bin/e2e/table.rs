@@ -23,9 +23,9 @@ pub(crate) fn render(outcomes: &[Outcome]) -> String {
                 text,
                 "| {} | {} | {} | {} | {error} | {mark} |",
                 outcome.name,
-                cell(&row.what),
-                cell(&row.expected),
-                cell(&row.got)
+                escape_cell(&row.what),
+                escape_cell(&row.expected),
+                escape_cell(&row.got)
             )
             .ok();
         }
@@ -34,7 +34,7 @@ pub(crate) fn render(outcomes: &[Outcome]) -> String {
 }
 
 /// Text that cannot end its cell.
-pub(crate) fn cell(text: &str) -> String {
+pub(crate) fn escape_cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 

@@ -61,13 +61,13 @@ impl Watch {
         }
         Ok(Self {
             pods,
-            interrupted: place.own().map(|own| own.interrupted.clone()),
+            interrupted: place.own_cluster().map(|own| own.interrupted.clone()),
             _runtime: runtime,
         })
     }
 
     /// Waits for a pod that `wanted` wants; gone ones are given to it as well.
-    pub(crate) fn wait(
+    pub(crate) fn wait_for_pod(
         &self,
         what: &str,
         limit: Duration,
@@ -75,11 +75,11 @@ impl Watch {
     ) -> Result<Pod> {
         let started = Instant::now();
         loop {
-            let found = self.find(&wanted).pop();
+            let found = self.find_pods(&wanted).pop();
             if let Some(pod) = found {
                 return Ok(pod);
             }
-            self.go_on()?;
+            self.check_stopped()?;
             ensure!(
                 started.elapsed() < limit,
                 "{what} did not come within {} s",
@@ -90,15 +90,15 @@ impl Watch {
     }
 
     /// Fails once somebody wants the program to end, so that nobody waits for what will not come.
-    pub(crate) fn go_on(&self) -> Result<()> {
+    pub(crate) fn check_stopped(&self) -> Result<()> {
         let ended = self.interrupted.as_ref().is_some_and(Interrupted::is_set);
         ensure!(!ended, "interrupted");
         Ok(())
     }
 
     /// All pods that `wanted` wants.
-    pub(crate) fn find(&self, wanted: impl Fn(&Pod, bool) -> bool) -> Vec<Pod> {
-        let pods = lock(&self.pods);
+    pub(crate) fn find_pods(&self, wanted: impl Fn(&Pod, bool) -> bool) -> Vec<Pod> {
+        let pods = lock_pods(&self.pods);
         pods.known
             .values()
             .filter(|known| wanted(&known.pod, known.gone))
@@ -117,14 +117,14 @@ async fn follow(
     let mut listed = BTreeSet::new();
     loop {
         match stream.try_next().await {
-            Ok(Some(Event::Apply(pod))) => lock(&pods).take(labels, pod, false),
-            Ok(Some(Event::Delete(pod))) => lock(&pods).take(labels, pod, true),
+            Ok(Some(Event::Apply(pod))) => lock_pods(&pods).update_pod(labels, pod, false),
+            Ok(Some(Event::Delete(pod))) => lock_pods(&pods).update_pod(labels, pod, true),
             Ok(Some(Event::Init)) => listed.clear(),
             Ok(Some(Event::InitApply(pod))) => {
                 listed.extend(pod.metadata.uid.clone());
-                lock(&pods).take(labels, pod, false);
+                lock_pods(&pods).update_pod(labels, pod, false);
             }
-            Ok(Some(Event::InitDone)) => lock(&pods).keep_only(labels, &listed),
+            Ok(Some(Event::InitDone)) => lock_pods(&pods).keep_only(labels, &listed),
             // The next one is the new beginning.
             Err(_broken) => {}
             Ok(None) => return,
@@ -133,7 +133,7 @@ async fn follow(
 }
 
 impl Pods {
-    fn take(&mut self, by: &'static str, pod: Pod, gone: bool) {
+    fn update_pod(&mut self, by: &'static str, pod: Pod, gone: bool) {
         if let Some(uid) = pod.metadata.uid.clone() {
             self.known.insert(uid, Known { pod, gone, by });
         }
@@ -147,7 +147,7 @@ impl Pods {
     }
 }
 
-fn lock(pods: &Mutex<Pods>) -> MutexGuard<'_, Pods> {
+fn lock_pods(pods: &Mutex<Pods>) -> MutexGuard<'_, Pods> {
     pods.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -49,7 +49,7 @@ pub(crate) enum Treatment {
 }
 
 impl Treatment {
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::PassedOver => "passed over",
             Self::LookedUp => "looked up",
@@ -61,7 +61,7 @@ impl Treatment {
 
 use Treatment::{Counted, LookedUp, PassedOver, Recorded};
 
-const fn case(storm: Storm, tracked: bool, programs: &'static [Measured]) -> Case {
+const fn new_case(storm: Storm, tracked: bool, programs: &'static [Measured]) -> Case {
     Case {
         storm,
         tracked,
@@ -70,7 +70,7 @@ const fn case(storm: Storm, tracked: bool, programs: &'static [Measured]) -> Cas
 }
 
 pub(super) const CASES: [Case; 15] = [
-    case(
+    new_case(
         Storm::Spawn,
         false,
         &[
@@ -79,13 +79,13 @@ pub(super) const CASES: [Case; 15] = [
             (SIGNAL, "SIGCHLD of an exit", PassedOver),
         ],
     ),
-    case(
+    new_case(
         Storm::Urg,
         false,
         &[(SIGNAL, "SIGURG, which nobody asks for", PassedOver)],
     ),
-    case(Storm::Term, false, &[(SIGNAL, "SIGTERM", PassedOver)]),
-    case(
+    new_case(Storm::Term, false, &[(SIGNAL, "SIGTERM", PassedOver)]),
+    new_case(
         Storm::Cgroups,
         false,
         &[
@@ -99,12 +99,12 @@ pub(super) const CASES: [Case; 15] = [
             ("cgroup_rmdir", "cgroup removed", PassedOver),
         ],
     ),
-    case(
+    new_case(
         Storm::Connections,
         false,
         &[(STATE, "connection's change of state", PassedOver)],
     ),
-    case(
+    new_case(
         Storm::Resets,
         false,
         &[
@@ -112,12 +112,12 @@ pub(super) const CASES: [Case; 15] = [
             (RECEIVED, "reset received", PassedOver),
         ],
     ),
-    case(
+    new_case(
         Storm::Refusals,
         false,
         &[(SENT, "connection refused", LookedUp)],
     ),
-    case(
+    new_case(
         Storm::Spawn,
         true,
         &[
@@ -126,22 +126,22 @@ pub(super) const CASES: [Case; 15] = [
             (SIGNAL, "SIGCHLD of an exit", PassedOver),
         ],
     ),
-    case(
+    new_case(
         Storm::Urg,
         true,
         &[(SIGNAL, "SIGURG, which nobody asks for", PassedOver)],
     ),
-    case(
+    new_case(
         Storm::Term,
         true,
         &[(SIGNAL, "SIGTERM inside the container", Counted)],
     ),
-    case(
+    new_case(
         Storm::TermFromOutside,
         true,
         &[(SIGNAL, "SIGTERM to the main process", Recorded)],
     ),
-    case(
+    new_case(
         Storm::Cgroups,
         true,
         &[
@@ -155,12 +155,12 @@ pub(super) const CASES: [Case; 15] = [
             ("cgroup_rmdir", "cgroup removed", Recorded),
         ],
     ),
-    case(
+    new_case(
         Storm::Connections,
         true,
         &[(STATE, "connection's change of state", Counted)],
     ),
-    case(
+    new_case(
         Storm::Resets,
         true,
         &[
@@ -168,7 +168,7 @@ pub(super) const CASES: [Case; 15] = [
             (RECEIVED, "reset received", Counted),
         ],
     ),
-    case(
+    new_case(
         Storm::Refusals,
         true,
         &[(SENT, "connection refused", Counted)],
@@ -176,7 +176,7 @@ pub(super) const CASES: [Case; 15] = [
 ];
 
 impl Case {
-    pub(super) fn work(&self, stage: &Stage, quick: bool) -> Work {
+    pub(super) fn work_for(&self, stage: &Stage, quick: bool) -> Work {
         let target = if self.tracked {
             stage.held.target()
         } else {

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::net::sockopt::set_socket_linger;
 
 /// Both ends are closed: a FIN each way.
-pub(super) fn close(connections: u32) -> Result<()> {
-    each(connections, |client, mut server| {
+pub(super) fn close_connections(connections: u32) -> Result<()> {
+    for_each_pair(connections, |client, mut server| {
         drop(client);
         let left = server.read(&mut [0]).context("no FIN came")?;
         ensure!(left == 0, "data came that nobody sent");
@@ -18,8 +18,8 @@ pub(super) fn close(connections: u32) -> Result<()> {
 }
 
 /// One end resets: with a linger time of 0 a close is an abort.
-pub(super) fn reset(connections: u32) -> Result<()> {
-    each(connections, |client, mut server| {
+pub(super) fn reset_connections(connections: u32) -> Result<()> {
+    for_each_pair(connections, |client, mut server| {
         set_socket_linger(&client, Some(Duration::ZERO))?;
         drop(client);
         match server.read(&mut [0]) {
@@ -47,7 +47,7 @@ pub(super) fn refuse(attempts: u32) -> Result<()> {
     Ok(())
 }
 
-fn each(connections: u32, end: impl Fn(TcpStream, TcpStream) -> Result<()>) -> Result<()> {
+fn for_each_pair(connections: u32, end: impl Fn(TcpStream, TcpStream) -> Result<()>) -> Result<()> {
     let (listener, address) = listen()?;
     for _ in 0..connections {
         let client = TcpStream::connect(address).context("cannot connect")?;

@@ -40,7 +40,7 @@ pub(crate) struct Flows {
 
 impl Flows {
     /// From the segments for which `is_ours` tells the server's side by an address and port, of those that it knows.
-    pub(crate) fn of(packets: &[Packet], is_ours: impl Fn(SocketAddr) -> bool) -> Self {
+    pub(crate) fn from_packets(packets: &[Packet], is_ours: impl Fn(SocketAddr) -> bool) -> Self {
         let mut flows = Self::default();
         let mut open: HashMap<(SocketAddr, SocketAddr), Flow> = HashMap::new();
         for packet in packets {

@@ -56,7 +56,7 @@ impl Ticks {
         }
     }
 
-    fn wait(&mut self) {
+    fn wait_for_tick(&mut self) {
         let due = EVERY * self.ticks;
         self.ticks += 1;
         sleep(due.saturating_sub(self.since.elapsed()));
@@ -64,11 +64,11 @@ impl Ticks {
 }
 
 /// Asks so often, and is served.
-fn asks(pod: &Pod<'_>, server: &mut Server<'_>, ticks: &mut Ticks, count: u32) -> Result<()> {
+fn ask_server(pod: &Pod<'_>, server: &mut Server<'_>, ticks: &mut Ticks, count: u32) -> Result<()> {
     for _ in 0..count {
-        ticks.wait();
-        let asked = clients::taken(pod, server, 1)?;
-        server.obey(Order::Close)?;
+        ticks.wait_for_tick();
+        let asked = clients::connect_accepted(pod, server, 1)?;
+        server.send_order(Order::Close)?;
         clients::hear_end(&asked)?;
     }
     Ok(())
@@ -78,7 +78,7 @@ fn asks(pod: &Pod<'_>, server: &mut Server<'_>, ticks: &mut Ticks, count: u32) -
 fn asks_in_vain(pod: &Pod<'_>, ticks: &mut Ticks, count: u32) -> Result<u64> {
     let mut refused = 0;
     for _ in 0..count {
-        ticks.wait();
+        ticks.wait_for_tick();
         refused += clients::refused(pod, pod.address(), 1)?;
     }
     Ok(refused)
@@ -88,22 +88,22 @@ fn scraped_while_draining(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
     let mut ticks = Ticks::new();
-    asks(&pod, &mut server, &mut ticks, BEFORE)?;
+    ask_server(&pod, &mut server, &mut ticks, BEFORE)?;
     server.terminate()?;
-    server.obey(Order::StopListening)?;
+    server.send_order(Order::StopListening)?;
     let met = Met {
         refused: asks_in_vain(&pod, &mut ticks, AFTER)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     let expected = Expected {
         resets: vec![refused(Phase::Stopping, u64::from(AFTER))],
         refused: u64::from(AFTER),
         ..Expected::default()
     };
-    let told = Told::of(stage, &server.container)?;
-    let ours = pod.side();
-    let mut observed = Flows::of(&pod.packets()?, ours).observed(told.edges()?);
+    let told = Told::end_and_wait(stage, &server.container)?;
+    let ours = pod.is_server_side();
+    let mut observed = Flows::from_packets(&pod.packets()?, ours).observed(told.phase_edges()?);
     // It is nobody's that a sleep is for, so that it is no arrival.
     observed.last_arrival_at = None;
     let others = Others {
@@ -112,13 +112,13 @@ fn scraped_while_draining(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()
         met: Some(&met),
     };
     verdict.compare(&told, others);
-    verdict.found(&told, &[]);
+    verdict.require_findings(&told, &[]);
     let pollers = told.connections.map(|all| all.pollers).unwrap_or_default();
-    verdict.same("pollers", pollers.len(), 1);
+    verdict.require_equal("pollers", pollers.len(), 1);
     for poller in pollers {
-        verdict.same("refused", poller.refused, u64::from(AFTER));
+        verdict.require_equal("refused", poller.refused, u64::from(AFTER));
         let off = poller.every.abs_diff(EVERY);
-        verdict.that(
+        verdict.require(
             format!("every {:?}, and it was {EVERY:?}", poller.every),
             off < EVERY / 10,
         );
@@ -130,25 +130,25 @@ fn checked_too_seldom(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
     server.terminate()?;
-    server.obey(Order::StopListening)?;
+    server.send_order(Order::StopListening)?;
     let met = Met {
         refused: asks_in_vain(&pod, &mut Ticks::new(), 2)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     let expected = Expected {
         resets: vec![refused(Phase::Stopping, 2)],
         refused: 2,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::EndpointRace]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::EndpointRace]);
     for finding in &told.report.findings {
-        verdict.that(
+        verdict.require(
             format!("it says that it is not sure, but: {}", finding.evidence),
             finding.evidence.contains("may be health checks"),
         );
-        verdict.that(
+        verdict.require(
             format!("it advises for clients only, but: {}", finding.advice),
             finding.advice.contains("If these were clients"),
         );
@@ -161,9 +161,9 @@ fn scraper_and_clients(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let mut server = pod.server()?;
     server.listen(SERVICE, BACKLOG)?;
     let mut ticks = Ticks::new();
-    asks(&pod, &mut server, &mut ticks, BEFORE)?;
+    ask_server(&pod, &mut server, &mut ticks, BEFORE)?;
     server.terminate()?;
-    server.obey(Order::StopListening)?;
+    server.send_order(Order::StopListening)?;
     let mut service = pod.address();
     service.set_port(SERVICE);
     let (scrapes, requests) = scope(|scope| {
@@ -172,20 +172,20 @@ fn scraper_and_clients(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         let scrapes = scrapes.join().map_err(|_panic| anyhow!("it panicked"));
         Ok::<_, anyhow::Error>((scrapes??, requests?))
     })?;
-    server.exit()?;
+    server.order_exit()?;
     let all = scrapes + requests;
-    let told = Told::of(stage, &server.container)?;
+    let told = Told::end_and_wait(stage, &server.container)?;
     drop(pod);
-    verdict.same("refused", told.report_numbers.refused, all);
+    verdict.require_equal("refused", told.report_numbers.refused, all);
     verdict.complete(&told.report);
-    verdict.found(&told, &[FindingKind::EndpointRace]);
+    verdict.require_findings(&told, &[FindingKind::EndpointRace]);
     for finding in &told.report.findings {
         let evidence = &finding.evidence;
-        verdict.that(
+        verdict.require(
             format!("6 of clients, but: {evidence}"),
             evidence.starts_with("6 connections were refused"),
         );
-        verdict.that(
+        verdict.require(
             format!("the scraper is told apart, but: {evidence}"),
             evidence.contains(&format!("not counted are {AFTER} from ")),
         );

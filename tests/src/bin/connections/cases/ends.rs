@@ -10,7 +10,7 @@ use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
 use crate::clients::{self, ACKNOWLEDGED, Met};
-use crate::expected::{Expected, idle, received, refused, sent};
+use crate::expected::{Expected, idle_closed, received, refused, resets_sent};
 use crate::pod::{PORT, Pod};
 use crate::verdict::Verdict;
 
@@ -56,20 +56,25 @@ pub(crate) const ALL: &[Case] = &[
 fn unread_data(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, 5)?;
-    clients::say(&clients, "never read\n")?;
+    let clients = clients::connect_accepted(&pod, &mut server, 5)?;
+    clients::send_words(&clients, "never read\n")?;
     server.terminate_and_exit()?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
     let expected = Expected {
-        resets: vec![sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 5)],
+        resets: vec![resets_sent(
+            Phase::Closing,
+            Mode::Active,
+            "tcp_abort_on_close",
+            5,
+        )],
         at_stop_signal: 5,
         at_exit: 5,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -77,8 +82,8 @@ fn unread_data(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn half_closed(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, 3)?;
-    clients::say(&clients, "never read\n")?;
+    let clients = clients::connect_accepted(&pod, &mut server, 3)?;
+    clients::send_words(&clients, "never read\n")?;
     for client in &clients {
         client.shutdown(Shutdown::Write)?;
     }
@@ -89,11 +94,16 @@ fn half_closed(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         ..Met::default()
     };
     let expected = Expected {
-        resets: vec![sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 3)],
+        resets: vec![resets_sent(
+            Phase::Closing,
+            Mode::Active,
+            "tcp_abort_on_close",
+            3,
+        )],
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::ConnectionsReset]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::ConnectionsReset]);
     Ok(())
 }
 
@@ -105,7 +115,7 @@ fn accept_queue(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     server.listen(PORT, 3)?;
     let clients = clients::connect(&pod, 4)?;
     let attempts = (0..2)
-        .map(|_| clients::begin(pod.outside(), pod.address()))
+        .map(|_| clients::start_connect(pod.outside(), pod.address()))
         .collect::<Result<Vec<_>>>()?;
     server.terminate_and_exit()?;
     let met = Met {
@@ -115,7 +125,7 @@ fn accept_queue(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     };
     let expected = Expected {
         resets: vec![
-            sent(Phase::Closing, Mode::Active, "tcp_state", 4),
+            resets_sent(Phase::Closing, Mode::Active, "tcp_state", 4),
             refused(Phase::Closing, 2),
         ],
         refused: 2,
@@ -123,7 +133,7 @@ fn accept_queue(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         at_exit: 4,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -131,21 +141,21 @@ fn accept_queue(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::taken(&pod, &mut server, 5)?;
-    clients::say(&clients, "a request\n")?;
-    server.obey(Order::Answer)?;
-    clients::hear(&clients)?;
+    let mut clients = clients::connect_accepted(&pod, &mut server, 5)?;
+    clients::send_words(&clients, "a request\n")?;
+    server.send_order(Order::Answer)?;
+    clients::receive_answers(&clients)?;
     server.terminate_and_exit()?;
     clients::hear_end(&clients)?;
     clients.truncate(3);
     sleep(ACKNOWLEDGED);
-    clients::say(&clients, "too late\n")?;
+    clients::send_words(&clients, "too late\n")?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
     let expected = Expected {
-        resets: vec![idle(sent(
+        resets: vec![idle_closed(resets_sent(
             Phase::Closing,
             Mode::Passive,
             "tcp_timewait_socket",
@@ -155,8 +165,8 @@ fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         at_exit: 5,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::IdleCloseRace]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::IdleCloseRace]);
     Ok(())
 }
 
@@ -164,19 +174,19 @@ fn idle_keep_alive(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn drains_well(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let early = clients::taken(&pod, &mut server, 3)?;
-    clients::say(&early, "before\n")?;
+    let early = clients::connect_accepted(&pod, &mut server, 3)?;
+    clients::send_words(&early, "before\n")?;
     server.terminate()?;
-    let late = clients::taken(&pod, &mut server, 2)?;
-    clients::say(&late, "after\n")?;
-    server.obey(Order::Answer)?;
-    server.obey(Order::Close)?;
+    let late = clients::connect_accepted(&pod, &mut server, 2)?;
+    clients::send_words(&late, "after\n")?;
+    server.send_order(Order::Answer)?;
+    server.send_order(Order::Close)?;
     for clients in [early, late] {
-        clients::hear(&clients)?;
+        clients::receive_answers(&clients)?;
         clients::hear_end(&clients)?;
     }
-    server.obey(Order::StopListening)?;
-    server.exit()?;
+    server.send_order(Order::StopListening)?;
+    server.order_exit()?;
     let met = Met {
         accepted_after: 2,
         ..Met::default()
@@ -187,7 +197,7 @@ fn drains_well(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         finished: 5,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -196,15 +206,15 @@ fn drains_well(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn sigkill(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::taken(&pod, &mut server, 5)?;
-    clients::say(&clients, "a request\n")?;
-    server.obey(Order::Answer)?;
-    server.obey(Order::Stuff)?;
+    let mut clients = clients::connect_accepted(&pod, &mut server, 5)?;
+    clients::send_words(&clients, "a request\n")?;
+    server.send_order(Order::Answer)?;
+    server.send_order(Order::Stuff)?;
     let mut others = clients.split_off(3);
-    clients::say(&clients, "another\n")?;
-    server.container.kill()?;
+    clients::send_words(&clients, "another\n")?;
+    server.container.kill_and_wait()?;
     drop(others.split_off(1));
-    clients::say(&others, "too late\n")?;
+    clients::send_words(&others, "too late\n")?;
     let met = Met {
         reset: clients::resets(&clients)? + clients::resets(&others)?,
         aborted: 1,
@@ -212,15 +222,15 @@ fn sigkill(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     };
     let expected = Expected {
         resets: vec![
-            sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 3),
-            sent(Phase::Closing, Mode::Passive, "tcp_abort_on_data", 1),
+            resets_sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 3),
+            resets_sent(Phase::Closing, Mode::Passive, "tcp_abort_on_data", 1),
             received(Phase::Closing, 1),
         ],
         at_stop_signal: 5,
         at_exit: 5,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -228,19 +238,19 @@ fn sigkill(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn aborts(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, 4)?;
+    let clients = clients::connect_accepted(&pod, &mut server, 4)?;
     server.terminate()?;
-    server.obey(Order::Abort)?;
-    server.exit()?;
+    server.send_order(Order::Abort)?;
+    server.order_exit()?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
     let expected = Expected {
-        resets: vec![sent(Phase::Stopping, Mode::Active, "tcp_state", 4)],
+        resets: vec![resets_sent(Phase::Stopping, Mode::Active, "tcp_state", 4)],
         at_stop_signal: 4,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }

@@ -19,34 +19,34 @@ use crate::case::{Case, Stage};
 use crate::clients::Met;
 use crate::expected::{Expected, refused};
 use crate::pod::Pod;
-use crate::row::{Others, rows};
+use crate::row::{Others, number_rows};
 use crate::told::Told;
 use crate::verdict::Verdict;
 
 pub(crate) const ALL: &[Case] = &[Case {
     name: "flood",
     what: "100 000 attempts are refused as fast as two clients can; captured is what the pod's kernel counts (OutRsts)",
-    run: flood,
+    run: connection_flood,
 }];
 
 const THREADS: u64 = 2;
 const EACH: u64 = 50_000;
 
-fn flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
+fn connection_flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::without_capture(stage)?;
     let mut server = pod.server()?;
     let agent = &stage.rig.agent;
     let lost = || agent.metric("gracewatch_records_lost_total", "");
     let lost_before = lost()?;
     server.terminate()?;
-    server.obey(Order::StopListening)?;
+    server.send_order(Order::StopListening)?;
     let outside = pod.outside();
     let (resets, processor, started) = (
         resets_sent(pod.inside())?,
         processor_time(agent.pid())?,
         Instant::now(),
     );
-    let met = knock(outside, pod.address())?;
+    let met = connect_all(outside, pod.address())?;
     let took = started.elapsed();
     // What the agent still has to do because of it counts, too: it looks every few seconds.
     thread::sleep(Duration::from_secs(6).saturating_sub(took));
@@ -54,8 +54,8 @@ fn flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let share = used.as_secs_f64() / started.elapsed().as_secs_f64();
     let resets = resets_sent(pod.inside())? - resets;
     let per_second = u128::from(resets) * 1_000_000 / took.as_micros().max(1);
-    server.exit()?;
-    let told = Told::of(stage, &server.container)?;
+    server.order_exit()?;
+    let told = Told::end_and_wait(stage, &server.container)?;
     let expected = Expected {
         resets: vec![refused(Phase::Stopping, THREADS * EACH)],
         refused: THREADS * EACH,
@@ -77,12 +77,12 @@ fn flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     };
     verdict
         .rows
-        .extend(rows(&told.report_numbers, &told.metrics, others));
+        .extend(number_rows(&told.report_numbers, &told.metrics, others));
     verdict.classes(&told, Some(&expected));
     verdict.complete(&told.report);
     let marks = told.connections.map_or(0, |all| all.marks.len() as u64);
-    verdict.same("marks", marks, MARKS_MAX);
-    verdict.same("records lost", lost()? - lost_before, 0.0);
+    verdict.require_equal("marks", marks, MARKS_MAX);
+    verdict.require_equal("records lost", lost()? - lost_before, 0.0);
     verdict.notes.push(format!(
         "{:.1} s, {per_second} resets a second; the agent used {:.2} % of one processor meanwhile and until 6 s after the start; \
          {marks} resets are marks, no record was lost",
@@ -93,7 +93,7 @@ fn flood(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 }
 
 /// Connects as often as is wanted, from all threads; what was met.
-fn knock(outside: &Namespace, to: SocketAddr) -> Result<Met> {
+fn connect_all(outside: &Namespace, to: SocketAddr) -> Result<Met> {
     let one = || {
         let mut refused = 0;
         for _ in 0..EACH {

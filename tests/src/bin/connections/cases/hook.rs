@@ -23,16 +23,16 @@ pub(crate) const ALL: &[Case] = &[Case {
 }];
 
 /// What the agent is told.
-pub(super) fn known(toolbox: &Toolbox, path: &str) -> Selector {
+pub(super) fn selector(toolbox: &Toolbox, path: &str) -> Selector {
     Selector {
         cgroup: format!("{path}/{NAME}"),
         grace: None,
         stop_signal: None,
-        pre_stop: Some(argv(toolbox)),
+        pre_stop: Some(command_line(toolbox)),
     }
 }
 
-fn argv(toolbox: &Toolbox) -> Vec<String> {
+fn command_line(toolbox: &Toolbox) -> Vec<String> {
     let program = toolbox.program("sleep").to_string_lossy().into_owned();
     vec![program, SECONDS.to_owned()]
 }
@@ -41,11 +41,11 @@ fn during_hook(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
     let early = clients::connect(&pod, 2)?;
-    let mut aborted = clients::abort(early)?;
-    let mut hook = pod.hook(&server.container, &argv(&stage.rig.toolbox))?;
+    let mut aborted = clients::reset_all(early)?;
+    let mut hook = pod.start_hook(&server.container, &command_line(&stage.rig.toolbox))?;
     sleep(FOLLOWED);
-    let mut during = clients::taken(&pod, &mut server, 5)?;
-    aborted += clients::abort(during.split_off(2))?;
+    let mut during = clients::connect_accepted(&pod, &mut server, 5)?;
+    aborted += clients::reset_all(during.split_off(2))?;
     hook.wait_end(FOLLOWED * 10)?;
     server.terminate_and_exit()?;
     clients::hear_end(&during)?;
@@ -59,8 +59,8 @@ fn during_hook(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         at_exit: 2,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     let accepted = told.connections.map(|all| all.accepted_in_hook);
-    verdict.same("accepted in the hook", accepted, Some(5));
+    verdict.require_equal("accepted in the hook", accepted, Some(5));
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::loads;
 use crate::capture::Flows;
 use crate::case::{Case, Stage};
 use crate::clients::{self, ACKNOWLEDGED, Met};
-use crate::expected::{Expected, idle, sent};
+use crate::expected::{Expected, idle_closed, resets_sent};
 use crate::pod::{FOLLOWED, Pod};
 use crate::row::Others;
 use crate::told::Told;
@@ -45,32 +45,32 @@ const CLIENTS: usize = 4;
 fn idle_closed_at_stop(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::taken(&pod, &mut server, CLIENTS)?;
-    clients::say(&clients, "a request\n")?;
-    server.obey(Order::Answer)?;
-    clients::hear(&clients)?;
+    let mut clients = clients::connect_accepted(&pod, &mut server, CLIENTS)?;
+    clients::send_words(&clients, "a request\n")?;
+    server.send_order(Order::Answer)?;
+    clients::receive_answers(&clients)?;
     sleep(ACKNOWLEDGED);
     server.terminate()?;
-    server.obey(Order::Close)?;
+    server.send_order(Order::Close)?;
     clients::hear_end(&clients)?;
     sleep(ACKNOWLEDGED);
     let unused = clients.split_off(3);
-    clients::say(&clients, REQUEST)?;
+    clients::send_words(&clients, REQUEST)?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     drop(unused);
-    let late = sent(Phase::Stopping, Mode::Passive, "tcp_timewait_socket", 3);
+    let late = resets_sent(Phase::Stopping, Mode::Passive, "tcp_timewait_socket", 3);
     let expected = Expected {
-        resets: vec![idle(late)],
+        resets: vec![idle_closed(late)],
         at_stop_signal: 4,
         finished: 4,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::IdleCloseRace]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::IdleCloseRace]);
     Ok(())
 }
 
@@ -80,19 +80,19 @@ fn goodbyes(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     const CLOSE_NOTIFY: usize = 24;
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, CLIENTS)?;
+    let clients = clients::connect_accepted(&pod, &mut server, CLIENTS)?;
     server.terminate()?;
-    server.obey(Order::Close)?;
+    server.send_order(Order::Close)?;
     clients::hear_end(&clients)?;
     sleep(ACKNOWLEDGED);
-    clients::say(&clients, &"x".repeat(CLOSE_NOTIFY))?;
+    clients::send_words(&clients, &"x".repeat(CLOSE_NOTIFY))?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     let expected = Expected {
-        resets: vec![sent(
+        resets: vec![resets_sent(
             Phase::Stopping,
             Mode::Passive,
             "tcp_timewait_socket",
@@ -102,19 +102,19 @@ fn goodbyes(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         finished: 4,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[]);
     Ok(())
 }
 
 /// A real server, which closes them as soon as it is told to stop.
 fn nginx_idle(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
-    let mut server = pod.container(&loads::nginx(stage)?)?;
+    let mut server = pod.container(&loads::nginx_command(stage)?)?;
     loads::wait_listening(&pod)?;
     sleep(FOLLOWED);
     let clients = clients::connect(&pod, CLIENTS)?;
-    clients::say(&clients, REQUEST)?;
+    clients::send_words(&clients, REQUEST)?;
     for client in &clients {
         response(client)?;
     }
@@ -122,12 +122,12 @@ fn nginx_idle(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     server.stop(loads::graceful()?)?;
     clients::hear_end(&clients)?;
     sleep(ACKNOWLEDGED);
-    clients::say(&clients, REQUEST)?;
+    clients::send_words(&clients, REQUEST)?;
     let reset = clients::resets(&clients)?;
-    server.ended()?;
-    let told = Told::of(stage, &server)?;
-    let ours = pod.side();
-    let observed = Flows::of(&pod.packets()?, ours).observed(told.edges()?);
+    server.wait_for_exit()?;
+    let told = Told::end_and_wait(stage, &server)?;
+    let ours = pod.is_server_side();
+    let observed = Flows::from_packets(&pod.packets()?, ours).observed(told.phase_edges()?);
     let met = Met {
         reset,
         ..Met::default()
@@ -138,8 +138,8 @@ fn nginx_idle(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         met: Some(&met),
     };
     verdict.compare(&told, others);
-    verdict.same("reset", reset, CLIENTS as u64);
-    verdict.found(&told, &[FindingKind::IdleCloseRace]);
+    verdict.require_equal("reset", reset, CLIENTS as u64);
+    verdict.require_findings(&told, &[FindingKind::IdleCloseRace]);
     Ok(())
 }
 

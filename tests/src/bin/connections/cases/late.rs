@@ -7,7 +7,7 @@ use gracewatch_tests::whole::Whole;
 use crate::capture::Flows;
 use crate::case::{Case, Stage};
 use crate::clients::{self, Met};
-use crate::expected::{Expected, refused, sent};
+use crate::expected::{Expected, refused, resets_sent};
 use crate::pod::Pod;
 use crate::row::Others;
 use crate::told::Told;
@@ -23,32 +23,32 @@ pub(crate) const ALL: &[Case] = &[Case {
 fn older_than_agent(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut clients = clients::taken(&pod, &mut server, 6)?;
+    let mut clients = clients::connect_accepted(&pod, &mut server, 6)?;
     let log = stage.rig.toolbox.folder().join("late.log");
     let agent = Whole::start(server.container.cgroup.path(), &[], &log)?;
     let gone = clients.split_off(4);
     server.terminate()?;
     drop(gone);
-    clients::say(&clients, "never read\n")?;
-    server.exit()?;
+    clients::send_words(&clients, "never read\n")?;
+    server.order_exit()?;
     let met = Met {
         reset: clients::resets(&clients)?,
         refused: clients::refused(&pod, pod.address(), 2)?,
         ..Met::default()
     };
     server.container.cgroup.remove()?;
-    let told = Told::by(&agent, &server.container)?;
-    let shared = Told::by(&stage.rig.agent, &server.container)?;
-    verdict.same(
+    let told = Told::wait_for_report(&agent, &server.container)?;
+    let shared = Told::wait_for_report(&stage.rig.agent, &server.container)?;
+    verdict.require_equal(
         "by the agent that was there before",
         told.connections.as_ref().map(|all| all.at_stop_signal),
         shared.connections.as_ref().map(|all| all.at_stop_signal),
     );
-    let ours = pod.side();
-    let observed = Flows::of(&pod.packets()?, ours).observed(told.edges()?);
+    let ours = pod.is_server_side();
+    let observed = Flows::from_packets(&pod.packets()?, ours).observed(told.phase_edges()?);
     let expected = Expected {
         resets: vec![
-            sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 4),
+            resets_sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 4),
             refused(Phase::Closing, 2),
         ],
         refused: 2,

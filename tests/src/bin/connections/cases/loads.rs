@@ -26,12 +26,12 @@ pub(crate) const ALL: &[Case] = &[
     Case {
         name: GRACEFUL_NGINX,
         what: "nginx, gracefully, loaded by wrk with keep-alive",
-        run: |stage, verdict| under_load(stage, verdict, &nginx(stage)?, graceful()?),
+        run: |stage, verdict| under_load(stage, verdict, &nginx_command(stage)?, graceful()?),
     },
     Case {
         name: "nginx_sigterm",
         what: "nginx, fast, loaded by wrk with keep-alive",
-        run: |stage, verdict| under_load(stage, verdict, &nginx(stage)?, Signal::TERM),
+        run: |stage, verdict| under_load(stage, verdict, &nginx_command(stage)?, Signal::TERM),
     },
     Case {
         name: "gunicorn_sigterm",
@@ -50,7 +50,7 @@ const LISTEN_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What the agent is told.
-pub(super) fn known(path: &str) -> Result<Selector> {
+pub(super) fn selector(path: &str) -> Result<Selector> {
     Ok(Selector {
         cgroup: format!("{path}/{GRACEFUL_NGINX}"),
         grace: None,
@@ -79,27 +79,27 @@ fn under_load(
     let load = Load::start(stage, &pod)?;
     sleep(BEFORE);
     server.stop(signal)?;
-    server.ended()?;
+    server.wait_for_exit()?;
     sleep(AFTER);
     let said = load.stop()?;
-    let told = Told::of(stage, &server)?;
-    let ours = pod.side();
+    let told = Told::end_and_wait(stage, &server)?;
+    let ours = pod.is_server_side();
     let edges = Edges {
         slack: SLACK,
-        ..told.edges()?
+        ..told.phase_edges()?
     };
-    let observed = Flows::of(&pod.packets()?, ours).observed(edges);
+    let observed = Flows::from_packets(&pod.packets()?, ours).observed(edges);
     let others = Others {
         observed: &observed,
         expected: None,
         met: None,
     };
     verdict.compare(&told, others);
-    verdict.that(
+    verdict.require(
         "some connections were open at the stop signal or accepted after it",
         told.report_numbers.at_stop_signal + told.report_numbers.accepted_after > 0,
     );
-    verdict.that(
+    verdict.require(
         "some attempts were refused",
         told.report_numbers.refused > 0,
     );
@@ -139,7 +139,7 @@ pub(super) fn wait_listening(pod: &Pod<'_>) -> Result<()> {
 }
 
 /// nginx with its files in a folder of the case.
-pub(super) fn nginx(stage: &Stage<'_>) -> Result<Vec<OsString>> {
+pub(super) fn nginx_command(stage: &Stage<'_>) -> Result<Vec<OsString>> {
     let folder = folder(stage)?;
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|what| format!("{what}_temp_path {what};\n"))

@@ -12,7 +12,7 @@ use gracewatch_tests::rig::puppet::Order;
 
 use crate::case::{Case, Stage};
 use crate::clients::{self, ACKNOWLEDGED, Met};
-use crate::expected::{Expected, idle, own, received, refused, sent};
+use crate::expected::{Expected, idle_closed, initiated, received, refused, resets_sent};
 use crate::pod::Pod;
 use crate::verdict::Verdict;
 
@@ -50,7 +50,7 @@ fn goes_on_connecting(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let mut server = pod.server()?;
     server.terminate()?;
     let before = clock::now();
-    server.obey(Order::StopListening)?;
+    server.send_order(Order::StopListening)?;
     let closed = Span {
         before,
         after: clock::now(),
@@ -59,17 +59,17 @@ fn goes_on_connecting(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         refused: clients::refused(&pod, pod.address(), 7)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     met.refused += clients::refused(&pod, pod.address(), 4)?;
     let expected = Expected {
         resets: vec![refused(Phase::Stopping, 7), refused(Phase::Closing, 4)],
         refused: 11,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::EndpointRace]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::EndpointRace]);
     let unlistened = told.connections.and_then(|all| all.last_listener_closed_at);
-    verdict.that(
+    verdict.require(
         format!("the listener was closed within {closed}, told was {unlistened:?}"),
         unlistened.is_some_and(|at| closed.contains(at)),
     );
@@ -80,13 +80,13 @@ fn goes_on_connecting(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn client_resets(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut early = clients::taken(&pod, &mut server, 6)?;
+    let mut early = clients::connect_accepted(&pod, &mut server, 6)?;
     let mut late = early.split_off(3);
     let rest = late.split_off(2);
-    let mut aborted = clients::abort(early)?;
+    let mut aborted = clients::reset_all(early)?;
     server.terminate()?;
-    aborted += clients::abort(late)?;
-    server.exit()?;
+    aborted += clients::reset_all(late)?;
+    server.order_exit()?;
     clients::hear_end(&rest)?;
     let met = Met {
         aborted,
@@ -98,7 +98,7 @@ fn client_resets(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         at_exit: 1,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -106,18 +106,18 @@ fn client_resets(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn data_after_shutdown(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, 4)?;
+    let clients = clients::connect_accepted(&pod, &mut server, 4)?;
     server.terminate()?;
-    server.obey(Order::ShutDown)?;
+    server.send_order(Order::ShutDown)?;
     clients::hear_end(&clients)?;
-    clients::say(&clients, "too late\n")?;
+    clients::send_words(&clients, "too late\n")?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     let expected = Expected {
-        resets: vec![idle(sent(
+        resets: vec![idle_closed(resets_sent(
             Phase::Stopping,
             Mode::Passive,
             "tcp_abort_on_data",
@@ -127,8 +127,8 @@ fn data_after_shutdown(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         finished: 4,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::IdleCloseRace]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::IdleCloseRace]);
     Ok(())
 }
 
@@ -136,18 +136,18 @@ fn data_after_shutdown(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn time_wait(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, 3)?;
-    server.obey(Order::Close)?;
+    let clients = clients::connect_accepted(&pod, &mut server, 3)?;
+    server.send_order(Order::Close)?;
     clients::hear_end(&clients)?;
     sleep(ACKNOWLEDGED);
-    clients::say(&clients, "too late\n")?;
+    clients::send_words(&clients, "too late\n")?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
     server.terminate_and_exit()?;
     let expected = Expected {
-        resets: vec![idle(sent(
+        resets: vec![idle_closed(resets_sent(
             Phase::Running,
             Mode::Passive,
             "tcp_timewait_socket",
@@ -155,8 +155,8 @@ fn time_wait(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         ))],
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[]);
     Ok(())
 }
 
@@ -168,15 +168,15 @@ fn outgoing(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let listener = pod.outside().run(|| TcpListener::bind((here, 0)))??;
     let mut peers = Vec::new();
     for _ in 0..3 {
-        server.obey(Order::Connect(listener.local_addr()?))?;
+        server.send_order(Order::Connect(listener.local_addr()?))?;
         peers.push(listener.accept()?.0);
     }
     let ends = peers.pop().context("no peer")?;
     let says = [peers.pop().context("no peer")?];
-    clients::say(&says, "never read\n")?;
+    clients::send_words(&says, "never read\n")?;
     server.terminate()?;
-    let aborted = clients::abort(peers)?;
-    server.exit()?;
+    let aborted = clients::reset_all(peers)?;
+    server.order_exit()?;
     let met = Met {
         reset: clients::resets(&says)?,
         aborted,
@@ -185,18 +185,23 @@ fn outgoing(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     clients::hear_end(&[ends])?;
     let expected = Expected {
         resets: vec![
-            own(sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 1)),
-            own(received(Phase::Stopping, 1)),
+            initiated(resets_sent(
+                Phase::Closing,
+                Mode::Active,
+                "tcp_abort_on_close",
+                1,
+            )),
+            initiated(received(Phase::Stopping, 1)),
         ],
         at_stop_signal: 3,
         at_exit: 2,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
-    verdict.found(&told, &[FindingKind::ConnectionsReset]);
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
+    verdict.require_findings(&told, &[FindingKind::ConnectionsReset]);
     let advice = told.report.findings.iter().map(|one| &one.advice);
     for advice in advice {
-        verdict.that(
+        verdict.require(
             format!("no advice on servers, but: {advice}"),
             advice.starts_with("Nobody who connected"),
         );
@@ -204,6 +209,6 @@ fn outgoing(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let own = told.connections.map_or((0, 0), |all| {
         (all.initiated_at_stop_signal, all.initiated_at_exit)
     });
-    verdict.same("its own at the stop signal and at the exit", own, (3, 2));
+    verdict.require_equal("its own at the stop signal and at the exit", own, (3, 2));
     Ok(())
 }

@@ -11,9 +11,9 @@ use gracewatch_tests::whole::free_port;
 use crate::capture::Flows;
 use crate::case::{Case, Stage};
 use crate::clients::{self, Met};
-use crate::expected::{Expected, received, refused, refused_in_pod, sent};
+use crate::expected::{Expected, received, refused, refused_in_pod, resets_sent};
 use crate::pod::{BACKLOG, PORT, Pod, without_network};
-use crate::row::{Others, rows};
+use crate::row::{Others, number_rows};
 use crate::told::{Numbers, Told};
 use crate::verdict::Verdict;
 
@@ -65,7 +65,7 @@ fn family(
     let pod = Pod::new(stage)?;
     let mut server = pod.puppet("")?;
     let at = (any, PORT).into();
-    server.obey(Order::Listen {
+    server.send_order(Order::Listen {
         at,
         backlog: BACKLOG,
     })?;
@@ -74,12 +74,12 @@ fn family(
     };
     let to = SocketAddr::from((*server_ip, PORT));
     let mut clients = clients::connect_to(&pod, to, 4)?;
-    server.obey(Order::Accept(4))?;
-    clients::say(&clients, "never read\n")?;
+    server.send_order(Order::Accept(4))?;
+    clients::send_words(&clients, "never read\n")?;
     let resetting = clients.split_off(2);
     server.terminate()?;
-    let aborted = clients::abort(resetting)?;
-    server.exit()?;
+    let aborted = clients::reset_all(resetting)?;
+    server.order_exit()?;
     let met = Met {
         reset: clients::resets(&clients)?,
         refused: clients::refused(&pod, to, 3)?,
@@ -89,7 +89,7 @@ fn family(
     let expected = Expected {
         resets: vec![
             received(Phase::Stopping, 2),
-            sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 2),
+            resets_sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 2),
             refused(Phase::Closing, 3),
         ],
         refused: 3,
@@ -97,13 +97,13 @@ fn family(
         at_exit: 2,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     let marks = told.connections.map(|all| all.marks).unwrap_or_default();
-    verdict.same("marks", marks.len(), 7);
+    verdict.require_equal("marks", marks.len(), 7);
     for mark in marks {
         let peer = mark.peer.map(|peer| peer.ip());
-        verdict.same("the peer of a mark", peer, Some(*client_ip));
-        verdict.same("the port of a mark", mark.local_port, PORT);
+        verdict.require_equal("the peer of a mark", peer, Some(*client_ip));
+        verdict.require_equal("the port of a mark", mark.local_port, PORT);
     }
     Ok(())
 }
@@ -112,21 +112,21 @@ fn family(
 fn host_network(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::of_the_machine(stage, free_port(0)?)?;
     let mut server = pod.server()?;
-    let clients = clients::taken(&pod, &mut server, 3)?;
-    clients::say(&clients, "never read\n")?;
+    let clients = clients::connect_accepted(&pod, &mut server, 3)?;
+    clients::send_words(&clients, "never read\n")?;
     server.terminate()?;
-    server.obey(Order::StopListening)?;
+    server.send_order(Order::StopListening)?;
     let mut met = Met {
         refused: clients::refused(&pod, pod.address(), 2)?,
         ..Met::default()
     };
-    server.exit()?;
+    server.order_exit()?;
     met.refused += clients::refused(&pod, pod.address(), 3)?;
     met.reset = clients::resets(&clients)?;
     let expected = Expected {
         resets: vec![
             refused(Phase::Stopping, 2),
-            sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 3),
+            resets_sent(Phase::Closing, Mode::Active, "tcp_abort_on_close", 3),
             refused(Phase::Closing, 3),
         ],
         refused: 5,
@@ -134,7 +134,7 @@ fn host_network(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         at_exit: 3,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -144,19 +144,19 @@ fn inherited_socket(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let mut maker = pod.puppet("maker")?;
     maker.listen(PORT, BACKLOG)?;
     let door = stage.rig.toolbox.folder().join("inherited.door");
-    maker.obey(Order::Give(door.clone()))?;
+    maker.send_order(Order::Give(door.clone()))?;
     let mut server = pod.puppet("server")?;
-    server.obey(Order::Take(door))?;
-    let clients = clients::taken(&pod, &mut server, 3)?;
-    clients::say(&clients, "never read\n")?;
+    server.send_order(Order::Take(door))?;
+    let clients = clients::connect_accepted(&pod, &mut server, 3)?;
+    clients::send_words(&clients, "never read\n")?;
     server.terminate_and_exit()?;
     let met = Met {
         reset: clients::resets(&clients)?,
         ..Met::default()
     };
-    let of_server = Told::of(stage, &server.container)?;
+    let of_server = Told::end_and_wait(stage, &server.container)?;
     verdict.classes(&of_server, Some(&Expected::default()));
-    verdict.same(
+    verdict.require_equal(
         "connections of the server",
         of_server.report_numbers.at_stop_signal,
         0,
@@ -167,10 +167,15 @@ fn inherited_socket(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         .push("all of it is told of the container that made the listener".to_owned());
     maker.terminate_and_exit()?;
     let expected = Expected {
-        resets: vec![sent(Phase::Running, Mode::Active, "tcp_abort_on_close", 3)],
+        resets: vec![resets_sent(
+            Phase::Running,
+            Mode::Active,
+            "tcp_abort_on_close",
+            3,
+        )],
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &maker.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &maker.container), &expected, &met)?;
     Ok(())
 }
 
@@ -188,16 +193,16 @@ fn two_containers(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         refused: clients::refused(&pod, other, 3)?,
         ..Met::default()
     };
-    first.exit()?;
+    first.order_exit()?;
     met.refused += clients::refused(&pod, served, 2)?;
     met.refused += clients::refused(&pod, other, 1)?;
     second.terminate()?;
     met.refused += clients::refused(&pod, other, 4)?;
-    second.exit()?;
-    let of_first = Told::of(stage, &first.container)?;
-    let of_second = Told::of(stage, &second.container)?;
-    let ours = pod.side();
-    let observed = Flows::of(&pod.packets()?, ours).observed(of_first.edges()?);
+    second.order_exit()?;
+    let of_first = Told::end_and_wait(stage, &first.container)?;
+    let of_second = Told::end_and_wait(stage, &second.container)?;
+    let ours = pod.is_server_side();
+    let observed = Flows::from_packets(&pod.packets()?, ours).observed(of_first.phase_edges()?);
     let expected_first = vec![
         refused_in_pod(Phase::Stopping, 3),
         refused_in_pod(Phase::Closing, 1),
@@ -217,7 +222,7 @@ fn two_containers(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         verdict.complete(&told.report);
     }
     let sum = (
-        Numbers::sum(&of_first.report_numbers, &of_second.report_numbers),
+        Numbers::sum_with(&of_first.report_numbers, &of_second.report_numbers),
         Numbers::sum_of_known(&of_first.metrics, &of_second.metrics),
     );
     let expected = expected(all, 10, 8);
@@ -226,7 +231,7 @@ fn two_containers(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         expected: Some(&expected),
         met: Some(&met),
     };
-    verdict.rows.extend(rows(&sum.0, &sum.1, others));
+    verdict.rows.extend(number_rows(&sum.0, &sum.1, others));
     Ok(())
 }
 
@@ -234,8 +239,8 @@ fn two_containers(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn no_network(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let (_namespace, mut server) = without_network(stage)?;
     server.terminate_and_exit()?;
-    let told = Told::of(stage, &server.container)?;
-    let observed = Flows::default().observed(told.edges()?);
+    let told = Told::end_and_wait(stage, &server.container)?;
+    let observed = Flows::default().observed(told.phase_edges()?);
     let others = Others {
         observed: &observed,
         expected: Some(&Expected::default()),

@@ -36,17 +36,17 @@ const RESIZED: u32 = 28;
 fn dump_before_stop(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut early = clients::taken(&pod, &mut server, 6)?;
-    server.dump()?;
+    let mut early = clients::connect_accepted(&pod, &mut server, 6)?;
+    server.send_dump()?;
     let mut ending = early.split_off(3);
-    let aborted = clients::abort(ending.split_off(2))?;
+    let aborted = clients::reset_all(ending.split_off(2))?;
     drop(ending);
-    let late = clients::taken(&pod, &mut server, 4)?;
+    let late = clients::connect_accepted(&pod, &mut server, 4)?;
     server.terminate()?;
-    server.obey(Order::Close)?;
+    server.send_order(Order::Close)?;
     clients::hear_end(&early)?;
     clients::hear_end(&late)?;
-    server.exit()?;
+    server.order_exit()?;
     let met = Met {
         aborted,
         ..Met::default()
@@ -57,7 +57,7 @@ fn dump_before_stop(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         finished: 3 + 4,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }
 
@@ -65,18 +65,18 @@ fn dump_before_stop(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn image_stop_signal(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut early = clients::taken(&pod, &mut server, 5)?;
+    let mut early = clients::connect_accepted(&pod, &mut server, 5)?;
     let resized = Signal::try_from(RESIZED).context("no SIGWINCH")?;
     server.container.disturb(resized)?;
     drop(early.split_off(4));
-    server.quit()?;
-    let aborted = clients::abort(early.split_off(3))?;
+    server.send_quit()?;
+    let aborted = clients::reset_all(early.split_off(3))?;
     server.container.disturb(resized)?;
-    let late = clients::taken(&pod, &mut server, 2)?;
-    server.obey(Order::Close)?;
+    let late = clients::connect_accepted(&pod, &mut server, 2)?;
+    server.send_order(Order::Close)?;
     clients::hear_end(&early)?;
     clients::hear_end(&late)?;
-    server.exit()?;
+    server.order_exit()?;
     let met = Met {
         aborted,
         accepted_after: 2,
@@ -89,9 +89,9 @@ fn image_stop_signal(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         finished: 3 + 2,
         ..Expected::default()
     };
-    let told = verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    let told = verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     let signal = told.report.stop_signal.map(|stop| stop.signal.number());
-    verdict.same("stop signal", signal, Some(3));
+    verdict.require_equal("stop signal", signal, Some(3));
     Ok(())
 }
 
@@ -99,14 +99,14 @@ fn image_stop_signal(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
 fn many_resizes(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
     let pod = Pod::new(stage)?;
     let mut server = pod.server()?;
-    let mut early = clients::taken(&pod, &mut server, 4)?;
+    let mut early = clients::connect_accepted(&pod, &mut server, 4)?;
     let resized = Signal::try_from(RESIZED).context("no SIGWINCH")?;
     for _ in 0..20 {
         server.container.disturb(resized)?;
     }
-    let aborted = clients::abort(early.split_off(3))?;
+    let aborted = clients::reset_all(early.split_off(3))?;
     server.terminate()?;
-    server.exit()?;
+    server.order_exit()?;
     clients::hear_end(&early)?;
     let met = Met {
         aborted,
@@ -118,6 +118,6 @@ fn many_resizes(stage: &Stage<'_>, verdict: &mut Verdict) -> Result<()> {
         at_exit: 3,
         ..Expected::default()
     };
-    verdict.judge(stage, (pod, &server.container), &expected, &met)?;
+    verdict.end_and_compare(stage, (pod, &server.container), &expected, &met)?;
     Ok(())
 }

@@ -11,34 +11,34 @@ use crate::check::Check;
 use crate::scenario::{Container, Scenario, Stage};
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("completed", |stage, check| {
-        let container = stage.app("--on-stop exit --lifetime 300")?;
-        ended(
+    Scenario::without_spec("completed", |stage, check| {
+        let container = stage.start_app("--on-stop exit --lifetime 300")?;
+        check_exit_alone(
             stage,
             check,
             container,
             (Outcome::Completed, Trigger::Completed),
         )
     }),
-    Scenario::plain("crashed", |stage, check| {
-        let container = stage.app("--on-stop exit --lifetime 300 --code 3")?;
-        ended(
+    Scenario::without_spec("crashed", |stage, check| {
+        let container = stage.start_app("--on-stop exit --lifetime 300 --code 3")?;
+        check_exit_alone(
             stage,
             check,
             container,
             (Outcome::Crashed, Trigger::Crashed),
         )
     }),
-    Scenario::plain("aborted", |stage, check| {
+    Scenario::without_spec("aborted", |stage, check| {
         let container = stage.app_sharing_pids("--on-stop exit --lifetime 300 --end abort")?;
-        ended(
+        check_exit_alone(
             stage,
             check,
             container,
             (Outcome::Crashed, Trigger::Crashed),
         )
     }),
-    Scenario::plain("crash_loop", crash_loop),
+    Scenario::without_spec("crash_loop", crash_loop),
 ];
 
 /// How often a program is begun anew.
@@ -53,7 +53,7 @@ fn crash_loop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let cgroup = stage.cgroup("")?;
     let program = stage
         .rig
-        .app(stage.name, "--on-stop exit --lifetime 100 --code 3");
+        .app_command(stage.name, "--on-stop exit --lifetime 100 --code 3");
     let launch = Launch::new(&cgroup, program).sharing_pids();
     let mut crashed = Vec::new();
     for _crash in 0..CRASHES {
@@ -70,7 +70,7 @@ fn crash_loop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     }
     let reports = reports();
     let reported: Vec<_> = reports.iter().filter_map(main_pid).collect();
-    check.same("main processes with a report", reported, crashed);
+    check.require_equal("main processes with a report", reported, crashed);
     for report in &reports {
         check.verdict(report, Outcome::Crashed, &[], &[]);
     }
@@ -82,7 +82,7 @@ fn main_pid(report: &Report) -> Option<u32> {
 }
 
 /// No stop signal, no SIGKILL, only an exit with the status that the parent was told.
-fn ended(
+fn check_exit_alone(
     stage: &Stage<'_>,
     check: &mut Check,
     mut container: Container,
@@ -90,20 +90,20 @@ fn ended(
 ) -> Result<()> {
     let ended = container.main.wait_end(Duration::from_secs(20))?;
     let report = stage.report(&container)?;
-    check.same(
+    check.require_equal(
         "outcome and trigger",
         (report.outcome, report.trigger),
         expected,
     );
-    check.same("a stop signal", report.stop_signal.is_some(), false);
-    check.same("a SIGKILL", report.kill.is_some(), false);
+    check.require_equal("a stop signal", report.stop_signal.is_some(), false);
+    check.require_equal("a SIGKILL", report.kill.is_some(), false);
     check.status(&report, ended.status);
     let own = container.log.at_step("exit")?;
     let at = report.exit.as_ref().map(|exit| exit.at);
-    check.that(
+    check.require(
         "the exit lies after the program's last word",
         at.is_some_and(|at| own <= at && at <= ended.told_at),
     );
-    check.same("T0", Some(report.started_at), at);
+    check.require_equal("T0", Some(report.started_at), at);
     Ok(())
 }

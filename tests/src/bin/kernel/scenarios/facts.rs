@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use gracewatch::probes::Signals;
 use gracewatch_tests::rig::cgroup::Cgroup;
 use gracewatch_tests::rig::clock;
-use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::kubelet::send_signal;
 use gracewatch_tests::rig::launch::{Launch, Launched};
 use gracewatch_tests::rig::stage::Via;
 
@@ -23,30 +23,30 @@ mod queue;
 mod senders;
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("any_signal_is_recorded", senders::any_signal),
-    Scenario::plain("kernels_signals_have_no_sender", senders::without_sender),
-    Scenario::plain("own_signals_are_told_if_they_end_it", senders::own_signals),
-    Scenario::plain("signal_of_a_terminal_is_told", senders::typed),
-    Scenario::plain("delivery_is_recorded", queue::delivered),
-    Scenario::plain("delivery_thrown_away_is_recorded", queue::thrown_away),
-    Scenario::plain("pending_signal_is_told", queue::pending),
-    Scenario::plain("fetched_signal_is_not_delivered", queue::fetched),
-    Scenario::plain("reboot_of_the_namespace_is_told", ends::rebooted),
-    Scenario::plain("signals_inside_are_told_up_to_a_budget", others::inside),
-    Scenario::plain(
+    Scenario::without_spec("any_signal_is_recorded", senders::any_signal),
+    Scenario::without_spec("kernels_signals_have_no_sender", senders::without_sender),
+    Scenario::without_spec("own_signals_are_told_if_they_end_it", senders::own_signals),
+    Scenario::without_spec("signal_of_a_terminal_is_told", senders::typed_interrupt),
+    Scenario::without_spec("delivery_is_recorded", queue::delivered),
+    Scenario::without_spec("delivery_thrown_away_is_recorded", queue::thrown_away),
+    Scenario::without_spec("pending_signal_is_told", queue::pending),
+    Scenario::without_spec("fetched_signal_is_not_delivered", queue::fetched),
+    Scenario::without_spec("reboot_of_the_namespace_is_told", ends::rebooted),
+    Scenario::without_spec("signals_inside_are_told_up_to_a_budget", others::inside),
+    Scenario::without_spec(
         "main_process_signalled_from_inside_is_told",
         others::main_from_inside,
     ),
-    Scenario::plain(
+    Scenario::without_spec(
         "processes_killed_with_their_init_are_told",
         others::left_children,
     ),
-    Scenario::plain("child_killed_by_its_supervisor_is_told", others::supervised),
-    Scenario::plain(
+    Scenario::without_spec("child_killed_by_its_supervisor_is_told", others::supervised),
+    Scenario::without_spec(
         "signals_from_outside_to_others_are_told",
         others::others_from_outside,
     ),
-    Scenario::plain("oom_victim_has_a_name", ends::named_victim),
+    Scenario::without_spec("oom_victim_has_a_name", ends::named_victim),
 ];
 
 const SOON: Duration = Duration::from_secs(20);
@@ -88,39 +88,39 @@ impl Scene {
     }
 
     /// Starts one with `app` as its PID 1, and waits until it is ready.
-    fn app(stage: &Stage<'_>, options: &str) -> Result<Self> {
+    fn start_app(stage: &Stage<'_>, options: &str) -> Result<Self> {
         let cgroup = stage.cgroup("")?;
-        let launch = Launch::new(&cgroup, stage.rig.app(stage.name, options));
+        let launch = Launch::new(&cgroup, stage.rig.app_command(stage.name, options));
         let scene = Self::launch(stage, cgroup, &launch)?;
         stage.toolbox().log(stage.name).wait_for("ready", SOON)?;
         Ok(scene)
     }
 
     /// The same with `actor` and this deed.
-    fn actor(stage: &Stage<'_>, deed: &str) -> Result<Self> {
+    fn start_actor(stage: &Stage<'_>, deed: &str) -> Result<Self> {
         let cgroup = stage.cgroup("")?;
-        let launch = Launch::new(&cgroup, actor(stage, "", deed));
+        let launch = Launch::new(&cgroup, actor_command(stage, "", deed));
         let scene = Self::launch(stage, cgroup, &launch)?;
         stage.toolbox().log(stage.name).wait_for("ready", SOON)?;
         Ok(scene)
     }
 
     /// Starts one with `actor` in the machine's own pid namespace, where its signals end it, and waits for that.
-    fn ended(stage: &Stage<'_>, deed: &str) -> Result<Self> {
+    fn start_and_end_actor(stage: &Stage<'_>, deed: &str) -> Result<Self> {
         let suffix = deed.replace(' ', "-");
         let cgroup = stage.cgroup(&suffix)?;
-        let launch = Launch::new(&cgroup, actor(stage, &suffix, deed)).sharing_pids();
+        let launch = Launch::new(&cgroup, actor_command(stage, &suffix, deed)).sharing_pids();
         let mut scene = Self::launch(stage, cgroup, &launch)?;
         scene.main.wait_end(SOON)?;
         Ok(scene)
     }
 
-    fn send(&self, stage: &Stage<'_>, signal: Signal) -> Result<()> {
-        send(stage.toolbox(), self.main.pid(), signal, Via::Kill).map(drop)
+    fn send_signal(&self, stage: &Stage<'_>, signal: Signal) -> Result<()> {
+        send_signal(stage.toolbox(), self.main.pid(), signal, Via::Kill).map(drop)
     }
 
-    fn kill(&mut self, stage: &Stage<'_>) -> Result<()> {
-        self.send(stage, Signal::KILL)?;
+    fn kill_and_wait(&mut self, stage: &Stage<'_>) -> Result<()> {
+        self.send_signal(stage, Signal::KILL)?;
         self.main.wait_end(SOON).map(drop)
     }
 
@@ -141,7 +141,7 @@ impl Scene {
     }
 
     /// The exit of the main process.
-    fn exit(&mut self) -> Result<Exit> {
+    fn main_exit(&mut self) -> Result<Exit> {
         let main = self.main.pid();
         let mut exits = self.events()?.iter().filter_map(exit_of);
         exits
@@ -169,9 +169,9 @@ impl Scene {
 }
 
 /// The command line of `actor` with this deed, and the scenario's log with this suffix.
-fn actor(stage: &Stage<'_>, suffix: &str, deed: &str) -> Vec<String> {
+fn actor_command(stage: &Stage<'_>, suffix: &str, deed: &str) -> Vec<String> {
     let mut program = stage.rig.command("actor", "--log");
-    let log = stage.toolbox().log(&stage.key(suffix));
+    let log = stage.toolbox().log(&stage.name_with(suffix));
     program.push(log.path().to_string_lossy().into_owned());
     program.extend(deed.split_whitespace().map(str::to_owned));
     program

@@ -9,26 +9,26 @@ use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result};
 use gracewatch::probes::{PhaseRules, Signals};
 use gracewatch_tests::rig::clock::{self, Span};
-use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::kubelet::send_signal;
 use gracewatch_tests::rig::puppet::Order;
 use gracewatch_tests::rig::stage::Via;
 
 use super::records::Alone;
-use super::sockets::{LIMIT, V4, V6, start, until};
+use super::sockets::{LIMIT, V4, V6, start, wait_for_counts};
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage};
 
 pub(crate) const ALONE: &[Scenario] = &[
-    Scenario::plain("sides_are_told_apart", sides),
-    Scenario::plain("signals_begin_intervals", intervals),
+    Scenario::without_spec("sides_are_told_apart", accepted_and_initiated),
+    Scenario::without_spec("signals_begin_intervals", intervals),
 ];
 
 /// Accepted and half closed with a request that is not read, the container's own with an answer that is not read, and
 /// idle ones that the exit closes, of which one is used again.
-fn sides(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn accepted_and_initiated(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let cgroup = stage.cgroup("")?;
-    let container = alone.track(&cgroup)?;
+    let container = alone.track_cgroup(&cgroup)?;
     alone.probes.sockets.add(container.0)?;
     let mut server = start(stage, &cgroup)?;
     let rules = PhaseRules {
@@ -44,17 +44,19 @@ fn sides(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     half_closed.shutdown(Shutdown::Write)?;
     let idle = [server.accepted(V4)?, server.accepted(V6)?];
     let listener = TcpListener::bind((V4, 0))?;
-    server.puppet.obey(Order::Connect(listener.local_addr()?))?;
+    server
+        .puppet
+        .send_order(Order::Connect(listener.local_addr()?))?;
     let (database, _) = listener.accept()?;
     std::io::Write::write_all(&mut &database, b"nobody reads this")?;
-    server.puppet.obey(Order::Exit)?;
+    server.puppet.send_order(Order::Exit)?;
     server.main.wait_end(LIMIT)?;
     let sockets = &mut alone.probes.sockets;
-    until(sockets, container, |counts| counts.phases[3].finished == 2)?;
+    wait_for_counts(sockets, container, |counts| counts.phases[3].finished == 2)?;
     for one in &idle {
         std::io::Write::write_all(&mut &*one, b"GET /next HTTP/1.1\r\n\r\n")?;
     }
-    let counts = until(sockets, container, |counts| resets(counts) == 4)?;
+    let counts = wait_for_counts(sockets, container, |counts| resets(counts) == 4)?;
     compare_sides(check, &counts);
     drop((half_closed, database));
     sockets.remove(container.0)?;
@@ -63,8 +65,8 @@ fn sides(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 fn compare_sides(check: &mut Check, counts: &SocketCounts) {
     let [running, _, _, closing] = counts.phases.map(|phase| phase.by_side);
-    check.same("half closed while it ran", counts.phases[0].finished, 1);
-    check.same("nobody's fault yet", running, Some(BySide::default()));
+    check.require_equal("half closed while it ran", counts.phases[0].finished, 1);
+    check.require_equal("nobody's fault yet", running, Some(BySide::default()));
     let expected = BySide {
         cut_initiated: 1,
         aborted: 1,
@@ -72,7 +74,7 @@ fn compare_sides(check: &mut Check, counts: &SocketCounts) {
         aborted_initiated: 1,
         ..BySide::default()
     };
-    check.same("after the exit", closing, Some(expected));
+    check.require_equal("after the exit", closing, Some(expected));
     // Not by reason: it depends on whether the client's kernel has acknowledged the end before the next request.
     let mut resets = BTreeMap::new();
     for (class, count) in &counts.resets {
@@ -85,7 +87,7 @@ fn compare_sides(check: &mut Check, counts: &SocketCounts) {
         ((Mode::Active, Side::Initiated, false), 1),
         ((Mode::Passive, Side::Accepted, true), 2),
     ]);
-    check.same("whose they were", resets, expected);
+    check.require_equal("whose they were", resets, expected);
 }
 
 fn resets(counts: &SocketCounts) -> u64 {
@@ -99,7 +101,7 @@ fn intervals(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let stops = Signal::KILL.mask_bit() | Signal::TERM.mask_bit();
     let mut alone = Alone::that_sees(stops | winch.mask_bit())?;
     let cgroup = stage.cgroup("")?;
-    let container = alone.track(&cgroup)?;
+    let container = alone.track_cgroup(&cgroup)?;
     let tracker = &mut alone.probes.tracker;
     let signals = Signals::that_all_begin(stops | winch.mask_bit());
     tracker.track_container((container.0, container.0), &[], signals)?;
@@ -116,21 +118,21 @@ fn intervals(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     };
     sockets.set_phase_rules(container.0, rules(Timestamp(0)))?;
     let mut held = vec![server.accepted(V4)?];
-    send(stage.toolbox(), pid, winch, Via::Pidfd)?;
+    send_signal(stage.toolbox(), pid, winch, Via::Pidfd)?;
     held.push(server.accepted(V4)?);
     sockets.set_phase_rules(container.0, rules(clock::now()))?;
     held.push(server.accepted(V4)?);
     let mut spans = Vec::new();
     for signal in [winch, Signal::TERM, Signal::TERM, winch, winch, winch] {
-        spans.push(send(stage.toolbox(), pid, signal, Via::Pidfd)?);
+        spans.push(send_signal(stage.toolbox(), pid, signal, Via::Pidfd)?);
         held.push(server.accepted(V4)?);
     }
-    let counts = until(sockets, container, |counts| accepted(counts) == 9)?;
+    let counts = wait_for_counts(sockets, container, |counts| accepted(counts) == 9)?;
     compare_intervals(check, &counts, &spans);
-    server.puppet.obey(Order::Exit)?;
+    server.puppet.send_order(Order::Exit)?;
     server.main.wait_end(LIMIT)?;
-    let counts = until(sockets, container, |counts| counts.phases[3].finished == 9)?;
-    check.same("left at the exit", counts.phases[3].finished, 9);
+    let counts = wait_for_counts(sockets, container, |counts| counts.phases[3].finished == 9)?;
+    check.require_equal("left at the exit", counts.phases[3].finished, 9);
     drop(held);
     sockets.remove(container.0)?;
     cgroup.remove()
@@ -144,11 +146,11 @@ fn accepted(counts: &SocketCounts) -> u64 {
 
 fn compare_intervals(check: &mut Check, counts: &SocketCounts, spans: &[Span]) {
     let by_phase = counts.phases.map(|one| one.accepted);
-    check.same("by phase", by_phase, [2, 0, 1, 0]);
+    check.require_equal("by phase", by_phase, [2, 0, 1, 0]);
     let after = counts.after_signals.iter();
     let by_place: Vec<u64> = after.map(|after| after.counts.accepted).collect();
     // The second place had one before what was there became void, and the last signal found none.
-    check.same("by place", by_place, vec![1, 3, 1, 1]);
+    check.require_equal("by place", by_place, vec![1, 3, 1, 1]);
     let place = |place: usize| counts.after_signals.get(place).and_then(|one| one.since);
     let times = [
         (place(2), "SIGWINCH"),
@@ -159,7 +161,7 @@ fn compare_intervals(check: &mut Check, counts: &SocketCounts, spans: &[Span]) {
         (counts.unplaced_at, "SIGWINCH without a place"),
     ];
     for ((at, what), span) in times.into_iter().zip(spans) {
-        check.that(
+        check.require(
             format!("{what} at {at:?}, sent within {span}"),
             at.is_some_and(|at| span.contains(at)),
         );

@@ -19,37 +19,37 @@ const LONG_HOOK: &str = "--on-stop default --lifetime 60000";
 const BAD_HOOK: &str = "--on-stop default --lifetime 200 --code 5";
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::with(
+    Scenario::with_spec(
         "hook_then_stop",
-        |rig, name| known(rig, name, 5, SLOW_HOOK),
+        |rig, name| selectors(rig, name, 5, SLOW_HOOK),
         hook_then_stop,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "hook_eats_grace",
-        |rig, name| known(rig, name, 3, LONG_HOOK),
+        |rig, name| selectors(rig, name, 3, LONG_HOOK),
         hook_eats_grace,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "hook_fails",
-        |rig, name| known(rig, name, 5, BAD_HOOK),
+        |rig, name| selectors(rig, name, 5, BAD_HOOK),
         hook_fails,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "hook_ended_by_container",
-        |rig, name| known(rig, name, 5, LONG_HOOK),
+        |rig, name| selectors(rig, name, 5, LONG_HOOK),
         hook_ended_by_container,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "exec_is_no_hook",
-        |rig, name| known(rig, name, 5, LONG_HOOK),
+        |rig, name| selectors(rig, name, 5, LONG_HOOK),
         exec_is_no_hook,
     ),
 ];
 
 /// Grace period and hook, as a pod's specification would tell them.
-fn known(rig: &Rig, name: &str, grace: u64, hook: &str) -> Vec<Selector> {
+fn selectors(rig: &Rig, name: &str, grace: u64, hook: &str) -> Vec<Selector> {
     let mut selector = rig.selector(name, Some(grace));
-    selector.pre_stop = Some(rig.app(&format!("{name}-hook"), hook));
+    selector.pre_stop = Some(rig.app_command(&format!("{name}-hook"), hook));
     vec![selector]
 }
 
@@ -59,7 +59,7 @@ fn stop_with(
     grace: u64,
     hook: &str,
 ) -> Result<Stopped> {
-    let hook = stage.hook(container, hook);
+    let hook = stage.hook_launch(container, hook);
     stage.stop(
         container,
         &Stop {
@@ -86,33 +86,33 @@ fn own_hook(
     );
     let longest = run.ended.told_at.since(run.started_after);
     check.took_between("hook", report.hook_duration(), exit.since(start), longest);
-    check.that(
+    check.require(
         "the hook's exec lies before its own start",
         hook.started_at
             .is_some_and(|at| run.started_after <= at && at <= start),
     );
-    check.that(
+    check.require(
         "the hook's exit was told later",
         hook.ended_at
             .is_some_and(|at| exit <= at && at <= run.ended.told_at),
     );
-    check.same(
+    check.require_equal(
         "the hook's process",
         hook.tgid.map(|tgid| tgid.0),
         Some(run.pid),
     );
-    check.same(
+    check.require_equal(
         "the hook's end",
         hook.status,
         Some(exit_status(run.ended.status)),
     );
-    check.same("T0", Some(report.started_at), hook.started_at);
+    check.require_equal("T0", Some(report.started_at), hook.started_at);
     Ok(())
 }
 
 /// A hook of 1.3 s, then the stop signal with what is left: 5 s less one whole second.
 fn hook_then_stop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit --takes 300")?;
+    let mut container = stage.start_app("--on-stop exit --takes 300")?;
     let stopped = stop_with(stage, &mut container, 5, SLOW_HOOK)?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
@@ -129,7 +129,7 @@ fn hook_then_stop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let longest = stopped.ended.told_at.since(stopped.asked_at);
     check.took_between("total", report.total_duration(), total, longest);
     let grace = report.grace.as_ref().or_wrong(|| "no grace".to_owned())?;
-    check.same("the floor was used", grace.floor_used, false);
+    check.require_equal("the floor was used", grace.floor_used, false);
     // On a slow machine the kubelet may count a whole second more than the hook itself took.
     let hook = stage
         .hook_log()
@@ -142,43 +142,43 @@ fn hook_then_stop(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         counts_alike || stage.rig.slow,
     );
     if counts_alike {
-        check.same("grace after the hook", grace.after_hook, stopped.timeout);
+        check.require_equal("grace after the hook", grace.after_hook, stopped.timeout);
     }
     Ok(())
 }
 
 /// A hook that does not end: after the whole grace period the stop signal comes with the floor of two seconds.
 fn hook_eats_grace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit --takes 400")?;
+    let mut container = stage.start_app("--on-stop exit --takes 400")?;
     let stopped = stop_with(stage, &mut container, 3, LONG_HOOK)?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[FindingKind::HookOverran], &[]);
     let hook = report.hook.as_ref().or_wrong(|| "no hook".to_owned())?;
-    check.same(
+    check.require_equal(
         "running at the stop signal, ended by the container",
         (hook.running_at_stop_signal, hook.ended_by_container),
         (true, true),
     );
     let grace = report.grace.as_ref().or_wrong(|| "no grace".to_owned())?;
-    check.same(
+    check.require_equal(
         "grace after the hook",
         (grace.after_hook, grace.floor_used),
         (FLOOR, true),
     );
-    check.same("that is what the kubelet gave", stopped.timeout, FLOOR);
+    check.require_equal("that is what the kubelet gave", stopped.timeout, FLOOR);
     Ok(())
 }
 
 /// A hook that exits with 5: the stop signal comes at once.
 fn hook_fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit")?;
+    let mut container = stage.start_app("--on-stop exit")?;
     let stopped = stop_with(stage, &mut container, 5, BAD_HOOK)?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[FindingKind::HookFailed], &[]);
     own_hook(stage, check, &report, &stopped)?;
-    check.same(
+    check.require_equal(
         "its status",
         report.hook.and_then(|hook| hook.status),
         Some(ExitStatus::Code(5)),
@@ -188,42 +188,42 @@ fn hook_fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// The container ends by itself while its hook runs: no stop signal, and the hook dies with it.
 fn hook_ended_by_container(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app(&format!(
+    let mut container = stage.start_app(&format!(
         "--on-stop exit --lifetime {}",
         if stage.rig.slow { 8000 } else { 1500 }
     ))?;
     let hook = stage
-        .hook(&container, LONG_HOOK)
+        .hook_launch(&container, LONG_HOOK)
         .joining(container.main.pid());
     let mut hook = hook.start(stage.toolbox())?;
     let ended = container.main.wait_end(Duration::from_secs(20))?;
     let hook_ended = hook.wait_end(Duration::from_secs(20))?;
     let report = stage.report(&container)?;
-    check.same("outcome", report.outcome, Outcome::ExitedEarly);
+    check.require_equal("outcome", report.outcome, Outcome::ExitedEarly);
     check.status(&report, ended.status);
-    check.same("a stop signal", report.stop_signal.is_some(), false);
-    check.same("a SIGKILL", report.kill.is_some(), false);
+    check.require_equal("a stop signal", report.stop_signal.is_some(), false);
+    check.require_equal("a SIGKILL", report.kill.is_some(), false);
     let found = report.hook.as_ref().or_wrong(|| "no hook".to_owned())?;
-    check.same(
+    check.require_equal(
         "the hook's end",
         found.status,
         Some(exit_status(hook_ended.status)),
     );
-    check.same("ended by the container", found.ended_by_container, true);
+    check.require_equal("ended by the container", found.ended_by_container, true);
     let own = container
         .log
         .at_step("exit")?
         .since(stage.hook_log().at_step("start")?);
-    check.took("total", report.total_duration(), own);
+    check.check_duration("total", report.total_duration(), own);
     Ok(())
 }
 
 /// A probe or a `kubectl exec`, also one that fails, is neither a hook nor the container's end.
 fn exec_is_no_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit")?;
+    let mut container = stage.start_app("--on-stop exit")?;
     for code in [0, 1] {
-        let argv = stage.rig.app(
-            &stage.key("probe"),
+        let argv = stage.rig.app_command(
+            &stage.name_with("probe"),
             &format!("--on-stop default --lifetime 50 --code {code}"),
         );
         let probe = Launch::new(&container.cgroup, argv).joining(container.main.pid());
@@ -236,11 +236,11 @@ fn exec_is_no_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     check.stop(&report, &stopped, Signal::TERM);
     // The probes are none, and so the configured hook did not run.
     check.verdict(&report, Outcome::Graceful, &[FindingKind::HookNotRun], &[]);
-    check.same(
+    check.require_equal(
         "T0",
         Some(report.started_at),
         report.stop_signal.as_ref().map(|stop| stop.at),
     );
-    check.same("a hook was seen", report.hook.is_some(), false);
+    check.require_equal("a hook was seen", report.hook.is_some(), false);
     Ok(())
 }

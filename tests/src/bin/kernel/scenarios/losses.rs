@@ -23,8 +23,8 @@ const SIGNALS: u32 = 5_000;
 const SETTLED_LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("lost_records_are_counted", counted),
-    Scenario::plain("lost_records_make_incomplete", incomplete),
+    Scenario::without_spec("lost_records_are_counted", counted),
+    Scenario::without_spec("lost_records_make_incomplete", incomplete),
 ];
 
 /// The probes alone, with nobody reading: every signal is either in the ring buffer or in the counter of lost ones.
@@ -38,7 +38,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         signals: u64::MAX,
         log: false,
     })?;
-    let container = stage.app("--on-stop never")?;
+    let container = stage.start_app("--on-stop never")?;
     let id = container.cgroup.id()?.0;
     let mask = Signal::TERM.mask_bit() | Signal::KILL.mask_bit();
     probes
@@ -59,12 +59,12 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     };
     let recorded = of(&after.recorded) - of(&before.recorded);
     let lost = of(&after.lost) - of(&before.lost);
-    check.same(
+    check.require_equal(
         "recorded and lost signals",
         recorded + lost,
         u64::from(SIGNALS),
     );
-    check.that(
+    check.require(
         format!("both happened: {recorded} recorded, {lost} lost"),
         recorded > 0 && lost > 0,
     );
@@ -74,7 +74,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .drain(|record| found += u64::from(is_signal(record)))
         > 0
     {}
-    check.same("signals in the ring buffer", found, recorded);
+    check.require_equal("signals in the ring buffer", found, recorded);
     Ok(())
 }
 
@@ -97,7 +97,7 @@ fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         agent: &agent,
         ..*stage
     };
-    let mut container = watched.app("--on-stop never")?;
+    let mut container = watched.start_app("--on-stop never")?;
     let storm = send_times(
         stage.toolbox(),
         container.main.pid(),
@@ -107,20 +107,20 @@ fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     )?;
     let stopped = watched.stop(&mut container, &within(2))?;
     let report = watched.report(&container)?;
-    check.that(
+    check.require(
         format!("it says what was lost, found {:?}", report.doubts),
         report.doubts.contains(&Doubt::RecordsLost),
     );
-    check.when(
+    check.check_time(
         "the first stop signal",
         report.stop_signal.as_ref().map(|stop| stop.at),
         storm,
     );
     // On a slow machine the storm itself takes longer than a grace period may be off.
     if !stage.rig.slow {
-        check.same("outcome", report.outcome, Outcome::GraceExceeded);
+        check.require_equal("outcome", report.outcome, Outcome::GraceExceeded);
     }
-    check.exit(&report, &stopped);
+    check.check_exit(&report, &stopped);
     let sent = f64::from(SIGNALS) + 2.0;
     let total = settled(|| {
         let recorded = agent
@@ -131,8 +131,8 @@ fn incomplete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
             .metric("gracewatch_records_lost_total", "kind=\"signal\"")?;
         Ok((recorded + lost, recorded + lost >= sent))
     })?;
-    check.same("signals by the metrics: recorded and lost", total, sent);
-    check.that(
+    check.require_equal("signals by the metrics: recorded and lost", total, sent);
+    check.require(
         "some were lost",
         agent
             .whole

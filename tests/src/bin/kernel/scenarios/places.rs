@@ -16,19 +16,19 @@ const STORM: u32 = 20_000;
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::with(
+    Scenario::with_spec(
         "child_cgroup",
         |rig, name| vec![rig.selector(name, Some(5))],
         child_cgroup,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "shared_pid_namespace",
         |rig, name| vec![rig.selector(name, Some(5))],
         shared_pid_namespace,
     ),
-    Scenario::plain("signal_storm_inside", signal_storm_inside),
-    Scenario::plain("fork_storm_inside", fork_storm_inside),
-    Scenario::plain("docker_path", |stage, check| {
+    Scenario::without_spec("signal_storm_inside", signal_storm_inside),
+    Scenario::without_spec("fork_storm_inside", fork_storm_inside),
+    Scenario::without_spec("docker_path", |stage, check| {
         at_path(
             stage,
             check,
@@ -39,13 +39,13 @@ pub(crate) const ALL: &[Scenario] = &[
             ),
         )
     }),
-    Scenario::plain("containerd_path", |stage, check| {
+    Scenario::without_spec("containerd_path", |stage, check| {
         let slice = "_nested/containerd/kubepods.slice/kubepods-burstable.slice";
         let pod = "kubepods-burstable-pod0a1b2c3d_0000_4000_8000_000000000001.slice";
         let path = format!("{slice}/{pod}/cri-containerd-{ID}.scope");
         at_path(stage, check, (&path, SubjectKind::Containerd, Some(ID)))
     }),
-    Scenario::plain("systemd_path", |stage, check| {
+    Scenario::without_spec("systemd_path", |stage, check| {
         at_path(
             stage,
             check,
@@ -66,8 +66,8 @@ fn stopped_gracefully(
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
-    check.same("outcome", report.outcome, Outcome::Graceful);
-    check.same(
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal(
         "main process",
         report.main.as_ref().map(|main| main.tgid.0),
         Some(container.main.pid()),
@@ -78,21 +78,21 @@ fn stopped_gracefully(
 /// The main process moves on into a cgroup inside the container's, as crun and systemd in a container do.
 fn child_cgroup(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let cgroup = stage.cgroup("")?;
-    let inner = cgroup.child("inner")?;
+    let inner = cgroup.create_child("inner")?;
     let mut argv = stage
         .rig
-        .app(stage.name, "--on-stop exit --takes 200 --move-to");
+        .app_command(stage.name, "--on-stop exit --takes 200 --move-to");
     argv.push(inner.directory().to_string_lossy().into_owned());
     let launch = Launch::new(&cgroup, argv);
     let container = stage.start(cgroup, "", &launch)?;
     let (path, id) = (container.cgroup.path().to_owned(), container.cgroup.id()?);
     let report = stopped_gracefully(stage, check, container)?;
-    check.same(
+    check.require_equal(
         "subject",
         (report.subject.path, report.subject.cgroup),
         (path, id),
     );
-    check.same(
+    check.require_equal(
         "reports of the child cgroup",
         stage.agent.reports(inner.path()).len(),
         0,
@@ -104,7 +104,7 @@ fn child_cgroup(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn shared_pid_namespace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = stage.app_sharing_pids("--on-stop default")?;
     let report = stopped_gracefully(stage, check, container)?;
-    check.same(
+    check.require_equal(
         "handler",
         report.stop_signal.as_ref().map(|stop| stop.handler),
         Some(Handler::Default),
@@ -113,8 +113,8 @@ fn shared_pid_namespace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         signal: Signal::TERM,
         core_dumped: false,
     };
-    check.same("exit", report.exit.map(|exit| exit.status), Some(by_term));
-    check.same(
+    check.require_equal("exit", report.exit.map(|exit| exit.status), Some(by_term));
+    check.require_equal(
         "pid namespace level",
         report.main.map(|main| main.ns_level),
         Some(0),
@@ -125,10 +125,10 @@ fn shared_pid_namespace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// Signals between processes of the container: counted to the last one, not recorded one by one.
 fn signal_storm_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     // They are SIGTERM, and the container must not be taken for stopped.
-    let container = stage.app(&format!("--on-stop exit --signals {STORM}"))?;
+    let container = stage.start_app(&format!("--on-stop exit --signals {STORM}"))?;
     let report = stopped_gracefully(stage, check, container)?;
     // All of the storm, and the SIGKILL that ended the child.
-    check.same(
+    check.require_equal(
         "signals inside",
         report.signals_inside,
         u64::from(STORM) + 1,
@@ -139,9 +139,9 @@ fn signal_storm_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// Many short-lived children change nothing.
 fn fork_storm_inside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let forks = if stage.rig.slow { 40 } else { 400 };
-    let container = stage.app(&format!("--on-stop exit --forks {forks}"))?;
+    let container = stage.start_app(&format!("--on-stop exit --forks {forks}"))?;
     let report = stopped_gracefully(stage, check, container)?;
-    check.same(
+    check.require_equal(
         "doubts about the main process",
         report
             .doubts
@@ -157,15 +157,15 @@ fn at_path(
     check: &mut Check,
     (path, kind, id): (&str, SubjectKind, Option<&str>),
 ) -> Result<()> {
-    let cgroup = stage.rig.folder.make(path)?;
-    let launch = Launch::new(&cgroup, stage.rig.app(stage.name, "--on-stop exit"));
+    let cgroup = stage.rig.folder.create_cgroup(path)?;
+    let launch = Launch::new(&cgroup, stage.rig.app_command(stage.name, "--on-stop exit"));
     let container = stage.start(cgroup, "", &launch)?;
     container.log.wait_for("ready", Duration::from_secs(20))?;
     let report = stopped_gracefully(stage, check, container)?;
-    check.same("kind", report.subject.kind, kind);
-    check.same("container id", report.subject.container_id.as_deref(), id);
+    check.require_equal("kind", report.subject.kind, kind);
+    check.require_equal("container id", report.subject.container_id.as_deref(), id);
     let last = path.rsplit('/').next().context("no last part")?;
-    check.that(
+    check.require(
         "the name is part of the path",
         id.unwrap_or(last).starts_with(&report.subject.name),
     );

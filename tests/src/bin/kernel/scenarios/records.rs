@@ -21,12 +21,12 @@ use crate::check::Check;
 use crate::scenario::{Scenario, Stage, within};
 
 pub(crate) const ALONE: &[Scenario] = &[
-    Scenario::plain("exit_without_exec_is_recorded", exit_without_exec),
-    Scenario::plain("awaited_connection_is_recorded", awaited_connection),
-    Scenario::plain("stop_signal_known_late_is_recorded", known_late),
+    Scenario::without_spec("exit_without_exec_is_recorded", exit_without_exec),
+    Scenario::without_spec("awaited_connection_is_recorded", awaited_connection),
+    Scenario::without_spec("stop_signal_known_late_is_recorded", known_late),
 ];
 
-pub(crate) const SHARED: &[Scenario] = &[Scenario::plain(
+pub(crate) const SHARED: &[Scenario] = &[Scenario::without_spec(
     "stray_is_nobody",
     exit_without_exec_means_nothing,
 )];
@@ -64,7 +64,7 @@ impl Alone {
         })
     }
 
-    pub(super) fn track(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
+    pub(super) fn track_cgroup(&mut self, cgroup: &Cgroup) -> Result<CgroupId> {
         let id = cgroup.id()?;
         let signals = Signals::that_all_begin(Signal::KILL.mask_bit());
         self.probes
@@ -118,7 +118,7 @@ fn exit_of(kind: EventKind) -> Option<Exit> {
 }
 
 /// A process that leaves a stray one in the container, whose new parent is outside.
-fn stray(stage: &Stage<'_>, cgroup: &Cgroup) -> Launch {
+fn stray_launch(stage: &Stage<'_>, cgroup: &Cgroup) -> Launch {
     Launch::new(cgroup, stage.rig.command("stray", &STATUS.to_string())).sharing_pids()
 }
 
@@ -127,8 +127,8 @@ fn stray(stage: &Stage<'_>, cgroup: &Cgroup) -> Launch {
 fn exit_without_exec(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let cgroup = stage.cgroup("")?;
-    let container = alone.track(&cgroup)?;
-    let mut launched = stray(stage, &cgroup).start(stage.toolbox())?;
+    let container = alone.track_cgroup(&cgroup)?;
+    let mut launched = stray_launch(stage, &cgroup).start(stage.toolbox())?;
     launched.wait_end(LIMIT)?;
     // A cgroup without processes can be removed, so all exits were recorded.
     cgroup.remove()?;
@@ -139,29 +139,29 @@ fn exit_without_exec(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .collect();
     let (executed, stray): (Vec<_>, Vec<_>) = exits.iter().partition(|exit| exit.executed);
     let pids: Vec<u32> = executed.iter().map(|exit| exit.process.tgid.0).collect();
-    check.same("exits after an exec", pids, vec![launched.pid()]);
-    check.same("exits without one", stray.len(), 1);
+    check.require_equal("exits after an exec", pids, vec![launched.pid()]);
+    check.require_equal("exits without one", stray.len(), 1);
     let stray = stray
         .first()
         .or_wrong(|| "the stray's exit was not recorded".to_owned())?;
-    check.same("its status", stray.status, ExitStatus::Code(STATUS));
-    check.same("its name", stray.process.comm.as_str(), "stray");
-    check.same("its container", stray.process.container, Some(container));
-    check.that("its parent is outside", stray.process.parent_outside);
+    check.require_equal("its status", stray.status, ExitStatus::Code(STATUS));
+    check.require_equal("its name", stray.process.comm.as_str(), "stray");
+    check.require_equal("its container", stray.process.container, Some(container));
+    check.require("its parent is outside", stray.process.parent_outside);
     Ok(())
 }
 
 /// The engine takes such a process neither for the main one nor for a hook.
 fn exit_without_exec_means_nothing(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit --takes 200")?;
-    let mut launched = stray(stage, &container.cgroup).start(stage.toolbox())?;
+    let mut container = stage.start_app("--on-stop exit --takes 200")?;
+    let mut launched = stray_launch(stage, &container.cgroup).start(stage.toolbox())?;
     launched.wait_end(LIMIT)?;
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    check.same("a hook", report.hook.is_some(), false);
-    check.same(
+    check.require_equal("a hook", report.hook.is_some(), false);
+    check.require_equal(
         "reports",
         stage.agent.reports(container.cgroup.path()).len(),
         1,
@@ -172,21 +172,21 @@ fn exit_without_exec_means_nothing(stage: &Stage<'_>, check: &mut Check) -> Resu
 /// Which signal stops a container may become known when it is tracked already: from its pod.
 fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
-    let container = stage.app("--on-stop never")?;
-    let (pid, id) = (container.main.pid(), alone.track(&container.cgroup)?);
+    let container = stage.start_app("--on-stop never")?;
+    let (pid, id) = (container.main.pid(), alone.track_cgroup(&container.cgroup)?);
     alone.probes.tracker.watch_process(pid, id.0)?;
     let sent = |alone: &mut Alone| {
         send_times(stage.toolbox(), pid, Signal::TERM, Via::Kill, 1)?;
         let events = alone.events(id)?.into_iter();
         Ok::<_, anyhow::Error>(events.filter_map(|event| signal_of(event.kind)).collect())
     };
-    check.same("before", sent(&mut alone)?, Vec::new());
+    check.require_equal("before", sent(&mut alone)?, Vec::new());
     let signals = Signals::that_all_begin(Signal::TERM.mask_bit() | Signal::KILL.mask_bit());
     alone
         .probes
         .tracker
         .track_container((id.0, id.0), &[], signals)?;
-    check.same("after", sent(&mut alone)?, vec![Signal::TERM]);
+    check.require_equal("after", sent(&mut alone)?, vec![Signal::TERM]);
     Ok(())
 }
 
@@ -194,14 +194,14 @@ fn known_late(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn awaited_connection(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let cgroup = stage.cgroup("")?;
-    let container = alone.track(&cgroup)?;
+    let container = alone.track_cgroup(&cgroup)?;
     let (awaited, other) = (listen(Ipv4Addr::LOCALHOST)?, listen(Ipv4Addr::LOCALHOST)?);
     TcpStream::connect(awaited.local_addr()?)?;
-    check.same("before the wish", alone.connects(container)?, Vec::new());
+    check.require_equal("before the wish", alone.connects(container)?, Vec::new());
 
     expect(&mut alone, container, &awaited, check)?;
     TcpStream::connect(other.local_addr()?)?;
-    check.same("to another port", alone.connects(container)?, Vec::new());
+    check.require_equal("to another port", alone.connects(container)?, Vec::new());
     let port = awaited.local_addr()?.port();
     // The same address through a socket of the other family.
     let mapped = SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), port));
@@ -209,7 +209,7 @@ fn awaited_connection(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let found = alone.connects(container)?;
     let found = found.iter().map(|connect| (connect.address, connect.port));
     let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    check.same("as a mapped address", found.collect(), vec![(v4, port)]);
+    check.require_equal("as a mapped address", found.collect(), vec![(v4, port)]);
     match listen(Ipv6Addr::LOCALHOST) {
         Ok(listener) => expect(&mut alone, container, &listener, check)?,
         Err(error) => check.notes.push(format!("not over IPv6: {error:#}")),
@@ -217,7 +217,7 @@ fn awaited_connection(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
     alone.probes.tracker.untrack(container.0)?;
     TcpStream::connect(awaited.local_addr()?)?;
-    check.same(
+    check.require_equal(
         "after it was untracked",
         alone.connects(container)?,
         Vec::new(),
@@ -244,12 +244,12 @@ fn expect(
         .await_connect(container.0, address, port)?;
     TcpStream::connect(to)?;
     let found = alone.connects(container)?;
-    check.same("connections", found.len(), 1);
+    check.require_equal("connections", found.len(), 1);
     let connect = found
         .first()
         .or_wrong(|| format!("no connection to {to}"))?;
-    check.same("where to", (connect.address, connect.port), (address, port));
-    check.same("who", connect.process.tgid.0, std::process::id());
-    check.same("its container", connect.process.container, None);
+    check.require_equal("where to", (connect.address, connect.port), (address, port));
+    check.require_equal("who", connect.process.tgid.0, std::process::id());
+    check.require_equal("its container", connect.process.container, None);
     Ok(())
 }

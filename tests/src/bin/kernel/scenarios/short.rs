@@ -19,10 +19,10 @@ use crate::scenario::{Scenario, Stage};
 use gracewatch_tests::in_process::{InProcess, Tally};
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("born_beside_a_container", born),
-    Scenario::plain("short_lived", lived),
-    Scenario::plain("short_stopped", stopped),
-    Scenario::plain("short_empty", empty),
+    Scenario::without_spec("born_beside_a_container", tracked_from_birth),
+    Scenario::without_spec("short_lived", short_lived),
+    Scenario::without_spec("short_stopped", stopped),
+    Scenario::without_spec("short_empty", never_populated),
 ];
 
 /// Who makes containers at the same time.
@@ -38,14 +38,14 @@ const DONE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is made beside a container is told from its birth on, without anybody having said so; once it is gone, or is said to
 /// be none, nothing of it is left in the maps.
-fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn tracked_from_birth(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let parent = stage.cgroup("")?;
     let signals = Signals::that_all_begin(Signal::KILL.mask_bit() | Signal::TERM.mask_bit());
     let tracker = &mut alone.probes.tracker;
     let place = (parent.id()?.0, parent.path());
     tracker.add_parent(place, None, &[Names::Any], signals)?;
-    let (cgroup, other) = (parent.child("born")?, parent.child("other")?);
+    let (cgroup, other) = (parent.create_child("born")?, parent.create_child("other")?);
     let container = cgroup.id()?;
     let launch = Launch::new(&cgroup, stage.rig.command("sleep", "0.02"));
     let mut main = launch.start(stage.toolbox())?;
@@ -56,25 +56,25 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let is_told = |is_it: fn(&EventKind) -> Option<u32>| {
         events.iter().any(|event| is_it(&event.kind) == Some(pid))
     };
-    check.that("its attach is told", is_told(attached));
-    check.that("its exec is told", is_told(executed));
-    check.that("its exit is told", is_told(exited));
+    check.require("its attach is told", is_told(attached));
+    check.require("its exec is told", is_told(executed));
+    check.require("its exit is told", is_told(exited));
     let made = |kind: &EventKind| matches!(kind, EventKind::CgroupMade { .. });
     let removed = |kind: &EventKind| matches!(kind, EventKind::CgroupRemoved);
     let kinds = || events.iter().map(|event| &event.kind);
-    check.same("births", kinds().filter(|kind| made(kind)).count(), 1);
-    check.same("removals", kinds().filter(|kind| removed(kind)).count(), 1);
+    check.require_equal("births", kinds().filter(|kind| made(kind)).count(), 1);
+    check.require_equal("removals", kinds().filter(|kind| removed(kind)).count(), 1);
     let tracker = &mut alone.probes.tracker;
-    check.same("entries while the other lives", tracker.entries(), (1, 0));
+    check.require_equal("entries while the other lives", tracker.entries(), (1, 0));
     tracker.untrack(other.id()?.0)?;
-    check.same(
+    check.require_equal(
         "entries after it is said to be none",
         tracker.entries(),
         (0, 0),
     );
     tracker.untrack(container.0)?;
     let named = format!("{}-{}", "x".repeat(8), "a1".repeat(32));
-    let top = stage.rig.folder.top();
+    let top = stage.rig.folder.top_cgroup();
     tracker.add_parent(
         (top.id()?.0, top.path()),
         None,
@@ -82,8 +82,8 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         signals,
     )?;
     let short = stage.cgroup("short-name")?;
-    let long = stage.rig.folder.make(&named)?;
-    check.same(
+    let long = stage.rig.folder.create_cgroup(&named)?;
+    check.require_equal(
         "entries beside a name with an id",
         alone.probes.tracker.entries(),
         (1, 0),
@@ -91,7 +91,7 @@ fn born(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     long.remove()?;
     short.remove()?;
     other.remove()?;
-    check.same("entries at the end", alone.probes.tracker.entries(), (0, 0));
+    check.require_equal("entries at the end", alone.probes.tracker.entries(), (0, 0));
     parent.remove()
 }
 
@@ -120,21 +120,21 @@ fn exited(kind: &EventKind) -> Option<u32> {
 }
 
 /// Containers that live for 20 ms.
-fn lived(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn short_lived(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let crowd = Crowd::gather(stage)?;
-    crowd.each(|cgroup| {
+    crowd.for_each_container(|cgroup| {
         let launch = Launch::new(cgroup, stage.rig.command("sleep", "0.02"));
         launch.start(stage.toolbox())?.wait_end(END_LIMIT)?;
         cgroup.remove()
     })?;
     let is_right = |report: &Report| report.outcome == Outcome::Completed;
-    crowd.judge(check, is_right)
+    crowd.check_reports(check, is_right)
 }
 
 /// Containers that are stopped as soon as their program runs.
 fn stopped(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let crowd = Crowd::gather(stage)?;
-    crowd.each(|cgroup| {
+    crowd.for_each_container(|cgroup| {
         let launch = Launch::new(cgroup, stage.rig.command("sleep", "600"));
         let mut main = launch.start(stage.toolbox())?;
         main.wait_exec()?;
@@ -150,16 +150,16 @@ fn stopped(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         stop.is_some_and(|stop| stop.signal == Signal::TERM)
             && report.outcome == Outcome::SignalIgnored
     };
-    crowd.judge(check, is_right)
+    crowd.check_reports(check, is_right)
 }
 
 /// Cgroups in which no process ever is, as fast as they can be made.
-fn empty(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn never_populated(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let crowd = Crowd::gather(stage)?;
     for number in 0..crowd.size {
-        crowd.folder.child(&number.to_string())?.remove()?;
+        crowd.folder.create_child(&number.to_string())?.remove()?;
     }
-    crowd.judge(check, |_report| false)
+    crowd.check_reports(check, |_report| false)
 }
 
 /// Many containers in one folder, and the agent that follows them.
@@ -184,14 +184,14 @@ impl Crowd {
     }
 
     /// Does this with a cgroup for each container, a few at a time and at a steady pace.
-    fn each(&self, live: impl Fn(&Cgroup) -> Result<()> + Sync) -> Result<()> {
+    fn for_each_container(&self, live: impl Fn(&Cgroup) -> Result<()> + Sync) -> Result<()> {
         let (live, folder) = (&live, &self.folder);
         let work = |hand: usize| -> Result<()> {
             let started = Instant::now();
             for (number, turn) in (hand..self.size).step_by(HANDS).zip(0..) {
                 let due = started + PACE * turn;
                 sleep(due.saturating_duration_since(Instant::now()));
-                live(&folder.child(&number.to_string())?)?;
+                live(&folder.create_child(&number.to_string())?)?;
             }
             Ok(())
         };
@@ -209,11 +209,13 @@ impl Crowd {
     }
 
     /// Waits until the agent is done with all of them, and looks at what it says.
-    fn judge(self, check: &mut Check, is_right: impl Fn(&Report) -> bool) -> Result<()> {
+    fn check_reports(self, check: &mut Check, is_right: impl Fn(&Report) -> bool) -> Result<()> {
         let done = |tally: &Tally| {
             tally.tracked == 0 && tally.reports.len() + tally.counted() >= self.size
         };
-        let tally = self.agent.tally(self.folder.path(), DONE_LIMIT, done);
+        let tally = self
+            .agent
+            .wait_for_tally(self.folder.path(), DONE_LIMIT, done);
         let certain = || {
             tally
                 .reports
@@ -232,13 +234,13 @@ impl Crowd {
             tally.unreported(UnreportedReason::MainUnseen),
             tally.untold,
         ));
-        check.same(
+        check.require_equal(
             "reported or counted",
             tally.reports.len() + tally.counted(),
             self.size,
         );
-        check.same("still tracked", tally.tracked, 0);
-        check.that(
+        check.require_equal("still tracked", tally.tracked, 0);
+        check.require(
             format!("certain and wrong: {:?}", wrong.first()),
             wrong.is_empty(),
         );

@@ -18,46 +18,46 @@ use crate::scenario::{Container, Rig, Scenario, Stage, signal, within};
 const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::with(
+    Scenario::with_spec(
         "handler",
         |rig, name| vec![rig.selector(name, Some(5))],
         handler,
     ),
-    Scenario::plain("handler_pidfd", handler_pidfd),
-    Scenario::with(
+    Scenario::without_spec("handler_pidfd", handler_pidfd),
+    Scenario::with_spec(
         "sleep_as_pid_1",
         |rig, name| vec![rig.selector(name, Some(2))],
         sleep_as_pid_1,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "sleep_stopped_young",
         |rig, name| vec![rig.selector(name, Some(2))],
         sleep_stopped_young,
     ),
-    Scenario::with("ignored_by_program", ignored_known, ignored_by_program),
-    Scenario::with(
+    Scenario::with_spec("ignored_by_program", ignored_known, ignored_by_program),
+    Scenario::with_spec(
         "too_slow",
         |rig, name| vec![rig.selector(name, Some(2))],
         too_slow,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "never_exits",
         |rig, name| vec![rig.selector(name, Some(2))],
         never_exits,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "sigwait",
         |rig, name| vec![rig.selector(name, Some(5))],
         sigwait,
     ),
-    Scenario::with(
+    Scenario::with_spec(
         "self_raise",
         |rig, name| vec![rig.selector(name, Some(5))],
         self_raise,
     ),
-    Scenario::with("two_at_once", two_known, two_at_once),
-    Scenario::plain("stopped_before_watched", stopped_before_watched),
-    Scenario::with(
+    Scenario::with_spec("two_at_once", two_known, two_at_once),
+    Scenario::without_spec("stopped_before_watched", stopped_before_watched),
+    Scenario::with_spec(
         "stopped_right_after_start",
         |rig, name| vec![rig.selector(name, Some(2))],
         stopped_at_start,
@@ -83,12 +83,12 @@ fn delivery(check: &mut Check, report: &Report, expected: (Delivery, Handler, bo
         .stop_signal
         .as_ref()
         .map(|stop| (stop.result, stop.handler, stop.blocked));
-    check.same("result, handler, blocked", found, Some(expected));
+    check.require_equal("result, handler, blocked", found, Some(expected));
 }
 
 /// A program with a handler exits within its grace.
 fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit --takes 700")?;
+    let mut container = stage.start_app("--on-stop exit --takes 700")?;
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
@@ -99,7 +99,7 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         (Delivery::Delivered, Handler::Custom, false),
     );
     own_exit(check, &report, &stopped, &container)?;
-    check.same(
+    check.require_equal(
         "T0",
         report.started_at,
         report
@@ -112,33 +112,35 @@ fn handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .main
         .as_ref()
         .or_wrong(|| "no main process".to_owned())?;
-    check.same(
+    check.require_equal(
         "main process",
         (main.tgid.0, main.ns_tgid, main.ns_level),
         (container.main.pid(), 1, 1),
     );
-    check.same("its comm", main.comm.as_str(), "app");
-    check.same(
+    check.require_equal("its comm", main.comm.as_str(), "app");
+    check.require_equal(
         "its command line",
         &main.argv,
-        &stage.rig.app(stage.name, "--on-stop exit --takes 700"),
+        &stage
+            .rig
+            .app_command(stage.name, "--on-stop exit --takes 700"),
     );
-    check.that(
+    check.require(
         "its start lies after the shim's clock",
         main.start >= container.main.started_after(),
     );
     let exit = report.exit.as_ref().or_wrong(|| "no exit".to_owned())?.at;
-    check.that(
+    check.require(
         "it was released after its exit",
         report.released_at.is_some_and(|at| at >= exit),
     );
-    check.same("signals from inside", report.signals_inside, 0);
+    check.require_equal("signals from inside", report.signals_inside, 0);
     Ok(())
 }
 
 /// The same with pidfd_send_signal, as runtimes do today, and no grace period known.
 fn handler_pidfd(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit --takes 300 --code 7")?;
+    let mut container = stage.start_app("--on-stop exit --takes 300 --code 7")?;
     let stopped = stage.stop(
         &mut container,
         &Stop {
@@ -148,14 +150,14 @@ fn handler_pidfd(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     )?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
-    check.same("outcome", report.outcome, Outcome::Graceful);
-    check.same("grace", report.grace.is_some(), false);
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal("grace", report.grace.is_some(), false);
     own_exit(check, &report, &stopped, &container)
 }
 
 /// `sleep` as PID 1 has no handler: the kernel throws SIGTERM away.
 fn sleep_as_pid_1(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.sleep()?;
+    let mut container = stage.start_sleeper()?;
     // In its first second it might still be going to install a handler.
     std::thread::sleep(Duration::from_millis(1200));
     let report = ignored_as_pid_1(stage, check, &mut container)?;
@@ -177,7 +179,7 @@ fn sleep_stopped_young(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let log = stage.toolbox().log(stage.name);
     let mut container = Container { cgroup, main, log };
     let report = ignored_as_pid_1(stage, check, &mut container)?;
-    check.same("outcome", report.outcome, Outcome::SignalIgnored);
+    check.require_equal("outcome", report.outcome, Outcome::SignalIgnored);
     if !stage.rig.slow {
         let findings = [FindingKind::SignalIgnored, FindingKind::SignalBeforeHandler];
         check.verdict(&report, Outcome::SignalIgnored, &findings, &[]);
@@ -194,7 +196,7 @@ fn ignored_as_pid_1(
     let report = stage.report(container)?;
     check.stop(&report, &stopped, Signal::TERM);
     delivery(check, &report, (Delivery::Ignored, Handler::Default, false));
-    check.same(
+    check.require_equal(
         "cause of SIGKILL",
         report.kill.as_ref().map(|kill| kill.cause),
         Some(KillCause::GraceExpired),
@@ -232,7 +234,7 @@ fn ignored_by_program(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// A handler that takes longer than the grace period.
 fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit --takes 60000")?;
+    let mut container = stage.start_app("--on-stop exit --takes 60000")?;
     let stopped = stage.stop(&mut container, &within(2))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
@@ -247,7 +249,7 @@ fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &report,
         (Delivery::Delivered, Handler::Custom, false),
     );
-    check.same(
+    check.require_equal(
         "cause of SIGKILL",
         report.kill.as_ref().map(|kill| kill.cause),
         Some(KillCause::GraceExpired),
@@ -257,27 +259,27 @@ fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// A handler that only takes note; the stop signal comes twice.
 fn never_exits(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop never")?;
+    let mut container = stage.start_app("--on-stop never")?;
     let pid = container.main.pid();
     let first =
-        gracewatch_tests::rig::kubelet::send(stage.toolbox(), pid, Signal::TERM, Via::Kill)?;
+        gracewatch_tests::rig::kubelet::send_signal(stage.toolbox(), pid, Signal::TERM, Via::Kill)?;
     container.log.wait_for("signal", Duration::from_secs(5))?;
     let stopped = stage.stop(&mut container, &within(2))?;
     let report = stage.report(&container)?;
-    check.same("outcome", report.outcome, Outcome::GraceExceeded);
-    check.when(
+    check.require_equal("outcome", report.outcome, Outcome::GraceExceeded);
+    check.check_time(
         "the first stop signal",
         report.stop_signal.as_ref().map(|stop| stop.at),
         first,
     );
-    check.same("further stop signals", report.stop_signals_repeated, 1);
-    check.exit(&report, &stopped);
+    check.require_equal("further stop signals", report.stop_signals_repeated, 1);
+    check.check_exit(&report, &stopped);
     Ok(())
 }
 
 /// A program that blocks the signal and fetches it: delivered, although it has no handler.
 fn sigwait(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop sigwait --takes 400")?;
+    let mut container = stage.start_app("--on-stop sigwait --takes 400")?;
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
@@ -292,7 +294,7 @@ fn sigwait(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// Go's runtime raises a signal that it was told to pass on; as PID 1 that is thrown away, and it exits with 2.
 fn self_raise(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop self-raise")?;
+    let mut container = stage.start_app("--on-stop self-raise")?;
     let stopped = stage.stop(&mut container, &within(5))?;
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
@@ -302,12 +304,12 @@ fn self_raise(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &report,
         (Delivery::Delivered, Handler::Custom, false),
     );
-    check.same(
+    check.require_equal(
         "stop signals from outside after the first",
         report.stop_signals_repeated,
         0,
     );
-    check.same(
+    check.require_equal(
         "exit",
         report.exit.map(|exit| exit.status),
         Some(ExitStatus::Code(2)),
@@ -335,7 +337,7 @@ fn two_at_once(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let report = stage.report(&graceful)?;
     check.stop(&report, &first, Signal::TERM);
     check.verdict(&report, Outcome::Graceful, &[], &[]);
-    check.same(
+    check.require_equal(
         "main process",
         report.main.as_ref().map(|main| main.tgid.0),
         Some(graceful.main.pid()),
@@ -349,7 +351,7 @@ fn two_at_once(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &[FindingKind::TooSlow],
         &[],
     );
-    check.same(
+    check.require_equal(
         "main process",
         report.main.as_ref().map(|main| main.tgid.0),
         Some(stubborn.main.pid()),
@@ -360,7 +362,7 @@ fn two_at_once(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// The stop follows the start as fast as it can: the agent may have doubts, but tells nothing wrong.
 fn stopped_at_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let cgroup = stage.cgroup("")?;
-    let launch = Launch::new(&cgroup, stage.rig.app(stage.name, "--on-stop exit"));
+    let launch = Launch::new(&cgroup, stage.rig.app_command(stage.name, "--on-stop exit"));
     let mut main = launch.start(stage.toolbox())?;
     let log = stage.toolbox().log(stage.name);
     log.wait_for("ready", SOON)?;
@@ -368,7 +370,7 @@ fn stopped_at_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let container = Container { cgroup, main, log };
     let report = stage.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
-    check.same("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
     check.notes.extend(
         report
             .doubts
@@ -397,7 +399,7 @@ fn stopped_before_watched(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         cgroup.remove()?;
         let report = stage.report_of(&cgroup)?;
         let right = report.stop_signal.is_some() && report.outcome != Outcome::ForceKilled;
-        check.that(
+        check.require(
             format!(
                 "round {round}: {:?} for certain; signals from outside to others: {}",
                 report.outcome, report.signals_outside

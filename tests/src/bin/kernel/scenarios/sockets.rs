@@ -16,7 +16,7 @@ use gracewatch::probes::{PhaseRules, Signals, Sockets, TcpFeature};
 use gracewatch_tests::harness::OrWrong as _;
 use gracewatch_tests::rig::attacker::{self, Attack, Plan};
 use gracewatch_tests::rig::cgroup::Cgroup;
-use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::kubelet::send_signal;
 use gracewatch_tests::rig::launch::{Launch, Launched};
 use gracewatch_tests::rig::puppet::{Order, Puppet};
 use gracewatch_tests::rig::stage::Via;
@@ -27,14 +27,14 @@ use super::records::Alone;
 use crate::check::Check;
 use crate::scenario::{Scenario, Stage};
 
-pub(crate) const SHARED: &[Scenario] = &[Scenario::with(
+pub(crate) const SHARED: &[Scenario] = &[Scenario::with_spec(
     "connections_reset",
     |rig, name| vec![rig.selector(name, Some(10))],
     connections_reset,
 )];
 pub(crate) const ALONE: &[Scenario] = &[
-    Scenario::plain("sockets_are_counted", counted),
-    Scenario::plain("listeners_beside_push_out_none", listeners_beside),
+    Scenario::without_spec("sockets_are_counted", counted),
+    Scenario::without_spec("listeners_beside_push_out_none", listeners_beside),
 ];
 
 pub(super) const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -52,21 +52,25 @@ pub(super) struct Server {
 }
 
 impl Server {
-    fn at(&self, ip: IpAddr) -> SocketAddr {
+    fn address_on(&self, ip: IpAddr) -> SocketAddr {
         SocketAddr::new(ip, self.port)
     }
 
     /// A connection that the server has taken.
     pub(super) fn accepted(&mut self, ip: IpAddr) -> Result<TcpStream> {
-        let connection = TcpStream::connect(self.at(ip))?;
-        self.puppet.obey(Order::Accept(1))?;
+        let connection = TcpStream::connect(self.address_on(ip))?;
+        self.puppet.send_order(Order::Accept(1))?;
         Ok(connection)
     }
 
     /// One that it does not know of.
     fn refused(&self, ip: IpAddr) -> Result<()> {
-        let refused = TcpStream::connect(self.at(ip));
-        ensure!(refused.is_err(), "somebody listens at {}", self.at(ip));
+        let refused = TcpStream::connect(self.address_on(ip));
+        ensure!(
+            refused.is_err(),
+            "somebody listens at {}",
+            self.address_on(ip)
+        );
         Ok(())
     }
 }
@@ -76,7 +80,7 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let mut alone = Alone::new()?;
     let sees_reasons = all_but_reasons_is_seen(&alone, check);
     let cgroup = stage.cgroup("")?;
-    let container = alone.track(&cgroup)?;
+    let container = alone.track_cgroup(&cgroup)?;
     let signals = Signal::KILL.mask_bit() | Signal::TERM.mask_bit();
     let mask = Signals::that_all_begin(signals);
     alone
@@ -101,21 +105,21 @@ fn counted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     sockopt::set_socket_linger(&resetting, Some(Duration::ZERO))?;
     drop(resetting);
     let sockets = &mut alone.probes.sockets;
-    until(sockets, container, |counts| counts.phases[0].cut == 1)?;
+    wait_for_counts(sockets, container, |counts| counts.phases[0].cut == 1)?;
 
-    send(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
-    let left_in_queue = TcpStream::connect(server.at(V4))?;
-    server.puppet.obey(Order::StopListening)?;
+    send_signal(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
+    let left_in_queue = TcpStream::connect(server.address_on(V4))?;
+    server.puppet.send_order(Order::StopListening)?;
     server.refused(V4)?;
     server.refused(V6)?;
-    server.puppet.obey(Order::Exit)?;
+    server.puppet.send_order(Order::Exit)?;
     server.main.wait_end(LIMIT)?;
     server.refused(V4)?;
-    let counts = until(sockets, container, |counts| counts.phases[3].refused == 1)?;
+    let counts = wait_for_counts(sockets, container, |counts| counts.phases[3].refused == 1)?;
     compare(check, &counts, sees_reasons);
     drop((unread, idle, left_in_queue));
     sockets.remove(container.0)?;
-    check.same("after it was forgotten", sockets.read(container.0)?, None);
+    check.require_equal("after it was forgotten", sockets.read(container.0)?, None);
     cgroup.remove()
 }
 
@@ -125,35 +129,35 @@ fn listeners_beside(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     const FLOOD: Duration = Duration::from_secs(2);
     let mut alone = Alone::new()?;
     let (cgroup, beside) = (stage.cgroup("")?, stage.cgroup("beside")?);
-    let (container, neighbour) = (alone.track(&cgroup)?, alone.track(&beside)?);
+    let (container, neighbour) = (alone.track_cgroup(&cgroup)?, alone.track_cgroup(&beside)?);
     for id in [container, neighbour] {
         alone.probes.sockets.add(id.0)?;
     }
     // The neighbour takes ports of the range for clients, so that it never takes this one.
     let port = free_port(NOT_OF_CLIENTS)?;
     let mut server = start_at(stage, &cgroup, port)?;
-    server.puppet.obey(Order::StopListening)?;
+    server.puppet.send_order(Order::StopListening)?;
     let plan = Plan {
         attack: Attack::Listeners,
         agent: "",
         rest: Duration::ZERO,
     };
-    let log = stage.toolbox().log(&stage.key("beside"));
-    let argv = attacker::argv(stage.toolbox(), plan, &beside.directory(), &log);
+    let log = stage.toolbox().log(&stage.name_with("beside"));
+    let argv = attacker::command_line(stage.toolbox(), plan, &beside.directory(), &log);
     let flood = Launch::new(&beside, argv).start(stage.toolbox())?;
     log.wait_for(attacker::UNDER_WAY, LIMIT)?;
     std::thread::sleep(FLOOD);
     server.refused(V4)?;
     let sockets = &mut alone.probes.sockets;
-    let counts = until(sockets, container, |counts| counts.phases[0].refused == 1)?;
-    check.same("refused", counts.phases[0].refused, 1);
+    let counts = wait_for_counts(sockets, container, |counts| counts.phases[0].refused == 1)?;
+    check.require_equal("refused", counts.phases[0].refused, 1);
     let lost = alone.probes.tracker.newly_lost();
     let has_lost = |id: CgroupId| lost.iter().any(|(outermost, _)| *outermost == id.0);
-    check.that("the neighbour's share is used up", has_lost(neighbour));
-    check.that("its own is not", !has_lost(container));
+    check.require("the neighbour's share is used up", has_lost(neighbour));
+    check.require("its own is not", !has_lost(container));
     drop(flood);
     beside.kill_all();
-    server.puppet.obey(Order::Exit)?;
+    server.puppet.send_order(Order::Exit)?;
     server.main.wait_end(LIMIT)?;
     cgroup.remove()?;
     beside.remove()
@@ -173,35 +177,35 @@ fn connections_reset(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         std::io::Write::write_all(&mut &connection, b"nobody reads this")?;
         unread.push(connection);
     }
-    send(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
+    send_signal(stage.toolbox(), server.main.pid(), Signal::TERM, Via::Pidfd)?;
     std::thread::sleep(STEP);
     let left_in_queue = [
-        TcpStream::connect(server.at(V4))?,
-        TcpStream::connect(server.at(V4))?,
+        TcpStream::connect(server.address_on(V4))?,
+        TcpStream::connect(server.address_on(V4))?,
     ];
-    server.puppet.obey(Order::StopListening)?;
+    server.puppet.send_order(Order::StopListening)?;
     for _ in 0..3 {
         std::thread::sleep(STEP);
         server.refused(V4)?;
     }
     std::thread::sleep(STEP);
-    server.puppet.obey(Order::Exit)?;
+    server.puppet.send_order(Order::Exit)?;
     server.main.wait_end(LIMIT)?;
     server.refused(V4)?;
     cgroup.remove()?;
     let report = stage.report_of(&cgroup)?;
     drop((unread, left_in_queue));
-    check.same("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
     let connections = report
         .connections
         .or_wrong(|| "they are not counted".to_owned())?;
-    check.same(
+    check.require_equal(
         "reset",
         connections.connections_reset(Direction::Sent),
         4 + 2,
     );
-    check.same("refused", connections.refused, 3 + 1);
-    check.same("marks", connections.marks.len(), 4 + 2 + 3 + 1);
+    check.require_equal("refused", connections.refused, 3 + 1);
+    check.require_equal("marks", connections.marks.len(), 4 + 2 + 3 + 1);
     Ok(())
 }
 
@@ -210,7 +214,7 @@ fn all_but_reasons_is_seen(alone: &Alone, check: &mut Check) -> bool {
     let tcp_features = alone.probes.programs.tcp_features();
     for (fact, seen) in &tcp_features {
         let name = fact.name();
-        check.that(
+        check.require(
             format!("{name} are seen"),
             *seen || *fact == TcpFeature::ResetReasons,
         );
@@ -223,16 +227,16 @@ pub(super) fn start(stage: &Stage<'_>, cgroup: &Cgroup) -> Result<Server> {
 }
 
 fn start_at(stage: &Stage<'_>, cgroup: &Cgroup, port: u16) -> Result<Server> {
-    let key = stage.key("");
-    let launch = Launch::new(cgroup, Puppet::argv(stage.toolbox(), &key));
+    let key = stage.name_with("");
+    let launch = Launch::new(cgroup, Puppet::command_line(stage.toolbox(), &key));
     let (main, mut puppet) = Puppet::start(stage.toolbox(), &key, &launch)?;
     let at = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-    puppet.obey(Order::Listen { at, backlog: 8 })?;
+    puppet.send_order(Order::Listen { at, backlog: 8 })?;
     Ok(Server { main, puppet, port })
 }
 
 /// What was counted as soon as it is as it should be, or else in the end.
-pub(super) fn until(
+pub(super) fn wait_for_counts(
     sockets: &mut Sockets,
     container: CgroupId,
     is_reached: impl Fn(&SocketCounts) -> bool,
@@ -266,8 +270,8 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
         cut: 1,
         ..none
     };
-    check.same("while it ran", running, expected);
-    check.same("in the hook", hook, none);
+    check.require_equal("while it ran", running, expected);
+    check.require_equal("in the hook", hook, none);
     let expected = PhaseCounts {
         accepted: 1,
         cut: 1,
@@ -275,7 +279,7 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
         by_side: aborted(1),
         ..none
     };
-    check.same("after the stop signal", stopping, expected);
+    check.require_equal("after the stop signal", stopping, expected);
     let expected = PhaseCounts {
         cut: 1,
         finished: 1,
@@ -283,8 +287,8 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
         by_side: aborted(1),
         ..none
     };
-    check.same("after the exit", closing, expected);
-    check.that(
+    check.require_equal("after the exit", closing, expected);
+    check.require(
         "times in order",
         counts.accepted_at < counts.last_listener_closed_at
             && counts.last_listener_closed_at < counts.refused_at,
@@ -301,11 +305,11 @@ fn compare(check: &mut Check, counts: &SocketCounts, sees_reasons: bool) {
         (Phase::Closing, Direction::Sent, Mode::Active, 1),
         (Phase::Closing, Direction::Sent, Mode::Passive, 1),
     ];
-    check.same("resets", resets, expected);
+    check.require_equal("resets", resets, expected);
     for (class, _count) in &counts.resets {
-        check.same("by what", class.scope, Scope::Container);
-        check.same("whose wish", class.side, Side::Accepted);
+        check.require_equal("by what", class.scope, Scope::Container);
+        check.require_equal("whose wish", class.side, Side::Accepted);
         let has_reason = sees_reasons && class.direction == Direction::Sent;
-        check.same("a reason", class.reason.is_some(), has_reason);
+        check.require_equal("a reason", class.reason.is_some(), has_reason);
     }
 }

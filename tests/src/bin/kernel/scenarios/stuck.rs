@@ -18,17 +18,17 @@ const SOON: Duration = Duration::from_secs(20);
 const HANGS: Duration = Duration::from_secs(11);
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("exec_not_waited_for", exec_not_waited_for),
-    Scenario::plain("main_not_waited_for", main_not_waited_for),
-    Scenario::plain("frozen_in_namespace", frozen_in_namespace),
-    Scenario::plain("thread_hangs", thread_hangs),
-    Scenario::plain("processes_left", processes_left),
+    Scenario::without_spec("exec_not_waited_for", exec_not_waited_for),
+    Scenario::without_spec("main_not_waited_for", main_not_waited_for),
+    Scenario::without_spec("frozen_in_namespace", frozen_in_namespace),
+    Scenario::without_spec("thread_hangs", thread_hangs),
+    Scenario::without_spec("processes_left", processes_left),
 ];
 
 /// A program that entered from outside is dead, and its parent does not wait for it: PID 1 cannot end.
 fn exec_not_waited_for(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit")?;
-    let visitor = visit(stage, &container)?;
+    let mut container = stage.start_app("--on-stop exit")?;
+    let visitor = start_visitor(stage, &container)?;
     visitor.stop_parent()?;
     let report = stop_and_report(stage, &container)?;
     visitor.continue_parent()?;
@@ -43,7 +43,7 @@ fn exec_not_waited_for(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// The parent of the main process does not wait for it.
 fn main_not_waited_for(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let mut container = stage.app("--on-stop exit")?;
+    let mut container = stage.start_app("--on-stop exit")?;
     container.main.stop_parent()?;
     let report = stop_and_report(stage, &container)?;
     container.main.continue_parent()?;
@@ -61,8 +61,8 @@ fn frozen_in_namespace(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let Some(freezer) = Freezer::new(stage, check)? else {
         return Ok(());
     };
-    let mut container = stage.app("--on-stop exit")?;
-    let visitor = visit(stage, &container)?;
+    let mut container = stage.start_app("--on-stop exit")?;
+    let visitor = start_visitor(stage, &container)?;
     freezer.hold_process(visitor.pid())?;
     let report = stop_and_report(stage, &container)?;
     drop(freezer);
@@ -77,7 +77,7 @@ fn thread_hangs(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         return Ok(());
     };
     // The thread that would end it by itself only waits.
-    let mut container = stage.app("--on-stop exit --lifetime 600000")?;
+    let mut container = stage.start_app("--on-stop exit --lifetime 600000")?;
     let pid = container.main.pid();
     let thread = other_thread(pid)?;
     freezer.hold_thread(thread)?;
@@ -118,7 +118,7 @@ fn processes_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .iter()
         .find(|finding| finding.kind == FindingKind::ProcessesLeft);
     let named = format!("`sleep` (pid {})", other.pid());
-    check.that(
+    check.require(
         "the process that is left is named",
         finding.is_some_and(|finding| finding.evidence.contains(&named)),
     );
@@ -127,7 +127,7 @@ fn processes_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 }
 
 /// Runs a program in the container, as `kubectl exec` does.
-fn visit(stage: &Stage<'_>, container: &Container) -> Result<Launched> {
+fn start_visitor(stage: &Stage<'_>, container: &Container) -> Result<Launched> {
     let argv = stage.rig.command("sleep", "600");
     let launch = Launch::new(&container.cgroup, argv).joining(container.main.pid());
     let visitor = launch.start(stage.toolbox())?;
@@ -142,8 +142,8 @@ fn stop_and_report(stage: &Stage<'_>, container: &Container) -> Result<Report> {
 }
 
 fn check_stuck(check: &mut Check, report: &Report, says: &[&str]) {
-    check.same("outcome", report.outcome, Outcome::Graceful);
-    check.same("doubts", report.doubts.clone(), Vec::new());
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal("doubts", report.doubts.clone(), Vec::new());
     let is_stuck = |finding: &&Finding| finding.kind == FindingKind::StuckInExit;
     let evidence = report
         .findings
@@ -151,7 +151,7 @@ fn check_stuck(check: &mut Check, report: &Report, says: &[&str]) {
         .find(is_stuck)
         .map_or("no such finding", |finding| finding.evidence.as_str());
     for part in says {
-        check.that(
+        check.require(
             format!("the finding says `{part}`: {evidence}"),
             evidence.contains(part),
         );
@@ -162,7 +162,7 @@ fn check_stuck(check: &mut Check, report: &Report, says: &[&str]) {
 fn check_one_report(stage: &Stage<'_>, check: &mut Check, container: &Container) -> Result<()> {
     container.cgroup.remove()?;
     std::thread::sleep(Duration::from_secs(2));
-    check.same(
+    check.require_equal(
         "reports",
         stage.agent.reports(container.cgroup.path()).len(),
         1,
@@ -189,14 +189,14 @@ impl Freezer {
     }
 
     fn hold_process(&self, pid: u32) -> Result<()> {
-        self.hold("cgroup.procs", pid)
+        self.write_id("cgroup.procs", pid)
     }
 
     fn hold_thread(&self, tid: u32) -> Result<()> {
-        self.hold("tasks", tid)
+        self.write_id("tasks", tid)
     }
 
-    fn hold(&self, list: &str, id: u32) -> Result<()> {
+    fn write_id(&self, list: &str, id: u32) -> Result<()> {
         self.write(list, &id.to_string())?;
         self.write("freezer.state", "FROZEN")
     }

@@ -6,7 +6,7 @@ use agent_core::report::{Doubt, Outcome, Report};
 use agent_core::signal::Signal;
 use anyhow::{Context as _, Result};
 use gracewatch_tests::rig::cgroup::Cgroup;
-use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::kubelet::send_signal;
 use gracewatch_tests::rig::launch::Launch;
 use gracewatch_tests::rig::stage::Via;
 use gracewatch_tests::whole::Whole;
@@ -18,12 +18,12 @@ use crate::check::Check;
 use crate::scenario::{Container, Scenario, Stage};
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("held_up_at_the_start", at_the_start),
-    Scenario::plain("held_up_beside_another", beside_another),
-    Scenario::plain("starved_while_stopped", starved),
-    Scenario::plain("starved_for_a_life", starved_for_a_life),
-    Scenario::plain("full_tables_are_not_ready", full_tables),
-    Scenario::plain("a_full_place_leaves_room_for_others", full_place),
+    Scenario::without_spec("held_up_at_the_start", at_the_start),
+    Scenario::without_spec("held_up_beside_another", beside_another),
+    Scenario::without_spec("starved_while_stopped", starved),
+    Scenario::without_spec("starved_for_a_life", starved_for_a_life),
+    Scenario::without_spec("full_tables_are_not_ready", full_tables),
+    Scenario::without_spec("a_full_place_leaves_room_for_others", full_place),
 ];
 
 /// How long the agent may take to follow.
@@ -42,9 +42,9 @@ const OF_PLACE: usize = CONTAINERS_MAX / 4 * 3;
 const BEYOND: usize = 50;
 
 /// Starts an agent of the scenario's own, for the cgroups in the scenario's folders below the rig's.
-fn agent(stage: &Stage<'_>, args: &[&str]) -> Result<Own> {
+fn start_agent(stage: &Stage<'_>, args: &[&str]) -> Result<Own> {
     let glob = format!("{}/{}*/*", stage.rig.folder.path(), stage.name);
-    let log = stage.toolbox().log(&stage.key("agent"));
+    let log = stage.toolbox().log(&stage.name_with("agent"));
     Ok(Own::new(Whole::start(&glob, args, log.path())?))
 }
 
@@ -68,9 +68,9 @@ impl Drop for HeldUp {
 
 /// Starts a container in the scenario's folder, whose program outlives its stop signal.
 fn start(stage: &Stage<'_>, name: &str) -> Result<Container> {
-    let cgroup = stage.cgroup("")?.child(name)?;
-    let key = stage.key(name);
-    let launch = Launch::new(&cgroup, stage.rig.app(&key, "--on-stop never"));
+    let cgroup = stage.cgroup("")?.create_child(name)?;
+    let key = stage.name_with(name);
+    let launch = Launch::new(&cgroup, stage.rig.app_command(&key, "--on-stop never"));
     let main = launch.start(stage.toolbox())?;
     let log = stage.toolbox().log(&key);
     log.wait_for("ready", LIMIT)?;
@@ -78,12 +78,12 @@ fn start(stage: &Stage<'_>, name: &str) -> Result<Container> {
 }
 
 fn signal(stage: &Stage<'_>, container: &Container, signal: Signal) -> Result<()> {
-    send(stage.toolbox(), container.main.pid(), signal, Via::Kill)?;
+    send_signal(stage.toolbox(), container.main.pid(), signal, Via::Kill)?;
     Ok(())
 }
 
 /// Sends SIGKILL and takes the report.
-fn kill(stage: &Stage<'_>, agent: &Own, container: &mut Container) -> Result<Report> {
+fn kill_and_report(stage: &Stage<'_>, agent: &Own, container: &mut Container) -> Result<Report> {
     signal(stage, container, Signal::KILL)?;
     container.main.wait_end(LIMIT)?;
     container.cgroup.remove()?;
@@ -93,39 +93,39 @@ fn kill(stage: &Stage<'_>, agent: &Own, container: &mut Container) -> Result<Rep
 /// A container starts and gets SIGTERM while the agent is held up, in a folder that is new, too: the kernel side does not
 /// expect it there.
 fn at_the_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let agent = agent(stage, &[])?;
+    let agent = start_agent(stage, &[])?;
     let held = HeldUp::new(&agent)?;
     let folder = stage.cgroup("")?;
     let mut container = start(stage, "first")?;
     signal(stage, &container, Signal::TERM)?;
     drop(held);
     agent.wait_watched(container.cgroup.path(), container.main.pid(), LIMIT)?;
-    let report = kill(stage, &agent, &mut container)?;
-    check.same("outcome", report.outcome, Outcome::ForceKilled);
-    check.that(
+    let report = kill_and_report(stage, &agent, &mut container)?;
+    check.require_equal("outcome", report.outcome, Outcome::ForceKilled);
+    check.require(
         format!("it was seen late, found {:?}", report.doubts),
         report.doubts.contains(&Doubt::SeenLate),
     );
     let words = report.findings.iter().map(|finding| &finding.evidence);
     let claims = words.filter(|words| words.contains("no stop signal came"));
-    check.same("claims that no stop signal came", claims.count(), 0);
+    check.require_equal("claims that no stop signal came", claims.count(), 0);
     folder.remove()
 }
 
 /// The same beside a container that the agent knows: the kernel side sees all of it, whatever the agent does.
 fn beside_another(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.cgroup("")?;
-    let agent = agent(stage, &[])?;
+    let agent = start_agent(stage, &[])?;
     let other = start(stage, "other")?;
     agent.wait_watched(other.cgroup.path(), other.main.pid(), LIMIT)?;
     let held = HeldUp::new(&agent)?;
     let mut container = start(stage, "born")?;
     signal(stage, &container, Signal::TERM)?;
     drop(held);
-    let report = kill(stage, &agent, &mut container)?;
+    let report = kill_and_report(stage, &agent, &mut container)?;
     let stop = report.stop_signal.as_ref().map(|stop| stop.signal);
-    check.same("stop signal", stop, Some(Signal::TERM));
-    check.that(
+    check.require_equal("stop signal", stop, Some(Signal::TERM));
+    check.require(
         format!("it was seen in time, found {:?}", report.doubts),
         !report.doubts.contains(&Doubt::SeenLate),
     );
@@ -136,16 +136,16 @@ fn beside_another(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// SIGTERM is among the records that are lost while the agent is held up.
 fn starved(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.cgroup("")?;
-    let agent = agent(stage, &["--ring-bytes", &TINY.to_string()])?;
+    let agent = start_agent(stage, &["--ring-bytes", &TINY.to_string()])?;
     let mut container = start(stage, "watched")?;
     agent.wait_watched(container.cgroup.path(), container.main.pid(), LIMIT)?;
     let held = HeldUp::new(&agent)?;
-    storm(&container.cgroup)?;
+    fill_ring(&container.cgroup)?;
     signal(stage, &container, Signal::TERM)?;
     drop(held);
-    let report = kill(stage, &agent, &mut container)?;
-    check.same("a stop signal", report.stop_signal.is_some(), false);
-    check.that(
+    let report = kill_and_report(stage, &agent, &mut container)?;
+    check.require_equal("a stop signal", report.stop_signal.is_some(), false);
+    check.require(
         format!("records were lost, found {:?}", report.doubts),
         report.doubts.contains(&Doubt::RecordsLost),
     );
@@ -155,11 +155,11 @@ fn starved(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// A container comes and goes while the agent is held up and no record finds room.
 fn starved_for_a_life(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let folder = stage.cgroup("")?;
-    let agent = agent(stage, &["--ring-bytes", &TINY.to_string()])?;
+    let agent = start_agent(stage, &["--ring-bytes", &TINY.to_string()])?;
     let other = start(stage, "other")?;
     agent.wait_watched(other.cgroup.path(), other.main.pid(), LIMIT)?;
     let held = HeldUp::new(&agent)?;
-    storm(&other.cgroup)?;
+    fill_ring(&other.cgroup)?;
     let mut container = start(stage, "missed")?;
     signal(stage, &container, Signal::KILL)?;
     container.main.wait_end(LIMIT)?;
@@ -172,18 +172,18 @@ fn starved_for_a_life(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         )
     };
     let counted = settled(|| Ok(unreported()? >= 1.0))?;
-    check.that("it is counted", counted);
-    check.same("counted", unreported()?, 1.0);
-    check.same("reports", agent.reports(container.cgroup.path()).len(), 0);
+    check.require("it is counted", counted);
+    check.require_equal("counted", unreported()?, 1.0);
+    check.require_equal("reports", agent.reports(container.cgroup.path()).len(), 0);
     drop(other);
     folder.remove()
 }
 
 /// Fills a small ring buffer to its last bytes: that a cgroup is made inside a container has a large record, that it is
 /// removed a small one.
-fn storm(inside: &Cgroup) -> Result<()> {
+fn fill_ring(inside: &Cgroup) -> Result<()> {
     for number in 0..STORM {
-        inside.child(&format!("storm-{number}"))?.remove()?;
+        inside.create_child(&format!("storm-{number}"))?.remove()?;
     }
     Ok(())
 }
@@ -195,17 +195,17 @@ fn full_tables(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     }
     let places = (0..PLACES).map(|number| stage.cgroup(&number.to_string()));
     let places = places.collect::<Result<Vec<_>>>()?;
-    let agent = agent(stage, &[])?;
+    let agent = start_agent(stage, &[])?;
     for number in 0..CONTAINERS_MAX + BEYOND {
         let place = places.get(number % PLACES).context("no place")?;
-        place.child(&number.to_string())?;
+        place.create_child(&number.to_string())?;
     }
     let is_ready = || Ok(agent.whole.get("/readyz")?.0 == 200);
     let noticed = settled(|| Ok(!is_ready()?))?;
-    check.that("it is not ready", noticed);
+    check.require("it is not ready", noticed);
     let (status, words) = agent.whole.get("/readyz")?;
-    check.same("/readyz", status, 503);
-    check.that(
+    check.require_equal("/readyz", status, 503);
+    check.require(
         format!("it says why: {words}"),
         words.contains("containers"),
     );
@@ -213,7 +213,7 @@ fn full_tables(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     for place in places {
         place.remove()?;
     }
-    check.that("it is ready again", settled(is_ready)?);
+    check.require("it is ready again", settled(is_ready)?);
     check_end(check, &agent, "no room for more containers")
 }
 
@@ -223,17 +223,17 @@ fn full_place(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         return Ok(());
     }
     let folder = stage.cgroup("")?;
-    let agent = agent(stage, &[])?;
+    let agent = start_agent(stage, &[])?;
     for number in 0..OF_PLACE + BEYOND {
-        folder.child(&number.to_string())?;
+        folder.create_child(&number.to_string())?;
     }
     check_dropped(check, &agent, "containers_share")?;
     let tracked = || agent.whole.metric("gracewatch_containers_tracked", "");
     let most = f64::from(u32::try_from(OF_PLACE)?);
     let settles = settled(|| Ok(tracked()? >= most))?;
-    check.that(format!("{} are tracked", tracked()?), settles);
-    check.that("and no more", tracked()? <= most);
-    check.same("/readyz", agent.whole.get("/readyz")?.0, 200);
+    check.require(format!("{} are tracked", tracked()?), settles);
+    check.require("and no more", tracked()? <= most);
+    check.require_equal("/readyz", agent.whole.get("/readyz")?.0, 200);
     folder.remove()?;
     check_end(check, &agent, "than its share of the table")
 }
@@ -253,20 +253,20 @@ fn check_dropped(check: &mut Check, agent: &Own, reason: &str) -> Result<()> {
     let dropped = || agent.whole.metric("gracewatch_dropped_total", &label);
     let beyond = f64::from(u32::try_from(BEYOND)?);
     let counted = settled(|| Ok(dropped()? >= beyond))?;
-    check.that(format!("{} are counted", dropped()?), counted);
+    check.require(format!("{} are counted", dropped()?), counted);
     Ok(())
 }
 
 /// Nothing is tracked any more, and this was said once.
 fn check_end(check: &mut Check, agent: &Own, warning: &str) -> Result<()> {
     let tracked = || agent.whole.metric("gracewatch_containers_tracked", "");
-    check.that("none is tracked", settled(|| Ok(tracked()? == 0.0))?);
+    check.require("none is tracked", settled(|| Ok(tracked()? == 0.0))?);
     let warnings = || {
-        let words = agent.whole.words();
+        let words = agent.whole.log_text();
         words.lines().filter(|line| line.contains(warning)).count()
     };
     settled(|| Ok(warnings() > 0))?;
-    check.same("warnings", warnings(), 1);
+    check.require_equal("warnings", warnings(), 1);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use agent_core::signal::Signal;
 use anyhow::Result;
 use gracewatch_tests::claim;
 use gracewatch_tests::harness::OrWrong as _;
-use gracewatch_tests::rig::kubelet::send;
+use gracewatch_tests::rig::kubelet::send_signal;
 use gracewatch_tests::rig::stage::Via;
 use gracewatch_tests::whole::{Whole, binary};
 
@@ -19,9 +19,9 @@ use crate::check::Check;
 use crate::scenario::{Scenario, Stage, within};
 
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario::plain("whole_binary", whole_binary),
-    Scenario::plain("started_mid_termination", started_mid_termination),
-    Scenario::plain("hung_up", hung_up),
+    Scenario::without_spec("whole_binary", whole_binary),
+    Scenario::without_spec("started_mid_termination", started_mid_termination),
+    Scenario::without_spec("hung_up", hung_up),
 ];
 
 /// The agent as users run it sees a termination, serves it, records it, and stops cleanly.
@@ -34,16 +34,16 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &["--journal", &journal.to_string_lossy()],
         &folder.join("whole.agent"),
     )?);
-    check.same("/livez", agent.whole.get("/livez")?.0, 200);
+    check.require_equal("/livez", agent.whole.get("/livez")?.0, 200);
     let watched = Stage {
         agent: &agent,
         ..*stage
     };
-    let mut container = watched.app("--on-stop exit --takes 250")?;
+    let mut container = watched.start_app("--on-stop exit --takes 250")?;
     let stopped = watched.stop(&mut container, &within(5))?;
     let report = watched.report(&container)?;
     check.stop(&report, &stopped, Signal::TERM);
-    check.same("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
     let own = container.log.at_step("exit")?.since(stopped.signal.after);
     let longest = stopped.ended.told_at.since(stopped.signal.before);
     let measured = report.stop_signal_to_exit();
@@ -55,19 +55,19 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .stop_signal_to_exit()
         .unwrap_or_default()
         .as_secs_f64();
-    check.that(
+    check.require(
         format!("the metric says {scraped}, the report {reported}"),
         (scraped - reported).abs() < 1e-6,
     );
-    check.same(
+    check.require_equal(
         "records lost",
         agent.whole.metric("gracewatch_records_lost_total", "")?,
         0.0,
     );
     let (status, took) = agent.whole.stop()?;
-    check.same("exit after SIGTERM", status.code(), Some(0));
+    check.require_equal("exit after SIGTERM", status.code(), Some(0));
     let limit = Duration::from_secs(if stage.rig.slow { 10 } else { 1 });
-    check.that(
+    check.require(
         format!("stopped within {limit:?}, it took {took:?}"),
         took <= limit,
     );
@@ -85,7 +85,7 @@ fn whole_binary(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .lines()
         .find_map(|line| serde_json::from_str(line).ok())
         .or_wrong(|| "replay printed no report".to_owned())?;
-    check.same("the replayed report", again, report);
+    check.require_equal("the replayed report", again, report);
     Ok(())
 }
 
@@ -102,12 +102,12 @@ fn hung_up(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &folder.join("hung_up.agent"),
     )?;
     let (status, _took) = agent.stop_by(rustix::process::Signal::HUP)?;
-    check.same("exit after SIGHUP", status.code(), Some(0));
+    check.require_equal("exit after SIGHUP", status.code(), Some(0));
     let mode = std::fs::metadata(&journal)?.permissions().mode() & 0o777;
-    check.same("the journal's mode", mode, 0o600);
+    check.require_equal("the journal's mode", mode, 0o600);
     let text = std::fs::read_to_string(&journal)?;
     let last = text.lines().last().unwrap_or_default();
-    check.that(
+    check.require(
         format!("the journal ends with the stop, found {last}"),
         last.ends_with("\"input\":\"shutdown\"}"),
     );
@@ -118,8 +118,8 @@ fn hung_up(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn started_mid_termination(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     // The agent must be there before the exit; an emulated processor needs half a minute for its start beside others.
     let takes = if stage.rig.slow { 40_000 } else { 6000 };
-    let mut container = stage.app(&format!("--on-stop exit --takes {takes}"))?;
-    send(
+    let mut container = stage.start_app(&format!("--on-stop exit --takes {takes}"))?;
+    send_signal(
         stage.toolbox(),
         container.main.pid(),
         Signal::TERM,
@@ -138,8 +138,8 @@ fn started_mid_termination(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let ended = container.main.wait_end(Duration::from_mins(1))?;
     let report = watched.report(&container)?;
     check.status(&report, ended.status);
-    check.same("a stop signal", report.stop_signal.is_some(), false);
-    check.that(
+    check.require_equal("a stop signal", report.stop_signal.is_some(), false);
+    check.require(
         format!("it has doubts, found {:?}", report.doubts),
         report.doubts.contains(&Doubt::SeenLate),
     );

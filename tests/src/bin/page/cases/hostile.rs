@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::{Case, Stage, case};
+use super::{Case, Stage, new_case};
 use crate::journal::renamed;
 use crate::served::Served;
 
-pub(super) const ALL: &[Case] = &[case("hostile_names", hostile_names)];
+pub(super) const ALL: &[Case] = &[new_case("hostile_names", hostile_names)];
 
 const POD: &str = "<img src=x onerror=\"document.title='broken'\">";
 const NAMESPACE: &str = "</title><script>document.title='broken'</script>";
@@ -22,7 +22,7 @@ fn hostile_names(stage: &Stage) -> Result<()> {
         renamed(&stage.recordings, "handler", &of_cgroup, folder)?,
     ];
     let served = Served::start(&journals)?;
-    let mut tab = stage.tab(&served)?;
+    let mut tab = stage.open_tab(&served)?;
     for (name, address) in [
         (POD, "/"),
         (NAMESPACE, "/"),
@@ -30,21 +30,21 @@ fn hostile_names(stage: &Stage) -> Result<()> {
         (POD, "/terminations/1"),
         (CGROUP, "/terminations/3"),
     ] {
-        tab.go(address)?;
+        tab.load_page(address)?;
         let name = serde_json::Value::from(name);
-        tab.check(&format!(
+        tab.require(&format!(
             "document.querySelector('main').textContent.includes({name})"
         ))?;
-        tab.check("document.title.endsWith(' · Gracewatch')")?;
-        tab.check("document.querySelectorAll('img, svg[onload], [onerror]').length === 0")?;
-        tab.check("document.scripts.length === 1")?;
+        tab.require("document.title.endsWith(' · Gracewatch')")?;
+        tab.require("document.querySelectorAll('img, svg[onload], [onerror]').length === 0")?;
+        tab.require("document.scripts.length === 1")?;
     }
     // Nor as a filter.
-    tab.go(&format!(
+    tab.load_page(&format!(
         "/?namespace={}",
         "%3C%2Fselect%3E%3Cimg%20src%3Dx%3E"
     ))?;
-    tab.check("document.getElementById('filter-namespace').value === '</select><img src=x>'")?;
-    tab.check("document.querySelectorAll('img').length === 0")?;
-    tab.close()
+    tab.require("document.getElementById('filter-namespace').value === '</select><img src=x>'")?;
+    tab.require("document.querySelectorAll('img').length === 0")?;
+    tab.close_tab()
 }

@@ -3,26 +3,26 @@
 use anyhow::Result;
 use gracewatch_tests::claim;
 
-use super::{Case, RECORDINGS, Stage, case};
+use super::{Case, RECORDINGS, Stage, new_case};
 use crate::journal::reports;
 use crate::tab::{Key, Tab};
 
 pub(super) const ALL: &[Case] = &[
-    case("newest_first", newest_first),
-    case("filter", filter),
-    case("filter_without_script", filter_without_script),
+    new_case("newest_first", newest_first),
+    new_case("filter", filter),
+    new_case("filter_without_script", filter_without_script),
 ];
 
 /// The numbers of the terminations in the list.
 fn numbers(tab: &mut Tab) -> Result<Vec<u64>> {
-    let ids = tab.eval("[...document.querySelectorAll('#terminations > li')].map(item => parseInt(item.id.slice(1)))")?;
+    let ids = tab.evaluate("[...document.querySelectorAll('#terminations > li')].map(item => parseInt(item.id.slice(1)))")?;
     Ok(serde_json::from_value(ids)?)
 }
 
 fn newest_first(stage: &Stage) -> Result<()> {
-    let served = stage.serve()?;
-    let mut tab = stage.tab(&served)?;
-    tab.go("/")?;
+    let served = stage.serve_recordings()?;
+    let mut tab = stage.open_tab(&served)?;
+    tab.load_page("/")?;
     // Each recording counts from 1, and the next one goes on after it. A termination is as new as its end.
     let mut expected: Vec<u64> = Vec::new();
     for name in RECORDINGS {
@@ -37,49 +37,51 @@ fn newest_first(stage: &Stage) -> Result<()> {
         "the list has {found:?}, not {expected:?}"
     );
     // The recordings are told one after the other, so the first one is at the end.
-    tab.check("document.querySelector('#terminations > li:last-child').textContent.includes('Deployment web')")?;
-    tab.go("/?limit=3")?;
+    tab.require("document.querySelector('#terminations > li:last-child').textContent.includes('Deployment web')")?;
+    tab.load_page("/?limit=3")?;
     let found = numbers(&mut tab)?.len();
     claim!(found == 3, "the list has {found:?}");
-    tab.eval("document.getElementById('more').click()")?;
+    tab.evaluate("document.getElementById('more').click()")?;
     tab.wait_loaded()?;
     let found = numbers(&mut tab)?;
     claim!(found == expected, "the list has {found:?}");
-    tab.close()
+    tab.close_tab()
 }
 
 fn filter(stage: &Stage) -> Result<()> {
-    let served = stage.serve()?;
-    let mut tab = stage.tab(&served)?;
+    let served = stage.serve_recordings()?;
+    let mut tab = stage.open_tab(&served)?;
     let has = "(text) => [...document.querySelectorAll('#terminations > li')].every(item => item.textContent.includes(text))";
-    tab.go("/?workload=Deployment%2Fweb")?;
-    tab.check(&format!("({has})('Deployment web')"))?;
+    tab.load_page("/?workload=Deployment%2Fweb")?;
+    tab.require(&format!("({has})('Deployment web')"))?;
     let found = numbers(&mut tab)?.len();
     claim!(found == 10, "the list has {found:?}");
-    tab.check("document.getElementById('filter-workload').value === 'Deployment/web'")?;
-    tab.go("/")?;
+    tab.require("document.getElementById('filter-workload').value === 'Deployment/web'")?;
+    tab.load_page("/")?;
     let all = numbers(&mut tab)?.len();
-    tab.eval("document.getElementById('filter-outcome').focus()")?;
+    tab.evaluate("document.getElementById('filter-outcome').focus()")?;
     choose(&mut tab, "outcome", "signal_ignored")?;
-    tab.wait(&format!("({has})('SIGNAL IGNORED')"))?;
-    tab.check("location.search === '?outcome=signal_ignored'")?;
-    tab.check("document.activeElement.id === 'filter-outcome'")?;
+    tab.wait_until(&format!("({has})('SIGNAL IGNORED')"))?;
+    tab.require("location.search === '?outcome=signal_ignored'")?;
+    tab.require("document.activeElement.id === 'filter-outcome'")?;
     let namespace = "gracewatch-e2e-liveness";
     choose(&mut tab, "namespace", namespace)?;
-    tab.wait("document.querySelectorAll('#terminations > li').length === 2")?;
-    tab.check("location.search === '?namespace=gracewatch-e2e-liveness&outcome=signal_ignored'")?;
+    tab.wait_until("document.querySelectorAll('#terminations > li').length === 2")?;
+    tab.require("location.search === '?namespace=gracewatch-e2e-liveness&outcome=signal_ignored'")?;
     // The address is all that somebody else needs.
-    let address = tab.text("location.pathname + location.search")?;
-    tab.go(&address)?;
+    let address = tab.eval_text("location.pathname + location.search")?;
+    tab.load_page(&address)?;
     let found = numbers(&mut tab)?.len();
     claim!(found == 2, "the list has {found:?}");
     choose(&mut tab, "outcome", "graceful")?;
-    tab.wait("document.querySelector('#rest').textContent.includes('agrees with the filter')")?;
-    tab.eval("document.querySelector('#rest a').click()")?;
+    tab.wait_until(
+        "document.querySelector('#rest').textContent.includes('agrees with the filter')",
+    )?;
+    tab.evaluate("document.querySelector('#rest a').click()")?;
     tab.wait_loaded()?;
     let found = numbers(&mut tab)?.len();
     claim!(found == all, "the list has {found:?}");
-    tab.close()
+    tab.close_tab()
 }
 
 fn choose(tab: &mut Tab, filter: &str, value: &str) -> Result<()> {
@@ -87,23 +89,23 @@ fn choose(tab: &mut Tab, filter: &str, value: &str) -> Result<()> {
         "(() => {{ const select = document.getElementById('filter-{filter}'); select.value = '{value}'; \
          select.dispatchEvent(new Event('change', {{ bubbles: true }})); return select.value === '{value}'; }})()"
     );
-    tab.check(&script)
+    tab.require(&script)
 }
 
 fn filter_without_script(stage: &Stage) -> Result<()> {
-    let served = stage.serve()?;
-    let mut tab = stage.tab(&served)?;
+    let served = stage.serve_recordings()?;
+    let mut tab = stage.open_tab(&served)?;
     tab.without_scripts()?;
-    tab.go("/")?;
-    tab.check("document.querySelectorAll('#terminations > li').length > 15")?;
-    tab.check("document.getElementById('pause') === null")?;
-    tab.check("document.querySelector('noscript').textContent.includes('load it again')")?;
-    tab.eval("document.getElementById('filter-outcome').value = 'signal_ignored'")?;
-    tab.eval("document.querySelector('#filter button').focus()")?;
-    tab.press(Key::Enter)?;
+    tab.load_page("/")?;
+    tab.require("document.querySelectorAll('#terminations > li').length > 15")?;
+    tab.require("document.getElementById('pause') === null")?;
+    tab.require("document.querySelector('noscript').textContent.includes('load it again')")?;
+    tab.evaluate("document.getElementById('filter-outcome').value = 'signal_ignored'")?;
+    tab.evaluate("document.querySelector('#filter button').focus()")?;
+    tab.press_key(Key::Enter)?;
     tab.wait_loaded()?;
-    tab.check("new URLSearchParams(location.search).get('outcome') === 'signal_ignored'")?;
+    tab.require("new URLSearchParams(location.search).get('outcome') === 'signal_ignored'")?;
     let found = numbers(&mut tab)?.len();
     claim!(found == 3, "the list has {found:?}");
-    tab.close()
+    tab.close_tab()
 }

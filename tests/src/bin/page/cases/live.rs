@@ -11,17 +11,17 @@ use gracewatch_tests::rig::kubelet::{Act, Stop};
 use gracewatch_tests::rig::launch::{Launch, Launched};
 use gracewatch_tests::whole::Whole;
 
-use super::{Case, Stage, case};
+use super::{Case, Stage, new_case};
 use crate::tab::Tab;
 
-pub(super) const ALL: &[Case] = &[case("live", live)];
+pub(super) const ALL: &[Case] = &[new_case("live", live_updates)];
 
 /// How long a container takes to stop: long enough to look at it meanwhile.
 const TAKES: Duration = Duration::from_secs(4);
 const GRACE: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_secs(15);
 
-fn live(stage: &Stage) -> Result<()> {
+fn live_updates(stage: &Stage) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "an agent that measures loads probes: run this as root"
@@ -38,10 +38,10 @@ fn live(stage: &Stage) -> Result<()> {
         ),
     )?;
     let agent = Whole::start(&glob, &["--subjects", &subjects.to_string_lossy()], &log)?;
-    let mut tab = Tab::open(&stage.browser, &format!("http://{}", agent.address()))?;
-    tab.go("/")?;
-    tab.check("document.querySelector('#rest').textContent.includes('No termination yet')")?;
-    tab.eval("document.getElementById('filter-outcome').focus()")?;
+    let mut tab = Tab::open_tab(&stage.browser, &format!("http://{}", agent.address()))?;
+    tab.load_page("/")?;
+    tab.require("document.querySelector('#rest').textContent.includes('No termination yet')")?;
+    tab.evaluate("document.getElementById('filter-outcome').focus()")?;
     watch_one_stop(stage, &folder, &mut tab)?;
     keeps_the_place(stage, &folder, &mut tab)?;
     pauses(stage, &folder, &mut tab)?;
@@ -49,8 +49,8 @@ fn live(stage: &Stage) -> Result<()> {
     tab.expect("ERR_EMPTY_RESPONSE");
     tab.expect("ERR_CONNECTION_RESET");
     agent.stop()?;
-    tab.wait("document.getElementById('updates').textContent.includes('does not answer')")?;
-    tab.close()
+    tab.wait_until("document.getElementById('updates').textContent.includes('does not answer')")?;
+    tab.close_tab()
 }
 
 fn start(stage: &Stage, folder: &Folder, name: &str, takes: Duration) -> Result<Launched> {
@@ -63,7 +63,7 @@ fn start(stage: &Stage, folder: &Folder, name: &str, takes: Duration) -> Result<
         "--takes".into(),
         takes.as_millis().to_string().into(),
     ];
-    let main = Launch::new(&folder.make(name)?, argv).start(toolbox)?;
+    let main = Launch::new(&folder.create_cgroup(name)?, argv).start(toolbox)?;
     main.wait_exec()?;
     log.wait_for("ready", SOON)?;
     // As old as what is stopped usually is.
@@ -75,8 +75,8 @@ fn start(stage: &Stage, folder: &Folder, name: &str, takes: Duration) -> Result<
 fn stop(stage: &Stage, folder: &Folder, tab: &mut Tab, name: &str) -> Result<()> {
     let mut main = start(stage, folder, name, Duration::from_millis(100))?;
     Stop::within(GRACE).run(&stage.toolbox, &mut main, &|_act| {})?;
-    folder.make(name)?.remove()?;
-    tab.wait(&format!("document.body.textContent.includes('{name}')"))
+    folder.create_cgroup(name)?.remove()?;
+    tab.wait_until(&format!("document.body.textContent.includes('{name}')"))
 }
 
 /// An open termination appears, grows and becomes a finished one, while the focus stays where it is.
@@ -102,22 +102,22 @@ fn watch_one_stop(stage: &Stage, folder: &Folder, tab: &mut Tab) -> Result<()> {
         stopping
             .join()
             .map_err(|_panic| anyhow::anyhow!("the stop panicked"))??;
-        folder.make("slow")?.remove()?;
-        tab.wait("document.querySelector('#terminations .badge')?.textContent.includes('GRACEFUL') === true")?;
-        tab.check("document.querySelector('#terminations time') !== null")?;
-        tab.check("document.activeElement.id === 'filter-outcome'")?;
-        tab.check("document.querySelector('#rest').textContent.trim() === ''")
+        folder.create_cgroup("slow")?.remove()?;
+        tab.wait_until("document.querySelector('#terminations .badge')?.textContent.includes('GRACEFUL') === true")?;
+        tab.require("document.querySelector('#terminations time') !== null")?;
+        tab.require("document.activeElement.id === 'filter-outcome'")?;
+        tab.require("document.querySelector('#rest').textContent.trim() === ''")
     })
 }
 
 /// An open termination is said to be one, and its bar grows to scale.
 fn look_at_it(tab: &mut Tab) -> Result<()> {
-    tab.wait("document.querySelector('#terminations .badge')?.textContent.includes('IN PROGRESS') === true")?;
-    tab.check("document.querySelector('.when').textContent.includes('SIGKILL in')")?;
+    tab.wait_until("document.querySelector('#terminations .badge')?.textContent.includes('IN PROGRESS') === true")?;
+    tab.require("document.querySelector('.when').textContent.includes('SIGKILL in')")?;
     let width =
         "document.querySelector('#terminations rect.phase.stopping').getBoundingClientRect().width";
     let before = tab.number(width)?;
-    tab.wait(&format!("{width} > {before} + 10"))?;
+    tab.wait_until(&format!("{width} > {before} + 10"))?;
     let after = tab.number(width)?;
     let whole = tab
         .number("document.querySelector('#terminations svg.bar').getBoundingClientRect().width")?;
@@ -125,39 +125,39 @@ fn look_at_it(tab: &mut Tab) -> Result<()> {
         after < whole / 2.0,
         "{after} px of {whole} are no {TAKES:?} of {GRACE:?}"
     );
-    tab.check("document.activeElement.id === 'filter-outcome'")?;
+    tab.require("document.activeElement.id === 'filter-outcome'")?;
     Ok(())
 }
 
 /// What comes above moves nothing, and takes no focus from a link.
 fn keeps_the_place(stage: &Stage, folder: &Folder, tab: &mut Tab) -> Result<()> {
     stop(stage, folder, tab, "second")?;
-    tab.size(600, 300)?;
-    tab.eval("document.querySelector('#terminations > li:last-child h2 a').focus()")?;
-    tab.check("scrollY > 0")?;
-    let focused = tab.text("document.activeElement.id")?;
+    tab.set_size(600, 300)?;
+    tab.evaluate("document.querySelector('#terminations > li:last-child h2 a').focus()")?;
+    tab.require("scrollY > 0")?;
+    let focused = tab.eval_text("document.activeElement.id")?;
     let top = "document.activeElement.getBoundingClientRect().top";
     let before = tab.number(top)?;
     stop(stage, folder, tab, "third")?;
-    tab.check(&format!("document.activeElement.id === '{focused}'"))?;
+    tab.require(&format!("document.activeElement.id === '{focused}'"))?;
     let after = tab.number(top)?;
     claim!(
         (after - before).abs() < 2.0,
         "what has the focus moved from {before} to {after}"
     );
-    tab.check("document.querySelector('#terminations > li').textContent.includes('third')")
+    tab.require("document.querySelector('#terminations > li').textContent.includes('third')")
 }
 
 /// While it is paused, nothing changes; then all of it comes.
 fn pauses(stage: &Stage, folder: &Folder, tab: &mut Tab) -> Result<()> {
-    tab.eval("document.getElementById('pause').click()")?;
-    tab.check("document.getElementById('updates').textContent.includes('paused')")?;
+    tab.evaluate("document.getElementById('pause').click()")?;
+    tab.require("document.getElementById('updates').textContent.includes('paused')")?;
     let mut main = start(stage, folder, "fourth", Duration::from_millis(100))?;
     Stop::within(GRACE).run(&stage.toolbox, &mut main, &|_act| {})?;
-    folder.make("fourth")?.remove()?;
+    folder.create_cgroup("fourth")?.remove()?;
     thread::sleep(Duration::from_secs(3));
-    tab.check("!document.body.textContent.includes('fourth')")?;
-    tab.eval("document.getElementById('pause').click()")?;
-    tab.wait("document.body.textContent.includes('fourth')")?;
-    tab.check("document.getElementById('pause').textContent === 'pause'")
+    tab.require("!document.body.textContent.includes('fourth')")?;
+    tab.evaluate("document.getElementById('pause').click()")?;
+    tab.wait_until("document.body.textContent.includes('fourth')")?;
+    tab.require("document.getElementById('pause').textContent === 'pause'")
 }

@@ -3,19 +3,19 @@
 use anyhow::Result;
 use gracewatch_tests::claim;
 
-use super::{Case, Stage, case, newest};
+use super::{Case, Stage, new_case, newest};
 
 pub(super) const ALL: &[Case] = &[
-    case("termination", termination),
-    case("connections", connections),
-    case("not_kept", not_kept),
+    new_case("termination", termination),
+    new_case("connections", connections),
+    new_case("not_kept", not_kept),
 ];
 
 fn termination(stage: &Stage) -> Result<()> {
-    let served = stage.serve()?;
-    let mut tab = stage.tab(&served)?;
+    let served = stage.serve_recordings()?;
+    let mut tab = stage.open_tab(&served)?;
     let address = newest(&mut tab, "signal_ignored")?;
-    tab.go(&address)?;
+    tab.load_page(&address)?;
     for text in [
         "SIGNAL IGNORED",
         "Ignored SIGTERM: the kernel threw it away",
@@ -23,12 +23,12 @@ fn termination(stage: &Stage) -> Result<()> {
         "kernel: signal_generate",
         "kernel: sched_process_exit",
     ] {
-        tab.check(&format!(
+        tab.require(&format!(
             "document.getElementById('termination').textContent.includes('{text}')"
         ))?;
     }
     // The facts are in the order of their times, from T0 on: those before it have a minus.
-    let offsets = tab.eval(
+    let offsets = tab.evaluate(
         "[...document.querySelectorAll('.steps tbody tr')].map(row => row.children[0].textContent)",
     )?;
     let offsets: Vec<String> = serde_json::from_value(offsets)?;
@@ -41,8 +41,8 @@ fn termination(stage: &Stage) -> Result<()> {
         "the facts are at {times:?}"
     );
     // What is drawn is to scale: the bar of the grace period is as long as its share.
-    tab.check("document.querySelectorAll('.lanes rect.phase').length >= 3")?;
-    tab.check(
+    tab.require("document.querySelectorAll('.lanes rect.phase').length >= 3")?;
+    tab.require(
         "fetch(document.getElementById('json').href).then(answer => answer.json())\
          .then(json => json.report.outcome === 'signal_ignored' && json.clock.recording)",
     )?;
@@ -51,39 +51,39 @@ fn termination(stage: &Stage) -> Result<()> {
         .rsplit('/')
         .next()
         .and_then(|key| key.split('-').next());
-    tab.go(&format!("/terminations/{}", number.unwrap_or_default()))?;
-    tab.check(&format!("location.pathname === '{address}'"))?;
-    tab.close()
+    tab.load_page(&format!("/terminations/{}", number.unwrap_or_default()))?;
+    tab.require(&format!("location.pathname === '{address}'"))?;
+    tab.close_tab()
 }
 
 fn connections(stage: &Stage) -> Result<()> {
-    let served = stage.serve()?;
-    let mut tab = stage.tab(&served)?;
-    tab.go("/")?;
-    tab.check("document.querySelectorAll('#terminations use.mark.sent').length > 0")?;
-    let address = tab.text(
+    let served = stage.serve_recordings()?;
+    let mut tab = stage.open_tab(&served)?;
+    tab.load_page("/")?;
+    tab.require("document.querySelectorAll('#terminations use.mark.sent').length > 0")?;
+    let address = tab.eval_text(
         "new URL(document.querySelector('#terminations use.mark.sent').closest('article').querySelector('h2 a').href).pathname",
     )?;
-    tab.go(&address)?;
-    tab.check(
+    tab.load_page(&address)?;
+    tab.require(
         "document.querySelector('#connections + .wide tbody tr').textContent.includes('sent')",
     )?;
-    tab.eval("document.querySelector('#marks summary').click()")?;
-    tab.check("document.querySelectorAll('#marks tbody tr').length > 0")?;
-    tab.check("document.querySelectorAll('.lanes use.mark.sent').length > 0")?;
-    tab.close()
+    tab.evaluate("document.querySelector('#marks summary').click()")?;
+    tab.require("document.querySelectorAll('#marks tbody tr').length > 0")?;
+    tab.require("document.querySelectorAll('.lanes use.mark.sent').length > 0")?;
+    tab.close_tab()
 }
 
 fn not_kept(stage: &Stage) -> Result<()> {
-    let served = stage.serve()?;
-    let mut tab = stage.tab(&served)?;
+    let served = stage.serve_recordings()?;
+    let mut tab = stage.open_tab(&served)?;
     tab.expect("404");
     for key in ["99999-recording", "1-19a0b", "1x"] {
-        tab.go(&format!("/terminations/{key}"))?;
-        tab.check("document.querySelector('main').textContent.includes('There is no such termination in this recording.')")?;
-        tab.check(&format!(
+        tab.load_page(&format!("/terminations/{key}"))?;
+        tab.require("document.querySelector('main').textContent.includes('There is no such termination in this recording.')")?;
+        tab.require(&format!(
             "fetch('../api/v1/terminations/{key}').then(answer => answer.status === 404)"
         ))?;
     }
-    tab.close()
+    tab.close_tab()
 }

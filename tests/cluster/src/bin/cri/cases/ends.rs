@@ -17,11 +17,11 @@ use crate::verdict::Verdict;
 const MEMORY: i64 = 32 << 20;
 
 pub(super) const ALL: &[Case] = &[
-    Case::new("sandbox_stopped", Known::grace(10), sandbox_stopped),
-    Case::new("removed_by_force", Known::grace(10), removed_by_force),
-    Case::new("crash", Known::grace(10), crash),
-    Case::new("completes", Known::grace(10), completes),
-    Case::new("out_of_memory", Known::grace(10), out_of_memory).limits_memory(),
+    Case::new("sandbox_stopped", Known::with_grace(10), sandbox_stopped),
+    Case::new("removed_by_force", Known::with_grace(10), removed_by_force),
+    Case::new("crash", Known::with_grace(10), crash_alone),
+    Case::new("completes", Known::with_grace(10), completes),
+    Case::new("out_of_memory", Known::with_grace(10), out_of_memory).limits_memory(),
 ];
 
 fn killed() -> Verdict {
@@ -32,39 +32,39 @@ fn killed() -> Verdict {
 
 /// containerd kills what still runs when its sandbox is stopped.
 fn sandbox_stopped(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
     let stop = pod.stop()?;
     check.container(stage, &app, Done::stopped(stop), killed())?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 fn removed_by_force(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
     let stop = app.remove()?;
     check.container(stage, &app, Done::stopped(stop).removed(), killed())?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
-fn crash(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    ends(stage, check, "sleep 2; exit 3", by_itself(3))
+fn crash_alone(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    check_end(stage, check, "sleep 2; exit 3", by_itself(3))
 }
 
 fn completes(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    ends(stage, check, "sleep 2; exit 0", by_itself(0))
+    check_end(stage, check, "sleep 2; exit 0", by_itself(0))
 }
 
 /// It collects zeros until the kernel ends it.
 fn out_of_memory(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let spec = ContainerSpec {
         memory: Some(MEMORY),
-        ..ContainerSpec::of(&["sh", "-c", "sleep 2; exec tail /dev/zero"])
+        ..ContainerSpec::from_command(&["sh", "-c", "sleep 2; exec tail /dev/zero"])
     };
-    let (pod, app) = stage.one(spec)?;
+    let (pod, app) = stage.run_container(spec)?;
     let expected = Verdict::unasked(Outcome::OomKilled)
         .killed(KillCause::Oom)
         .finding(FindingKind::OomKilled);
     check.container(stage, &app, Done::default(), expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 fn by_itself(status: u8) -> Verdict {
@@ -75,10 +75,10 @@ fn by_itself(status: u8) -> Verdict {
     }
 }
 
-fn ends(stage: &Stage<'_>, check: &mut Check, script: &str, expected: Verdict) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(&["sh", "-c", script]))?;
+fn check_end(stage: &Stage<'_>, check: &mut Check, script: &str, expected: Verdict) -> Result<()> {
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(&["sh", "-c", script]))?;
     // Until a kubelet sees it and cleans up.
     sleep(Duration::from_secs(1));
     check.container(stage, &app, Done::default(), expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }

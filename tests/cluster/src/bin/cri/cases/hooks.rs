@@ -22,47 +22,53 @@ const ENDLESS: &[&str] = &["sleep", "60"];
 const PROBE: &[&str] = &["sh", "-c", "echo stopping > /tmp/stop && sleep 0.5"];
 
 pub(super) const ALL: &[Case] = &[
-    Case::new("hook", Known::hook(10, GOOD), hook),
-    Case::new("hook_fails", Known::hook(10, FAILING), fails),
+    Case::new("hook", Known::with_hook(10, GOOD), hook_completes),
+    Case::new("hook_fails", Known::with_hook(10, FAILING), hook_fails),
     // Alone: without a pod that tells of its deletion, what failed belongs to the stop only if that follows within a second.
-    Case::new("hook_missing", Known::hook(10, MISSING), missing).alone(),
-    Case::new("hook_overruns", Known::hook(2, ENDLESS), overruns),
-    Case::new("probe_only", Known::hook(10, GOOD), probe_only),
-    Case::new("probe_and_hook", Known::hook(10, GOOD), probe_and_hook),
-    Case::new("probe_like_hook", Known::hook(10, FAILING), probe_like_hook),
+    Case::new("hook_missing", Known::with_hook(10, MISSING), missing).alone(),
+    Case::new("hook_overruns", Known::with_hook(2, ENDLESS), overruns),
+    Case::new("probe_only", Known::with_hook(10, GOOD), probe_only),
+    Case::new("probe_and_hook", Known::with_hook(10, GOOD), probe_and_hook),
+    Case::new(
+        "probe_like_hook",
+        Known::with_hook(10, FAILING),
+        probe_like_hook,
+    ),
 ];
 
 fn graceful() -> Verdict {
-    Verdict::stopped(Outcome::Graceful).signal(TERM).exit(0)
+    Verdict::stopped(Outcome::Graceful)
+        .signal(TERM)
+        .with_exit(0)
 }
 
-fn hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
-    let hook = app.exec(GOOD)?;
+fn hook_completes(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
+    let hook = app.exec_sync(GOOD)?;
     let stop = app.stop(9)?;
     check.staged("ExecSync says another code", hook.exit_code == 0);
-    let expected = graceful().hook(HookVerdict::ended(0));
-    let done = Done::stopped(stop).hook(hook.span);
+    let expected = graceful().with_hook(HookVerdict::exited(0));
+    let done = Done::stopped(stop).with_hook(hook.span);
     check.container(stage, &app, done, expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
-fn fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
-    let hook = app.exec(FAILING)?;
+fn hook_fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
+    let hook = app.exec_sync(FAILING)?;
     let stop = app.stop(10)?;
     check.staged("ExecSync says another code", hook.exit_code == 5);
     let expected = graceful()
-        .hook(HookVerdict::ended(5))
+        .with_hook(HookVerdict::exited(5))
         .finding(FindingKind::HookFailed);
-    let done = Done::stopped(stop).hook(hook.span);
+    let done = Done::stopped(stop).with_hook(hook.span);
     check.container(stage, &app, done, expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 fn missing(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
-    check.staged("a missing program ran", app.exec(MISSING).is_err());
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
+    check.staged("a missing program ran", app.exec_sync(MISSING).is_err());
     let failed_at = clock::now();
     let stop = app.stop(10)?;
     // Without a pod that tells of its deletion the two belong together only then.
@@ -71,17 +77,17 @@ fn missing(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         stop.before.since(failed_at) < Duration::from_millis(500),
     );
     let expected = graceful()
-        .hook(HookVerdict::missing())
+        .with_hook(HookVerdict::missing())
         .finding(FindingKind::HookMissing);
     check.container(stage, &app, Done::stopped(stop), expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 /// The kubelet gives up on the hook when the grace period is over, and gives the stop signal its least, 2 s.
 fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
     let (hook, stop) = thread::scope(|scope| {
-        let hook = scope.spawn(|| app.exec(ENDLESS));
+        let hook = scope.spawn(|| app.exec_sync(ENDLESS));
         sleep(Duration::from_secs(2));
         let stop = app.stop(2);
         (hook.join(), stop)
@@ -89,54 +95,54 @@ fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = hook.map_err(|_panic| anyhow!("the hook's thread panicked"))??;
     check.staged("ExecSync says another code", hook.exit_code == 137);
     let expected = graceful()
-        .hook(HookVerdict::taken_along())
+        .with_hook(HookVerdict::taken_along())
         .finding(FindingKind::HookOverran);
-    let done = Done::stopped(stop?).hook(hook.span);
+    let done = Done::stopped(stop?).with_hook(hook.span);
     check.container(stage, &app, done, expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 /// A probe that runs all the time, also during the stop, and no hook.
 fn probe_only(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
     let stop = probing(&app, || app.stop(10))?;
     let expected = graceful().finding(FindingKind::HookNotRun);
     check.container(stage, &app, Done::stopped(stop), expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 /// The same with a hook in the middle of it.
 fn probe_and_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
-    let (hook, stop) = probing(&app, || Ok((app.exec(GOOD)?, app.stop(9)?)))?;
-    let expected = graceful().hook(HookVerdict::ended(0));
-    let done = Done::stopped(stop).hook(hook.span);
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
+    let (hook, stop) = probing(&app, || Ok((app.exec_sync(GOOD)?, app.stop(9)?)))?;
+    let expected = graceful().with_hook(HookVerdict::exited(0));
+    let done = Done::stopped(stop).with_hook(hook.span);
     check.container(stage, &app, done, expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 /// A probe with the hook's very command line, some time before: the hook is the last of the two.
 fn probe_like_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(HANDLER))?;
-    app.exec(FAILING)?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(HANDLER))?;
+    app.exec_sync(FAILING)?;
     sleep(Duration::from_millis(1500));
-    let hook = app.exec(FAILING)?;
+    let hook = app.exec_sync(FAILING)?;
     let stop = app.stop(10)?;
     let expected = graceful()
-        .hook(HookVerdict::ended(5))
+        .with_hook(HookVerdict::exited(5))
         .finding(FindingKind::HookFailed)
-        .doubt(Doubt::HookUncertain);
-    let done = Done::stopped(stop).hook(hook.span);
+        .with_doubt(Doubt::HookUncertain);
+    let done = Done::stopped(stop).with_hook(hook.span);
     check.container(stage, &app, done, expected)?;
-    check.end(stage, &pod, &app)
+    check.end_pod(stage, &pod, &app)
 }
 
 /// Probes before and during `then`.
 fn probing<T>(app: &Container<'_>, then: impl FnOnce() -> Result<T>) -> Result<T> {
-    app.exec(PROBE)?;
+    app.exec_sync(PROBE)?;
     thread::scope(|scope| {
         // Those that run into the end of the container fail.
-        scope.spawn(|| while app.exec(PROBE).is_ok_and(|probe| probe.exit_code == 0) {});
+        scope.spawn(|| while app.exec_sync(PROBE).is_ok_and(|probe| probe.exit_code == 0) {});
         then()
     })
 }

@@ -18,10 +18,10 @@ use crate::verdict::Verdict;
 const LONG: u64 = 60;
 
 pub(super) const ALL: &[Case] = &[
-    Case::new("stopped_twice", Known::grace(10), stopped_twice),
+    Case::new("stopped_twice", Known::with_grace(10), stopped_twice),
     Case::new(
         "containerd_restarted",
-        Known::grace(LONG),
+        Known::with_grace(LONG),
         containerd_restarted,
     )
     .alone(),
@@ -33,13 +33,13 @@ fn too_slow() -> Verdict {
         .signal(TERM)
         .killed(KillCause::GraceExpired)
         .finding(FindingKind::TooSlow)
-        .doubt(Doubt::GraceUnknown)
+        .with_doubt(Doubt::GraceUnknown)
 }
 
 /// A second StopContainer, 1 s after the first, with 2 s: containerd does not send the stop signal again, but SIGKILL
 /// comes when the shorter time is over, 3 s after the stop signal.
 fn stopped_twice(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(SLOW))?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(SLOW))?;
     let (first, second) = thread::scope(|scope| {
         let first = scope.spawn(|| app.stop(10));
         sleep(Duration::from_secs(1));
@@ -51,13 +51,13 @@ fn stopped_twice(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         before: first.before,
         after: first.after.max(second?.after),
     };
-    check.container(stage, &app, Done::stopped(stop).after(3), too_slow())?;
-    check.end(stage, &pod, &app)
+    check.container(stage, &app, Done::stopped(stop).killed_after(3), too_slow())?;
+    check.end_pod(stage, &pod, &app)
 }
 
 /// The new containerd does not know that the stop signal was sent, and sends it again when the kubelet asks again.
 fn containerd_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let (pod, app) = stage.one(ContainerSpec::of(SLOW))?;
+    let (pod, app) = stage.run_container(ContainerSpec::from_command(SLOW))?;
     let before = clock::now();
     thread::scope(|scope| {
         // It ends with the containerd that it asked.
@@ -70,6 +70,6 @@ fn containerd_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         before,
         after: again.after,
     };
-    check.container(stage, &app, Done::stopped(stop), too_slow().again(1))?;
-    check.end(stage, &pod, &app)
+    check.container(stage, &app, Done::stopped(stop), too_slow().with_repeats(1))?;
+    check.end_pod(stage, &pod, &app)
 }

@@ -47,7 +47,7 @@ impl Registry {
             for connection in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
                 // Whoever hangs up meanwhile asks again.
-                thread::spawn(move || serve(connection, &shared.0, &shared.1).ok());
+                thread::spawn(move || serve_connection(connection, &shared.0, &shared.1).ok());
             }
         });
         Ok(registry)
@@ -76,7 +76,7 @@ fn manifest(folder: &Path) -> Result<String> {
 }
 
 /// Answers the requests of one connection.
-fn serve(mut connection: TcpStream, blobs: &Path, manifest: &str) -> Result<()> {
+fn serve_connection(mut connection: TcpStream, blobs: &Path, manifest: &str) -> Result<()> {
     let mut lines = BufReader::new(connection.try_clone()?);
     loop {
         let mut request = String::new();

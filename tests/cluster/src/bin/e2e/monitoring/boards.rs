@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use gracewatch_tests::harness::is_wrong_verdict;
 use serde_json::{Map, Value, json};
 
-use super::json::{is, list, text};
+use super::json::{is_true, list_of, text_of};
 use super::prometheus::Prometheus;
 use crate::check::Check;
 
@@ -70,7 +70,7 @@ const RIGHTLY_ABSENT: [(&str, &str); 3] = [
 ];
 
 /// All answers: by dashboard, by panel, one for each query.
-pub(super) fn ask(
+pub(super) fn query_boards(
     prometheus: &Prometheus,
     folder: &Path,
     all_ran: bool,
@@ -83,19 +83,19 @@ pub(super) fn ask(
         let board: Value = serde_json::from_str(&fs::read_to_string(entry?.path())?)?;
         let mut asking = Asking {
             prometheus,
-            uid: text(&board, "uid"),
+            uid: text_of(&board, "uid"),
             all_ran,
             check,
         };
         asking.variables(&board)?;
         let mut of_board = BTreeMap::new();
-        for panel in list(&board, "panels") {
+        for panel in list_of(&board, "panels") {
             let id = panel.get("id").map(Value::to_string).unwrap_or_default();
-            of_board.insert(id, asking.panel(panel)?);
+            of_board.insert(id, asking.query_panel(panel)?);
         }
-        answers.insert(text(&board, "uid").to_owned(), json!(of_board));
+        answers.insert(text_of(&board, "uid").to_owned(), json!(of_board));
     }
-    check.that("there are dashboards", !answers.is_empty());
+    check.require("there are dashboards", !answers.is_empty());
     Ok(Value::Object(answers))
 }
 
@@ -110,51 +110,53 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// The values to choose from.
     fn variables(&mut self, board: &Value) -> Result<()> {
-        let variables = board.get("templating").map(|all| list(all, "list"));
+        let variables = board.get("templating").map(|all| list_of(all, "list"));
         for variable in variables.unwrap_or_default() {
-            let query = text(variable, "definition");
+            let query = text_of(variable, "definition");
             let inner = query
                 .strip_prefix("label_values(")
                 .and_then(|inner| inner.strip_suffix(')'));
             let Some((selector, label)) = inner.and_then(|inner| inner.rsplit_once(", ")) else {
                 continue;
             };
-            let values = self.prometheus.label_values(&fill(selector), label)?;
+            let values = self
+                .prometheus
+                .label_values(&fill_variables(selector), label)?;
             // One cluster alone needs no name.
             if self.all_ran && label != "cluster" {
                 let what = format!("{}: the variable {label} has values", self.uid);
-                self.check.that(what, !values.is_empty());
+                self.check.require(what, !values.is_empty());
             }
         }
         Ok(())
     }
 
-    fn panel(&mut self, panel: &Value) -> Result<Vec<Value>> {
-        let title = text(panel, "title");
+    fn query_panel(&mut self, panel: &Value) -> Result<Vec<Value>> {
+        let title = text_of(panel, "title");
         let mut answers = Vec::new();
-        for query in list(panel, "targets") {
-            let expr = fill(text(query, "expr"));
-            let name = text(query, "refId");
+        for query in list_of(panel, "targets") {
+            let expr = fill_variables(text_of(query, "expr"));
+            let name = text_of(query, "refId");
             let what = format!("{}: {title} ({name})", self.uid);
-            let asked = if is(query, "instant") {
+            let asked = if is_true(query, "instant") {
                 self.prometheus.instant(&expr)
             } else {
-                self.prometheus.range(&expr, STEP)
+                self.prometheus.query_range(&expr, STEP)
             };
             match asked {
                 Err(error) if is_wrong_verdict(&error) => {
                     self.check
-                        .same(what, format!("{error:#}"), "an answer".to_owned());
+                        .require_equal(what, format!("{error:#}"), "an answer".to_owned());
                 }
                 Err(error) => return Err(error),
                 Ok(series) => {
                     if self.all_ran {
-                        self.judge(title, &expr, &what, series.is_empty())?;
+                        self.check_answer(title, &expr, &what, series.is_empty())?;
                     }
-                    if self.all_ran && is(query, "exemplar") {
+                    if self.all_ran && is_true(query, "exemplar") {
                         let found = self.prometheus.exemplars(&expr)?;
                         self.check
-                            .that(format!("{what} has exemplars"), !found.is_empty());
+                            .require(format!("{what} has exemplars"), !found.is_empty());
                     }
                     answers.push(json!({ "refId": name, "series": series }));
                 }
@@ -164,10 +166,10 @@ impl Asking<'_> {
     }
 
     /// Not empty, or rightly so: then what it counts is there.
-    fn judge(&mut self, title: &str, expr: &str, what: &str, is_empty: bool) -> Result<()> {
+    fn check_answer(&mut self, title: &str, expr: &str, what: &str, is_empty: bool) -> Result<()> {
         let what = format!("{what} has an answer, or rightly none");
         if !is_empty {
-            self.check.that(what, true);
+            self.check.require(what, true);
             return Ok(());
         }
         let mut absent = Vec::new();
@@ -183,10 +185,10 @@ impl Asking<'_> {
             .any(|(board, panel, _)| *board == self.uid && *panel == title);
         let rightly = absent.iter().all(excused) && (is_listed || !absent.is_empty());
         if rightly {
-            self.check.that(what, true);
+            self.check.require(what, true);
         } else {
             let got = format!("none; absent: {}", absent.join(", "));
-            self.check.same(what, got, "an answer".to_owned());
+            self.check.require_equal(what, got, "an answer".to_owned());
         }
         Ok(())
     }
@@ -208,7 +210,7 @@ fn metrics(expr: &str) -> Vec<&str> {
     names
 }
 
-fn fill(query: &str) -> String {
+fn fill_variables(query: &str) -> String {
     VARIABLES
         .iter()
         .fold(query.to_owned(), |query, (name, value)| {
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn no_variable_is_left() {
-        let filled = fill("x{c=~\"$cluster\"}[$__range] offset $__range > $__range_s");
+        let filled = fill_variables("x{c=~\"$cluster\"}[$__range] offset $__range > $__range_s");
         assert_eq!(filled, "x{c=~\".*\"}[1h] offset 1h > 3600");
     }
 }

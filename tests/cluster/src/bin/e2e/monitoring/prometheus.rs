@@ -10,7 +10,7 @@ use gracewatch_cluster::daemon::Daemon;
 use gracewatch_tests::claim;
 use serde_json::Value;
 
-use super::json::{list, text};
+use super::json::{list_of, text_of};
 use crate::Args;
 use crate::place::Place;
 
@@ -57,17 +57,17 @@ impl Prometheus {
         Ok(Self {
             _daemon: daemon,
             http,
-            began: wall(),
+            began: wall_clock(),
         })
     }
 
     /// When it began to scrape, in seconds since 1970.
-    pub(super) const fn began(&self) -> f64 {
+    pub(super) const fn scrape_start(&self) -> f64 {
         self.began
     }
 
     /// Its time now.
-    pub(super) fn now(&self) -> Result<f64> {
+    pub(super) fn current_time(&self) -> Result<f64> {
         let answer = self.get("query", &[("query", "time()")])?;
         let time = answer.pointer("/result/1").and_then(Value::as_str);
         let time = time.and_then(|time| time.parse().ok());
@@ -80,8 +80,8 @@ impl Prometheus {
     }
 
     /// The answer to a query over the whole run.
-    pub(super) fn range(&self, expr: &str, step: &str) -> Result<Vec<Value>> {
-        let (from, to) = (self.began.to_string(), self.now()?.to_string());
+    pub(super) fn query_range(&self, expr: &str, step: &str) -> Result<Vec<Value>> {
+        let (from, to) = (self.began.to_string(), self.current_time()?.to_string());
         let answer = self.get(
             "query_range",
             &[
@@ -96,7 +96,7 @@ impl Prometheus {
 
     /// The exemplars of what a query selects.
     pub(super) fn exemplars(&self, expr: &str) -> Result<Vec<Value>> {
-        let (from, to) = (self.began.to_string(), self.now()?.to_string());
+        let (from, to) = (self.began.to_string(), self.current_time()?.to_string());
         let answer = self.get(
             "query_exemplars",
             &[("query", expr), ("start", &from), ("end", &to)],
@@ -111,17 +111,17 @@ impl Prometheus {
     }
 
     /// The groups of rules, with how they fared.
-    pub(super) fn rules(&self) -> Result<Vec<Value>> {
+    pub(super) fn rule_groups(&self) -> Result<Vec<Value>> {
         let answer = self.get("rules", &[])?;
-        Ok(list(&answer, "groups").to_vec())
+        Ok(list_of(&answer, "groups").to_vec())
     }
 
     /// The page of metrics of an agent, as it stands.
-    pub(super) fn page(&self) -> Result<String> {
+    pub(super) fn metrics_page(&self) -> Result<String> {
         let answer = self.get("targets", &[("state", "active")])?;
-        let target = list(&answer, "activeTargets").first();
+        let target = list_of(&answer, "activeTargets").first();
         let target = target.context("Prometheus knows no agent")?;
-        let url = text(target, "scrapeUrl");
+        let url = text_of(target, "scrapeUrl");
         let mut response = self.http.get(url).call().context(url.to_owned())?;
         Ok(response.body_mut().read_to_string()?)
     }
@@ -147,9 +147,9 @@ impl Prometheus {
             .with_context(|| format!("Prometheus says no JSON: {said}"))?;
         // What it says of a query of ours is about the query; that it says nothing is the machine's fault.
         claim!(
-            text(&answer, "status") == "success",
+            text_of(&answer, "status") == "success",
             "Prometheus refuses {query:?}: {}",
-            text(&answer, "error")
+            text_of(&answer, "error")
         );
         Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
     }
@@ -157,14 +157,14 @@ impl Prometheus {
 
 /// The series of an answer; a number alone is one.
 fn series(answer: &Value) -> Vec<Value> {
-    if text(answer, "resultType") == "scalar" {
+    if text_of(answer, "resultType") == "scalar" {
         vec![answer.clone()]
     } else {
-        list(answer, "result").to_vec()
+        list_of(answer, "result").to_vec()
     }
 }
 
-fn wall() -> f64 {
+fn wall_clock() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

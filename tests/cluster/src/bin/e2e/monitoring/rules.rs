@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::json::{list, text};
+use super::json::{list_of, text_of};
 use super::prometheus::Prometheus;
 use crate::check::Check;
 
@@ -22,39 +22,39 @@ const NOT_SEEN: [&str; 6] = [
     "GracewatchInternalErrors",
 ];
 
-pub(super) fn ask(prometheus: &Prometheus, all_ran: bool, check: &mut Check) -> Result<()> {
+pub(super) fn query_rules(prometheus: &Prometheus, all_ran: bool, check: &mut Check) -> Result<()> {
     let mut rules = 0;
-    for group in prometheus.rules()? {
-        for rule in list(&group, "rules") {
+    for group in prometheus.rule_groups()? {
+        for rule in list_of(&group, "rules") {
             rules += 1;
-            let (name, error) = (text(rule, "name"), text(rule, "lastError"));
-            if text(rule, "health") == "err" || !error.is_empty() {
-                check.same(format!("rule {name}"), error, "");
+            let (name, error) = (text_of(rule, "name"), text_of(rule, "lastError"));
+            if text_of(rule, "health") == "err" || !error.is_empty() {
+                check.require_equal(format!("rule {name}"), error, "");
             }
             // Evaluated or not yet: the query itself must be one.
-            prometheus.instant(text(rule, "query"))?;
+            prometheus.instant(text_of(rule, "query"))?;
             if all_ran {
-                judge(prometheus, rule, name, check)?;
+                check_rule(prometheus, rule, name, check)?;
             }
         }
     }
-    check.that("rules are loaded", rules > 0);
+    check.require("rules are loaded", rules > 0);
     Ok(())
 }
 
-fn judge(prometheus: &Prometheus, rule: &Value, name: &str, check: &mut Check) -> Result<()> {
-    if text(rule, "type") == "recording" {
-        check.that(
+fn check_rule(prometheus: &Prometheus, rule: &Value, name: &str, check: &mut Check) -> Result<()> {
+    if text_of(rule, "type") == "recording" {
+        check.require(
             format!("{name} has series"),
             !prometheus.instant(name)?.is_empty(),
         );
     }
-    let state = text(rule, "state");
+    let state = text_of(rule, "state");
     if SEEN.contains(&name) {
-        check.that(format!("{name} is seen"), state != "inactive");
+        check.require(format!("{name} is seen"), state != "inactive");
     }
     if NOT_SEEN.contains(&name) {
-        check.same(format!("state of {name}"), state, "inactive");
+        check.require_equal(format!("state of {name}"), state, "inactive");
     }
     Ok(())
 }

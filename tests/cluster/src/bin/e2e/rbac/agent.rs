@@ -12,7 +12,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use serde::Deserialize;
 
 use super::pods;
-use super::rights::{Ability, Right, text};
+use super::rights::{Ability, Right, describe_right};
 
 /// An agent on every node.
 #[derive(Debug)]
@@ -97,13 +97,13 @@ impl<'a> Agent<'a> {
 
     /// What this one must not be able to do.
     pub(super) fn expected(&self) -> BTreeSet<Ability> {
-        self.without.map(Right::loses).unwrap_or_default()
+        self.without.map(Right::lost_abilities).unwrap_or_default()
     }
 
     /// What it has shown, on the pods of this namespace, that it can do.
     pub(super) fn abilities(&self, namespace: &str) -> Result<BTreeSet<Ability>> {
         let (mut can, mut sent, mut failed) = (BTreeSet::new(), 0.0, 0.0);
-        for pod in self.pods()? {
+        for pod in self.pod_names()? {
             let reports: Terminations =
                 serde_json::from_str(&self.get(&pod, "api/v1/terminations")?)
                     .context("cannot read the agent's reports")?;
@@ -111,14 +111,14 @@ impl<'a> Agent<'a> {
                 reports
                     .finished
                     .iter()
-                    .flat_map(|report| shown(report, namespace)),
+                    .flat_map(|report| shown_abilities(report, namespace)),
             );
             let metrics = self.get(&pod, "metrics")?;
-            sent += value(
+            sent += series_value(
                 &metrics,
                 "gracewatch_kubernetes_events_total{result=\"sent\"}",
             );
-            failed += value(
+            failed += series_value(
                 &metrics,
                 "gracewatch_kubernetes_events_total{result=\"failed\"}",
             );
@@ -135,7 +135,7 @@ impl<'a> Agent<'a> {
     /// What the API forbade it, as its metrics tell.
     pub(super) fn forbidden(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
-        for pod in self.pods()? {
+        for pod in self.pod_names()? {
             let metrics = self.get(&pod, "metrics")?;
             let of_interest = metrics.lines().filter(|line| {
                 line.starts_with("gracewatch_api_errors_total") && line.contains("\"forbidden\"")
@@ -164,7 +164,11 @@ impl<'a> Agent<'a> {
         for rule in own.flat_map(|role| role.rules.unwrap_or_default()) {
             for group in rule.api_groups.iter().flatten() {
                 for resource in rule.resources.iter().flatten() {
-                    rights.extend(rule.verbs.iter().map(|verb| text(verb, resource, group)));
+                    rights.extend(
+                        rule.verbs
+                            .iter()
+                            .map(|verb| describe_right(verb, resource, group)),
+                    );
                 }
             }
         }
@@ -222,7 +226,7 @@ impl<'a> Agent<'a> {
     }
 
     /// Its pods' names.
-    fn pods(&self) -> Result<Vec<String>> {
+    fn pod_names(&self) -> Result<Vec<String>> {
         let names = self.kubectl.output(&[
             "-n",
             &self.name,
@@ -245,7 +249,7 @@ impl<'a> Agent<'a> {
 }
 
 /// What a report on a pod of this namespace shows.
-fn shown(report: &Report, namespace: &str) -> Vec<Ability> {
+fn shown_abilities(report: &Report, namespace: &str) -> Vec<Ability> {
     let pod = report.pod.as_ref();
     let Some(pod) = pod.filter(|pod| pod.namespace == namespace) else {
         return Vec::new();
@@ -268,7 +272,7 @@ fn shown(report: &Report, namespace: &str) -> Vec<Ability> {
     shown
 }
 
-fn value(metrics: &str, series: &str) -> f64 {
+fn series_value(metrics: &str, series: &str) -> f64 {
     metrics
         .lines()
         .filter_map(|line| line.strip_prefix(series))

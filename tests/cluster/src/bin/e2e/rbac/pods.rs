@@ -18,10 +18,10 @@ struct Events {
 }
 
 /// Makes the pods and ends them.
-pub(super) fn play(stage: &Stage<'_>) -> Result<()> {
+pub(super) fn run_pods(stage: &Stage<'_>) -> Result<()> {
     stage.kubectl(&["create", "configmap", OWNER])?;
     let uid = ["get", "configmap", OWNER, "-o", "jsonpath={.metadata.uid}"];
-    stage.apply(&manifests(&stage.kubectl(&uid)?))?;
+    stage.apply_yaml(&manifests(&stage.kubectl(&uid)?))?;
     let from = format!("cronjob/{CRON_JOB}");
     stage.kubectl(&["create", "job", "nightly-1", "--from", &from])?;
     for label in ["app=team", "job-name=nightly-1"] {
@@ -83,9 +83,9 @@ kind: Pod
 metadata: {{name: sick}}
 spec: {sick}
 "#,
-        of_set = pod("Always", ""),
-        of_job = pod("Never", ""),
-        sick = pod(
+        of_set = pod_spec("Always", ""),
+        of_job = pod_spec("Never", ""),
+        sick = pod_spec(
             "Always",
             r#", livenessProbe: {exec: {command: ["false"]}, initialDelaySeconds: 1, periodSeconds: 1, failureThreshold: 1}"#
         ),
@@ -93,7 +93,7 @@ spec: {sick}
 }
 
 /// A pod whose main process ignores its stop signal, with little grace.
-fn pod(restart: &str, of_container: &str) -> String {
+fn pod_spec(restart: &str, of_container: &str) -> String {
     format!(
         r#"{{restartPolicy: {restart}, terminationGracePeriodSeconds: 1, containers: [{{name: sleeper, image: "localhost/gracewatch-test:1", command: [sleep, "3600"]{of_container}}}]}}"#
     )

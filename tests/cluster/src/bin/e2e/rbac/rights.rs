@@ -23,7 +23,7 @@ pub(super) enum Ability {
 }
 
 impl Ability {
-    pub(super) fn all() -> BTreeSet<Self> {
+    pub(super) fn all_abilities() -> BTreeSet<Self> {
         BTreeSet::from([
             Self::NamePod,
             Self::TellTrigger,
@@ -52,9 +52,9 @@ pub(super) struct Right {
 }
 
 impl Right {
-    pub(super) fn loses(&self) -> BTreeSet<Ability> {
+    pub(super) fn lost_abilities(&self) -> BTreeSet<Ability> {
         if self.loses.is_empty() {
-            return Ability::all();
+            return Ability::all_abilities();
         }
         self.loses.iter().copied().collect()
     }
@@ -62,18 +62,18 @@ impl Right {
 
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text(self.verb, self.resource, self.group))
+        f.write_str(&describe_right(self.verb, self.resource, self.group))
     }
 }
 
 /// A right in words, as `kubectl auth can-i` takes it.
-pub(super) fn text(verb: &str, resource: &str, group: &str) -> String {
+pub(super) fn describe_right(verb: &str, resource: &str, group: &str) -> String {
     let dot = if group.is_empty() { "" } else { "." };
     format!("{verb} {resource}{dot}{group}")
 }
 
 /// All of them, in words.
-pub(super) fn all() -> BTreeSet<String> {
+pub(super) fn all_rights() -> BTreeSet<String> {
     RIGHTS.iter().map(Right::to_string).collect()
 }
 

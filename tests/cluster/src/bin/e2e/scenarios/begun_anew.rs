@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent_core::report::{FindingKind, HookKind, KillCause, Outcome};
 use anyhow::{Context as _, Result};
 
-use super::programs::{one, slow};
+use super::programs::{pod_spec, slow_program};
 use crate::check::{Check, Off};
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Pod, Stage, Witness};
@@ -32,15 +32,15 @@ struct Stopping {
 
 /// Deletes both, and waits for the stop signal of the one without a hook.
 fn stopping(stage: &Stage<'_>, grace: u32) -> Result<Stopping> {
-    let app = stage.pod("app", &one(grace, &slow(), ""))?;
+    let app = stage.create_pod("app", &pod_spec(grace, &slow_program(), ""))?;
     let hook = format!("lifecycle: {{ preStop: {{ sleep: {{ seconds: {HOOK} }} }} }}");
     // Of a grace period that the hook fits into.
     let grace = u64::from(grace).max(HOOK + 2);
-    let hooked = one(u32::try_from(grace)?, &slow(), &hook);
-    let hooked = stage.pod("hooked", &hooked)?;
+    let hooked = pod_spec(u32::try_from(grace)?, &slow_program(), &hook);
+    let hooked = stage.create_pod("hooked", &hooked)?;
     let mut said = stage.witness(&app, "app")?;
     stage.kubectl(&["delete", "pod", "app", "hooked", "--wait=false"])?;
-    said.at("stop")?;
+    said.wait_for_first("stop")?;
     Ok(Stopping { app, said, hooked })
 }
 
@@ -73,20 +73,20 @@ fn kubelet_goes(
         Duration::from_secs(away),
         Duration::from_secs(grace.into()),
     );
-    let ended = stage.ended(&pods.app, "app")?;
+    let ended = stage.wait_for_report(&pods.app, "app")?;
     exceeded(check, &ended, &mut pods.said)?;
     let waited = ended.report.stop_signal_to_kill();
     let least = until + away + grace;
-    check.same(
+    check.require_equal(
         "SIGKILL after a new grace period",
         waited >= Some(least),
         true,
     );
-    check.same("stop signals again", ended.report.stop_signals_repeated, 0);
+    check.require_equal("stop signals again", ended.report.stop_signals_repeated, 0);
     // What the kubelet told the runtime after its restart is not known, and need not be said.
     let configured = ended.report.grace.as_ref().map(|known| known.configured);
     let is_possible = configured.is_none_or(|configured| configured == grace);
-    check.same(
+    check.require_equal(
         "the grace is the specification's, or not told",
         is_possible,
         true,
@@ -99,19 +99,19 @@ fn kubelet_goes(
 /// The kubelet runs the hook again from its start: it began once more after the time away, and what of the grace period is
 /// left counts from there.
 fn hooked(stage: &Stage<'_>, check: &mut Check, pod: &Pod, away: Duration) -> Result<()> {
-    let ended = stage.ended(pod, "app")?;
+    let ended = stage.wait_for_report(pod, "app")?;
     let report = &ended.report;
     check.begun_anew(report, Outcome::GraceExceeded, &[FindingKind::TooSlow]);
-    check.same(
+    check.require_equal(
         "cause",
         report.kill.as_ref().map(|kill| kill.cause),
         Some(KillCause::GraceExpired),
     );
     let hook = report.hook.as_ref().map(|hook| hook.kind);
-    check.same("hook", hook, Some(HookKind::Sleep));
+    check.require_equal("hook", hook, Some(HookKind::Sleep));
     let stop = report.stop_signal.as_ref().context("no stop signal")?.at;
     let whole = away + Duration::from_secs(HOOK);
-    check.same(
+    check.require_equal(
         "the stop signal came after a whole hook again",
         stop.since(report.started_at) >= whole,
         true,
@@ -122,7 +122,7 @@ fn hooked(stage: &Stage<'_>, check: &mut Check, pod: &Pod, away: Duration) -> Re
         said + Duration::from_secs(1) >= Duration::from_secs(HOOK)
             && said <= stop.since(report.started_at)
     });
-    check.same("the hook's duration is possible", possible, true);
+    check.require_equal("the hook's duration is possible", possible, true);
     check.staged("exit code", stage.exit_code(&ended)?, 137);
     Ok(())
 }
@@ -136,28 +136,28 @@ fn containerd_killed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     stage.cluster()?.kill_containerd()?;
     sleep(Duration::from_secs(3));
     stage.cluster()?.start_containerd()?;
-    let ended = stage.ended(&pods.app, "app")?;
+    let ended = stage.wait_for_report(&pods.app, "app")?;
     exceeded(check, &ended, &mut pods.said)?;
     let report = &ended.report;
-    check.same(
+    check.require_equal(
         "the stop signal came again",
         report.stop_signals_repeated > 0,
         true,
     );
     let least = Duration::from_secs(5 + 3 + 20);
-    check.same(
+    check.require_equal(
         "SIGKILL after a new grace period",
         report.stop_signal_to_kill() >= Some(least),
         true,
     );
     check.staged("exit code", stage.exit_code(&ended)?, 137);
     stage.compare(check, &ended)?;
-    let ended = stage.ended(&pods.hooked, "app")?;
+    let ended = stage.wait_for_report(&pods.hooked, "app")?;
     let report = &ended.report;
-    check.same("outcome", report.outcome, Outcome::GraceExceeded);
+    check.require_equal("outcome", report.outcome, Outcome::GraceExceeded);
     let by = ("the spec", Off::Less);
     let hook = Duration::from_secs(HOOK);
-    check.took("hook", report.hook_duration(), hook, by);
+    check.check_duration("hook", report.hook_duration(), hook, by);
     let left = Duration::from_secs(20).saturating_sub(hook);
     check.lasted(
         "signal to SIGKILL",
@@ -173,8 +173,13 @@ fn exceeded(check: &mut Check, ended: &Ended, said: &mut Witness) -> Result<()> 
     let report = &ended.report;
     check.begun_anew(report, Outcome::GraceExceeded, &[FindingKind::TooSlow]);
     let cause = report.kill.as_ref().map(|kill| kill.cause);
-    check.same("cause", cause, Some(KillCause::GraceExpired));
+    check.require_equal("cause", cause, Some(KillCause::GraceExpired));
     let stop = report.stop_signal.as_ref().map(|stop| stop.at);
-    check.when("stop signal", stop, said.at("stop")?, "the container");
+    check.check_time(
+        "stop signal",
+        stop,
+        said.wait_for_first("stop")?,
+        "the container",
+    );
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::programs::{START_UP, one};
+use super::programs::{START_UP, pod_spec};
 use crate::check::Check;
 use crate::metrics::Page;
 use crate::scenario::{Needs, Scenario};
@@ -36,7 +36,7 @@ const POLL: Duration = Duration::from_millis(500);
 const KINDS: [&str; 3] = ["podmonitors", "prometheusrules", "servicemonitors"];
 
 fn helm_chart(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let release = Release::of(stage);
+    let release = Release::new_release(stage);
     let tried = try_out(stage, check, &release);
     let removed = release.uninstall();
     tried.and(removed)?;
@@ -44,44 +44,44 @@ fn helm_chart(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     while started.elapsed() < LIMIT && !release.objects()?.is_empty() {
         sleep(POLL);
     }
-    check.same("left behind", release.objects()?, vec![]);
+    check.require_equal("left behind", release.objects()?, vec![]);
     Ok(())
 }
 
 fn try_out(stage: &Stage<'_>, check: &mut Check, release: &Release<'_>) -> Result<()> {
     let notes = release.install()?;
     let teaches = |line: &str| notes.lines().any(|said| said.trim() == line);
-    check.that(
+    check.require(
         "the notes teach a first termination",
         teaches(&format!("kubectl delete pod {FIRST} --grace-period=5"))
             && teaches(&format!("kubectl events --for pod/{FIRST}")),
     );
-    check.same("/readyz", release.get("readyz")?, "ready\n".to_owned());
+    check.require_equal("/readyz", release.get("readyz")?, "ready\n".to_owned());
     first_termination(stage, check, release)?;
-    check.that("helm test", release.test()?);
+    check.require("helm test", release.test()?);
     add_kinds(stage)?;
     let dashboards = dashboards(stage)?;
     for monitor in ["podMonitor", "serviceMonitor"] {
         release.upgrade(&everything(monitor))?;
         release.validate(stage)?;
         let objects = release.objects()?;
-        for wanted in made(monitor) {
-            check.that(
+        for wanted in expected_objects(monitor) {
+            check.require(
                 format!("made with {monitor}: {wanted}"),
                 objects.contains(&wanted),
             );
         }
         let maps = objects.iter().filter(|name| name.starts_with("configmap/"));
-        check.same("dashboards", maps.count(), dashboards);
-        check.same("/readyz", release.get("readyz")?, "ready\n".to_owned());
+        check.require_equal("dashboards", maps.count(), dashboards);
+        check.require_equal("/readyz", release.get("readyz")?, "ready\n".to_owned());
     }
-    check.that("helm test with everything on", release.test()?);
+    check.require("helm test with everything on", release.test()?);
     Ok(())
 }
 
 /// As the notes have it: a pod that ignores SIGTERM is in the metrics of the chart's agent, and an Event is on the pod.
 fn first_termination(stage: &Stage<'_>, check: &mut Check, release: &Release<'_>) -> Result<()> {
-    let pod = stage.pod(FIRST, &one(5, "[sleep, \"3600\"]", ""))?;
+    let pod = stage.create_pod(FIRST, &pod_spec(5, "[sleep, \"3600\"]", ""))?;
     sleep(START_UP);
     stage.kubectl(&["delete", "pod", FIRST, "--wait=false"])?;
     let labels = [
@@ -102,22 +102,24 @@ fn first_termination(stage: &Stage<'_>, check: &mut Check, release: &Release<'_>
         sleep(POLL);
     };
     let of = |name: &str, labels: &[(&str, &str)]| page.sum(name, labels);
-    check.same(
+    check.require_equal(
         "outcome in its metrics",
         of("pod_termination_outcome", &labels),
         Some(1.0),
     );
-    check.same(
+    check.require_equal(
         "Events that it wrote",
         of("gracewatch_kubernetes_events_total", &sent),
         Some(1.0),
     );
     let said = stage.kubectl(&["events", "--for", &format!("pod/{FIRST}")])?;
-    check.that(
+    check.require(
         "kubectl events shows it",
         said.contains("StopSignalIgnored"),
     );
-    stage.told(check, &pod, "StopSignalIgnored").map(drop)
+    stage
+        .check_event(check, &pod, "StopSignalIgnored")
+        .map(drop)
 }
 
 /// Makes the API server know the Prometheus operator's kinds, so that it validates objects of them.
@@ -125,7 +127,12 @@ fn add_kinds(stage: &Stage<'_>) -> Result<()> {
     let mut names = Vec::new();
     for kind in KINDS {
         let file = format!("monitoring.coreos.com_{kind}.yaml");
-        let file = stage.place().tools().join(file).display().to_string();
+        let file = stage
+            .cluster_place()
+            .tools_folder()
+            .join(file)
+            .display()
+            .to_string();
         // They are too large for what a client-side apply notes down of them.
         stage.kubectl(&["apply", "--server-side", "-f", &file])?;
         names.push(format!("crd/{kind}.monitoring.coreos.com"));
@@ -137,7 +144,10 @@ fn add_kinds(stage: &Stage<'_>) -> Result<()> {
 
 /// How many dashboards the chart has.
 fn dashboards(stage: &Stage<'_>) -> Result<usize> {
-    let folder = stage.place().chart().join("files/dashboards");
+    let folder = stage
+        .cluster_place()
+        .chart_folder()
+        .join("files/dashboards");
     let entries =
         fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let count = entries.count();
@@ -184,7 +194,7 @@ fn everything(monitor: &str) -> Value {
 }
 
 /// What is in the cluster then, beside what is always there.
-fn made(monitor: &str) -> [String; 4] {
+fn expected_objects(monitor: &str) -> [String; 4] {
     [
         format!("{}.monitoring.coreos.com", monitor.to_lowercase()),
         "prometheusrule.monitoring.coreos.com".to_owned(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use agent_core::report::{FindingKind, HookKind, HookMethod, Outcome, Trigger};
 use anyhow::Result;
 
-use super::hooks::said;
-use super::programs::{START_UP, handler, one, slow, visitor};
+use super::hooks::check_stop_and_exit;
+use super::programs::{START_UP, handler, pod_spec, slow_program, visitor};
 use super::signals::exceeded;
 use crate::check::{Check, How};
 use crate::scenario::Scenario;
@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use crate::stage::client::now;
 
 pub(crate) const ALL: [Scenario; 5] = [
-    Scenario::anywhere("force", force),
+    Scenario::anywhere("force", force_delete),
     Scenario::anywhere("force_ignored", force_ignored),
     Scenario::anywhere("second_delete", second_delete),
     Scenario::anywhere("second_delete_forced", second_delete_forced),
@@ -25,22 +25,22 @@ pub(crate) const ALL: [Scenario; 5] = [
 const FORCE: [&str; 5] = ["delete", "pod", "app", "--grace-period=0", "--force"];
 
 /// Its object goes at once, and the container gets its stop signal all the same.
-fn force(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(10, &handler(), ""))?;
+fn force_delete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), ""))?;
     let mut witness = stage.witness(&pod, "app")?;
     stage.kubectl(&FORCE)?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     stage.compare_without_status(check, &ended)
 }
 
 /// The kubelet leaves it a second of grace, and two at the least after the stop signal: not six, and not none.
 fn force_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(6, "[sleep, infinity]", ""))?;
+    let pod = stage.create_pod("app", &pod_spec(6, "[sleep, infinity]", ""))?;
     sleep(START_UP);
     stage.kubectl(&FORCE)?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     let findings = [FindingKind::SignalIgnored];
     check.verdict(
         &ended.report,
@@ -60,16 +60,16 @@ fn force_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// Deleted with a grace of 12 s, and two seconds later with one of 2 s: the kubelet has asked the runtime to stop it by
 /// then, does not take that back, and containerd waits as long as it was first told.
 fn second_delete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(12, &slow(), ""))?;
+    let pod = stage.create_pod("app", &pod_spec(12, &slow_program(), ""))?;
     let mut witness = stage.witness(&pod, "app")?;
     let delete = ["delete", "pod", "app", "--wait=false"];
     stage.kubectl(&delete)?;
     sleep(Duration::from_secs(2));
     stage.kubectl(&[&delete[..], &["--grace-period=2"]].concat())?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     exceeded(check, &ended, &mut witness, (12, "the first grace"))?;
     let grace = ended.report.grace.as_ref().map(|grace| grace.configured);
-    check.same("grace", grace, Some(Duration::from_secs(12)));
+    check.require_equal("grace", grace, Some(Duration::from_secs(12)));
     check.staged("exit code", stage.exit_code(&ended)?, 137);
     stage.compare(check, &ended)
 }
@@ -77,25 +77,25 @@ fn second_delete(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// Deleted with a grace of 12 s, and two seconds later by force: its object goes at once, and the container lives on until the
 /// first grace is over.
 fn second_delete_forced(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(12, &slow(), ""))?;
+    let pod = stage.create_pod("app", &pod_spec(12, &slow_program(), ""))?;
     let mut witness = stage.witness(&pod, "app")?;
     stage.kubectl(&["delete", "pod", "app", "--wait=false"])?;
-    let stop = witness.at("stop")?;
+    let stop = witness.wait_for_first("stop")?;
     sleep(Duration::from_secs(2));
     stage.kubectl(&FORCE)?;
-    stage.gone(&pod)?;
+    stage.wait_until_gone(&pod)?;
     let gone_at = now();
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     exceeded(check, &ended, &mut witness, (12, "the first grace"))?;
     let grace = ended.report.grace.as_ref().map(|grace| grace.configured);
-    check.same("grace", grace, Some(Duration::from_secs(12)));
+    check.require_equal("grace", grace, Some(Duration::from_secs(12)));
     let kill = ended.report.kill.as_ref().map(|kill| kill.at);
     check.staged(
         "its object was gone in time",
         gone_at.since(stop) < Duration::from_secs(10),
         true,
     );
-    check.same(
+    check.require_equal(
         "SIGKILL after its object was gone",
         kill > Some(gone_at),
         true,
@@ -107,14 +107,14 @@ fn second_delete_forced(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn second_delete_in_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = visitor("say hook; sleep 60; say hooked");
     let hook = format!("lifecycle: {{ preStop: {{ exec: {{ command: {hook} }} }} }}");
-    let pod = stage.pod("app", &one(8, &handler(), &hook))?;
+    let pod = stage.create_pod("app", &pod_spec(8, &handler(), &hook))?;
     let mut witness = stage.witness(&pod, "app")?;
     let delete = ["delete", "pod", "app", "--wait=false"];
     stage.kubectl(&delete)?;
-    witness.at("hook")?;
+    witness.wait_for_first("hook")?;
     sleep(Duration::from_secs(2));
     stage.kubectl(&[&delete[..], &["--grace-period=2"]].concat())?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     let findings = [FindingKind::HookOverran];
     check.verdict(
         &ended.report,
@@ -122,13 +122,13 @@ fn second_delete_in_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Trigger::Deleted,
         &findings,
     );
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Exec,
         HookMethod::Observed,
         How::Overran,
     );
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     let hook = ended.report.hook.as_ref().and_then(|hook| hook.started_at);
     let stop = ended.report.stop_signal.as_ref().map(|stop| stop.at);
     let lasted = hook.zip(stop).map(|(hook, stop)| stop.since(hook));

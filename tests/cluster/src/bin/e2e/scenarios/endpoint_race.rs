@@ -10,11 +10,11 @@ use agent_core::time::Timestamp;
 use anyhow::{Context as _, Result, ensure};
 use gracewatch_tests::harness::OrWrong as _;
 
-use super::programs::{container, one, program};
+use super::programs::{container, pod_spec, program};
 use super::servers::{Servers, WEB, address, as_metric, connections, number, service};
 use crate::check::{Check, How};
 use crate::scenario::{Needs, Scenario};
-use crate::stage::client::{Attempt, BEGIN, Until, count, now, sleep_until};
+use crate::stage::client::{Attempt, BEGIN, Until, count_fate, now, sleep_until};
 use crate::stage::{Pod, Stage};
 
 /// They reach pods and tell times by the node's clock.
@@ -69,13 +69,13 @@ fn endpoint_race(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         end: delete_at.after(AFTERWARDS),
     };
     let seen = delete_one(stage, servers, refused)?;
-    let advised = raced(stage, check, &seen)?;
+    let advised = check_raced(stage, check, &seen)?;
     servers.sleep = Some(advised);
     let stale_for = Duration::from_secs(advised).saturating_sub(ENOUGH);
     let seen = delete_one(stage, servers, |delete_at| {
         Until::Moment(delete_at.after(stale_for))
     })?;
-    slept(stage, check, &seen, advised)
+    check_slept(stage, check, &seen, advised)
 }
 
 /// Deletes one of the pods while clients connect: through the Service, and by the pod's address for as long as `stale` says,
@@ -110,8 +110,8 @@ fn delete_one(
 }
 
 /// Checks the report of a pod that refused connections; the seconds that it advises to sleep.
-fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
-    let ended = stage.ended(&seen.pod, "app")?;
+fn check_raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
+    let ended = stage.wait_for_report(&seen.pod, "app")?;
     let report = &ended.report;
     let refused = seen.refused();
     check.staged("clients were refused", !refused.is_empty(), true);
@@ -119,9 +119,9 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
         .findings
         .iter()
         .find(|one| one.kind == FindingKind::EndpointRace);
-    check.that("the finding is there", finding.is_some());
-    check.same("outcome", report.outcome, Outcome::Graceful);
-    check.same("doubts", report.doubts.as_slice(), &[]);
+    check.require("the finding is there", finding.is_some());
+    check.require_equal("outcome", report.outcome, Outcome::Graceful);
+    check.require_equal("doubts", report.doubts.as_slice(), &[]);
     let said = connections(report)?;
     check.agrees(
         "refused (by the clients)",
@@ -131,16 +131,16 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
     let labels = [("namespace", stage.namespace()), ("workload", WEB)];
     let name = "workload_termination_connections_refused_total";
     let counted = stage
-        .page(std::slice::from_ref(&seen.pod))?
+        .metrics_page(std::slice::from_ref(&seen.pod))?
         .sum(name, &labels);
-    check.same(
+    check.require_equal(
         "refused in the metrics",
         counted,
         Some(as_metric(refused.len())),
     );
     let last = refused.last().context("nobody was refused")?;
     let arrived = said.last_arrival_at;
-    check.that(
+    check.require(
         format!("the last arrival, {arrived:?}, was the clients' last, {last:?}"),
         arrived
             .is_some_and(|at| at.after(CLOSE) >= last.began_at && at <= last.ended_at.after(CLOSE)),
@@ -152,7 +152,7 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
         .unwrap_or_default();
     let advised = seconds(advice).or_wrong(|| format!("no seconds in: {advice}"))?;
     let needed = last.began_at.since(report.started_at);
-    check.that(
+    check.require(
         format!(
             "{advised} s of sleep cover the last arrival after {needed:?}, and no more than need be"
         ),
@@ -162,24 +162,24 @@ fn raced(stage: &Stage<'_>, check: &mut Check, seen: &Seen) -> Result<u64> {
 }
 
 /// Checks the report of a pod that slept before it stopped.
-fn slept(stage: &Stage<'_>, check: &mut Check, seen: &Seen, sleep: u64) -> Result<()> {
-    let ended = stage.ended(&seen.pod, "app")?;
+fn check_slept(stage: &Stage<'_>, check: &mut Check, seen: &Seen, sleep: u64) -> Result<()> {
+    let ended = stage.wait_for_report(&seen.pod, "app")?;
     let report = &ended.report;
     check.verdict(report, Outcome::Graceful, Trigger::Deleted, &[]);
-    check.hook(report, HookKind::Sleep, HookMethod::Inferred, How::Ended);
+    check.check_hook(report, HookKind::Sleep, HookMethod::Inferred, How::Ended);
     let hook = Duration::from_secs(sleep);
     check.lasted("hook", report.hook_duration(), hook, "the spec");
     let all = || seen.by_service.iter().chain(&seen.stale);
     let failed: Vec<_> = all().filter(|attempt| attempt.fate != "ok").collect();
     check.staged("attempts that failed", failed.as_slice().len(), 0);
     let said = connections(report)?;
-    check.same("refused", said.refused, 0);
-    check.same("accepted after the stop signal", said.accepted_after, 0);
+    check.require_equal("refused", said.refused, 0);
+    check.require_equal("accepted after the stop signal", said.accepted_after, 0);
     let sent = said
         .resets
         .iter()
         .filter(|one| one.class.phase != Phase::Running);
-    check.same("resets", sent.count(), 0);
+    check.require_equal("resets", sent.count(), 0);
     let stop_at = report
         .stop_signal
         .as_ref()
@@ -191,7 +191,7 @@ fn slept(stage: &Stage<'_>, check: &mut Check, seen: &Seen, sleep: u64) -> Resul
     let touching =
         mine().filter(|one| one.ended_at >= report.started_at && one.began_at <= stop_at);
     let (least, most) = (number(within.count()), number(touching.count()));
-    check.that(
+    check.require(
         format!(
             "{} accepted in the hook, by the clients {least} to {most}",
             said.accepted_in_hook
@@ -244,15 +244,15 @@ fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         ))
     };
     let second = container("second", &slow("second"), "");
-    let spec = one(20, &slow("app"), "");
-    let pod = stage.pod("app", &format!("{spec}{second}"))?;
+    let spec = pod_spec(20, &slow("app"), "");
+    let pod = stage.create_pod("app", &format!("{spec}{second}"))?;
     let delete_at = now().after(BEGIN);
     let to = SocketAddr::new(stage.pod_ip(&pod)?, NOWHERE);
     let client = stage.connecting("client", to, Until::Moment(delete_at.after(ASKED)))?;
     sleep_until(delete_at);
     stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
     let attempts = stage.attempts(&client)?;
-    let refused = count(&attempts, "refused");
+    let refused = count_fate(&attempts, "refused");
     check.staged(
         "attempts that were refused",
         refused,
@@ -260,10 +260,10 @@ fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     );
     let (mut in_pod, mut starts) = (0, Vec::new());
     for name in ["app", "second"] {
-        let ended = stage.ended(&pod, name)?;
+        let ended = stage.wait_for_report(&pod, name)?;
         check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
         let said = connections(&ended.report)?;
-        check.same("refused by the container", said.refused, 0);
+        check.require_equal("refused by the container", said.refused, 0);
         in_pod += said.refused_in_pod;
         starts.push(ended.report.started_at);
         stage.compare(check, &ended)?;
@@ -277,7 +277,7 @@ fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .map(since)
         .min()
         .zip(starts.iter().map(since).max());
-    check.that(
+    check.require(
         format!(
             "{in_pod} refused in the pod since the termination began, by the client {bounds:?}"
         ),
@@ -288,19 +288,19 @@ fn refused_in_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// In the metrics they are the pod's, of no container.
 fn compare_resets(stage: &Stage<'_>, check: &mut Check, pod: &Pod, refused: usize) -> Result<()> {
-    let page = stage.page(std::slice::from_ref(pod))?;
+    let page = stage.metrics_page(std::slice::from_ref(pod))?;
     let name = "workload_connections_reset_total";
     let in_namespace = ("namespace", stage.namespace());
     let of_app = ("workload", "app");
     let of_pod = page.sum(name, &[in_namespace, of_app, ("scope", "pod")]);
-    check.same(
+    check.require_equal(
         "resets of the pod in the metrics",
         of_pod,
         Some(as_metric(refused)),
     );
     for container in ["app", "second"] {
         let own = page.sum(name, &[in_namespace, of_app, ("container", container)]);
-        check.same(format!("those of {container}"), own, None);
+        check.require_equal(format!("those of {container}"), own, None);
     }
     let direction = page.sum(
         name,
@@ -311,7 +311,7 @@ fn compare_resets(stage: &Stage<'_>, check: &mut Check, pod: &Pod, refused: usiz
             ("mode", "passive"),
         ],
     );
-    check.same(
+    check.require_equal(
         "sent in answer to a packet",
         direction,
         Some(as_metric(refused)),

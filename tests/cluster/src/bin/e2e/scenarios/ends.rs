@@ -3,35 +3,40 @@
 use agent_core::report::{FindingKind, Outcome, Trigger};
 use anyhow::Result;
 
-use super::programs::{one, program};
+use super::programs::{pod_spec, program};
 use crate::check::Check;
 use crate::scenario::Scenario;
 use crate::stage::Stage;
 
 pub(crate) const ALL: [Scenario; 2] = [
-    Scenario::anywhere("crash", crash),
-    Scenario::anywhere("oom", oom),
+    Scenario::anywhere("crash", failing_exit),
+    Scenario::anywhere("oom", oom_killed),
 ];
 
 /// It ends with a status of failure.
-fn crash(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(10, &program("say up; sleep 4; say exit; exit 3"), "");
+fn failing_exit(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let spec = pod_spec(10, &program("say up; sleep 4; say exit; exit 3"), "");
     let pod = stage.begun_pod("app", &format!("restartPolicy: Never\n{spec}"), "app")?;
     let mut witness = stage.witness(&pod, "app")?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Crashed, Trigger::Crashed, &[]);
     let exit = ended.report.exit.as_ref().map(|exit| exit.at);
-    check.when_announced("exit", exit, witness.at("exit")?, "the container");
+    check.when_announced(
+        "exit",
+        exit,
+        witness.wait_for_first("exit")?,
+        "the container",
+    );
     check.staged("exit code", stage.exit_code(&ended)?, 3);
     stage.compare(check, &ended)
 }
 
 /// Its memory grows over its limit.
-fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn oom_killed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let glutton = program("say up; sleep 4; x=1234567890; while :; do x=$x$x; done");
-    let spec = one(10, &glutton, "resources: { limits: { memory: 32Mi } }");
+    let spec = pod_spec(10, &glutton, "resources: { limits: { memory: 32Mi } }");
     let pod = stage.begun_pod("app", &format!("restartPolicy: Never\n{spec}"), "app")?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(
         &ended.report,
         Outcome::OomKilled,
@@ -43,6 +48,6 @@ fn oom(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         stage.reason(&ended)?.as_deref(),
         Some("OOMKilled"),
     );
-    stage.told(check, &pod, "OOMKilled")?;
+    stage.check_event(check, &pod, "OOMKilled")?;
     stage.compare(check, &ended)
 }

@@ -4,8 +4,8 @@
 use agent_core::report::{Outcome, Trigger};
 use anyhow::Result;
 
-use super::hooks::{delete, said};
-use super::programs::{one, program};
+use super::hooks::{check_stop_and_exit, delete};
+use super::programs::{pod_spec, program};
 use super::signals::{QUIT, handler_of, signal};
 use crate::check::Check;
 use crate::scenario::{Gates, Scenario};
@@ -20,7 +20,7 @@ pub(crate) const ALL: [Scenario; 2] = [
 
 /// The pod names a signal of its own.
 fn stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(
+    let spec = pod_spec(
         10,
         &program(&handler_of("USR1")),
         "lifecycle: { stopSignal: SIGUSR1 }",
@@ -30,20 +30,20 @@ fn stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 
 /// The image names one, and the container's status tells it.
 fn stop_signal_told(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(10, &program(&handler_of("QUIT")), "");
+    let spec = pod_spec(10, &program(&handler_of("QUIT")), "");
     let spec = spec.replace("gracewatch-test:", "gracewatch-test-quit:");
     with_signal(stage, check, &spec, QUIT)
 }
 
 fn with_signal(stage: &Stage<'_>, check: &mut Check, spec: &str, number: u32) -> Result<()> {
-    let pod = stage.pod("app", spec)?;
+    let pod = stage.create_pod("app", spec)?;
     let path = "jsonpath={.status.containerStatuses[0].stopSignal}";
     let told = stage.kubectl(&["get", "pod", "app", "--output", path])?;
     check.staged("the status tells a stop signal", told.is_empty(), false);
     let (ended, mut witness) = delete(stage, &pod)?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     signal(check, &ended, number);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }

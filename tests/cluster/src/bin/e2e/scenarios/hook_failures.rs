@@ -5,16 +5,16 @@ use std::time::Duration;
 use agent_core::report::{FindingKind, HookFailure, HookKind, HookMethod, Outcome, Trigger};
 use anyhow::{Context as _, Result};
 
-use super::hooks::{began, delete, ran, said};
-use super::programs::{handler, one, visitor};
+use super::hooks::{check_hook_run, check_hook_start, check_stop_and_exit, delete};
+use super::programs::{handler, pod_spec, visitor};
 use crate::check::{Check, How};
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Stage};
 
 pub(crate) const ALL: [Scenario; 5] = [
-    Scenario::anywhere("hook_fails", fails),
+    Scenario::anywhere("hook_fails", hook_fails),
     Scenario::anywhere("hook_missing", missing),
-    Scenario::anywhere("hook_tcp", tcp),
+    Scenario::anywhere("hook_tcp", tcp_hook),
     Scenario::anywhere("hook_overruns", overruns),
     Scenario::anywhere("hook_sleep_overruns", sleep_overruns),
 ];
@@ -29,57 +29,57 @@ fn graceful(check: &mut Check, ended: &Ended, finding: FindingKind) {
 }
 
 /// It exits with a status other than 0: the stop signal comes at once.
-fn fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn hook_fails(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = visitor("say hook; sleep 1; say hooked; exit 5");
     let hook = format!("lifecycle: {{ preStop: {{ exec: {{ command: {hook} }} }} }}");
-    let pod = stage.pod("app", &one(10, &handler(), &hook))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), &hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended, FindingKind::HookFailed);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Exec,
         HookMethod::Observed,
         How::Failed(HookFailure::Status),
     );
-    ran(check, &ended, &mut witness)?;
+    check_hook_run(check, &ended, &mut witness)?;
     stage.kubelet_told(check, &pod, "FailedPreStopHook")?;
-    stage.told(check, &pod, "PreStopHookFailed")?;
+    stage.check_event(check, &pod, "PreStopHookFailed")?;
     stage.compare(check, &ended)
 }
 
 /// There is no such program.
 fn missing(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = "lifecycle: { preStop: { exec: { command: [/no/such] } } }";
-    let pod = stage.pod("app", &one(10, &handler(), hook))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended, FindingKind::HookMissing);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Exec,
         HookMethod::Observed,
         How::Failed(HookFailure::Missing),
     );
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     stage.kubelet_told(check, &pod, "FailedPreStopHook")?;
-    stage.told(check, &pod, "PreStopHookMissing")?;
+    stage.check_event(check, &pod, "PreStopHookMissing")?;
     stage.compare(check, &ended)
 }
 
 /// The API accepts it, and the kubelet has never run it.
-fn tcp(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn tcp_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = "lifecycle: { preStop: { tcpSocket: { port: 8080 } } }";
-    let pod = stage.pod("app", &one(10, &handler(), hook))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended, FindingKind::HookFailed);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::TcpSocket,
         HookMethod::Inferred,
         How::Failed(HookFailure::Unsupported),
     );
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     stage.kubelet_told(check, &pod, "FailedPreStopHook")?;
-    stage.told(check, &pod, "PreStopHookFailed")?;
+    stage.check_event(check, &pod, "PreStopHookFailed")?;
     stage.compare(check, &ended)
 }
 
@@ -88,18 +88,20 @@ fn tcp(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = visitor("say hook; sleep 60; say hooked");
     let hook = format!("lifecycle: {{ preStop: {{ exec: {{ command: {hook} }} }} }}");
-    let pod = stage.pod("app", &one(4, &handler(), &hook))?;
+    let pod = stage.create_pod("app", &pod_spec(4, &handler(), &hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended, FindingKind::HookOverran);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Exec,
         HookMethod::Observed,
         How::Overran,
     );
-    began(check, &ended, &mut witness)?;
-    said(check, &ended, &mut witness)?;
-    let own = witness.at("stop")?.since(witness.at("hook")?);
+    check_hook_start(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
+    let own = witness
+        .wait_for_first("stop")?
+        .since(witness.wait_for_first("hook")?);
     check.lasted(
         "hook to stop signal",
         Some(own),
@@ -107,14 +109,16 @@ fn overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         "the grace",
     );
     floor_used(check, &ended);
-    stage.told(check, &pod, "PreStopHookOverran")?;
+    stage.check_event(check, &pod, "PreStopHookOverran")?;
     stage.compare(check, &ended)
 }
 
 /// The API refuses a sleep that is longer than the grace period, but whoever deletes the pod may shorten that.
 fn sleep_overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = "lifecycle: { preStop: { sleep: { seconds: 10 } } }";
-    let refused = stage.pod("refused", &one(4, &handler(), hook)).err();
+    let refused = stage
+        .create_pod("refused", &pod_spec(4, &handler(), hook))
+        .err();
     let why = refused.context("the API accepts a sleep longer than the grace period")?;
     let why = format!("{why:#}");
     check.staged(
@@ -123,18 +127,18 @@ fn sleep_overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
             && why.contains("less than terminationGracePeriodSeconds"),
         true,
     );
-    let pod = stage.pod("app", &one(30, &handler(), hook))?;
+    let pod = stage.create_pod("app", &pod_spec(30, &handler(), hook))?;
     let mut witness = stage.witness(&pod, "app")?;
     stage.kubectl(&["delete", "pod", "app", "--grace-period=3", "--wait=false"])?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     graceful(check, &ended, FindingKind::HookOverran);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Sleep,
         HookMethod::Inferred,
         How::Overran,
     );
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     // Not from the deletion on: the kubelet takes up to a second until it begins.
     let start = ended.report.hook.as_ref().and_then(|hook| hook.started_at);
     let stop = ended.report.stop_signal.as_ref().map(|stop| stop.at);
@@ -145,14 +149,14 @@ fn sleep_overruns(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         "the deletion's grace",
     );
     floor_used(check, &ended);
-    stage.told(check, &pod, "PreStopHookOverran")?;
+    stage.check_event(check, &pod, "PreStopHookOverran")?;
     stage.compare(check, &ended)
 }
 
 fn floor_used(check: &mut Check, ended: &Ended) {
     let grace = ended.report.grace.as_ref();
     let left = grace.map(|grace| (grace.after_hook, grace.floor_used));
-    check.same(
+    check.require_equal(
         "left for the exit, by the floor",
         left,
         Some((Duration::from_secs(2), true)),

@@ -5,17 +5,17 @@ use std::time::Duration;
 use agent_core::report::{HookKind, HookMethod, Outcome, Trigger};
 use anyhow::Result;
 
-use super::programs::{handler, one, program, visitor};
+use super::programs::{handler, pod_spec, program, visitor};
 use crate::check::{Check, How, Off};
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Pod, Stage, Witness};
 
 pub(crate) const ALL: [Scenario; 5] = [
-    Scenario::anywhere("hook_exec", exec),
-    Scenario::anywhere("hook_http", http),
+    Scenario::anywhere("hook_exec", exec_hook),
+    Scenario::anywhere("hook_http", http_hook),
     Scenario::anywhere("hook_http_500", http_500),
     Scenario::anywhere("hook_http_beside_probes", http_beside_probes),
-    Scenario::anywhere("hook_sleep", sleep),
+    Scenario::anywhere("hook_sleep", sleep_hook),
 ];
 
 /// What a hook of two seconds says.
@@ -41,34 +41,63 @@ while :; do sleep 3600 & wait; done"#;
 pub(super) fn delete(stage: &Stage<'_>, pod: &Pod) -> Result<(Ended, Witness)> {
     let witness = stage.witness(pod, "app")?;
     stage.kubectl(&["delete", "pod", &pod.name, "--wait=false"])?;
-    Ok((stage.ended(pod, "app")?, witness))
+    Ok((stage.wait_for_report(pod, "app")?, witness))
 }
 
 /// The stop signal and the exit, as the container says.
-pub(super) fn said(check: &mut Check, ended: &Ended, witness: &mut Witness) -> Result<()> {
+pub(super) fn check_stop_and_exit(
+    check: &mut Check,
+    ended: &Ended,
+    witness: &mut Witness,
+) -> Result<()> {
     let report = &ended.report;
     let stop = report.stop_signal.as_ref().map(|stop| stop.at);
-    check.when("stop signal", stop, witness.at("stop")?, "the container");
+    check.check_time(
+        "stop signal",
+        stop,
+        witness.wait_for_first("stop")?,
+        "the container",
+    );
     let exit = report.exit.as_ref().map(|exit| exit.at);
-    check.when_announced("exit", exit, witness.at("exit")?, "the container");
+    check.when_announced(
+        "exit",
+        exit,
+        witness.wait_for_first("exit")?,
+        "the container",
+    );
     Ok(())
 }
 
 /// When the hook began, as it says itself.
-pub(super) fn began(check: &mut Check, ended: &Ended, witness: &mut Witness) -> Result<()> {
+pub(super) fn check_hook_start(
+    check: &mut Check,
+    ended: &Ended,
+    witness: &mut Witness,
+) -> Result<()> {
     let hook = ended.report.hook.as_ref();
     let at = hook.and_then(|hook| hook.started_at);
-    check.when("hook's start", at, witness.last("hook")?, "the hook");
+    check.check_time(
+        "hook's start",
+        at,
+        witness.wait_for_last("hook")?,
+        "the hook",
+    );
     Ok(())
 }
 
 /// Beginning and end of a hook, as it says itself.
-pub(super) fn ran(check: &mut Check, ended: &Ended, witness: &mut Witness) -> Result<()> {
-    said(check, ended, witness)?;
-    began(check, ended, witness)?;
-    let own = witness.last("hooked")?.since(witness.last("hook")?);
+pub(super) fn check_hook_run(
+    check: &mut Check,
+    ended: &Ended,
+    witness: &mut Witness,
+) -> Result<()> {
+    check_stop_and_exit(check, ended, witness)?;
+    check_hook_start(check, ended, witness)?;
+    let own = witness
+        .wait_for_last("hooked")?
+        .since(witness.wait_for_last("hook")?);
     let by = ("the hook", Off::Less);
-    check.took("hook", ended.report.hook_duration(), own, by);
+    check.check_duration("hook", ended.report.hook_duration(), own, by);
     Ok(())
 }
 
@@ -77,72 +106,72 @@ fn graceful(check: &mut Check, ended: &Ended) {
 }
 
 /// A command.
-fn exec(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn exec_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = visitor(TWO_SECONDS);
     let hook = format!("lifecycle: {{ preStop: {{ exec: {{ command: {hook} }} }} }}");
-    let pod = stage.pod("app", &one(10, &handler(), &hook))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), &hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Exec,
         HookMethod::Observed,
         How::Ended,
     );
-    ran(check, &ended, &mut witness)?;
+    check_hook_run(check, &ended, &mut witness)?;
     stage.compare(check, &ended)
 }
 
 /// A request, which is answered after two seconds.
-fn http(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    web(stage, check, "slow", "")
+fn http_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    run_http_hook(stage, check, "slow", "")
 }
 
 /// An answer that says that something went wrong is as good as any to the kubelet.
 fn http_500(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    web(stage, check, "broken", "")
+    run_http_hook(stage, check, "broken", "")
 }
 
 /// Its readiness probe, which goes on after the deletion, asks the same port every second.
 fn http_beside_probes(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let probe =
         "readinessProbe: { httpGet: { path: /, port: 8080 }, periodSeconds: 1, timeoutSeconds: 5 }";
-    web(stage, check, "slow", probe)
+    run_http_hook(stage, check, "slow", probe)
 }
 
-fn web(stage: &Stage<'_>, check: &mut Check, page: &str, more: &str) -> Result<()> {
+fn run_http_hook(stage: &Stage<'_>, check: &mut Check, page: &str, more: &str) -> Result<()> {
     let hook = format!(
         "lifecycle: {{ preStop: {{ httpGet: {{ path: /cgi-bin/{page}, port: 8080 }} }} }}\n  {more}"
     );
     // Of a folder without index.html the server says 404.
     let script = format!("mkdir /www; echo ok > /www/index.html\n{WEB}");
-    let pod = stage.pod("app", &one(10, &program(&script), &hook))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &program(&script), &hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::HttpGet,
         HookMethod::Inferred,
         How::Ended,
     );
-    ran(check, &ended, &mut witness)?;
+    check_hook_run(check, &ended, &mut witness)?;
     stage.compare(check, &ended)
 }
 
 /// A pause in the kubelet, of which the container sees nothing. It begins up to 1.1 s after the deletion (measured, v1.37.2),
 /// since the kubelet first waits for its next look at the runtime; only its Event `Killing` tells when.
-fn sleep(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn sleep_hook(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = "lifecycle: { preStop: { sleep: { seconds: 3 } } }";
-    let pod = stage.pod("app", &one(10, &handler(), hook))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), hook))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     graceful(check, &ended);
-    check.hook(
+    check.check_hook(
         &ended.report,
         HookKind::Sleep,
         HookMethod::Inferred,
         How::Ended,
     );
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     let configured = Duration::from_secs(3);
     check.lasted("hook", ended.report.hook_duration(), configured, "the spec");
     stage.compare(check, &ended)

@@ -26,7 +26,7 @@ pub(crate) const ALL: [Scenario; 2] = [
 /// A manifest on the node is removed: the pod's UID in the cgroup is another one than in the API.
 fn static_pod_removed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let manifest = stage.cluster()?.static_pod_dir().join("static.yaml");
-    let (namespace, label) = (stage.namespace(), stage.label());
+    let (namespace, label) = (stage.namespace(), stage.label_value());
     let text = format!(
         r#"
 apiVersion: v1
@@ -41,16 +41,16 @@ spec:
 "#
     );
     fs::write(&manifest, text).with_context(|| format!("cannot write {}", manifest.display()))?;
-    let pod = stage.ready(&format!("static-{NODE}"))?;
+    let pod = stage.wait_until_ready(&format!("static-{NODE}"))?;
     fs::remove_file(&manifest).with_context(|| format!("cannot remove {}", manifest.display()))?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     stage.compare(check, &ended)
 }
 
 /// The kubelet is restarted while a container takes its time after the stop signal: one report, and it is right.
 fn kubelet_restarted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod(
+    let pod = stage.create_pod(
         "slow",
         r#"
 terminationGracePeriodSeconds: 30
@@ -64,7 +64,7 @@ containers:
     // Two words of the kubelet within two seconds may be one that it said twice; Events are cut to seconds.
     sleep(Duration::from_millis(3200));
     stage.cluster()?.restart_kubelet()?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.begun_anew(&ended.report, Outcome::Graceful, &[]);
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     // The runtime said when it was first asked to stop, to the kubelet that is gone, and does not say it again.

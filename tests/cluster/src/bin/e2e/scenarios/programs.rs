@@ -19,7 +19,7 @@ pub(super) fn handler() -> String {
 }
 
 /// Handles SIGTERM, and would need a minute.
-pub(super) fn slow() -> String {
+pub(super) fn slow_program() -> String {
     program("trap 'say stop; sleep 60' TERM; say up; while :; do sleep 3600 & wait; done")
 }
 
@@ -44,7 +44,7 @@ fn command(script: &str) -> String {
 }
 
 /// A pod's spec: one container with this command, and what else it has, as YAML in the container's column.
-pub(super) fn one(grace: u32, command: &str, more: &str) -> String {
+pub(super) fn pod_spec(grace: u32, command: &str, more: &str) -> String {
     format!(
         "terminationGracePeriodSeconds: {grace}\ncontainers:\n{}",
         container("app", command, more)

@@ -3,8 +3,8 @@
 use agent_core::report::{Outcome, Trigger};
 use anyhow::Result;
 
-use super::hooks::{delete, said};
-use super::programs::{container, handler, one, program};
+use super::hooks::{check_stop_and_exit, delete};
+use super::programs::{container, handler, pod_spec, program};
 use crate::check::Check;
 use crate::scenario::Scenario;
 use crate::stage::Stage;
@@ -19,7 +19,7 @@ fn definition_changed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let any = program(
         "trap 'say stop; kill $!; sleep 1; say exit; exit 0' TERM QUIT; say up; while :; do sleep 3600 & wait; done",
     );
-    let first = stage.pod("app", &one(10, &any, ""))?;
+    let first = stage.create_pod("app", &pod_spec(10, &any, ""))?;
     let mut witness = stage.witness(&first, "app")?;
     stage.kubectl(&[
         "set",
@@ -27,17 +27,17 @@ fn definition_changed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         "pod/app",
         "app=localhost/gracewatch-test-quit:1",
     ])?;
-    let ended = stage.ended(&first, "app")?;
+    let ended = stage.wait_for_report(&first, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Restarted, &[]);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     let second = stage.restarted(&first, "app")?;
     stage.compare(check, &ended)?;
     let (ended, mut witness) = delete(stage, &second)?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     let stop = ended.report.stop_signal.as_ref();
     let number = stop.map(|stop| stop.signal.number());
-    check.same("stop signal", number, Some(3));
-    said(check, &ended, &mut witness)?;
+    check.require_equal("stop signal", number, Some(3));
+    check_stop_and_exit(check, &ended, &mut witness)?;
     stage.compare(check, &ended)
 }
 
@@ -57,17 +57,17 @@ fn restart_all_containers(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &cause,
         &format!("{rule}\n  volumeMounts: [{{ name: once, mountPath: /once }}]"),
     );
-    let spec = one(10, &handler(), hook);
+    let spec = pod_spec(10, &handler(), hook);
     let volume = "volumes: [{ name: once, emptyDir: {} }]";
-    let first = stage.pod("app", &format!("{spec}{cause}{volume}"))?;
+    let first = stage.create_pod("app", &format!("{spec}{cause}{volume}"))?;
     let mut witness = stage.witness(&first, "app")?;
-    let ended = stage.ended(&first, "app")?;
+    let ended = stage.wait_for_report(&first, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Restarted, &[]);
-    check.that("no hook", ended.report.hook.is_none());
-    said(check, &ended, &mut witness)?;
+    check.require("no hook", ended.report.hook.is_none());
+    check_stop_and_exit(check, &ended, &mut witness)?;
     // The kubelet removes the old containers, and with them their statuses.
     stage.compare_without_status(check, &ended)?;
-    let cause = stage.ended(&first, "cause")?;
+    let cause = stage.wait_for_report(&first, "cause")?;
     check.verdict(&cause.report, Outcome::Crashed, Trigger::Crashed, &[]);
     stage.compare_without_status(check, &cause)?;
     stage.restarted(&first, "app").map(drop)

@@ -19,7 +19,7 @@ use crate::stage::{Pod, Stage};
 pub(crate) const ALL: [Scenario; 2] = [
     Scenario {
         needs: Needs::OwnCluster,
-        ..Scenario::anywhere("rolling_update_bad", bad)
+        ..Scenario::anywhere("rolling_update_bad", unread_requests)
     },
     Scenario {
         needs: Needs::OwnCluster,
@@ -35,7 +35,7 @@ const LOAD: Duration = Duration::from_secs(50);
 const RESETS: &str = "workload_connections_reset_total";
 
 /// Servers that exit upon SIGTERM with requests unread: each held connection is reset, once.
-fn bad(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+fn unread_requests(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let servers = Servers {
         replicas: REPLICAS,
         options: "--deaf",
@@ -44,11 +44,11 @@ fn bad(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let pods = with_addresses(stage, servers.deploy(stage)?)?;
     let client = stage.holding("holder", &addresses(&pods), EACH, true)?;
     restart(stage)?;
-    let ends = stage.ends(&client)?;
+    let ends = stage.connection_ends(&client)?;
     let of_client = ends.iter().filter(|end| end.fate == "reset").count();
     check.staged("resets by the client", of_client, REPLICAS * EACH);
     for (pod, to) in &pods {
-        let ended = stage.ended(pod, "app")?;
+        let ended = stage.wait_for_report(pod, "app")?;
         let report = &ended.report;
         let findings = [FindingKind::ConnectionsReset];
         check.verdict(report, Outcome::Graceful, Trigger::Deleted, &findings);
@@ -57,32 +57,32 @@ fn bad(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
             .filter(|end| end.to == *to && end.fate == "reset");
         let connections = connections(report)?;
         let sent = connections.connections_reset(Direction::Sent);
-        check.same("resets of the pod", sent, number(own.count()));
+        check.require_equal("resets of the pod", sent, number(own.count()));
         let open = (connections.at_stop_signal, connections.at_exit);
-        check.same(
+        check.require_equal(
             "open at signal and exit",
             open,
             (number(EACH), number(EACH)),
         );
         stage.compare(check, &ended)?;
     }
-    let page = page(stage, &pods)?;
+    let page = metrics_page(stage, &pods)?;
     let sum = |labels: &[(&str, &str)]| resets(&page, stage, labels);
     let sent = [("workload", WEB), ("direction", "sent")];
-    check.same(
+    check.require_equal(
         "resets in the metrics",
         sum(&sent),
         Some(as_metric(of_client)),
     );
     let unread = ("reason", "tcp_abort_on_close");
     let why = [&sent[..], &[("mode", "active"), unread]].concat();
-    check.same(
+    check.require_equal(
         "for requests that were unread",
         sum(&why),
         Some(as_metric(of_client)),
     );
     let received = [("workload", "holder"), ("direction", "received")];
-    check.same(
+    check.require_equal(
         "received by the client's pod",
         sum(&received),
         Some(as_metric(of_client)),
@@ -103,18 +103,18 @@ fn drained(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     restart(stage)?;
     let mut last_exit_at = Timestamp::default();
     for (pod, _address) in &pods {
-        let ended = stage.ended(pod, "app")?;
+        let ended = stage.wait_for_report(pod, "app")?;
         let report = &ended.report;
         check.verdict(report, Outcome::Graceful, Trigger::Deleted, &[]);
         let connections = connections(report)?;
-        check.same("resets", connections.resets.as_slice(), &[]);
-        check.same("refused", connections.refused, 0);
+        check.require_equal("resets", connections.resets.as_slice(), &[]);
+        check.require_equal("refused", connections.refused, 0);
         let held = (
             connections.at_stop_signal,
             connections.finished,
             connections.at_exit,
         );
-        check.same(
+        check.require_equal(
             "open at the signal, ended, left",
             held,
             (number(EACH), number(EACH), 0),
@@ -123,9 +123,9 @@ fn drained(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
             last_exit_at.max(report.exit.as_ref().map(|exit| exit.at).unwrap_or_default());
         stage.compare(check, &ended)?;
     }
-    let ends = stage.ends(&holder)?;
+    let ends = stage.connection_ends(&holder)?;
     let ended = ends.iter().filter(|end| end.fate == "ended");
-    check.same(
+    check.require_equal(
         "held connections that ended well",
         ended.count(),
         REPLICAS * EACH,
@@ -136,11 +136,11 @@ fn drained(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let last = attempts.last().context("no attempt was made")?;
     let until_the_end = last.began_at > last_exit_at;
     check.staged("there was load until the end", until_the_end, true);
-    let page = page(stage, &pods)?;
-    check.same("resets in the metrics", resets(&page, stage, &[]), None);
+    let page = metrics_page(stage, &pods)?;
+    check.require_equal("resets in the metrics", resets(&page, stage, &[]), None);
     let refused = "workload_termination_connections_refused_total";
     let refused = page.sum(refused, &[("namespace", stage.namespace())]);
-    check.same("refused in the metrics", refused.unwrap_or_default(), 0.0);
+    check.require_equal("refused in the metrics", refused.unwrap_or_default(), 0.0);
     Ok(())
 }
 
@@ -159,7 +159,7 @@ fn resets(page: &Page, stage: &Stage<'_>, labels: &[(&str, &str)]) -> Option<f64
     page.sum(RESETS, &[&namespace[..], labels].concat())
 }
 
-fn page(stage: &Stage<'_>, pods: &[(Pod, SocketAddr)]) -> Result<Page> {
+fn metrics_page(stage: &Stage<'_>, pods: &[(Pod, SocketAddr)]) -> Result<Page> {
     let pods: Vec<Pod> = pods.iter().map(|(pod, _address)| pod.clone()).collect();
-    stage.page(&pods)
+    stage.metrics_page(&pods)
 }

@@ -29,10 +29,10 @@ pub(super) struct Servers {
 impl Servers {
     /// Makes or changes the Deployment, and waits until all of it is ready and told to be behind the Service; its pods.
     pub(super) fn deploy(self, stage: &Stage<'_>) -> Result<Vec<Pod>> {
-        stage.apply(&self.manifest(&stage.label()))?;
+        stage.apply_yaml(&self.manifest(&stage.label_value()))?;
         wait_rolled_out(stage)?;
         stage.until_endpoints(WEB, self.replicas)?;
-        stage.pods(WEB, self.replicas)
+        stage.wait_for_pods(WEB, self.replicas)
     }
 
     /// The probe makes no connection, so that every connection is a client's.

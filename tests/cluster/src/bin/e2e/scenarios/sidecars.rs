@@ -6,8 +6,8 @@ use std::time::Duration;
 use agent_core::report::{FindingKind, HookKind, HookMethod, KillCause, Outcome, Trigger};
 use anyhow::Result;
 
-use super::hooks::{delete, said};
-use super::programs::{START_UP, container, handler, one, program};
+use super::hooks::{check_stop_and_exit, delete};
+use super::programs::{START_UP, container, handler, pod_spec, program};
 use crate::check::{Check, How};
 use crate::scenario::Scenario;
 use crate::stage::Stage;
@@ -21,7 +21,7 @@ pub(crate) const ALL: [Scenario; 3] = [
 /// A pod with one sidecar.
 fn with_sidecar(grace: u32, main: &str, sidecar: &str) -> String {
     let sidecar = container("sidecar", sidecar, "restartPolicy: Always");
-    format!("initContainers:\n{sidecar}{}", one(grace, main, ""))
+    format!("initContainers:\n{sidecar}{}", pod_spec(grace, main, ""))
 }
 
 /// The hook of a sidecar runs at once, and what its container waits after that is the others' time and not the hook's.
@@ -37,31 +37,31 @@ fn sidecars(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         sidecar("one", &hook),
         sidecar("two", always)
     );
-    let pod = stage.pod("app", &format!("{init}{}", one(20, &slow, "")))?;
+    let pod = stage.create_pod("app", &format!("{init}{}", pod_spec(20, &slow, "")))?;
     let mut one_said = stage.witness(&pod, "one")?;
     let mut two_said = stage.witness(&pod, "two")?;
     let (app, mut app_said) = delete(stage, &pod)?;
-    let two = stage.ended(&pod, "two")?;
-    let one = stage.ended(&pod, "one")?;
+    let two = stage.wait_for_report(&pod, "two")?;
+    let one = stage.wait_for_report(&pod, "one")?;
     for (ended, witness) in [
         (&app, &mut app_said),
         (&two, &mut two_said),
         (&one, &mut one_said),
     ] {
         check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
-        said(check, ended, witness)?;
+        check_stop_and_exit(check, ended, witness)?;
         stage.compare(check, ended)?;
     }
     for (what, before, after) in [("main, two", &app, &two), ("two, one", &two, &one)] {
         let exit = before.report.exit.as_ref().map(|exit| exit.at);
         let stop = after.report.stop_signal.as_ref().map(|stop| stop.at);
-        check.that(format!("order {what}"), exit.is_some() && exit < stop);
+        check.require(format!("order {what}"), exit.is_some() && exit < stop);
     }
-    check.that(
+    check.require(
         "only one has a hook",
         app.report.hook.is_none() && two.report.hook.is_none(),
     );
-    check.hook(
+    check.check_hook(
         &one.report,
         HookKind::Sleep,
         HookMethod::Inferred,
@@ -78,13 +78,13 @@ fn sidecar_ignores(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let main = program(
         "trap 'say stop; kill $!; sleep 3; say exit; exit 0' TERM; say up; while :; do sleep 3600 & wait; done",
     );
-    let pod = stage.pod("app", &with_sidecar(10, &main, "[sleep, infinity]"))?;
+    let pod = stage.create_pod("app", &with_sidecar(10, &main, "[sleep, infinity]"))?;
     sleep(START_UP);
     let (app, mut witness) = delete(stage, &pod)?;
     check.verdict(&app.report, Outcome::Graceful, Trigger::Deleted, &[]);
-    said(check, &app, &mut witness)?;
+    check_stop_and_exit(check, &app, &mut witness)?;
     stage.compare(check, &app)?;
-    let sidecar = stage.ended(&pod, "sidecar")?;
+    let sidecar = stage.wait_for_report(&pod, "sidecar")?;
     let report = &sidecar.report;
     check.verdict(
         report,
@@ -92,10 +92,10 @@ fn sidecar_ignores(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         Trigger::Deleted,
         &[FindingKind::SignalIgnored],
     );
-    check.same("no hook", report.hook.is_none(), true);
+    check.require_equal("no hook", report.hook.is_none(), true);
     let cause = report.kill.as_ref().map(|kill| kill.cause);
-    check.same("cause", cause, Some(KillCause::GraceExpired));
-    let (exit, stop) = (witness.at("exit")?, report.stop_signal.as_ref());
+    check.require_equal("cause", cause, Some(KillCause::GraceExpired));
+    let (exit, stop) = (witness.wait_for_first("exit")?, report.stop_signal.as_ref());
     let after_main = stop.is_some_and(|stop| stop.at > exit);
     check.agrees(
         "its signal came after the main container's exit",
@@ -123,11 +123,11 @@ fn sidecar_ignores(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// The main container ignores its stop signal: the sidecar's comes when the grace is over, just before the main container's
 /// SIGKILL, and it has the kubelet's least.
 fn sidecar_of_deaf_main(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &with_sidecar(5, "[sleep, infinity]", &handler()))?;
+    let pod = stage.create_pod("app", &with_sidecar(5, "[sleep, infinity]", &handler()))?;
     let mut witness = stage.witness(&pod, "sidecar")?;
     sleep(START_UP);
     stage.kubectl(&["delete", "pod", "app", "--wait=false"])?;
-    let app = stage.ended(&pod, "app")?;
+    let app = stage.wait_for_report(&pod, "app")?;
     check.verdict(
         &app.report,
         Outcome::SignalIgnored,
@@ -135,10 +135,10 @@ fn sidecar_of_deaf_main(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &[FindingKind::SignalIgnored],
     );
     stage.compare(check, &app)?;
-    let sidecar = stage.ended(&pod, "sidecar")?;
+    let sidecar = stage.wait_for_report(&pod, "sidecar")?;
     let report = &sidecar.report;
     check.verdict(report, Outcome::Graceful, Trigger::Deleted, &[]);
-    said(check, &sidecar, &mut witness)?;
+    check_stop_and_exit(check, &sidecar, &mut witness)?;
     let turn = report.stop_signal.as_ref();
     let turn = turn.map(|stop| stop.at.since(report.started_at));
     check.lasted(
@@ -150,6 +150,6 @@ fn sidecar_of_deaf_main(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let grace = report.grace.as_ref();
     let left = grace.map(|grace| (grace.after_hook, grace.floor_used));
     let least = (Duration::from_secs(2), true);
-    check.same("left for the exit, by the floor", left, Some(least));
+    check.require_equal("left for the exit, by the floor", left, Some(least));
     stage.compare(check, &sidecar)
 }

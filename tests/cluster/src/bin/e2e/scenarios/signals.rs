@@ -6,14 +6,14 @@ use std::time::Duration;
 use agent_core::report::{FindingKind, Outcome, Trigger};
 use anyhow::Result;
 
-use super::hooks::{delete, said};
-use super::programs::{START_UP, handler, one, program, slow};
+use super::hooks::{check_stop_and_exit, delete};
+use super::programs::{START_UP, handler, pod_spec, program, slow_program};
 use crate::check::Check;
 use crate::scenario::Scenario;
 use crate::stage::{Ended, Stage, Witness};
 
 pub(crate) const ALL: [Scenario; 7] = [
-    Scenario::anywhere("seed", seed),
+    Scenario::anywhere("seed", seed_pod),
     Scenario::anywhere("handler", with_handler),
     Scenario::anywhere("child_left", child_left),
     Scenario::anywhere("ignored", ignored),
@@ -23,8 +23,8 @@ pub(crate) const ALL: [Scenario; 7] = [
 ];
 
 /// A hook of two seconds, and a shell that takes one more to end.
-fn seed(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod(
+fn seed_pod(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
+    let pod = stage.create_pod(
         "seed",
         r#"
 terminationGracePeriodSeconds: 10
@@ -39,7 +39,7 @@ containers:
 "#,
     )?;
     stage.kubectl(&["delete", "pod", "seed"])?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
@@ -47,11 +47,11 @@ containers:
 
 /// It ends by itself within its time.
 fn with_handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(10, &handler(), ""))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), ""))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     signal(check, &ended, 15);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
@@ -59,7 +59,7 @@ fn with_handler(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// It ends by itself within its time, and leaves a program behind that has not heard of the stop: the kernel kills that.
 fn child_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let script = handler_of("TERM").replace("kill $!; ", "");
-    let pod = stage.pod("app", &one(10, &program(&script), ""))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &program(&script), ""))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     check.verdict(
         &ended.report,
@@ -68,19 +68,19 @@ fn child_left(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &[FindingKind::KilledWithMain],
     );
     signal(check, &ended, 15);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
 
 /// PID 1 without a handler: the kernel throws the signal away, SIGKILL comes after the grace period.
 fn ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("ignored", &one(3, "[sleep, infinity]", ""))?;
+    let pod = stage.create_pod("ignored", &pod_spec(3, "[sleep, infinity]", ""))?;
     // In its first second a program is given the benefit of the doubt: it may not have had the time for a handler.
     sleep(START_UP);
-    stage.keep(&pod)?;
+    stage.keep_object(&pod)?;
     stage.kubectl(&["delete", "pod", "ignored", "--wait=false"])?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(
         &ended.report,
         Outcome::SignalIgnored,
@@ -88,18 +88,18 @@ fn ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         &[FindingKind::SignalIgnored],
     );
     check.staged("exit code", stage.exit_code(&ended)?, 137);
-    stage.told(check, &pod, "StopSignalIgnored")?;
+    stage.check_event(check, &pod, "StopSignalIgnored")?;
     stage.described(check, &pod, "StopSignalIgnored")?;
     stage.compare(check, &ended)
 }
 
 /// It handles the signal, and would need a minute.
 fn too_slow(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(3, &slow(), ""))?;
+    let pod = stage.create_pod("app", &pod_spec(3, &slow_program(), ""))?;
     let (ended, mut witness) = delete(stage, &pod)?;
     exceeded(check, &ended, &mut witness, (3, "the grace"))?;
     check.staged("exit code", stage.exit_code(&ended)?, 137);
-    stage.told(check, &pod, "GracePeriodExceeded")?;
+    stage.check_event(check, &pod, "GracePeriodExceeded")?;
     stage.compare(check, &ended)
 }
 
@@ -117,7 +117,12 @@ pub(super) fn exceeded(
         &[FindingKind::TooSlow],
     );
     let stop = ended.report.stop_signal.as_ref().map(|stop| stop.at);
-    check.when("stop signal", stop, witness.at("stop")?, "the container");
+    check.check_time(
+        "stop signal",
+        stop,
+        witness.wait_for_first("stop")?,
+        "the container",
+    );
     check.lasted(
         "signal to SIGKILL",
         ended.report.stop_signal_to_kill(),
@@ -139,13 +144,13 @@ pub(super) fn handler_of(signal: &str) -> String {
 
 /// The image names its stop signal, and nobody tells the agent.
 fn image_stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(10, &program(&handler_of("QUIT")), "");
+    let spec = pod_spec(10, &program(&handler_of("QUIT")), "");
     let spec = spec.replace("gracewatch-test:", "gracewatch-test-quit:");
-    let pod = stage.pod("app", &spec)?;
+    let pod = stage.create_pod("app", &spec)?;
     let (ended, mut witness) = delete(stage, &pod)?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
     signal(check, &ended, QUIT);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
@@ -153,8 +158,8 @@ fn image_stop_signal(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// The image names a stop signal for which the program has no handler, as where it is inherited from a base image: the
 /// kernel throws it away.
 fn image_stop_signal_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(3, &handler(), "").replace("gracewatch-test:", "gracewatch-test-quit:");
-    let pod = stage.pod("app", &spec)?;
+    let spec = pod_spec(3, &handler(), "").replace("gracewatch-test:", "gracewatch-test-quit:");
+    let pod = stage.create_pod("app", &spec)?;
     sleep(START_UP);
     let (ended, _witness) = delete(stage, &pod)?;
     check.verdict(
@@ -170,7 +175,7 @@ fn image_stop_signal_ignored(stage: &Stage<'_>, check: &mut Check) -> Result<()>
 
 pub(super) fn signal(check: &mut Check, ended: &Ended, number: u32) {
     let stop = ended.report.stop_signal.as_ref();
-    check.same(
+    check.require_equal(
         "stop signal",
         stop.map(|stop| stop.signal.number()),
         Some(number),

@@ -8,8 +8,8 @@ use agent_core::report::{FindingKind, Outcome, Trigger};
 use anyhow::Result;
 use gracewatch_cluster::cluster::NODE;
 
-use super::hooks::said;
-use super::programs::{START_UP, handler, one, program};
+use super::hooks::check_stop_and_exit;
+use super::programs::{START_UP, handler, pod_spec, program};
 use crate::check::Check;
 use crate::scenario::{Needs, Scenario};
 use crate::stage::{Ended, Stage};
@@ -49,18 +49,18 @@ fn liveness(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         "periodSeconds",
         "terminationGracePeriodSeconds: 2, periodSeconds",
     );
-    let spec = one(30, "[sleep, infinity]", &probe);
-    let first = stage.pod("app", &format!("{spec}{ONCE}"))?;
-    let ended = stage.ended(&first, "app")?;
+    let spec = pod_spec(30, "[sleep, infinity]", &probe);
+    let first = stage.create_pod("app", &format!("{spec}{ONCE}"))?;
+    let ended = stage.wait_for_report(&first, "app")?;
     ignored(check, &ended, Trigger::Liveness, Duration::from_secs(2));
     check.staged("exit code", stage.exit_code(&ended)?, 137);
     stage.kubelet_told(check, &first, "Killing")?;
-    stage.told(check, &first, "StopSignalIgnored")?;
+    stage.check_event(check, &first, "StopSignalIgnored")?;
     stage.compare(check, &ended)?;
     let second = stage.restarted(&first, "app")?;
     sleep(START_UP);
     stage.kubectl(&["delete", "pod", "app", "--grace-period=3", "--wait=false"])?;
-    let ended = stage.ended(&second, "app")?;
+    let ended = stage.wait_for_report(&second, "app")?;
     ignored(check, &ended, Trigger::Deleted, Duration::from_secs(3));
     stage.compare(check, &ended)
 }
@@ -79,7 +79,7 @@ fn ignored(check: &mut Check, ended: &Ended, trigger: Trigger, grace: Duration) 
 
 /// It fails the first time.
 fn startup_probe(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(10, &handler(), &failing_once("startupProbe"));
+    let spec = pod_spec(10, &handler(), &failing_once("startupProbe"));
     by_the_kubelet(
         stage,
         check,
@@ -92,7 +92,7 @@ fn startup_probe(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/kubelet/kuberuntime/kuberuntime_manager.go#L1484>. That a
 /// probe had failed is another Event, of which this need not be the consequence.
 fn startup_probe_once(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let spec = one(10, &handler(), &failing_once("startupProbe"));
+    let spec = pod_spec(10, &handler(), &failing_once("startupProbe"));
     let spec = format!("restartPolicy: Never\n{spec}{ONCE}");
     by_the_kubelet(stage, check, &spec, Trigger::Unknown)
 }
@@ -100,7 +100,7 @@ fn startup_probe_once(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
 /// The kubelet ends what it could not begin as it should.
 fn post_start(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let hook = "lifecycle: { postStart: { exec: { command: [sh, -c, 'sleep 3; exit 7'] } } }";
-    let spec = format!("restartPolicy: Never\n{}", one(10, &handler(), hook));
+    let spec = format!("restartPolicy: Never\n{}", pod_spec(10, &handler(), hook));
     by_the_kubelet(stage, check, &spec, Trigger::PostStart)
 }
 
@@ -113,9 +113,9 @@ fn by_the_kubelet(
 ) -> Result<()> {
     let pod = stage.begun_pod("app", spec, "app")?;
     let mut witness = stage.witness(&pod, "app")?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, trigger, &[]);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.kubelet_told(check, &pod, "Killing")?;
     stage.compare(check, &ended)
@@ -123,12 +123,12 @@ fn by_the_kubelet(
 
 /// As a drained node's pods are.
 fn evicted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    let pod = stage.pod("app", &one(10, &handler(), ""))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), ""))?;
     let mut witness = stage.witness(&pod, "app")?;
-    stage.evict(&pod)?;
-    let ended = stage.ended(&pod, "app")?;
+    stage.evict_pod(&pod)?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Evicted, &[]);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }
@@ -138,21 +138,21 @@ fn preempted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let seat = format!(r#"[{{ "op": "add", "path": "/status/capacity/{SEAT}", "value": "1" }}]"#);
     let node = ["patch", "node", NODE, "--subresource=status", "--type=json"];
     stage.kubectl(&[&node[..], &["--patch", &seat]].concat())?;
-    stage.apply("apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: { name: gracewatch-e2e-first }\nvalue: 1000\n")?;
+    stage.apply_yaml("apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: { name: gracewatch-e2e-first }\nvalue: 1000\n")?;
     let takes = format!(
         "resources: {{ limits: {{ {}: 1 }} }}",
         SEAT.replace("~1", "/")
     );
-    let pod = stage.pod("app", &one(10, &handler(), &takes))?;
+    let pod = stage.create_pod("app", &pod_spec(10, &handler(), &takes))?;
     let mut witness = stage.witness(&pod, "app")?;
-    let high = one(0, &program("say up; sleep 3600"), &takes);
-    stage.pod(
+    let high = pod_spec(0, &program("say up; sleep 3600"), &takes);
+    stage.create_pod(
         "first",
         &format!("priorityClassName: gracewatch-e2e-first\n{high}"),
     )?;
-    let ended = stage.ended(&pod, "app")?;
+    let ended = stage.wait_for_report(&pod, "app")?;
     check.verdict(&ended.report, Outcome::Graceful, Trigger::Preempted, &[]);
-    said(check, &ended, &mut witness)?;
+    check_stop_and_exit(check, &ended, &mut witness)?;
     check.staged("exit code", stage.exit_code(&ended)?, 0);
     stage.compare(check, &ended)
 }

@@ -13,7 +13,7 @@ const REPLICAS: usize = 10;
 
 /// A Deployment of ten replicas is restarted: ten reports, each of the Deployment.
 fn rolling_update(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
-    stage.apply(&format!(
+    stage.apply_yaml(&format!(
         r#"
 apiVersion: apps/v1
 kind: Deployment
@@ -30,20 +30,20 @@ spec:
         image: localhost/gracewatch-test:1
         command: [sh, -c, 'trap "exit 0" TERM; while :; do sleep 0.2; done']
 "#,
-        label = stage.label()
+        label = stage.label_value()
     ))?;
     let rollout = ["rollout", "status", "deployment/web", "--timeout=120s"];
     stage.kubectl(&rollout)?;
-    let pods = stage.pods("web", REPLICAS)?;
+    let pods = stage.wait_for_pods("web", REPLICAS)?;
     stage.kubectl(&["rollout", "restart", "deployment/web"])?;
     stage.kubectl(&rollout)?;
     let mut seen = Vec::new();
     for pod in &pods {
-        let ended = stage.ended(pod, "app")?;
+        let ended = stage.wait_for_report(pod, "app")?;
         check.verdict(&ended.report, Outcome::Graceful, Trigger::Deleted, &[]);
         stage.compare(check, &ended)?;
         let workload = ended.report.pod.map(|pod| pod.workload);
-        check.same(
+        check.require_equal(
             "workload",
             workload.map(|owner| (owner.kind, owner.name)),
             Some(("Deployment".to_owned(), "web".to_owned())),
@@ -52,8 +52,8 @@ spec:
     }
     seen.sort_unstable();
     seen.dedup();
-    check.same("reports", seen.len(), REPLICAS);
-    let page = stage.page(&pods)?;
+    check.require_equal("reports", seen.len(), REPLICAS);
+    let page = stage.metrics_page(&pods)?;
     let counted = page.sum(
         "workload_termination_outcomes_total",
         &[
@@ -64,6 +64,6 @@ spec:
             ("trigger", "deleted"),
         ],
     );
-    check.same("workload_termination_outcomes_total", counted, Some(10.0));
+    check.require_equal("workload_termination_outcomes_total", counted, Some(10.0));
     Ok(())
 }

@@ -12,9 +12,9 @@ use crate::watch;
 impl Stage<'_> {
     /// Waits until this container of the pod is another one than it was.
     pub(crate) fn restarted(&self, before: &Pod, container: &str) -> Result<Pod> {
-        let old = before.id(container)?;
+        let old = before.container_id(container)?;
         let what = format!("another container {container} of pod {}", before.name);
-        let found = self.watch.wait(&what, RUN_LIMIT, |pod, gone| {
+        let found = self.watch.wait_for_pod(&what, RUN_LIMIT, |pod, gone| {
             let status = watch::container(pod, container);
             let id = status.and_then(|status| status.container_id.as_deref());
             let running = status.and_then(|status| status.state.as_ref()?.running.as_ref());
@@ -23,13 +23,13 @@ impl Stage<'_> {
                 && running.is_some()
                 && id.is_some_and(|id| !id.ends_with(old))
         })?;
-        Pod::of(&found)
+        Pod::from_object(&found)
     }
 
     /// Waits for a ready pod with the label `app` of this value that is none of these.
     pub(crate) fn another(&self, app: &str, before: &[&Pod]) -> Result<Pod> {
         let what = format!("another ready pod of {app}");
-        let found = self.watch.wait(&what, RUN_LIMIT, |pod, gone| {
+        let found = self.watch.wait_for_pod(&what, RUN_LIMIT, |pod, gone| {
             let labels = pod.metadata.labels.as_ref();
             let uid = pod.metadata.uid.as_deref();
             !gone
@@ -41,13 +41,13 @@ impl Stage<'_> {
                     == Some(app)
                 && before.iter().all(|old| uid != Some(&old.uid))
         })?;
-        Pod::of(&found)
+        Pod::from_object(&found)
     }
 
     /// Waits until the pod's object is gone.
-    pub(crate) fn gone(&self, pod: &Pod) -> Result<()> {
+    pub(crate) fn wait_until_gone(&self, pod: &Pod) -> Result<()> {
         let what = format!("the end of the object of pod {}", pod.name);
-        let found = self.watch.wait(&what, RUN_LIMIT, |seen, gone| {
+        let found = self.watch.wait_for_pod(&what, RUN_LIMIT, |seen, gone| {
             gone && seen.metadata.uid.as_deref() == Some(&pod.uid)
         });
         found.map(drop)
@@ -56,14 +56,16 @@ impl Stage<'_> {
     /// Waits until somebody has deleted one of these pods.
     pub(crate) fn one_deleted(&self, pods: &[Pod]) -> Result<()> {
         let mine = |uid: Option<&str>| pods.iter().any(|pod| Some(pod.uid.as_str()) == uid);
-        let found = self.watch.wait("a deletion", RUN_LIMIT, |pod, _gone| {
-            mine(pod.metadata.uid.as_deref()) && pod.metadata.deletion_timestamp.is_some()
-        });
+        let found = self
+            .watch
+            .wait_for_pod("a deletion", RUN_LIMIT, |pod, _gone| {
+                mine(pod.metadata.uid.as_deref()) && pod.metadata.deletion_timestamp.is_some()
+            });
         found.map(drop)
     }
 
     /// Evicts the pod, as `kubectl drain` does.
-    pub(crate) fn evict(&self, pod: &Pod) -> Result<()> {
+    pub(crate) fn evict_pod(&self, pod: &Pod) -> Result<()> {
         let namespace = self.namespace();
         let path = format!("/api/v1/namespaces/{namespace}/pods/{}/eviction", pod.name);
         let wish = serde_json::json!({

@@ -78,12 +78,12 @@ impl Stage<'_> {
         }
         let client = self.client(name, &command)?;
         let started = Instant::now();
-        while !self.log(&client)?.lines().any(|line| line == "held") {
-            self.watch.go_on()?;
+        while !self.read_log(&client)?.lines().any(|line| line == "held") {
+            self.watch.check_stopped()?;
             ensure!(
                 started.elapsed() < RUN_LIMIT,
                 "client {name} does not get its connections: {}",
-                self.log(&client)?
+                self.read_log(&client)?
             );
             sleep(POLL);
         }
@@ -105,8 +105,8 @@ impl Stage<'_> {
         let attempts = log.lines().map(|line| {
             let mut words = line.split(' ');
             let attempt = Attempt {
-                began_at: time(words.next())?,
-                ended_at: time(words.next())?,
+                began_at: parse_time(words.next())?,
+                ended_at: parse_time(words.next())?,
                 fate: words.next()?.to_owned(),
                 by: words.next().filter(|by| *by != "-").map(str::to_owned),
             };
@@ -117,7 +117,7 @@ impl Stage<'_> {
     }
 
     /// How every held connection ended; waits until all have.
-    pub(crate) fn ends(&self, client: &Client) -> Result<Vec<End>> {
+    pub(crate) fn connection_ends(&self, client: &Client) -> Result<Vec<End>> {
         let log = self.whole_log(client)?;
         let ends = log.lines().skip_while(|line| *line == "held").map(|line| {
             let mut words = line.split(' ').skip(1);
@@ -133,26 +133,26 @@ impl Stage<'_> {
     fn whole_log(&self, client: &Client) -> Result<String> {
         let name = &client.pod.name;
         let what = format!("the end of client {name}");
-        self.watch.wait(&what, RUN_LIMIT, |pod, _gone| {
+        self.watch.wait_for_pod(&what, RUN_LIMIT, |pod, _gone| {
             let status = pod.status.as_ref();
             let phase = status.and_then(|status| status.phase.as_deref());
             pod.metadata.uid.as_deref() == Some(&client.pod.uid)
                 && matches!(phase, Some("Succeeded" | "Failed"))
         })?;
-        self.log(client)
+        self.read_log(client)
     }
 
-    fn log(&self, client: &Client) -> Result<String> {
+    fn read_log(&self, client: &Client) -> Result<String> {
         self.kubectl(&["logs", &client.pod.name])
     }
 }
 
-fn time(word: Option<&str>) -> Option<Timestamp> {
+fn parse_time(word: Option<&str>) -> Option<Timestamp> {
     word?.parse().ok().map(Timestamp)
 }
 
 /// How many attempts had this fate.
-pub(crate) fn count(attempts: &[Attempt], fate: &str) -> u64 {
+pub(crate) fn count_fate(attempts: &[Attempt], fate: &str) -> u64 {
     let same = attempts.iter().filter(|attempt| attempt.fate == fate);
     u64::try_from(same.count()).unwrap_or(u64::MAX)
 }

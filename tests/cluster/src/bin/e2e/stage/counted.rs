@@ -13,7 +13,7 @@ impl Stage<'_> {
     pub(super) fn compare_metrics(&self, check: &mut Check, ended: &Ended) {
         let report = &ended.report;
         let completed = report.outcome == Outcome::Completed;
-        let role = ended.pod.role(&ended.container);
+        let role = ended.pod.container_role(&ended.container);
         // Of an init container that did its work there is no series.
         if !(completed && role.as_deref() == Some("init")) {
             self.compare_last(check, ended);
@@ -24,7 +24,7 @@ impl Stage<'_> {
     /// The series of the container itself, which hold its one termination.
     fn compare_last(&self, check: &mut Check, ended: &Ended) {
         let report = &ended.report;
-        let id = ended.pod.id(&ended.container).unwrap_or_default();
+        let id = ended.pod.container_id(&ended.container).unwrap_or_default();
         let id: String = id.chars().take(SHORT_ID).collect();
         let labels = [
             ("namespace", self.namespace.as_str()),
@@ -39,7 +39,10 @@ impl Stage<'_> {
             ),
             (
                 "pod_termination_prestop_failed",
-                report.hook.as_ref().map(|hook| bit(hook.failure.is_some())),
+                report
+                    .hook
+                    .as_ref()
+                    .map(|hook| as_number(hook.failure.is_some())),
             ),
             (
                 "pod_termination_signal_to_exit_seconds",
@@ -51,13 +54,13 @@ impl Stage<'_> {
             ),
             (
                 "pod_termination_sigkill_used",
-                Some(bit(report.kill.is_some())),
+                Some(as_number(report.kill.is_some())),
             ),
         ];
         for (name, value) in values {
             check.agrees(name, ended.page.sum(name, &labels), value);
         }
-        let (outcome, trigger) = (word(report.outcome), word(report.trigger));
+        let (outcome, trigger) = (json_name(report.outcome), json_name(report.trigger));
         let how = [("outcome", outcome.as_str()), ("trigger", &trigger)];
         let name = "pod_termination_outcome";
         let told = ended.page.sum(name, &[&labels[..], &how[..]].concat());
@@ -75,7 +78,7 @@ impl Stage<'_> {
             ("workload", name),
             ("container", &ended.container),
         ];
-        let (outcome, trigger) = (word(report.outcome), word(report.trigger));
+        let (outcome, trigger) = (json_name(report.outcome), json_name(report.trigger));
         let how = [("outcome", outcome.as_str()), ("trigger", &trigger)];
         let counted = |name: &str, more: &[(&str, &str)]| {
             let value = ended.page.sum(name, &[&labels[..], more].concat());
@@ -85,7 +88,7 @@ impl Stage<'_> {
         check.agrees(format!("{name} counts it"), counted(name, &how), true);
         for finding in &report.findings {
             let name = "workload_termination_findings_total";
-            let kind = word(finding.kind);
+            let kind = json_name(finding.kind);
             let counts = counted(name, &[("finding", &kind)]);
             check.agrees(format!("{name} counts {kind}"), counts, true);
         }
@@ -96,7 +99,7 @@ impl Stage<'_> {
 const SHORT_ID: usize = 12;
 
 /// As the agent writes it in labels and in JSON.
-pub(super) fn word(value: impl Serialize) -> String {
+pub(super) fn json_name(value: impl Serialize) -> String {
     serde_json::to_value(value)
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
@@ -114,6 +117,6 @@ fn seconds(duration: Option<Duration>) -> Option<f64> {
     duration.map(|long| long.as_secs_f64())
 }
 
-const fn bit(value: bool) -> f64 {
+const fn as_number(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }

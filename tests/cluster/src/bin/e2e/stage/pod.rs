@@ -21,7 +21,7 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    pub(super) fn of(pod: &PodObject) -> Result<Self> {
+    pub(super) fn from_object(pod: &PodObject) -> Result<Self> {
         let name = pod.metadata.name.clone().context("a pod without a name")?;
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
         let status = pod.status.as_ref().context("a pod without a status")?;
@@ -47,26 +47,26 @@ impl Pod {
             uid,
             node: node.with_context(|| format!("pod {name} is on no node"))?,
             ids: ids.collect(),
-            roles: roles(pod.spec.as_ref().context("a pod without a spec")?),
+            roles: container_roles(pod.spec.as_ref().context("a pod without a spec")?),
             name,
         })
     }
 
     /// The runtime's id of a container.
-    pub(crate) fn id(&self, container: &str) -> Result<&str> {
+    pub(crate) fn container_id(&self, container: &str) -> Result<&str> {
         let found = self.ids.iter().find(|(name, _)| name == container);
         let (_, id) = found.with_context(|| format!("pod {} has no {container}", self.name))?;
         Ok(id)
     }
 
-    pub(super) fn role(&self, container: &str) -> Option<String> {
+    pub(super) fn container_role(&self, container: &str) -> Option<String> {
         let found = self.roles.iter().find(|(name, _)| name == container);
         found.map(|(_, role)| (*role).to_owned())
     }
 }
 
 /// What each container is in its pod, by its place in the spec.
-fn roles(spec: &PodSpec) -> Vec<(String, &'static str)> {
+fn container_roles(spec: &PodSpec) -> Vec<(String, &'static str)> {
     let is_sidecar = |policy: Option<&String>| policy.is_some_and(|policy| policy == "Always");
     let main = spec.containers.iter().map(|one| (one.name.clone(), "main"));
     let init = spec.init_containers.iter().flatten().map(|one| {

@@ -42,7 +42,7 @@ impl Stage<'_> {
             if ready.count() == count {
                 return Ok(());
             }
-            self.watch.go_on()?;
+            self.watch.check_stopped()?;
             ensure!(
                 started.elapsed() < RUN_LIMIT,
                 "Service {service} does not get {count} endpoints: {said}"

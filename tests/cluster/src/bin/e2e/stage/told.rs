@@ -29,21 +29,21 @@ struct Events {
 
 impl Stage<'_> {
     /// Checks that the agent wrote an Event of this reason, and gives its message.
-    pub(crate) fn told(&self, check: &mut Check, pod: &Pod, reason: &str) -> Result<String> {
-        let message = self.event(pod, reason, AGENT)?;
-        check.same("Event", reason, reason);
+    pub(crate) fn check_event(&self, check: &mut Check, pod: &Pod, reason: &str) -> Result<String> {
+        let message = self.event_message(pod, reason, AGENT)?;
+        check.require_equal("Event", reason, reason);
         Ok(message)
     }
 
     /// Checks that the kubelet wrote an Event of this reason.
     pub(crate) fn kubelet_told(&self, check: &mut Check, pod: &Pod, reason: &str) -> Result<()> {
-        self.event(pod, reason, KUBELET)?;
+        self.event_message(pod, reason, KUBELET)?;
         check.staged("Event of the kubelet", reason, reason);
         Ok(())
     }
 
     /// Keeps the pod's object when it is deleted, until [`Self::described`] let it go.
-    pub(crate) fn keep(&self, pod: &Pod) -> Result<()> {
+    pub(crate) fn keep_object(&self, pod: &Pod) -> Result<()> {
         self.kubectl(&["patch", "pod", &pod.name, "--type=merge", "-p", FINALIZER])
             .map(drop)
     }
@@ -65,12 +65,12 @@ impl Stage<'_> {
             let words: Vec<&str> = line.split_whitespace().collect();
             words.get(1) == Some(&reason) && words.contains(&AGENT)
         };
-        check.that("kubectl describe pod shows it", said.lines().any(is_it));
+        check.require("kubectl describe pod shows it", said.lines().any(is_it));
         Ok(())
     }
 
     /// The message of a pod's Event, waited for; also of a pod that is gone.
-    fn event(&self, pod: &Pod, reason: &str, from: &str) -> Result<String> {
+    fn event_message(&self, pod: &Pod, reason: &str, from: &str) -> Result<String> {
         let started = Instant::now();
         loop {
             let of = format!(
@@ -86,7 +86,7 @@ impl Stage<'_> {
             if let Some(event) = events.items.iter().find(is_it) {
                 return Ok(event.message.clone().unwrap_or_default());
             }
-            self.watch.go_on()?;
+            self.watch.check_stopped()?;
             if started.elapsed() > EVENT_LIMIT {
                 let words = format!(
                     "no Event {reason} of {from} on pod {}; there are: {said}",

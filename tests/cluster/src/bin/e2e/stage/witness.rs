@@ -46,7 +46,7 @@ impl Stage<'_> {
             lines,
             said: Vec::new(),
         };
-        witness.until(|said| !said.is_empty())?;
+        witness.read_until(|said| !said.is_empty())?;
         Ok(witness)
     }
 }
@@ -56,24 +56,24 @@ impl Witness {
     ///
     /// A line is `word 1234.56`, with the time of `/proc/uptime`: of the clock that reports have (`CLOCK_BOOTTIME`), cut to
     /// hundredths, <https://github.com/torvalds/linux/blob/v6.12/fs/proc/uptime.c#L11>.
-    pub(crate) fn at(&mut self, word: &str) -> Result<Timestamp> {
-        self.until(|said| times(said, word).next().is_some())?;
-        times(&self.said, word).next().context("a word was lost")
+    pub(crate) fn wait_for_first(&mut self, word: &str) -> Result<Timestamp> {
+        self.read_until(|said| times_of(said, word).next().is_some())?;
+        times_of(&self.said, word).next().context("a word was lost")
     }
 
     /// When it last said this word before it ended; waits for its end.
-    pub(crate) fn last(&mut self, word: &str) -> Result<Timestamp> {
-        self.at("exit")?;
-        let last = times(&self.said, word).next_back();
+    pub(crate) fn wait_for_last(&mut self, word: &str) -> Result<Timestamp> {
+        self.wait_for_first("exit")?;
+        let last = times_of(&self.said, word).next_back();
         last.with_context(|| format!("the container never said {word}, only {:?}", self.said))
     }
 
     /// How often it said this word until now.
-    pub(crate) fn times(&self, word: &str) -> usize {
-        times(&self.said, word).count()
+    pub(crate) fn count_of(&self, word: &str) -> usize {
+        times_of(&self.said, word).count()
     }
 
-    fn until(&mut self, enough: impl Fn(&[String]) -> bool) -> Result<()> {
+    fn read_until(&mut self, enough: impl Fn(&[String]) -> bool) -> Result<()> {
         let started = Instant::now();
         while !enough(&self.said) {
             let left = RUN_LIMIT.saturating_sub(started.elapsed());
@@ -94,7 +94,10 @@ impl Witness {
     }
 }
 
-fn times<'a>(said: &'a [String], word: &'a str) -> impl DoubleEndedIterator<Item = Timestamp> + 'a {
+fn times_of<'a>(
+    said: &'a [String],
+    word: &'a str,
+) -> impl DoubleEndedIterator<Item = Timestamp> + 'a {
     let seconds = move |line: &'a String| {
         let time = line.strip_prefix(word)?.strip_prefix(' ')?;
         time.parse::<f64>().ok()

@@ -49,7 +49,10 @@ impl Said {
     /// Everything in which the container's report differs.
     pub(super) fn differences(&self, report: &Report) -> Vec<String> {
         let mut wrong = Vec::new();
-        let code = report.exit.as_ref().map(|exit| compare::code(exit.status));
+        let code = report
+            .exit
+            .as_ref()
+            .map(|exit| compare::exit_code(exit.status));
         if self.exit_code.is_some() && code != self.exit_code {
             wrong.push(format!("exit code: {code:?}"));
         }

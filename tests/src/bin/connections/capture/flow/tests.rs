@@ -38,7 +38,7 @@ fn observe(segments: &[&str], edges: Edges) -> Observed {
         })
         .collect();
     let server: SocketAddr = SERVER.parse().unwrap();
-    Flows::of(&packets, |address| address == server).observed(edges)
+    Flows::from_packets(&packets, |address| address == server).observed(edges)
 }
 
 #[test]

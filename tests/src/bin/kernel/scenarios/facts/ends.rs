@@ -8,19 +8,19 @@ use anyhow::Result;
 use gracewatch_tests::rig::launch::Launch;
 
 use super::super::kills;
-use super::{SOON, Scene, actor};
+use super::{SOON, Scene, actor_command};
 use crate::check::Check;
 use crate::scenario::{Stage, signal};
 
 /// An init that powers off its namespace is killed by the kernel, and is said to have died of SIGINT.
 pub(super) fn rebooted(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
     let cgroup = stage.cgroup("")?;
-    let launch = Launch::new(&cgroup, actor(stage, "", "powers-off"));
+    let launch = Launch::new(&cgroup, actor_command(stage, "", "powers-off"));
     let mut scene = Scene::launch(stage, cgroup, &launch)?;
     let ended = scene.main.wait_end(SOON)?;
-    let exit = scene.exit()?;
-    check.same("what reboot(2) left", exit.ns_reboot, Some(signal(2)?));
-    check.same("what its parent sees", ended.status.signal(), Some(2));
+    let exit = scene.main_exit()?;
+    check.require_equal("what reboot(2) left", exit.ns_reboot, Some(signal(2)?));
+    check.require_equal("what its parent sees", ended.status.signal(), Some(2));
     check.notes.push(format!("at the hook: {:?}", exit.status));
     Ok(())
 }
@@ -44,7 +44,7 @@ pub(super) fn named_victim(stage: &Stage<'_>, check: &mut Check) -> Result<()> {
         .filter(|(pid, _)| *pid == main)
         .collect();
     let name = names_it.then(|| "hog".to_owned());
-    check.same("victims", victims, vec![(main, name)]);
+    check.require_equal("victims", victims, vec![(main, name)]);
     Ok(())
 }
 

@@ -23,27 +23,27 @@ pub(super) struct Release<'a> {
 }
 
 impl<'a> Release<'a> {
-    pub(super) fn of(stage: &'a Stage<'_>) -> Self {
-        let kubectl = stage.place().kubectl();
+    pub(super) fn new_release(stage: &'a Stage<'_>) -> Self {
+        let kubectl = stage.cluster_place().kubectl();
         Self {
             helm: kubectl.beside("helm"),
             kubectl,
             namespace: stage.namespace(),
-            chart: stage.place().chart().display().to_string(),
+            chart: stage.cluster_place().chart_folder().display().to_string(),
         }
     }
 
     /// Installs it with its defaults, and waits until it is ready; the notes.
     pub(super) fn install(&self) -> Result<String> {
-        self.helm(&["install", NAME, &self.chart, "--wait", TIMEOUT])
-            .with_context(|| self.state())?;
-        self.helm(&["get", "notes", NAME])
+        self.run_helm(&["install", NAME, &self.chart, "--wait", TIMEOUT])
+            .with_context(|| self.describe_state())?;
+        self.run_helm(&["get", "notes", NAME])
     }
 
     /// Gives it these values, and waits until it is ready.
     pub(super) fn upgrade(&self, values: &Value) -> Result<()> {
         let values = values.to_string();
-        self.helm(&[
+        self.run_helm(&[
             "upgrade",
             NAME,
             &self.chart,
@@ -53,12 +53,12 @@ impl<'a> Release<'a> {
             TIMEOUT,
         ])
         .map(drop)
-        .with_context(|| self.state())
+        .with_context(|| self.describe_state())
     }
 
     /// Whether its tests pass.
     pub(super) fn test(&self) -> Result<bool> {
-        let said = self.helm(&["test", NAME, "--logs", TIMEOUT])?;
+        let said = self.run_helm(&["test", NAME, "--logs", TIMEOUT])?;
         let passed = |line: &str| line.starts_with("Phase:") && line.ends_with("Succeeded");
         Ok(said.lines().any(passed))
     }
@@ -66,12 +66,12 @@ impl<'a> Release<'a> {
     /// Removes it, if it is there.
     pub(super) fn uninstall(&self) -> Result<()> {
         let args = ["uninstall", NAME, "--ignore-not-found", "--wait", TIMEOUT];
-        self.helm(&args).map(drop)
+        self.run_helm(&args).map(drop)
     }
 
     /// Lets the API server judge everything that was rendered, and refuse what it does not know.
     pub(super) fn validate(&self, stage: &Stage<'_>) -> Result<()> {
-        let manifest = self.helm(&["get", "manifest", NAME])?;
+        let manifest = self.run_helm(&["get", "manifest", NAME])?;
         let args = [
             "apply",
             "--server-side",
@@ -119,7 +119,7 @@ impl<'a> Release<'a> {
     }
 
     /// What a person would look at where it does not get ready.
-    fn state(&self) -> String {
+    fn describe_state(&self) -> String {
         let said = |args: &[&str]| {
             let args = [&["--namespace", self.namespace], args].concat();
             self.kubectl.output(&args).unwrap_or_default()
@@ -129,7 +129,7 @@ impl<'a> Release<'a> {
         format!("the chart's agent does not get ready:\n{log}\n{pods}")
     }
 
-    fn helm(&self, args: &[&str]) -> Result<String> {
+    fn run_helm(&self, args: &[&str]) -> Result<String> {
         self.helm
             .output(&[&["--namespace", self.namespace], args].concat())
     }
