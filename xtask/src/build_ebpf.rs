@@ -85,21 +85,21 @@ fn build_with(args: &Args) -> Result<Objects> {
         && objects.empty.exists()
         && stamp::is_current(workspace, object, &inputs, args.toolchain)
     {
-        say(&format!("up to date: {}", object.display()));
+        print_progress(&format!("up to date: {}", object.display()));
         return Ok(objects);
     }
 
     let started = Instant::now();
     let toolchain = toolchain::find_or_install(args.toolchain)?;
     let linker = linker::find_or_install(&toolchain)?;
-    say(&format!("compiling the probes with {toolchain}"));
+    print_progress(&format!("compiling the probes with {toolchain}"));
     let programs = [
         ("gracewatch-ebpf", object.as_path()),
         ("empty-ebpf", objects.empty.as_path()),
     ];
     compile::build(workspace, &toolchain, &linker, &programs)?;
     stamp::write(workspace, object, &inputs, toolchain.way)?;
-    say(&format!(
+    print_progress(&format!(
         "built {} in {:.1} s",
         object.display(),
         started.elapsed().as_secs_f32()
@@ -108,6 +108,6 @@ fn build_with(args: &Args) -> Result<Objects> {
 }
 
 /// One line of progress.
-fn say(text: &str) {
+fn print_progress(text: &str) {
     eprintln!("build-ebpf: {text}");
 }

@@ -85,7 +85,7 @@ pub(crate) struct Parts {
 pub(crate) fn parts() -> Result<Parts> {
     let tools = tools::runtime()?;
     let images = cache::workspace().join("target/image");
-    image::rig(&tools, &images)?;
+    image::write_rig_images(&tools, &images)?;
     let object = build_ebpf::build()?;
     let programs = cargo::build_static(&object, &["gracewatch", "cri"])?;
     Ok(Parts {

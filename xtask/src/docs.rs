@@ -63,7 +63,7 @@ pub(crate) fn check() -> Result<()> {
         "the documents:\n  {}",
         of_the_chart.join("\n  ")
     );
-    go(|page, _text| {
+    compare_pages(|page, _text| {
         bail!(
             "{} is not what the code says; write it anew with `cargo xtask docs`",
             page.path
@@ -74,7 +74,7 @@ pub(crate) fn check() -> Result<()> {
 /// Writes the pages that are not what the code says. Fails if a link leads nowhere.
 pub(crate) fn write() -> Result<()> {
     chart::files::write()?;
-    go(|page, text| {
+    compare_pages(|page, text| {
         std::fs::write(cache::workspace().join(page.path), text)
             .with_context(|| format!("cannot write {}", page.path))?;
         eprintln!("wrote {}", page.path);
@@ -83,11 +83,11 @@ pub(crate) fn write() -> Result<()> {
 }
 
 /// Compares every page with what its program prints, and follows every link.
-fn go(outdated: impl Fn(&Page, &str) -> Result<()>) -> Result<()> {
+fn compare_pages(outdated: impl Fn(&Page, &str) -> Result<()>) -> Result<()> {
     let workspace = cache::workspace();
     let mut wrong = Vec::new();
     for page in &PAGES {
-        let text = page.print()?;
+        let text = page.printed_page()?;
         let path = workspace.join(page.path);
         let is_current = std::fs::read_to_string(&path).is_ok_and(|known| known == text);
         if !is_current && let Err(error) = outdated(page, &text) {
@@ -111,7 +111,7 @@ fn go(outdated: impl Fn(&Page, &str) -> Result<()>) -> Result<()> {
 
 impl Page {
     /// Builds the program, with cargo's words on the terminal, and takes what it prints.
-    fn print(&self) -> Result<String> {
+    fn printed_page(&self) -> Result<String> {
         let mut command = Command::new(cargo::build_debug(self.program)?);
         command.current_dir(cache::workspace()).args(self.arguments);
         process::output(&mut command)

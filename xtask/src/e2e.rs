@@ -88,8 +88,8 @@ fn build(args: &Args) -> Result<Command> {
             Some(_) => tools::cluster()?,
             None => tools::ensure()?,
         };
-        image::agent(image::NAME, &images.join("gracewatch.tar"))?;
-        image::rig(&tools, &images)?;
+        image::write_agent_image(image::NAME, &images.join("gracewatch.tar"))?;
+        image::write_rig_images(&tools, &images)?;
         forget(&folder.join("logs"))?;
     }
     let places = [
@@ -106,13 +106,13 @@ fn build(args: &Args) -> Result<Command> {
     }
     pass_on(args, &mut tests);
     if let Some(focus) = &args.suite {
-        suite(focus.as_deref(), &mut tests)?;
+        build_suite(focus.as_deref(), &mut tests)?;
     }
     Ok(tests)
 }
 
 /// Builds Kubernetes' own tests and their images.
-fn suite(focus: Option<&str>, tests: &mut Command) -> Result<()> {
+fn build_suite(focus: Option<&str>, tests: &mut Command) -> Result<()> {
     let built = tools::kubernetes_tests()?;
     // Others of the rig do not import what is in a folder of its own.
     let images = cache::workspace().join("target/image/suite");

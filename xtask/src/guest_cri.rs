@@ -57,10 +57,10 @@ pub(crate) fn run(parts: &Parts, args: &[String]) -> Result<Found> {
     let folder = cache::workspace().join("target/cri-guest");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
-    let _alone = vm::alone(&folder)?;
+    let _alone = vm::lock_folder(&folder)?;
     let (image, initramfs) = (folder.join("disk"), folder.join("initramfs"));
-    disk::make(&base, parts, args, &folder.join("root"), &image)?;
-    boot::pack(&base, &initramfs)?;
+    disk::write_image(&base, parts, args, &folder.join("root"), &image)?;
+    boot::write_initramfs(&base, &initramfs)?;
     let fleet = Fleet {
         initramfs: &initramfs,
         append: boot::APPEND.to_owned(),
@@ -89,7 +89,7 @@ pub(crate) fn run(parts: &Parts, args: &[String]) -> Result<Found> {
     let stages = std::fs::read_to_string(out.join(STAGES)).unwrap_or_default();
     Ok(Found {
         table: out.join(TABLE),
-        stages: FailedStages::of(&stages),
+        stages: FailedStages::from_text(&stages),
     })
 }
 

@@ -53,12 +53,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .out
         .clone()
         .unwrap_or_else(|| cache::workspace().join("target/image/gracewatch.tar"));
-    let digest = agent(&args.tag, &path)?;
+    let digest = write_agent_image(&args.tag, &path)?;
     let size = fs::metadata(&path)?.len();
     eprintln!("image: {} {digest}", args.tag);
     eprintln!("image: {} ({} kB)", path.display(), size.div_ceil(1000));
     if args.tests {
-        rig(&tools::runtime()?, path.parent().unwrap_or(Path::new(".")))?;
+        write_rig_images(&tools::runtime()?, path.parent().unwrap_or(Path::new(".")))?;
     }
     eprintln!(
         "image: load with `ctr -n k8s.io images import` or `kind load image-archive`; more: --help"
@@ -67,14 +67,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Builds the agent and writes its image, named `name`, to `path`; returns the digest.
-pub(crate) fn agent(name: &str, path: &Path) -> Result<String> {
+pub(crate) fn write_agent_image(name: &str, path: &Path) -> Result<String> {
     let object = build_ebpf::build()?;
     let programs = cargo::build_static(&object, &["gracewatch"])?;
-    save(&with_agent(name, &programs.join("gracewatch"))?, path)
+    save_image(&with_agent(name, &programs.join("gracewatch"))?, path)
 }
 
 /// Writes an archive for each image of the tests' own pods into the folder `out`; `tools` holds the static programs.
-pub(crate) fn rig(tools: &Path, out: &Path) -> Result<()> {
+pub(crate) fn write_rig_images(tools: &Path, out: &Path) -> Result<()> {
     let object = build_ebpf::build()?;
     let peer = cargo::build_static(&object, &["peer"])?.join("peer");
     rig::write(tools, &peer, out)
@@ -122,7 +122,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Writes an image's archive to `path`, whose folder is made if it is missing, and returns the image's digest.
-fn save(image: &Image, path: &Path) -> Result<String> {
+fn save_image(image: &Image, path: &Path) -> Result<String> {
     let failed = || format!("cannot write {}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(failed)?;

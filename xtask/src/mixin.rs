@@ -40,19 +40,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn draw_all(answers: &Path) -> Result<()> {
-    let mut made = render::all(&tools::mixin()?)?;
+    let mut made = render::render_all(&tools::mixin()?)?;
     made.retain(Made::is_dashboard);
     draw::write(answers, &made)
 }
 
 /// Fails if a rendered file is not what the sources say, or if anything in them is wrong.
 pub(crate) fn check() -> Result<()> {
-    go(|file| Ok(file.is_current()))
+    check_files(|file| Ok(file.is_current()))
 }
 
 /// Renders, and fails if anything is wrong in it.
 fn write() -> Result<()> {
-    go(|file| file.write().map(|()| true))
+    check_files(|file| file.write().map(|()| true))
 }
 
 /// A file that is made: its path below the workspace, and its text.
@@ -82,11 +82,11 @@ impl Made {
 }
 
 /// Makes every file, gives it to `settle`, which says whether it is as it should be, and then looks at all of them.
-fn go(settle: impl Fn(&Made) -> Result<bool>) -> Result<()> {
+fn check_files(settle: impl Fn(&Made) -> Result<bool>) -> Result<()> {
     let tools = tools::mixin()?;
     render::check_format(&tools)?;
-    let mut made = render::all(&tools)?;
-    made.extend(recorded::all()?);
+    let mut made = render::render_all(&tools)?;
+    made.extend(recorded::make_tests()?);
     let mut wrong = Vec::new();
     for file in &made {
         if !settle(file)? {

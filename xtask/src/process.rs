@@ -29,7 +29,7 @@ pub(crate) struct FailedStages(pub(crate) Vec<String>);
 
 impl FailedStages {
     /// Those that this text tells of.
-    pub(crate) fn of(text: &str) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         let lines = text
             .lines()
             .filter_map(|line| line.strip_prefix(STAGE_FAILED));
@@ -59,7 +59,7 @@ fn run_tests_to(command: &mut Command, to: &mut impl Write) -> Result<FailedStag
     if !status.success() {
         bail!("`{line}` failed: {status}{}", failures.told.concat());
     }
-    Ok(FailedStages::of(&failures.stages))
+    Ok(FailedStages::from_text(&failures.stages))
 }
 
 /// Lines that tell of failures.
@@ -80,12 +80,12 @@ impl Failures {
             let line = line?;
             to.write_all(&line)?;
             to.write_all(b"\n")?;
-            failures.note(&String::from_utf8_lossy(&line), &mut within);
+            failures.read_line(&String::from_utf8_lossy(&line), &mut within);
         }
         Ok(failures)
     }
 
-    fn note(&mut self, line: &str, within: &mut bool) {
+    fn read_line(&mut self, line: &str, within: &mut bool) {
         if line.starts_with(STAGE_FAILED) {
             self.stages.push_str(line);
             self.stages.push('\n');

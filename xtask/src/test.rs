@@ -89,14 +89,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             });
             continue;
         }
-        summary::begin(step);
+        summary::print_start(step);
         let started = Instant::now();
         let outcome = match steps::run(step, args.write_docs) {
             Ok(stages) => Outcome::Passed(started.elapsed(), stages.0),
             Err(error) => Outcome::Failed(started.elapsed(), format!("{error:#}")),
         };
         let done_one = Done { step, outcome };
-        summary::end(&done_one);
+        summary::print_end(&done_one);
         done.push(done_one);
     }
     let failed = summary::print(&done);

@@ -189,7 +189,7 @@ impl Part {
             | Self::Nft
             | Self::Traffic
             | Self::Programs
-            | Self::Browser => Ok(format!("{}-{}", self.name(), debian::suite())),
+            | Self::Browser => Ok(format!("{}-{}", self.name(), debian::suite_name())),
             Self::Axe => Ok(format!("{}-{}", self.name(), axe::VERSION)),
         }
     }
@@ -220,7 +220,7 @@ impl Part {
             Self::Monitors => monitors::build(folder),
             Self::Busybox => debian::busybox(folder),
             Self::Seccomp => debian::seccomp(folder),
-            Self::Nft => debian::nft(folder),
+            Self::Nft => debian::fetch_nft(folder),
             Self::Traffic => debian::traffic(folder),
             Self::Programs => programs::fetch(folder),
             Self::Browser => browser::fetch(folder),
@@ -370,19 +370,19 @@ mod tests {
             std::fs::write(partial.join("new"), "x")?;
             anyhow::bail!("no")
         });
-        let after_failure: Vec<_> = names(&root);
+        let after_failure: Vec<_> = file_names(&root);
         install(&target, |partial| {
             Ok(std::fs::write(partial.join("new"), "x")?)
         })
         .unwrap();
-        let after_success = names(&target);
+        let after_success = file_names(&target);
         remove(&root).unwrap();
         assert!(failed.is_err());
         assert_eq!(after_failure, ["part"]);
         assert_eq!(after_success, ["new"]);
     }
 
-    fn names(folder: &Path) -> Vec<String> {
+    fn file_names(folder: &Path) -> Vec<String> {
         std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -118,14 +118,14 @@ pub(crate) fn test(args: &Args) -> Result<FailedStages> {
     let folder = cache::workspace().join("target/vm");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
-    let _alone = alone(&folder)?;
+    let _alone = lock_folder(&folder)?;
     let initramfs = folder.join("initramfs");
     if let Some(init) = &args.init {
-        guest::pack(&[("init", init)], &initramfs)?;
+        guest::write_initramfs(&[("init", init)], &initramfs)?;
     } else {
         let object = build_ebpf::build()?;
         let programs = guest::build(&object)?;
-        guest::pack(
+        guest::write_initramfs(
             &[
                 ("init", &programs.test),
                 ("gracewatch", &programs.agent),
@@ -143,8 +143,8 @@ pub(crate) fn test(args: &Args) -> Result<FailedStages> {
         once_more: true,
     };
     let outcomes = fleet.boot(&kernels, args.jobs)?;
-    println!("\n{}", matrix::text(&outcomes));
-    judge(args, &outcomes, &fleet)?;
+    println!("\n{}", matrix::render_text(&outcomes));
+    check_outcomes(args, &outcomes, &fleet)?;
     if args.write_docs {
         let path = cache::workspace().join("docs/kernels.md");
         std::fs::write(&path, matrix::document(&outcomes))
@@ -168,7 +168,7 @@ fn append(args: &Args) -> String {
 
 /// Waits until no other run uses `folder`, whose initramfs and logs belong to one run at a time, and keeps it until the
 /// returned file is closed.
-pub(crate) fn alone(folder: &Path) -> Result<File> {
+pub(crate) fn lock_folder(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     if lock.try_lock().is_err() {
@@ -206,7 +206,7 @@ fn first_of(choice: &[&'static Series], args: &Args) -> Result<Kernel> {
     let mut failure = None;
     for series in choice {
         match kernels::obtain(series, args.update, || match &args.mirror {
-            Some(uri) => Ok(Mirror::at(uri)),
+            Some(uri) => Ok(Mirror::from_uri(uri)),
             None => Mirror::of_this_machine(),
         }) {
             Ok(kernel) => return Ok(kernel),
@@ -222,7 +222,7 @@ fn first_of(choice: &[&'static Series], args: &Args) -> Result<Kernel> {
 }
 
 /// Shows what went wrong on which kernel; an error when anything did.
-fn judge(args: &Args, outcomes: &[Outcome], fleet: &Fleet<'_>) -> Result<()> {
+fn check_outcomes(args: &Args, outcomes: &[Outcome], fleet: &Fleet<'_>) -> Result<()> {
     let mut failures = Vec::new();
     for outcome in outcomes {
         let series = outcome.kernel.series;

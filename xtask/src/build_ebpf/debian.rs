@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::say;
+use super::print_progress;
 use super::toolchain::{Toolchain, Version, Way, inspect};
 use crate::process;
 
@@ -20,7 +20,7 @@ const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
 
 /// The packaged compiler, if all of it is there.
-pub(super) fn find() -> Result<Toolchain> {
+pub(super) fn find_toolchain() -> Result<Toolchain> {
     for program in [RUSTC, CARGO] {
         ensure!(Path::new(program).exists(), "{program} is missing");
     }
@@ -48,17 +48,17 @@ pub(super) fn install() -> Result<()> {
     let user = std::fs::metadata("/proc/self")
         .context("cannot read our own user id from /proc/self")?
         .uid();
-    if let (Err(missing), 1..) = (find(), user) {
+    if let (Err(missing), 1..) = (find_toolchain(), user) {
         bail!("{missing:#}, and installing with apt-get needs root");
     }
 
-    say(&format!(
+    print_progress(&format!(
         "installing Debian's {} with apt-get: about half a minute",
         PACKAGES.join(", ")
     ));
     apt_install(&PACKAGES)?;
-    let llvm = llvm_package(&Version::of(Path::new(RUSTC))?);
-    say(&format!(
+    let llvm = llvm_package(&Version::from_rustc(Path::new(RUSTC))?);
+    print_progress(&format!(
         "installing {llvm}, for bpf-linker, with apt-get: about half a minute"
     ));
     apt_install(&[&llvm])
@@ -76,7 +76,7 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     if apt_get(&arguments).is_ok() {
         return Ok(());
     }
-    say("fetching apt's package lists first");
+    print_progress("fetching apt's package lists first");
     match apt_get(&["update"]).and_then(|()| apt_get(&arguments)) {
         Ok(()) => Ok(()),
         Err(error) => bail!(

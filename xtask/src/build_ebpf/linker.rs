@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::say;
+use super::print_progress;
 use super::toolchain::{Toolchain, Way};
 use super::{compile, rustup};
 use crate::{cache, process};
@@ -24,7 +24,7 @@ pub(super) fn find_or_install(toolchain: &Toolchain) -> Result<PathBuf> {
         &cache_key(toolchain.way, toolchain.version.llvm),
     )?;
     let linker = root.join("bin/bpf-linker");
-    if works(&linker) {
+    if is_usable(&linker) {
         return Ok(linker);
     }
     let llvm = toolchain.version.llvm;
@@ -33,7 +33,7 @@ pub(super) fn find_or_install(toolchain: &Toolchain) -> Result<PathBuf> {
         "bpf-linker {VERSION} knows LLVM {KNOWN_LLVM:?}, and {toolchain} has another: raise the pinned version"
     );
 
-    say(&format!(
+    print_progress(&format!(
         "installing bpf-linker {VERSION} into the cache ({}): about a minute",
         root.display()
     ));
@@ -69,7 +69,7 @@ pub(super) fn find_or_install(toolchain: &Toolchain) -> Result<PathBuf> {
     ]);
     process::run(&mut command).context("cannot build bpf-linker")?;
     ensure!(
-        works(&linker),
+        is_usable(&linker),
         "{} was built but does not run",
         linker.display()
     );
@@ -85,7 +85,7 @@ fn cache_key(way: Way, llvm: u32) -> String {
 }
 
 /// Whether it starts (its LLVM may have gone since) and is the pinned version.
-fn works(linker: &Path) -> bool {
+fn is_usable(linker: &Path) -> bool {
     process::output(Command::new(linker).arg("--version"))
         .is_ok_and(|text| text.trim().ends_with(VERSION))
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::say;
+use super::print_progress;
 use super::toolchain::{Toolchain, Way, inspect};
 use crate::process;
 
@@ -13,7 +13,7 @@ use crate::process;
 pub(super) const NIGHTLY: &str = "nightly-2026-05-20";
 
 /// The pinned nightly, if it is installed with rust-src.
-pub(super) fn find() -> Result<Toolchain> {
+pub(super) fn find_toolchain() -> Result<Toolchain> {
     let rustc = which("rustc")?;
     let cargo = which("cargo")?;
     let (version, sysroot) = inspect(&rustc)?;
@@ -32,7 +32,7 @@ pub(super) fn install() -> Result<()> {
     if !process::exists("rustup") {
         bail!("there is no rustup");
     }
-    say(&format!(
+    print_progress(&format!(
         "installing {NIGHTLY} with rust-src through rustup: about half a minute"
     ));
     let mut command = Command::new("rustup");

@@ -36,7 +36,7 @@ pub(super) fn is_current(workspace: &Path, object: &Path, inputs: &str, choice: 
     };
     candidates(choice)
         .iter()
-        .any(|way| stamp == text(inputs, &bytes, *way))
+        .any(|way| stamp == stamp_text(inputs, &bytes, *way))
 }
 
 /// Remembers what `object` was built from.
@@ -44,7 +44,7 @@ pub(super) fn write(workspace: &Path, object: &Path, inputs: &str, way: Way) -> 
     let bytes =
         std::fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
     let path = path(workspace);
-    std::fs::write(&path, text(inputs, &bytes, way))
+    std::fs::write(&path, stamp_text(inputs, &bytes, way))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -52,7 +52,7 @@ fn path(workspace: &Path) -> PathBuf {
     workspace.join(TARGET_DIR).join("gracewatch.stamp")
 }
 
-fn text(inputs: &str, object: &[u8], way: Way) -> String {
+fn stamp_text(inputs: &str, object: &[u8], way: Way) -> String {
     let mut hasher = DefaultHasher::new();
     object.hash(&mut hasher);
     format!(

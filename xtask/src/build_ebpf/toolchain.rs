@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 
-use super::{debian, rustup, say};
+use super::{debian, print_progress, rustup};
 use crate::process;
 
 /// The oldest rustc that compiles the workspace: its `rust-version`.
@@ -41,10 +41,10 @@ impl Way {
         }
     }
 
-    fn find(self) -> Result<Toolchain> {
+    fn find_toolchain(self) -> Result<Toolchain> {
         match self {
-            Self::Rustup => rustup::find(),
-            Self::Debian => debian::find(),
+            Self::Rustup => rustup::find_toolchain(),
+            Self::Debian => debian::find_toolchain(),
         }
     }
 
@@ -90,7 +90,7 @@ pub(super) struct Version {
 
 impl Version {
     /// Asks the compiler.
-    pub(super) fn of(rustc: &Path) -> Result<Self> {
+    pub(super) fn from_rustc(rustc: &Path) -> Result<Self> {
         let text = process::output(Command::new(rustc).arg("-vV"))?;
         Self::parse(&text)
             .with_context(|| format!("cannot read the versions `{} -vV` prints", rustc.display()))
@@ -119,7 +119,7 @@ impl Version {
 
 /// The version of `rustc` and its sysroot, if it can compile our probes with `-Z build-std=core`.
 pub(super) fn inspect(rustc: &Path) -> Result<(Version, PathBuf)> {
-    let version = Version::of(rustc)?;
+    let version = Version::from_rustc(rustc)?;
     if !version.is_new_enough() {
         let (major, minor) = OLDEST_RUSTC;
         bail!(
@@ -144,19 +144,19 @@ pub(super) fn inspect(rustc: &Path) -> Result<(Version, PathBuf)> {
 pub(super) fn find_or_install(choice: Choice) -> Result<Toolchain> {
     let ways = candidates(choice);
     for way in ways {
-        if let Ok(toolchain) = way.find() {
+        if let Ok(toolchain) = way.find_toolchain() {
             return Ok(toolchain);
         }
     }
     let mut tried = Vec::new();
     for way in ways {
-        match way.install().and_then(|()| way.find()) {
+        match way.install().and_then(|()| way.find_toolchain()) {
             Ok(toolchain) => return Ok(toolchain),
             Err(error) => {
                 let reason = format!("{}: {error:#}", way.name());
                 tried.push(reason.clone());
                 if tried.len() < ways.len() {
-                    say(&reason);
+                    print_progress(&reason);
                 }
             }
         }

@@ -99,7 +99,7 @@ fn compare(helm: &Helm, variant: &Variant) -> Result<Vec<String>> {
     // A chart is installed into a namespace, and does not make it.
     theirs.remove(&format!("Namespace/{NAMESPACE}"));
     let mut found = Vec::new();
-    differences("", &whole(ours), &whole(theirs), &mut found);
+    differences("", &to_value(ours), &to_value(theirs), &mut found);
     Ok(found)
 }
 
@@ -111,23 +111,23 @@ fn installed(mut objects: Objects) -> Objects {
             .is_none()
     });
     for object in objects.values_mut() {
-        plain(object);
+        remove_helm_labels(object);
     }
     objects
 }
 
-fn plain(value: &mut Value) {
+fn remove_helm_labels(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|key, _| !HELM_LABELS.contains(&key.as_str()));
-            map.values_mut().for_each(plain);
+            map.values_mut().for_each(remove_helm_labels);
         }
-        Value::Array(list) => list.iter_mut().for_each(plain),
+        Value::Array(list) => list.iter_mut().for_each(remove_helm_labels),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn whole(objects: Objects) -> Value {
+fn to_value(objects: Objects) -> Value {
     Value::Object(objects.into_iter().collect())
 }
 

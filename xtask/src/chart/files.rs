@@ -27,7 +27,7 @@ type Files = BTreeMap<String, String>;
 
 /// A sentence for each file that is not what it comes from.
 pub(crate) fn outdated() -> Result<Vec<String>> {
-    let (wanted, found) = (wanted()?, found()?);
+    let (wanted, found) = (wanted()?, read_files()?);
     let says = |path: &String, what: &str| {
         format!("{FOLDER}/{path} {what}; write it anew with `cargo xtask chart`")
     };
@@ -43,7 +43,7 @@ pub(crate) fn outdated() -> Result<Vec<String>> {
 
 /// Writes those that are not what they come from, and removes those that come from nothing.
 pub(crate) fn write() -> Result<()> {
-    let (wanted, found) = (wanted()?, found()?);
+    let (wanted, found) = (wanted()?, read_files()?);
     let place = |path: &String| cache::workspace().join(FOLDER).join(path);
     for (path, text) in wanted
         .iter()
@@ -79,7 +79,7 @@ fn wanted() -> Result<Files> {
 }
 
 /// The files as they are.
-fn found() -> Result<Files> {
+fn read_files() -> Result<Files> {
     let mut files = Files::new();
     for (folder, _, ending) in COPIES {
         let path = cache::workspace().join(FOLDER).join(folder);
@@ -92,7 +92,7 @@ fn found() -> Result<Files> {
 /// The names of the copies in a folder of the chart.
 pub(super) fn copies(folder: &str) -> Result<Vec<String>> {
     let prefix = format!("{folder}/");
-    let files = found()?;
+    let files = read_files()?;
     Ok(files
         .keys()
         .filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned))

@@ -39,7 +39,7 @@ impl Helm {
     }
 
     /// What Helm has to say against the chart with these values.
-    pub(super) fn lint(&self, values: &Value) -> Result<()> {
+    pub(super) fn lint_chart(&self, values: &Value) -> Result<()> {
         let mut command = self.command(&["lint", "--strict", "--quiet"]);
         let command = command.arg("--set-json").arg(values.to_string());
         process::output(command).map(drop)

@@ -48,19 +48,19 @@ impl Set {
         }
     }
 
-    fn more(mut self, objects: &[&str]) -> Self {
+    fn with_objects(mut self, objects: &[&str]) -> Self {
         self.more
             .extend(objects.iter().map(|&name| name.to_owned()));
         self
     }
 
-    fn less(mut self, objects: &[&str]) -> Self {
+    fn without_objects(mut self, objects: &[&str]) -> Self {
         self.less
             .extend(objects.iter().map(|&name| name.to_owned()));
         self
     }
 
-    fn fact(mut self, object: &'static str, place: &'static str, value: Value) -> Self {
+    fn with_fact(mut self, object: &'static str, place: &'static str, value: Value) -> Self {
         self.facts.push((object, place, value));
         self
     }
@@ -68,7 +68,7 @@ impl Set {
 
 /// Lints and renders every set; how many there are.
 pub(super) fn check(helm: &Helm, wrong: &mut Vec<String>) -> Result<usize> {
-    let sets = sets()?;
+    let sets = all_sets()?;
     for set in &sets {
         let name = set.name;
         let found = check_one(helm, set).with_context(|| format!("values `{name}`"));
@@ -85,7 +85,7 @@ pub(super) fn check(helm: &Helm, wrong: &mut Vec<String>) -> Result<usize> {
 }
 
 fn check_one(helm: &Helm, set: &Set) -> Result<Vec<String>> {
-    helm.lint(&set.values)?;
+    helm.lint_chart(&set.values)?;
     let text = helm.template(&Release {
         name: "gracewatch",
         namespace: "agents",
@@ -138,9 +138,9 @@ fn dashboards() -> Result<Vec<String>> {
         .collect())
 }
 
-fn sets() -> Result<Vec<Set>> {
+fn all_sets() -> Result<Vec<Set>> {
     let mut sets = vec![
-        Set::new("defaults", json!({})).fact(
+        Set::new("defaults", json!({})).with_fact(
             "DaemonSet/gracewatch",
             "/metadata/namespace",
             json!("agents"),
@@ -150,7 +150,7 @@ fn sets() -> Result<Vec<Set>> {
         service_monitor(),
         native_histograms(),
     ];
-    sets.extend(small());
+    sets.extend(small_sets());
     Ok(sets)
 }
 
@@ -171,13 +171,13 @@ fn nothing_but_measuring() -> Set {
         })
         .collect();
     let mut set = Set::new("nothing but measuring", off)
-        .less(&["ServiceAccount/gracewatch"])
-        .fact(
+        .without_objects(&["ServiceAccount/gracewatch"])
+        .with_fact(
             "DaemonSet/gracewatch",
             "/spec/template/spec/serviceAccountName",
             json!("theirs"),
         )
-        .fact(
+        .with_fact(
             "DaemonSet/gracewatch",
             "/spec/template/spec/tolerations",
             Value::Null,
@@ -212,43 +212,43 @@ fn everything(dashboards: Vec<String>) -> Set {
     });
     let daemon_set = "DaemonSet/gracewatch";
     let mut set = Set::new("everything", on)
-        .more(&[
+        .with_objects(&[
             "NetworkPolicy/gracewatch",
             "PodMonitor/gracewatch",
             "PrometheusRule/gracewatch",
             "Service/gracewatch",
         ])
-        .fact(
+        .with_fact(
             daemon_set,
             "/spec/template/spec/containers/0/securityContext/capabilities/add",
             json!(["BPF", "PERFMON", "SYS_RESOURCE", "SYS_PTRACE"]),
         )
-        .fact(
+        .with_fact(
             daemon_set,
             "/spec/template/spec/containers/0/args",
             json!(["run", "--retention=3600"]),
         )
-        .fact(
+        .with_fact(
             daemon_set,
             "/spec/template/spec/containers/0/env/1/value",
             json!("[::]:9999"),
         )
-        .fact(
+        .with_fact(
             daemon_set,
             "/spec/template/metadata/labels/team",
             json!("agents"),
         )
-        .fact(
+        .with_fact(
             "PodMonitor/gracewatch",
             "/metadata/labels/release",
             json!("prometheus"),
         )
-        .fact(
+        .with_fact(
             "PodMonitor/gracewatch",
             "/spec/namespaceSelector/matchNames",
             json!(["agents"]),
         )
-        .fact(
+        .with_fact(
             "PodMonitor/gracewatch",
             "/spec/podMetricsEndpoints/0/honorLabels",
             json!(true),
@@ -262,9 +262,9 @@ fn service_monitor() -> Set {
         "a ServiceMonitor",
         json!({"serviceMonitor": {"enabled": true}}),
     )
-    .more(&["Service/gracewatch", "ServiceMonitor/gracewatch"])
-    .fact("Service/gracewatch", "/spec/clusterIP", json!("None"))
-    .fact(
+    .with_objects(&["Service/gracewatch", "ServiceMonitor/gracewatch"])
+    .with_fact("Service/gracewatch", "/spec/clusterIP", json!("None"))
+    .with_fact(
         "ServiceMonitor/gracewatch",
         "/spec/endpoints/0/relabelings/0/targetLabel",
         json!("node"),
@@ -275,13 +275,13 @@ fn service_monitor() -> Set {
 fn native_histograms() -> Set {
     let values = json!({"podMonitor": {"enabled": true}, "scrape": {"nativeHistograms": true}});
     Set::new("native histograms", values)
-        .more(&["PodMonitor/gracewatch"])
-        .fact(
+        .with_objects(&["PodMonitor/gracewatch"])
+        .with_fact(
             "PodMonitor/gracewatch",
             "/spec/scrapeProtocols",
             json!(["PrometheusProto"]),
         )
-        .fact(
+        .with_fact(
             "PodMonitor/gracewatch",
             "/spec/scrapeClassicHistograms",
             json!(true),
@@ -289,21 +289,24 @@ fn native_histograms() -> Set {
 }
 
 /// One value each.
-fn small() -> [Set; 4] {
+fn small_sets() -> [Set; 4] {
     let image = "/spec/template/spec/containers/0/image";
     let mount = "/spec/template/spec/containers/0/volumeMounts/0/recursiveReadOnly";
     let digest = format!("sha256:{}", "0f".repeat(32));
     let pushed = json!({"image": {"repository": "registry.example:5000/tools/gracewatch", "tag": "2", "digest": digest}});
-    let mut old =
-        Set::new("a cluster of 1.25", json!({})).fact("DaemonSet/gracewatch", mount, Value::Null);
+    let mut old = Set::new("a cluster of 1.25", json!({})).with_fact(
+        "DaemonSet/gracewatch",
+        mount,
+        Value::Null,
+    );
     old.cluster = Some("1.25.0");
     [
-        Set::new("a digest", pushed).fact(
+        Set::new("a digest", pushed).with_fact(
             "DaemonSet/gracewatch",
             image,
             json!(format!("registry.example:5000/tools/gracewatch@{digest}")),
         ),
-        Set::new("a tag", json!({"image": {"tag": "1.2.3-rc.1"}})).fact(
+        Set::new("a tag", json!({"image": {"tag": "1.2.3-rc.1"}})).with_fact(
             "DaemonSet/gracewatch",
             image,
             json!("localhost/gracewatch:1.2.3-rc.1"),
@@ -312,7 +315,7 @@ fn small() -> [Set; 4] {
             "replaced by hand",
             json!({"updateStrategy": {"type": "OnDelete"}}),
         )
-        .fact(
+        .with_fact(
             "DaemonSet/gracewatch",
             "/spec/updateStrategy",
             json!({"type": "OnDelete"}),

@@ -39,13 +39,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Section>> {
     let values: Value = serde_saphyr::from_str(text).context("it is no YAML")?;
     let mut reader = Reader::default();
     for line in text.lines() {
-        reader.line(line, &values)?;
+        reader.read_line(line, &values)?;
     }
     Ok(reader.sections)
 }
 
 impl Reader {
-    fn line(&mut self, line: &str, values: &Value) -> Result<()> {
+    fn read_line(&mut self, line: &str, values: &Value) -> Result<()> {
         let text = line.trim_start();
         let indent = line.len() - text.len();
         if let Some(title) = line.strip_prefix("## ") {
@@ -60,7 +60,7 @@ impl Reader {
                 write!(about, " {comment}")?;
             }
         } else if !text.is_empty() && !self.is_within(indent, text) {
-            self.key(indent, text, values)?;
+            self.read_key(indent, text, values)?;
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl Reader {
         self.within.is_some_and(deeper)
     }
 
-    fn key(&mut self, indent: usize, text: &str, values: &Value) -> Result<()> {
+    fn read_key(&mut self, indent: usize, text: &str, values: &Value) -> Result<()> {
         let (key, _) = text
             .split_once(':')
             .with_context(|| format!("`{text}` is no key"))?;

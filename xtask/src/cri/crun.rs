@@ -22,7 +22,7 @@ const LOADER: &str = "ld-linux-x86-64.so.2";
 pub(crate) fn ensure() -> Result<PathBuf> {
     let folder = cache::dir("crun", SUITE)?;
     let program = folder.join("crun");
-    if runs(&program) {
+    if is_runnable(&program) {
         return Ok(program);
     }
     eprintln!("crun: fetched from Debian {SUITE}, seconds");
@@ -47,14 +47,14 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     )?;
     fs::rename(&partial, &program).context("cannot move crun")?;
     ensure!(
-        runs(&program),
+        is_runnable(&program),
         "the crun of Debian {SUITE} does not run here"
     );
     Ok(program)
 }
 
 /// By `--help`: `--version` would make a folder in /run.
-fn runs(program: &Path) -> bool {
+fn is_runnable(program: &Path) -> bool {
     process::output(Command::new(program).arg("--help")).is_ok()
 }
 

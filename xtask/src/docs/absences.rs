@@ -42,7 +42,7 @@ const RETIRED: [(&str, &str); 14] = [
 /// The sources below a folder of the workspace, by their paths from its root.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let root = cache::workspace();
-    let found: Vec<_> = files::below(root, Path::new(folder), "rs")
+    let found: Vec<_> = files::find_files(root, Path::new(folder), "rs")
         .unwrap()
         .into_iter()
         .map(|path| {
@@ -57,7 +57,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// Whether a source names something of a library: `aya::`, and not `gaya::`.
-fn names(source: &str, library: &str) -> bool {
+fn mentions_library(source: &str, library: &str) -> bool {
     let path = format!("{library}::");
     source.match_indices(&path).any(|(at, _)| {
         let before = source
@@ -68,7 +68,7 @@ fn names(source: &str, library: &str) -> bool {
 }
 
 /// Whether a source belongs to a part: the folder, or the module's own file beside it.
-fn is_of(path: &Path, home: &str) -> bool {
+fn belongs_to(path: &Path, home: &str) -> bool {
     path.starts_with(home) || path == Path::new(home).with_extension("rs")
 }
 
@@ -82,7 +82,8 @@ fn each_library_is_known_to_one_part_of_the_agent() {
                 .map(|(_known, home)| *home)
                 .collect();
             assert!(
-                homes.iter().any(|home| is_of(&path, home)) || !names(&source, library),
+                homes.iter().any(|home| belongs_to(&path, home))
+                    || !mentions_library(&source, library),
                 "{} names {library}, which only {homes:?} knows",
                 path.display()
             );
@@ -97,7 +98,7 @@ fn the_parts_that_know_a_library_are_looked_at() {
         assert!(
             sources
                 .iter()
-                .any(|(path, source)| is_of(path, home) && names(source, library)),
+                .any(|(path, source)| belongs_to(path, home) && mentions_library(source, library)),
             "nothing in {home} names {library}: is the name still right?"
         );
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 /// The files with this ending below `folder` of `root`, by their paths from `root`. Hidden folders and what cargo builds
 /// are left out.
-pub(super) fn below(root: &Path, folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn find_files(root: &Path, folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -46,7 +46,7 @@ const HISTORY: [&str; 2] = ["CHANGELOG.md", "docs/decisions"];
 /// Follows the links of every page below `root`.
 pub(super) fn check(root: &Path) -> Result<Links> {
     let mut pages = BTreeMap::new();
-    for path in files::below(root, Path::new(""), "md")? {
+    for path in files::find_files(root, Path::new(""), "md")? {
         let text = std::fs::read_to_string(root.join(&path))
             .with_context(|| format!("cannot read {}", path.display()))?;
         pages.insert(path, Page::parse(&text));

@@ -98,7 +98,7 @@ pub(super) fn ensure(kernel: &Kernel) -> Result<Base> {
     let started = Instant::now();
     install(&base.0, |partial| {
         let partial = Base(partial.to_owned());
-        fill(&partial, kernel)?;
+        install_packages(&partial, kernel)?;
         anyhow::ensure!(
             partial.is_whole(),
             "Debian's packages do not hold all of {} and {}",
@@ -112,7 +112,7 @@ pub(super) fn ensure(kernel: &Kernel) -> Result<Base> {
     Ok(base)
 }
 
-fn fill(base: &Base, kernel: &Kernel) -> Result<()> {
+fn install_packages(base: &Base, kernel: &Kernel) -> Result<()> {
     let series = series::find(kernel.series).map_err(anyhow::Error::msg)?;
     let archive = Archive::open(&Mirror::of_this_machine()?, series.suites)?;
     let tree = base.tree();

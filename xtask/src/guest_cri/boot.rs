@@ -15,12 +15,12 @@ pub(super) const APPEND: &str =
     "mitigations=off systemd.show_status=0 systemd.log_target=kmsg systemd.unit=gracewatch.service";
 
 /// Writes the initramfs to `path`.
-pub(super) fn pack(base: &Base, path: &Path) -> Result<()> {
+pub(super) fn write_initramfs(base: &Base, path: &Path) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let file = File::create(path).with_context(failed)?;
     let mut initramfs = Initramfs::new(BufWriter::new(file)).with_context(failed)?;
     initramfs
-        .program("init", init().as_bytes())
+        .program("init", init_script().as_bytes())
         .with_context(failed)?;
     let mut files = vec![("busybox".to_owned(), base.busybox())];
     files.extend(MODULES.map(|path| (module_file(path), base.module(path))));
@@ -33,7 +33,7 @@ pub(super) fn pack(base: &Base, path: &Path) -> Result<()> {
 }
 
 /// The first program: it replaces itself by systemd. If it fails, the kernel panics and thereby ends.
-fn init() -> String {
+fn init_script() -> String {
     let modules = MODULES
         .map(|path| format!("/busybox insmod /{}\n", module_file(path)))
         .concat();

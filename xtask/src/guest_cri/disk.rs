@@ -94,7 +94,7 @@ echo "TEST_RC=$code" >/dev/console
 ];
 
 /// Writes the image; `root` is the folder in which its files are put together.
-pub(super) fn make(
+pub(super) fn write_image(
     base: &Base,
     parts: &Parts,
     args: &[String],
@@ -110,9 +110,9 @@ pub(super) fn make(
     symlink("busybox", root.join("usr/bin/sh")).context("the guest has a shell already")?;
     fs::create_dir_all(root.join(OUT.trim_start_matches('/')))?;
     let ours = root.join("gracewatch");
-    copy(&parts.tools, &TOOLS, &ours.join("tools"))?;
-    copy(&parts.images, &IMAGES, &ours.join("images"))?;
-    copy(&parts.programs, &PROGRAMS, &ours)?;
+    copy_files(&parts.tools, &TOOLS, &ours.join("tools"))?;
+    copy_files(&parts.images, &IMAGES, &ours.join("images"))?;
+    copy_files(&parts.programs, &PROGRAMS, &ours)?;
     let run = ours.join("run");
     write(&run, &script(args))?;
     fs::set_permissions(&run, fs::Permissions::from_mode(0o755))
@@ -149,7 +149,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Copies files, and what links lead to, with their permissions.
-fn copy(from: &Path, names: &[&str], to: &Path) -> Result<()> {
+fn copy_files(from: &Path, names: &[&str], to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for name in names {
         let source = from.join(name);

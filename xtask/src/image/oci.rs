@@ -62,7 +62,7 @@ struct Descriptor {
 }
 
 impl Descriptor {
-    fn json(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "mediaType": self.media_type,
             "digest": format!("sha256:{}", self.hex),
@@ -75,14 +75,16 @@ impl Image {
     /// Writes the archive and returns the digest of the image's manifest, `sha256:…`.
     pub(crate) fn write(&self, to: impl Write) -> Result<String> {
         let mut blobs = BTreeMap::new();
-        let layer = self.layer().context("cannot pack the image's layer")?;
-        let diff_id = format!("sha256:{}", hex(&layer));
-        let layer = add(
+        let layer = self
+            .layer_archive()
+            .context("cannot pack the image's layer")?;
+        let diff_id = format!("sha256:{}", hex_digest(&layer));
+        let layer = add_blob(
             &mut blobs,
             "application/vnd.oci.image.layer.v1.tar+gzip",
             gzip(&layer)?,
         );
-        let config = add(
+        let config = add_blob(
             &mut blobs,
             "application/vnd.oci.image.config.v1+json",
             serde_json::to_vec(&json!({
@@ -92,14 +94,14 @@ impl Image {
                 "rootfs": {"type": "layers", "diff_ids": [diff_id]},
             }))?,
         );
-        let manifest = add(
+        let manifest = add_blob(
             &mut blobs,
             "application/vnd.oci.image.manifest.v1+json",
             serde_json::to_vec(&json!({
                 "schemaVersion": 2,
                 "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "config": config.json(),
-                "layers": [layer.json()],
+                "config": config.to_json(),
+                "layers": [layer.to_json()],
             }))?,
         );
 
@@ -130,7 +132,7 @@ impl Image {
 
     /// The layout's way in. containerd takes the image's name from its own annotation, others from OCI's.
     fn index(&self, manifest: &Descriptor) -> Value {
-        let mut entry = manifest.json();
+        let mut entry = manifest.to_json();
         if let Some(fields) = entry.as_object_mut() {
             fields.insert(
                 "annotations".to_owned(),
@@ -152,7 +154,7 @@ impl Image {
     }
 
     /// The one layer, with an entry for each folder that only its content names.
-    fn layer(&self) -> Result<Vec<u8>> {
+    fn layer_archive(&self) -> Result<Vec<u8>> {
         let mut files = self.files.clone();
         for path in self.files.keys() {
             for (end, _) in path.match_indices('/') {
@@ -173,21 +175,21 @@ fn blob_path(hex: &str) -> String {
     format!("blobs/sha256/{hex}")
 }
 
-fn add(
+fn add_blob(
     blobs: &mut BTreeMap<String, Vec<u8>>,
     media_type: &'static str,
     content: Vec<u8>,
 ) -> Descriptor {
     let descriptor = Descriptor {
         media_type,
-        hex: hex(&content),
+        hex: hex_digest(&content),
         size: content.len(),
     };
     blobs.insert(descriptor.hex.clone(), content);
     descriptor
 }
 
-fn hex(content: &[u8]) -> String {
+fn hex_digest(content: &[u8]) -> String {
     format!("{:x}", HexDisplay(&Sha256::digest(content)))
 }
 

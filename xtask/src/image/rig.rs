@@ -25,18 +25,18 @@ pub(crate) fn write(tools: &Path, peer: &Path, out: &Path) -> Result<()> {
     };
     quit.config.stop_signal = Some("SIGQUIT".to_owned());
     for (file, image) in [
-        ("pause.tar", pause(&tools.join("pause"))?),
+        ("pause.tar", pause_image(&tools.join("pause"))?),
         ("test.tar", shell),
         ("test-quit.tar", quit),
     ] {
-        let digest = super::save(&image, &out.join(file))?;
+        let digest = super::save_image(&image, &out.join(file))?;
         eprintln!("image: {} {digest}", image.name);
     }
     Ok(())
 }
 
 /// The sandbox's only program; the name is the one in the settings of the rig's containerd.
-pub(super) fn pause(program: &Path) -> Result<Image> {
+pub(super) fn pause_image(program: &Path) -> Result<Image> {
     Ok(Image {
         name: "localhost/pause:3.10".to_owned(),
         files: [("pause".to_owned(), super::program(program)?)].into(),

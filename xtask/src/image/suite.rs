@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use super::rig::{busybox, pause};
+use super::rig::{busybox, pause_image};
 use crate::image::oci::{Config, File, Image};
 use crate::process;
 use crate::tools::KubernetesTests;
@@ -27,7 +27,7 @@ pub(crate) fn write(tools: &Path, tests: &KubernetesTests, out: &Path) -> Result
     let shell = busybox(&tools.join("busybox"))?;
     let images = [
         ("agnhost", agnhost(&shell, tests)?),
-        ("pause", pause(&tools.join("pause"))?),
+        ("pause", pause_image(&tools.join("pause"))?),
         ("busybox", shell),
     ];
     for (kind, image) in images {
@@ -42,7 +42,7 @@ pub(crate) fn write(tools: &Path, tests: &KubernetesTests, out: &Path) -> Result
                 ..image.clone()
             };
             let file = name.replace(['/', ':'], "-");
-            super::save(&image, &out.join(format!("{file}.tar")))?;
+            super::save_image(&image, &out.join(format!("{file}.tar")))?;
             eprintln!("image: {name}");
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn lint(file: &Made) -> Result<Vec<String>> {
     if variables.first() != Some(&"datasource") {
         wrong.push("its first variable is not the datasource".to_owned());
     }
-    for name in used(&file.text) {
+    for name in used_variables(&file.text) {
         if !variables.contains(&name.as_str()) && !BUILT_IN.contains(&name.as_str()) {
             wrong.push(format!(
                 "it uses the variable `{name}`, which it does not have"
@@ -109,7 +109,7 @@ fn defects(panel: &Panel) -> Vec<&'static str> {
 }
 
 /// The names of the variables that a text uses: `$name`, `${name…}`.
-fn used(text: &str) -> BTreeSet<String> {
+fn used_variables(text: &str) -> BTreeSet<String> {
     text.split('$')
         .skip(1)
         .map(|after| {
@@ -149,14 +149,14 @@ mod tests {
 
     #[test]
     fn variables_are_found_where_they_are_used() {
-        let names = used("a{b=~\"$cluster\"}[$__range] ${datasource:queryparam} 5$ x");
+        let names = used_variables("a{b=~\"$cluster\"}[$__range] ${datasource:queryparam} 5$ x");
         assert_eq!(
             names.into_iter().collect::<Vec<_>>(),
             ["__range", "cluster", "datasource"]
         );
     }
 
-    fn panel(x: u64, y: u64) -> Panel {
+    fn test_panel(x: u64, y: u64) -> Panel {
         let json = serde_json::json!({
             "id": 1,
             "type": "timeseries",
@@ -177,16 +177,16 @@ mod tests {
 
     #[test]
     fn panels_on_each_other_are_found() {
-        let apart = [panel(0, 0), panel(12, 0), panel(0, 8)];
+        let apart = [test_panel(0, 0), test_panel(12, 0), test_panel(0, 8)];
         assert!(overlapping(&apart).is_empty());
-        let on_each_other = [panel(0, 0), panel(6, 7)];
+        let on_each_other = [test_panel(0, 0), test_panel(6, 7)];
         assert_eq!(overlapping(&on_each_other), [("0 0", "6 7")]);
-        assert_eq!(overlapping(&[panel(13, 0)]).len(), 1);
+        assert_eq!(overlapping(&[test_panel(13, 0)]).len(), 1);
     }
 
     #[test]
     fn a_spoiled_panel_is_found() {
-        let mut panel = panel(0, 0);
+        let mut panel = test_panel(0, 0);
         assert!(defects(&panel).is_empty());
         panel.description = " ".to_owned();
         panel.targets[0].expr = "rate(x{job=~\"a\"}[5m])".to_owned();

@@ -42,7 +42,7 @@ pub(super) fn write(answers: &Path, dashboards: &[Made]) -> Result<()> {
         let name = board.uid.trim_start_matches("gracewatch-");
         let picture = Made {
             path: format!("{FOLDER}/dashboard-{name}.svg"),
-            text: draw(&board, &answers),
+            text: draw_dashboard(&board, &answers),
         };
         picture.write()?;
         eprintln!("wrote {}", picture.path);
@@ -50,7 +50,7 @@ pub(super) fn write(answers: &Path, dashboards: &[Made]) -> Result<()> {
     Ok(())
 }
 
-fn draw(board: &Board, answers: &Answers) -> String {
+fn draw_dashboard(board: &Board, answers: &Answers) -> String {
     let rows = board
         .panels
         .iter()
@@ -65,7 +65,7 @@ fn draw(board: &Board, answers: &Answers) -> String {
     for panel in &board.panels {
         draw_panel(&mut svg, board, panel, answers);
     }
-    svg.end()
+    svg.finish()
 }
 
 fn draw_panel(svg: &mut Svg, board: &Board, panel: &Panel, answers: &Answers) {
@@ -97,12 +97,12 @@ fn draw_panel(svg: &mut Svg, board: &Board, panel: &Panel, answers: &Answers) {
         w: area.w - 20.0,
         h: area.h - TITLE - 6.0,
     };
-    let answered = answers.of(&board.uid, panel);
+    let answered = answers.answers_of(&board.uid, panel);
     match panel.kind.as_str() {
-        "stat" => charts::stat(svg, inner, panel, &answered),
-        "timeseries" => charts::graph(svg, inner, panel, &answered, answers),
-        "bargauge" => charts::bars(svg, inner, panel, &answered),
-        "table" => charts::table(svg, inner, panel, &answered),
+        "stat" => charts::draw_stat(svg, inner, panel, &answered),
+        "timeseries" => charts::draw_graph(svg, inner, panel, &answered, answers),
+        "bargauge" => charts::draw_bars(svg, inner, panel, &answered),
+        "table" => charts::draw_table(svg, inner, panel, &answered),
         _ => svg.text((inner.x, inner.y + 14.0), (12.0, svg::DIM), "not drawn"),
     }
 }

@@ -22,7 +22,7 @@ use page::{Labels, Sample};
 const TARGET: [&str; 3] = ["job", "instance", "node"];
 
 /// The file with all tests.
-pub(super) fn all() -> Result<Vec<Made>> {
+pub(super) fn make_tests() -> Result<Vec<Made>> {
     let mut text = String::from(
         "# Cut from tests/recordings by `cargo xtask mixin`; do not edit.\n\
          rule_files: [../rules/alerts.yaml, ../rules/rules.yaml]\n\
@@ -113,7 +113,10 @@ fn case_labels(whole: &[(&str, &str)]) -> Labels {
 /// What is scraped of a sample: as it was recorded, from when on, and what was changed.
 fn values(case: &Case, recorded: &Sample) -> (Sample, String) {
     let mut sample = recorded.clone();
-    let changed = case.changed.iter().find(|change| change.is_of(recorded));
+    let changed = case
+        .changed
+        .iter()
+        .find(|change| change.applies_to(recorded));
     if let Some((label, value)) = changed.and_then(|change| change.label) {
         sample.labels.insert(label.to_owned(), value.to_owned());
     }

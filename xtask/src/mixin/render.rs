@@ -17,7 +17,7 @@ const DASHBOARDS: &str = "deploy/dashboards";
 const NOTE: &str = "# Rendered from deploy/mixin by `cargo xtask mixin`; do not edit.\n";
 
 /// Everything that is rendered.
-pub(super) fn all(tools: &Path) -> Result<Vec<Made>> {
+pub(super) fn render_all(tools: &Path) -> Result<Vec<Made>> {
     let mut made = Vec::new();
     for name in ["alerts", "rules"] {
         let text = process::output(jsonnet(tools).args(["-S", &format!("{name}.jsonnet")]))?;

@@ -40,7 +40,7 @@ impl Part {
         }
     }
 
-    const fn words(self) -> &'static str {
+    const fn description(self) -> &'static str {
         match self {
             Self::Machine => "On the machine itself, several cases at once.",
             Self::Guest => {
@@ -57,18 +57,18 @@ pub(super) fn write(part: Part, table: &Path) -> Result<()> {
     let table = std::fs::read_to_string(table)
         .with_context(|| format!("the table is missing: {}", table.display()))?;
     let before = std::fs::read_to_string(&path).unwrap_or_default();
-    std::fs::write(&path, with(&before, part, &table))
+    std::fs::write(&path, with_table(&before, part, &table))
         .with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("wrote {PATH}");
     Ok(())
 }
 
 /// The page `before`, with another table in this part.
-fn with(before: &str, part: Part, table: &str) -> String {
+fn with_table(before: &str, part: Part, table: &str) -> String {
     let mut page = HEADER.to_owned();
     for each in Part::ALL {
         let content = if each == part {
-            format!("{}\n\n{}", each.words(), table.trim())
+            format!("{}\n\n{}", each.description(), table.trim())
         } else {
             match section(before, each) {
                 Some(kept) => kept.to_owned(),
@@ -95,12 +95,12 @@ mod tests {
 
     #[test]
     fn each_part_is_written_without_the_other() {
-        let guest = with("", Part::Guest, "| g |\n");
+        let guest = with_table("", Part::Guest, "| g |\n");
         assert!(!guest.contains(Part::Machine.heading()));
-        let both = with(&guest, Part::Machine, "| m |\n");
+        let both = with_table(&guest, Part::Machine, "| m |\n");
         assert!(section(&both, Part::Machine).unwrap().ends_with("| m |"));
         assert!(section(&both, Part::Guest).unwrap().ends_with("| g |"));
-        let again = with(&both, Part::Machine, "| n |\n");
+        let again = with_table(&both, Part::Machine, "| n |\n");
         assert_eq!(again, both.replace("| m |", "| n |"));
     }
 }

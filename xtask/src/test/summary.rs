@@ -25,11 +25,11 @@ pub(crate) struct Done {
     pub(crate) outcome: Outcome,
 }
 
-pub(crate) fn begin(step: Step) {
+pub(crate) fn print_start(step: Step) {
     println!("\n━━━ {}", step.name());
 }
 
-pub(crate) fn end(done: &Done) {
+pub(crate) fn print_end(done: &Done) {
     if let Outcome::Failed(_, why) = &done.outcome {
         let first = why.lines().next().unwrap_or_default();
         println!("{} failed: {first}", done.step.name());

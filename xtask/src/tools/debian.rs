@@ -30,7 +30,7 @@ struct Program {
 }
 
 impl Program {
-    const fn plain(
+    const fn without_environment(
         name: &'static str,
         package: &'static str,
         command: &'static str,
@@ -64,7 +64,7 @@ loader=lib64/ld-linux-x86-64.so.2
     }
 }
 
-const NFT: [Program; 1] = [Program::plain(
+const NFT: [Program; 1] = [Program::without_environment(
     "nft",
     "nftables",
     "usr/sbin/nft",
@@ -73,10 +73,10 @@ const NFT: [Program; 1] = [Program::plain(
 
 /// Real servers, a real load, an independent observer, and `ip` to connect them.
 const TRAFFIC: [Program; 5] = [
-    Program::plain("ip", "iproute2", "bin/ip", "-Version"),
-    Program::plain("tcpdump", "tcpdump", "usr/bin/tcpdump", "--version"),
-    Program::plain("nginx", "nginx", "usr/sbin/nginx", "-v"),
-    Program::plain("wrk", "wrk", "usr/bin/wrk", "--version"),
+    Program::without_environment("ip", "iproute2", "bin/ip", "-Version"),
+    Program::without_environment("tcpdump", "tcpdump", "usr/bin/tcpdump", "--version"),
+    Program::without_environment("nginx", "nginx", "usr/sbin/nginx", "-v"),
+    Program::without_environment("wrk", "wrk", "usr/bin/wrk", "--version"),
     Program {
         name: "gunicorn",
         package: "gunicorn",
@@ -88,14 +88,14 @@ const TRAFFIC: [Program; 5] = [
 
 /// The release that everything here is taken from, and thus part of its name in the cache: to ask for versions needs
 /// the archive.
-pub(super) fn suite() -> String {
+pub(super) fn suite_name() -> String {
     codename().unwrap_or_else(|| FALLBACK.to_owned())
 }
 
 /// Fetches `busybox` into `folder`.
 pub(super) fn busybox(folder: &Path) -> Result<()> {
     let tree = unpack_alone("busybox-static", folder)?;
-    take(
+    move_file(
         &tree,
         &["bin/busybox", "usr/bin/busybox"],
         folder,
@@ -108,15 +108,15 @@ pub(super) fn busybox(folder: &Path) -> Result<()> {
 pub(super) fn seccomp(folder: &Path) -> Result<()> {
     let tree = unpack_alone("libseccomp-dev", folder)?;
     let library = "usr/lib/x86_64-linux-gnu/libseccomp.a";
-    take(&tree, &[library], folder, "libseccomp.a")?;
+    move_file(&tree, &[library], folder, "libseccomp.a")?;
     for header in ["seccomp.h", "seccomp-syscalls.h"] {
-        take(&tree, &[&format!("usr/include/{header}")], folder, header)?;
+        move_file(&tree, &[&format!("usr/include/{header}")], folder, header)?;
     }
     remove(&tree)
 }
 
 /// Fetches `nft` into `folder`, with all that it needs.
-pub(super) fn nft(folder: &Path) -> Result<()> {
+pub(super) fn fetch_nft(folder: &Path) -> Result<()> {
     programs(&NFT, folder)
 }
 
@@ -158,7 +158,7 @@ pub(super) fn unpack_with_dependencies(names: &[&str], folder: &Path) -> Result<
 }
 
 fn archive() -> Result<Archive> {
-    Archive::open(&Mirror::of_this_machine()?, &[&suite()])
+    Archive::open(&Mirror::of_this_machine()?, &[&suite_name()])
 }
 
 /// Unpacks a package alone into the folder `tree` of `folder`.
@@ -168,7 +168,7 @@ fn unpack_alone(name: &str, folder: &Path) -> Result<PathBuf> {
     ensure!(
         !packages.is_empty(),
         "Debian's {} has no package {name}",
-        suite()
+        suite_name()
     );
     unpack(&archive, &packages, folder)
 }
@@ -187,7 +187,7 @@ fn unpack(archive: &Archive, packages: &[Package], folder: &Path) -> Result<Path
 }
 
 /// Moves a file, from the first of these places that has it.
-fn take(tree: &Path, places: &[&str], folder: &Path, name: &str) -> Result<()> {
+fn move_file(tree: &Path, places: &[&str], folder: &Path, name: &str) -> Result<()> {
     let found = places
         .iter()
         .map(|place| tree.join(place))

@@ -74,7 +74,7 @@ pub(super) fn build(module: &Module, libraries: Option<&Path>, into: &Path) -> R
     // With a slash it is a folder for Go, whatever the number of programs.
     target.push("/");
     for (verb, what) in builds(module) {
-        let mut command = go(module.name)?;
+        let mut command = go_command(module.name)?;
         if let Some(libraries) = libraries {
             let place = libraries.display();
             command
@@ -115,13 +115,13 @@ fn builds(module: &Module) -> Vec<(&'static [&'static str], &'static str)> {
 
 /// The folder with the source of `of`, fetched where it is missing.
 pub(super) fn source(module: &str, of: &str) -> Result<PathBuf> {
-    process::output(go(module)?.args(["mod", "download", of]))?;
-    let place = process::output(go(module)?.args(["list", "-m", "-f", "{{.Dir}}", of]))?;
+    process::output(go_command(module)?.args(["mod", "download", of]))?;
+    let place = process::output(go_command(module)?.args(["list", "-m", "-f", "{{.Dir}}", of]))?;
     Ok(PathBuf::from(place.trim()))
 }
 
 /// Go, in the folder of a module of ours, and new enough.
-fn go(module: &str) -> Result<Command> {
+fn go_command(module: &str) -> Result<Command> {
     let program = if process::exists("go") {
         "go"
     } else {

@@ -162,7 +162,7 @@ pub(super) fn fetch(folder: &Path) -> Result<()> {
         remove(&tree.join(left_out))?;
     }
     for part in ["bin", "sbin", "lib", "lib64"] {
-        merge(&tree, part)?;
+        merge_into_usr(&tree, part)?;
     }
     for empty in ["dev", "proc", "sys", "tmp", "run", "root"] {
         let path = tree.join(empty);
@@ -181,7 +181,7 @@ pub(super) fn fetch(folder: &Path) -> Result<()> {
 }
 
 /// Makes `/PART` a link to `/usr/PART`, as the packages expect and a script of one of them would do.
-fn merge(tree: &Path, part: &str) -> Result<()> {
+fn merge_into_usr(tree: &Path, part: &str) -> Result<()> {
     let (old, new) = (tree.join(part), tree.join("usr").join(part));
     if fs::symlink_metadata(&old).is_ok_and(|old| old.is_symlink()) {
         return Ok(());

@@ -48,7 +48,7 @@ impl Archive {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let archive = Self { folder };
-        process::output(archive.apt("apt-get").arg("update")).with_context(|| {
+        process::output(archive.apt_command("apt-get").arg("update")).with_context(|| {
             format!("cannot fetch the package index of {}", suites.join(" and "))
         })?;
         Ok(archive)
@@ -62,7 +62,7 @@ impl Archive {
     }
 
     /// `program` of the apt family on this archive, blind to what is installed here.
-    fn apt(&self, program: &str) -> Command {
+    fn apt_command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .arg(self.option())
@@ -78,7 +78,7 @@ impl Archive {
     ) -> Result<Vec<Package>> {
         let mut names = Vec::new();
         for prefix in prefixes {
-            let listed = process::output(self.apt("apt-cache").args(["pkgnames", prefix]))?;
+            let listed = process::output(self.apt_command("apt-cache").args(["pkgnames", prefix]))?;
             names.extend(
                 listed
                     .lines()
@@ -89,13 +89,13 @@ impl Archive {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let table = process::output(self.apt("apt-cache").arg("madison").args(&names))?;
+        let table = process::output(self.apt_command("apt-cache").arg("madison").args(&names))?;
         Ok(table.lines().filter_map(parse_madison).collect())
     }
 
     /// Packages, and all that they depend on.
     pub(crate) fn with_dependencies(&self, names: &[&str]) -> Result<Vec<Package>> {
-        let mut apt = self.apt("apt-get");
+        let mut apt = self.apt_command("apt-get");
         apt.args(["--simulate", "--no-install-recommends", "install"]);
         let plan = process::output(apt.args(names))?;
         Ok(plan.lines().filter_map(parse_plan).collect())
@@ -103,8 +103,12 @@ impl Archive {
 
     /// The size of a package's file in bytes, where the index tells.
     pub(crate) fn size(&self, package: &Package) -> Option<u64> {
-        let record =
-            process::output(self.apt("apt-cache").arg("show").arg(package.pinned())).ok()?;
+        let record = process::output(
+            self.apt_command("apt-cache")
+                .arg("show")
+                .arg(package.pinned()),
+        )
+        .ok()?;
         record
             .lines()
             .find_map(|line| line.strip_prefix("Size: "))?
@@ -124,7 +128,7 @@ impl Archive {
     /// returns their paths in any order.
     pub(crate) fn download_all(&self, packages: &[Package], folder: &Path) -> Result<Vec<PathBuf>> {
         process::output(
-            self.apt("apt-get")
+            self.apt_command("apt-get")
                 .arg("download")
                 .args(packages.iter().map(Package::pinned))
                 .current_dir(folder),
@@ -239,7 +243,7 @@ mod tests {
     #[test]
     fn a_suite_the_machine_cannot_reach_is_left_out() {
         let sources = sources_list(
-            &Mirror::at("http://m.example/debian"),
+            &Mirror::from_uri("http://m.example/debian"),
             &["bullseye", "bullseye-security"],
         );
         assert_eq!(

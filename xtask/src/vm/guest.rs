@@ -32,7 +32,7 @@ pub(crate) fn build(object: &Path) -> Result<Programs> {
 }
 
 /// Packs programs, each with its name in the guest's root folder, into an initramfs at `path`.
-pub(crate) fn pack(programs: &[(&str, &Path)], path: &Path) -> Result<()> {
+pub(crate) fn write_initramfs(programs: &[(&str, &Path)], path: &Path) -> Result<()> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let failed = || format!("cannot write {}", path.display());
     let mut initramfs = Initramfs::new(BufWriter::new(file)).with_context(failed)?;

@@ -16,7 +16,7 @@ there; see [accuracy.md](accuracy.md) for durations.
 ";
 
 /// The matrix as plain text.
-pub(crate) fn text(outcomes: &[Outcome]) -> String {
+pub(crate) fn render_text(outcomes: &[Outcome]) -> String {
     let mut runs = kernels(outcomes);
     for (row, outcome) in runs.iter_mut().skip(1).zip(outcomes) {
         row.push(format!("{:.1} s", outcome.ended.took.as_secs_f64()));
@@ -41,7 +41,7 @@ pub(crate) fn text(outcomes: &[Outcome]) -> String {
         .filter(|table| table.len() > 1)
         .map(aligned)
         .collect();
-    parts.push(notes(outcomes).join("\n"));
+    parts.push(reasons_not_attached(outcomes).join("\n"));
     parts.join("\n").trim_end().to_owned()
 }
 
@@ -51,13 +51,13 @@ pub(crate) fn document(outcomes: &[Outcome]) -> String {
         ("Where they came from", kernels(outcomes)),
         ("Programs", programs(outcomes)),
         ("Scenarios", scenarios(outcomes)),
-        ("What the kernels said of themselves", facts(outcomes)),
+        ("What the kernels said of themselves", facts_table(outcomes)),
     ];
     let mut parts = vec![HEADER.to_owned()];
     for (title, table) in sections.iter().filter(|(_, table)| table.len() > 1) {
         parts.push(format!("\n## {title}\n\n{}", markdown(table)));
     }
-    let notes: Vec<_> = notes(outcomes)
+    let notes: Vec<_> = reasons_not_attached(outcomes)
         .iter()
         .map(|note| format!("* {note}\n"))
         .collect();
@@ -119,10 +119,10 @@ fn scenarios(outcomes: &[Outcome]) -> Table {
     )
 }
 
-fn facts(outcomes: &[Outcome]) -> Table {
+fn facts_table(outcomes: &[Outcome]) -> Table {
     across(
         "fact",
-        outcome::facts(outcomes),
+        outcome::fact_keys(outcomes),
         outcomes,
         |name, outcome| {
             outcome
@@ -158,7 +158,7 @@ fn across(
 }
 
 /// Why programs are not attached; kernels that say the same share a line.
-fn notes(outcomes: &[Outcome]) -> Vec<String> {
+fn reasons_not_attached(outcomes: &[Outcome]) -> Vec<String> {
     let mut notes = Vec::<(String, Vec<&str>)>::new();
     for outcome in outcomes {
         for program in outcome
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use crate::vm::outcome::tests::outcome;
 
-    fn two() -> Vec<Outcome> {
+    fn two_outcomes() -> Vec<Outcome> {
         vec![
             outcome(
                 "5.10",
@@ -252,12 +252,12 @@ scenario  5.10    6.12
 stop      FAILED  ok
 
 5.10: reset not attached: no such tracepoint";
-        assert_eq!(text(&two()), expected);
+        assert_eq!(render_text(&two_outcomes()), expected);
     }
 
     #[test]
     fn the_document_holds_no_times() {
-        let document = document(&two());
+        let document = document(&two_outcomes());
         assert!(
             document.contains("| exit | attached | attached |\n"),
             "{document}"

@@ -29,7 +29,7 @@ impl Mirror {
     }
 
     /// The archive at `uri`, with no security archive beside it.
-    pub(crate) fn at(uri: &str) -> Self {
+    pub(crate) fn from_uri(uri: &str) -> Self {
         Self {
             main: uri.to_owned(),
             security: None,

@@ -139,7 +139,7 @@ pub(crate) fn scenarios(outcomes: &[Outcome]) -> Vec<&str> {
 }
 
 /// Keys of all facts, in the order the guests told them.
-pub(crate) fn facts(outcomes: &[Outcome]) -> Vec<&str> {
+pub(crate) fn fact_keys(outcomes: &[Outcome]) -> Vec<&str> {
     distinct(
         outcomes
             .iter()

@@ -71,18 +71,19 @@ impl Report {
 
     /// Takes one line in; `None` when it is ours but broken.
     fn read(&mut self, line: &str) -> Option<()> {
-        if let Some(code) = after(line, "TEST_RC=") {
+        if let Some(code) = text_after(line, "TEST_RC=") {
             self.exit_code = Some(code.parse().ok()?);
-        } else if let Some(rest) = after(line, "VM-FACT ") {
+        } else if let Some(rest) = text_after(line, "VM-FACT ") {
             let (key, value) = rest.split_once('=')?;
             self.facts.push((key.to_owned(), value.to_owned()));
-        } else if let Some(rest) = after(line, "VM-PROGRAM ") {
+        } else if let Some(rest) = text_after(line, "VM-PROGRAM ") {
             self.programs.push(Program::parse(rest)?);
-        } else if let Some(rest) = after(line, "VM-SCENARIO ") {
+        } else if let Some(rest) = text_after(line, "VM-SCENARIO ") {
             self.scenarios.push(Scenario::parse(rest)?);
-        } else if let Some(mut text) = after(line, "VM-STAGE ") {
-            let name = word(&mut text, "name")?.to_owned();
-            self.failed_stages.push((name, rest(text, "detail")?));
+        } else if let Some(mut text) = text_after(line, "VM-STAGE ") {
+            let name = take_word(&mut text, "name")?.to_owned();
+            self.failed_stages
+                .push((name, rest_of_line(text, "detail")?));
         } else if STEMS.iter().any(|stem| line.contains(stem)) {
             return None;
         }
@@ -93,11 +94,11 @@ impl Report {
 impl Program {
     fn parse(mut text: &str) -> Option<Self> {
         Some(Self {
-            name: word(&mut text, "name")?.to_owned(),
+            name: take_word(&mut text, "name")?.to_owned(),
             required: choice(&mut text, "required", "yes", "no")?,
             loaded: choice(&mut text, "loaded", "yes", "no")?,
             attached: choice(&mut text, "attached", "yes", "no")?,
-            reason: rest(text, "reason")?,
+            reason: rest_of_line(text, "reason")?,
         })
     }
 }
@@ -105,20 +106,20 @@ impl Program {
 impl Scenario {
     fn parse(mut text: &str) -> Option<Self> {
         Some(Self {
-            name: word(&mut text, "name")?.to_owned(),
+            name: take_word(&mut text, "name")?.to_owned(),
             ok: choice(&mut text, "result", "ok", "failed")?,
-            detail: rest(text, "detail")?,
+            detail: rest_of_line(text, "detail")?,
         })
     }
 }
 
 /// What follows `mark`, wherever in the line it stands (kernel output may precede it without a line break).
-fn after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
+fn text_after<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
     line.split_once(mark).map(|(_, rest)| rest.trim_end())
 }
 
 /// Takes `key=WORD` and one space off the front of `text`.
-fn word<'a>(text: &mut &'a str, key: &str) -> Option<&'a str> {
+fn take_word<'a>(text: &mut &'a str, key: &str) -> Option<&'a str> {
     let value = text.strip_prefix(key)?.strip_prefix('=')?;
     let (word, rest) = value.split_once(' ').unwrap_or((value, ""));
     *text = rest;
@@ -126,11 +127,11 @@ fn word<'a>(text: &mut &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn choice(text: &mut &str, key: &str, yes: &str, no: &str) -> Option<bool> {
-    let word = word(text, key)?;
+    let word = take_word(text, key)?;
     (word == yes || word == no).then_some(word == yes)
 }
 
-fn rest(text: &str, key: &str) -> Option<String> {
+fn rest_of_line(text: &str, key: &str) -> Option<String> {
     if text.is_empty() {
         return Some(String::new());
     }

@@ -134,10 +134,10 @@ fn install() -> Result<()> {
         bail!("this machine has no apt-get to install it with");
     }
     eprintln!("installing {PACKAGE}");
-    let plan = plan(&[]).or_else(|_| {
+    let plan = apt_plan(&[]).or_else(|_| {
         // A fresh machine has no package lists yet.
         process::output(Command::new("apt-get").arg("update"))?;
-        plan(&[])
+        apt_plan(&[])
     })?;
     if removals(&plan).is_empty() {
         return apt_install(&[]);
@@ -156,7 +156,7 @@ fn install() -> Result<()> {
         archive.option(),
         format!("-oAPT::Default-Release={backports}").into(),
     ];
-    let plan = self::plan(&options)?;
+    let plan = apt_plan(&options)?;
     if !removals(&plan).is_empty() {
         bail!(refusal(&plan));
     }
@@ -170,7 +170,7 @@ fn refusal(plan: &str) -> String {
     )
 }
 
-fn apt(options: &[OsString]) -> Command {
+fn apt_command(options: &[OsString]) -> Command {
     let mut command = Command::new("apt-get");
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
@@ -178,8 +178,8 @@ fn apt(options: &[OsString]) -> Command {
     command
 }
 
-fn plan(options: &[OsString]) -> Result<String> {
-    process::output(apt(options).args([
+fn apt_plan(options: &[OsString]) -> Result<String> {
+    process::output(apt_command(options).args([
         "--simulate",
         "install",
         "--no-install-recommends",
@@ -188,8 +188,13 @@ fn plan(options: &[OsString]) -> Result<String> {
 }
 
 fn apt_install(options: &[OsString]) -> Result<()> {
-    process::output(apt(options).args(["--yes", "install", "--no-install-recommends", PACKAGE]))
-        .map(drop)
+    process::output(apt_command(options).args([
+        "--yes",
+        "install",
+        "--no-install-recommends",
+        PACKAGE,
+    ]))
+    .map(drop)
 }
 
 /// The packages a simulated installation would remove.

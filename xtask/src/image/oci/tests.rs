@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use super::*;
 
-fn image() -> Image {
+fn test_image() -> Image {
     Image {
         name: "localhost/example:1".to_owned(),
         files: [
@@ -47,10 +47,10 @@ fn members(bytes: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
 }
 
 /// The blob that a descriptor names, after a look whether its digest and size are true.
-fn blob(members: &BTreeMap<String, (u32, Vec<u8>)>, descriptor: &Value) -> Vec<u8> {
+fn read_blob(members: &BTreeMap<String, (u32, Vec<u8>)>, descriptor: &Value) -> Vec<u8> {
     let digest = descriptor["digest"].as_str().unwrap();
     let (_, content) = &members[&format!("blobs/{}", digest.replace(':', "/"))];
-    assert_eq!(format!("sha256:{}", hex(content)), digest);
+    assert_eq!(format!("sha256:{}", hex_digest(content)), digest);
     assert_eq!(
         u64::try_from(content.len()).ok(),
         descriptor["size"].as_u64()
@@ -60,7 +60,7 @@ fn blob(members: &BTreeMap<String, (u32, Vec<u8>)>, descriptor: &Value) -> Vec<u
 
 #[test]
 fn everything_is_found_by_its_digest() {
-    let blobs = members(&archive(&image()));
+    let blobs = members(&archive(&test_image()));
     let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
     let index = json(&blobs["index.json"].1);
     let entry = &index["manifests"][0];
@@ -68,19 +68,19 @@ fn everything_is_found_by_its_digest() {
         entry["annotations"]["io.containerd.image.name"],
         "localhost/example:1"
     );
-    let manifest = json(&blob(&blobs, entry));
-    let config = json(&blob(&blobs, &manifest["config"]));
+    let manifest = json(&read_blob(&blobs, entry));
+    let config = json(&read_blob(&blobs, &manifest["config"]));
     assert_eq!(
         config["config"],
         json!({"Entrypoint": ["/bin/tool"], "StopSignal": "SIGQUIT"})
     );
     let mut layer = Vec::new();
-    flate2::read::GzDecoder::new(blob(&blobs, &manifest["layers"][0]).as_slice())
+    flate2::read::GzDecoder::new(read_blob(&blobs, &manifest["layers"][0]).as_slice())
         .read_to_end(&mut layer)
         .unwrap();
     assert_eq!(
         config["rootfs"]["diff_ids"][0],
-        format!("sha256:{}", hex(&layer))
+        format!("sha256:{}", hex_digest(&layer))
     );
     let files: Vec<_> = members(&layer).into_iter().collect();
     assert_eq!(
@@ -97,7 +97,7 @@ fn everything_is_found_by_its_digest() {
 
 #[test]
 fn docker_s_own_manifest_names_the_same_blobs() {
-    let members = members(&archive(&image()));
+    let members = members(&archive(&test_image()));
     let docker: Value = serde_json::from_slice(&members["manifest.json"].1).unwrap();
     assert_eq!(docker[0]["RepoTags"][0], "localhost/example:1");
     for path in [&docker[0]["Config"], &docker[0]["Layers"][0]] {
@@ -107,8 +107,8 @@ fn docker_s_own_manifest_names_the_same_blobs() {
 
 #[test]
 fn equal_content_gives_equal_bytes() {
-    assert_eq!(archive(&image()), archive(&image()));
-    let mut other = image();
+    assert_eq!(archive(&test_image()), archive(&test_image()));
+    let mut other = test_image();
     other.config.cmd.push("run".to_owned());
-    assert_ne!(archive(&image()), archive(&other));
+    assert_ne!(archive(&test_image()), archive(&other));
 }

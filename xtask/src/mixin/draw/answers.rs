@@ -46,7 +46,7 @@ impl Point {
 
 impl Series {
     /// Its value, that of one moment or the last.
-    pub(super) fn last(&self) -> f64 {
+    pub(super) fn last_value(&self) -> f64 {
         let last = self.value.as_ref().or_else(|| self.values.last());
         last.map_or(f64::NAN, Point::value)
     }
@@ -71,7 +71,11 @@ impl Series {
 
 impl Answers {
     /// The queries of a panel, each with the series of its answer.
-    pub(super) fn of<'a>(&'a self, uid: &str, panel: &'a Panel) -> Vec<(&'a Target, &'a [Series])> {
+    pub(super) fn answers_of<'a>(
+        &'a self,
+        uid: &str,
+        panel: &'a Panel,
+    ) -> Vec<(&'a Target, &'a [Series])> {
         let of_panel = self
             .boards
             .get(uid)
@@ -105,6 +109,6 @@ mod tests {
         .unwrap();
         assert_eq!(series.legend("{{phase}} of {{direction}}"), "hook of sent");
         assert_eq!(series.legend("__auto"), "sent hook");
-        assert!((series.last() - 3.0).abs() < 1e-9);
+        assert!((series.last_value() - 3.0).abs() < 1e-9);
     }
 }

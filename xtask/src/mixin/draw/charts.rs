@@ -16,11 +16,11 @@ const STEP_MAX: f64 = 5.5;
 const NAMES: f64 = 0.5;
 
 /// One number.
-pub(super) fn stat(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered<'_>) {
+pub(super) fn draw_stat(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered<'_>) {
     let last = answered
         .iter()
         .flat_map(|(_, series)| series.iter())
-        .map(Series::last)
+        .map(Series::last_value)
         .next_back();
     let field = &panel.field_config.defaults;
     let text = match last {
@@ -31,7 +31,7 @@ pub(super) fn stat(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered
 }
 
 /// Horizontal bars, the buckets of a histogram among them.
-pub(super) fn bars(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered<'_>) {
+pub(super) fn draw_bars(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered<'_>) {
     let mut bars = Vec::new();
     for (target, series) in answered {
         if target.format == "heatmap" {
@@ -39,7 +39,7 @@ pub(super) fn bars(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered
         } else {
             let named = series
                 .iter()
-                .map(|series| (series.legend(&target.legend_format), series.last()));
+                .map(|series| (series.legend(&target.legend_format), series.last_value()));
             bars.extend(named);
         }
     }
@@ -54,7 +54,7 @@ pub(super) fn bars(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered
         .fold(f64::MIN_POSITIVE, f64::max);
     let widest = bars
         .iter()
-        .map(|(name, _)| svg::width(name, SMALL))
+        .map(|(name, _)| svg::text_width(name, SMALL))
         .fold(0.0, f64::max)
         .min(area.w * NAMES);
     let mut y = area.y;
@@ -64,7 +64,7 @@ pub(super) fn bars(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered
         }
         svg.clipped((area.x, y + 12.0), widest, (SMALL, svg::TEXT), name);
         let text = written(*value, &panel.field_config.defaults.unit);
-        let room = area.w - widest - 12.0 - svg::width(&text, SMALL) - 8.0;
+        let room = area.w - widest - 12.0 - svg::text_width(&text, SMALL) - 8.0;
         let bar = Area {
             x: area.x + widest + 12.0,
             y: y + 2.0,
@@ -83,7 +83,7 @@ fn buckets(series: &[Series]) -> Vec<(String, f64)> {
         .iter()
         .filter_map(|series| {
             let border = series.labels.get("le")?;
-            Some((border.parse().unwrap_or(f64::INFINITY), series.last()))
+            Some((border.parse().unwrap_or(f64::INFINITY), series.last_value()))
         })
         .collect();
     sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -104,7 +104,7 @@ fn buckets(series: &[Series]) -> Vec<(String, f64)> {
 }
 
 /// Lines over time. Those of a stacked graph are drawn as they are, beside each other.
-pub(super) fn graph(
+pub(super) fn draw_graph(
     svg: &mut Svg,
     area: Area,
     panel: &Panel,
@@ -168,7 +168,7 @@ pub(super) fn graph(
                 .collect();
             svg.line(&points, svg::colour(index));
         }
-        let wide = svg::width(name, SMALL) + 14.0;
+        let wide = svg::text_width(name, SMALL) + 14.0;
         if legend + wide < area.x + area.w {
             let y = area.y + area.h - 3.0;
             svg.text((legend, y), (SMALL, svg::colour(index)), name);
@@ -178,7 +178,7 @@ pub(super) fn graph(
 }
 
 /// The answers of all queries, merged by the labels that they have in common.
-pub(super) fn table(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered<'_>) {
+pub(super) fn draw_table(svg: &mut Svg, area: Area, panel: &Panel, answered: &Answered<'_>) {
     let Some(columns) = panel
         .transformations
         .iter()
@@ -244,7 +244,7 @@ fn merged(answered: &Answered<'_>, order: &[(&usize, &str)]) -> Vec<BTreeMap<Str
             for (field, label) in key {
                 row.insert(field.to_owned(), label.clone());
             }
-            row.insert(value, one.last().to_string());
+            row.insert(value, one.last_value().to_string());
         }
     }
     rows

@@ -97,14 +97,14 @@ impl Svg {
         .ok();
     }
 
-    pub(super) fn end(mut self) -> String {
+    pub(super) fn finish(mut self) -> String {
         self.0.push_str("</svg>\n");
         self.0
     }
 }
 
 /// About how wide a text of this size is.
-pub(super) fn width(text: &str, size: f64) -> f64 {
+pub(super) fn text_width(text: &str, size: f64) -> f64 {
     text.chars().map(|_| size * LETTER).sum()
 }
 
@@ -122,7 +122,7 @@ mod tests {
     fn text_is_escaped_and_cut() {
         let mut svg = Svg::new(100.0, 10.0);
         svg.clipped((0.0, 0.0), 30.0, (10.0, TEXT), "a<bcdefgh");
-        let text = svg.end();
+        let text = svg.finish();
         assert!(text.contains(">a&lt;bc…</text>"), "{text}");
     }
 }

@@ -54,8 +54,8 @@ pub(super) enum Expected {
 }
 
 impl Change {
-    pub(super) fn is_of(&self, sample: &Sample) -> bool {
-        self.metric == sample.name && self.of.is_none_or(|label| has(&sample.labels, label))
+    pub(super) fn applies_to(&self, sample: &Sample) -> bool {
+        self.metric == sample.name && self.of.is_none_or(|label| has_label(&sample.labels, label))
     }
 }
 
@@ -78,7 +78,7 @@ impl Case {
         match self.expected {
             Expected::Quiet => false,
             Expected::Fires { metric, with, .. } => {
-                sample.name == metric && has(&sample.labels, with)
+                sample.name == metric && has_label(&sample.labels, with)
             }
         }
     }
@@ -97,7 +97,7 @@ impl Case {
 }
 
 /// A label; with an empty name, any.
-fn has(labels: &Labels, (name, value): (&str, &str)) -> bool {
+fn has_label(labels: &Labels, (name, value): (&str, &str)) -> bool {
     name.is_empty() || labels.get(name).is_some_and(|found| found == value)
 }
 
@@ -133,7 +133,7 @@ const ALIVE: &str = "agent_alive";
 
 const AGENT: &[&str] = &["node", "instance"];
 
-const fn quiet(
+const fn quiet_case(
     alert: &'static str,
     recording: &'static str,
     what: &'static str,
@@ -156,7 +156,7 @@ const fn quiet(
     }
 }
 
-const fn fires(
+const fn firing_case(
     alert: &'static str,
     recording: &'static str,
     what: &'static str,
@@ -165,12 +165,12 @@ const fn fires(
 ) -> Case {
     Case {
         expected,
-        ..quiet(alert, recording, what, cut)
+        ..quiet_case(alert, recording, what, cut)
     }
 }
 
 /// It has the labels of the workload of this series.
-const fn of(metric: &'static str, with: (&'static str, &'static str)) -> Expected {
+const fn with_workload(metric: &'static str, with: (&'static str, &'static str)) -> Expected {
     Expected::Fires {
         metric,
         with,
@@ -251,14 +251,14 @@ const NODES: &[(&str, &str)] = &[
 ];
 
 pub(super) const ALL: &[Case] = &[
-    fires(
+    firing_case(
         "TerminationStopSignalIgnored",
         "k8s_ignored",
         "",
         &[OUTCOMES],
-        of(OUTCOMES, ("outcome", "signal_ignored")),
+        with_workload(OUTCOMES, ("outcome", "signal_ignored")),
     ),
-    quiet(
+    quiet_case(
         "TerminationStopSignalIgnored",
         "k8s_hook_exec",
         "",
@@ -266,7 +266,7 @@ pub(super) const ALL: &[Case] = &[
     ),
     Case {
         at_minute: 120,
-        ..quiet(
+        ..quiet_case(
             "TerminationStopSignalIgnored",
             "k8s_ignored",
             "an hour later",
@@ -275,7 +275,7 @@ pub(super) const ALL: &[Case] = &[
     },
     Case {
         started: -86400,
-        ..quiet(
+        ..quiet_case(
             "TerminationStopSignalIgnored",
             "k8s_ignored",
             "counted a day before Prometheus first saw it",
@@ -284,37 +284,37 @@ pub(super) const ALL: &[Case] = &[
     },
     Case {
         nodes: 5,
-        ..fires(
+        ..firing_case(
             "TerminationGraceExceeded",
             "too_slow",
             "on five nodes",
             &[OUTCOMES],
-            of(OUTCOMES, ("outcome", "grace_exceeded")),
+            with_workload(OUTCOMES, ("outcome", "grace_exceeded")),
         )
     },
     Case {
         nodes: 4,
-        ..quiet(
+        ..quiet_case(
             "TerminationGraceExceeded",
             "too_slow",
             "on four nodes: too few to be a share",
             &[OUTCOMES],
         )
     },
-    quiet(
+    quiet_case(
         "TerminationGraceExceeded",
         "k8s_rolling_update",
         "",
         &[OUTCOMES],
     ),
-    fires(
+    firing_case(
         "TerminationPreStopHookOverran",
         "k8s_hook_overruns",
         "",
         &[FINDINGS],
-        of(FINDINGS, ("finding", "hook_overran")),
+        with_workload(FINDINGS, ("finding", "hook_overran")),
     ),
-    quiet(
+    quiet_case(
         "TerminationPreStopHookOverran",
         "k8s_hook_fails",
         "",
@@ -327,14 +327,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("failure", "status"),
             labels: HOOK,
         },
-        ..quiet(
+        ..quiet_case(
             "TerminationPreStopHookFailed",
             "k8s_hook_fails",
             "on two nodes",
             &[FAILURES],
         )
     },
-    quiet(
+    quiet_case(
         "TerminationPreStopHookFailed",
         "k8s_hook_fails",
         "once",
@@ -342,15 +342,15 @@ pub(super) const ALL: &[Case] = &[
     ),
     Case {
         changed: &NOT_ASKED,
-        ..fires(
+        ..firing_case(
             "TerminationKilledWithoutStopSignal",
             "k8s_ignored",
             "with no_stop_signal as the cause of its SIGKILL",
             &[SIGKILLS],
-            of(SIGKILLS, ("", "")),
+            with_workload(SIGKILLS, ("", "")),
         )
     },
-    quiet(
+    quiet_case(
         "TerminationKilledWithoutStopSignal",
         "k8s_ignored",
         "",
@@ -358,27 +358,27 @@ pub(super) const ALL: &[Case] = &[
     ),
     Case {
         changed: &STUCK,
-        ..fires(
+        ..firing_case(
             "TerminationStuckAfterKill",
             "k8s_ignored",
             "with stuck_after_kill as its finding",
             &[FINDINGS],
-            of(FINDINGS, ("", "")),
+            with_workload(FINDINGS, ("", "")),
         )
     },
-    quiet("TerminationStuckAfterKill", "k8s_ignored", "", &[FINDINGS]),
+    quiet_case("TerminationStuckAfterKill", "k8s_ignored", "", &[FINDINGS]),
     Case {
         nodes: 5,
         changed: &RESET,
-        ..fires(
+        ..firing_case(
             "TerminationConnectionsReset",
             "too_slow",
             "on five nodes, with connections_reset as its finding",
             &[OUTCOMES, FINDINGS],
-            of(FINDINGS, ("", "")),
+            with_workload(FINDINGS, ("", "")),
         )
     },
-    quiet(
+    quiet_case(
         "TerminationConnectionsReset",
         "k8s_rolling_update",
         "",
@@ -387,15 +387,15 @@ pub(super) const ALL: &[Case] = &[
     Case {
         nodes: 5,
         changed: &RACE,
-        ..fires(
+        ..firing_case(
             "TerminationEndpointRace",
             "too_slow",
             "on five nodes, with endpoint_race as its finding",
             &[OUTCOMES, FINDINGS],
-            of(FINDINGS, ("", "")),
+            with_workload(FINDINGS, ("", "")),
         )
     },
-    quiet(
+    quiet_case(
         "TerminationEndpointRace",
         "k8s_rolling_update",
         "",
@@ -409,14 +409,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("", ""),
             labels: &[],
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchAbsent",
             "k8s_ignored",
             "with all agents down",
             &[SCANS],
         )
     },
-    quiet("GracewatchAbsent", "k8s_ignored", "", &[SCANS]),
+    quiet_case("GracewatchAbsent", "k8s_ignored", "", &[SCANS]),
     Case {
         down: true,
         expected: Expected::Fires {
@@ -424,14 +424,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("", ""),
             labels: &["job", "node", "instance"],
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchAgentDown",
             "k8s_ignored",
             "with all agents down",
             &[SCANS],
         )
     },
-    quiet("GracewatchAgentDown", "k8s_ignored", "", &[SCANS]),
+    quiet_case("GracewatchAgentDown", "k8s_ignored", "", &[SCANS]),
     Case {
         beside: NODES,
         whole: Some(&[("node", "node-2")]),
@@ -440,7 +440,7 @@ pub(super) const ALL: &[Case] = &[
             with: ("", ""),
             labels: &[],
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchAgentMissing",
             "k8s_ignored",
             "in a cluster of two nodes",
@@ -450,14 +450,14 @@ pub(super) const ALL: &[Case] = &[
     Case {
         beside: NODES,
         nodes: 2,
-        ..quiet(
+        ..quiet_case(
             "GracewatchAgentMissing",
             "k8s_ignored",
             "on each of two nodes",
             &[SCANS],
         )
     },
-    quiet(
+    quiet_case(
         "GracewatchAgentMissing",
         "k8s_ignored",
         "without kube-state-metrics",
@@ -469,7 +469,7 @@ pub(super) const ALL: &[Case] = &[
             with: ("", ""),
             labels: &["job", "node", "instance"],
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchAgentNotReady",
             "k8s_ignored",
             "which replayed and never scanned",
@@ -478,7 +478,7 @@ pub(super) const ALL: &[Case] = &[
     },
     Case {
         changed: &SCANNED,
-        ..quiet(
+        ..quiet_case(
             "GracewatchAgentNotReady",
             "k8s_ignored",
             "with a scan",
@@ -497,7 +497,7 @@ pub(super) const ALL: &[Case] = &[
             with: ("", ""),
             labels: AGENT,
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchLimitReached",
             "k8s_ignored",
             "with containers that found no room",
@@ -506,7 +506,7 @@ pub(super) const ALL: &[Case] = &[
     },
     Case {
         changed: &UNKNOWN,
-        ..quiet(
+        ..quiet_case(
             "GracewatchLimitReached",
             "k8s_ignored",
             "with containers that were not known",
@@ -521,14 +521,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("reason", "pod_unknown"),
             labels: AGENT,
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchPodsUnattributed",
             "k8s_rolling_update",
             "with pods that did not become known",
             &[OUTCOMES, UNATTRIBUTED],
         )
     },
-    quiet(
+    quiet_case(
         "GracewatchPodsUnattributed",
         "k8s_rolling_update",
         "",
@@ -541,14 +541,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("kind", "signal"),
             labels: AGENT,
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchEventsLost",
             ALIVE,
             "with signals that found no room",
             &[LOST],
         )
     },
-    quiet("GracewatchEventsLost", ALIVE, "", &[LOST]),
+    quiet_case("GracewatchEventsLost", ALIVE, "", &[LOST]),
     Case {
         severity: "info",
         changed: &REFUSED,
@@ -558,14 +558,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("probe", "tcp_send_reset"),
             labels: &["job", "node", "instance", "probe"],
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchProbeNotAttached",
             ALIVE,
             "with a probe that was refused",
             &[ATTACHED],
         )
     },
-    quiet("GracewatchProbeNotAttached", ALIVE, "", &[ATTACHED]),
+    quiet_case("GracewatchProbeNotAttached", ALIVE, "", &[ATTACHED]),
     Case {
         changed: &BROKEN,
         at_minute: 60,
@@ -574,14 +574,14 @@ pub(super) const ALL: &[Case] = &[
             with: ("resource", "pods"),
             labels: &["job", "node", "instance", "resource"],
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchApiWatchDown",
             ALIVE,
             "with a watch that broke",
             &[WATCHING],
         )
     },
-    quiet("GracewatchApiWatchDown", ALIVE, "", &[WATCHING]),
+    quiet_case("GracewatchApiWatchDown", ALIVE, "", &[WATCHING]),
     Case {
         severity: "info",
         beside: &[(
@@ -594,12 +594,12 @@ pub(super) const ALL: &[Case] = &[
             with: ("", ""),
             labels: AGENT,
         },
-        ..quiet(
+        ..quiet_case(
             "GracewatchInternalErrors",
             ALIVE,
             "with a record that was too short",
             &[LOST],
         )
     },
-    quiet("GracewatchInternalErrors", ALIVE, "", &[LOST]),
+    quiet_case("GracewatchInternalErrors", ALIVE, "", &[LOST]),
 ];
