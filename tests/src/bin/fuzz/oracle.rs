@@ -142,7 +142,7 @@ impl<'a> Truth<'a> {
         let mut again = again.map(|(_, sent)| self.life.signal_fate(sent));
         match self.life.signal_fate(stop) {
             Fate::ThrownAway if again.any(|fate| fate != Fate::ThrownAway) => Fate::Unclear,
-            fate => fate,
+            fate @ (Fate::ThrownAway | Fate::Taken | Fate::Unclear) => fate,
         }
     }
 
