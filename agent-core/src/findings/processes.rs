@@ -70,14 +70,6 @@ fn is_visitors(termination: &Termination<'_>, kill: &InnerSignal) -> bool {
     origin != termination.main.tgid && container.has_entered(origin)
 }
 
-/// Whether a hook, a probe or another command that entered from outside sent it: no supervisor of the program.
-fn is_by_visitor(termination: &Termination<'_>, kill: &InnerSignal) -> bool {
-    let main = termination.main.tgid;
-    [kill.fact.sender.tgid, kill.fact.sender_parent]
-        .into_iter()
-        .any(|sender| sender != main && termination.container.has_entered(sender))
-}
-
 /// One process that was killed: `` `node` (pid 7), which had a handler for SIGTERM and never got it ``.
 fn describe(termination: &Termination<'_>, kill: &InnerSignal, since: Timestamp) -> String {
     let name = format!("`{}` (pid {})", kill.fact.target_comm, kill.target.0);
@@ -115,7 +107,8 @@ pub(super) fn killed_by_parent(termination: &Termination<'_>) -> Option<Finding>
             && kill.fact.at >= began
             && before_exit(kill.fact.at)
             && kill.fact.sender.tgid != kill.target
-            && !is_by_visitor(termination, kill)
+            // The hook is no supervisor of the program.
+            && !termination.container.is_from_hook(&kill.fact)
             && !is_visitors(termination, kill)
     });
     let first = killed.first()?;
