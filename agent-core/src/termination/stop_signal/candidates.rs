@@ -294,14 +294,17 @@ impl<'a, 'c> Candidates<'a, 'c> {
         })
     }
 
-    /// Whether an orderly end may be that of a drain which a runtime's unusual signal began: where no grace period is known, it may
-    /// take any time.
+    /// Whether the end may be that of a drain which a runtime's unusual signal began: where no grace period is known, an orderly one may
+    /// take any time. SIGTERM begins nothing else, and nobody kills the container in time while the kubelet is down.
     fn may_be_drained(&self, code: u8) -> bool {
+        let knows_grace = self.container.spec.grace.is_some();
         let may_have_begun = |fact: &SignalFact| {
             let may_stop = stop_signals::may_stop(fact.signal) && is_of_runtime(&fact.sender);
-            may_stop && self.had_effect(fact) && (code == 0 || is_number_of(code, fact))
+            let is_orderly = code == 0 || is_number_of(code, fact);
+            let may_take_long = fact.signal == Signal::TERM || (!knows_grace && is_orderly);
+            may_stop && may_take_long && self.had_effect(fact)
         };
-        self.container.spec.grace.is_none() && newest(&self.outside, may_have_begun).is_some()
+        newest(&self.outside, may_have_begun).is_some()
     }
 
     /// Whether somebody typed Ctrl-C or Ctrl-\ at its terminal, or closed that: nobody else has the kernel send these signals.

@@ -450,3 +450,18 @@ fn a_terminal_is_resized_during_the_drain() {
     assert_eq!(stop_number(&report), Some(TERM));
     assert_eq!(report.outcome, Outcome::Graceful);
 }
+
+/// The image's stop signal is another one, and the kubelet is down when the grace period is over.
+#[test]
+fn a_drain_after_sigterm_that_nobody_cuts() {
+    let report = docker(Some(2), Some(3))
+        .running()
+        .at_second(10.0)
+        .stop(HANDLED)
+        .at_second(17.0)
+        .exits_with_code(Who::Main, 1)
+        .removed()
+        .report();
+    let is_stop = report.outcome == Outcome::Graceful;
+    assert!(is_stop || !is_certain(&report), "{:?}", report.outcome);
+}
