@@ -295,6 +295,12 @@ impl InProcess {
         })
     }
 
+    /// Whether the cgroup with this path is counted as one of which there is no report.
+    pub fn is_unreported(&self, path: &str) -> bool {
+        let heard = self.shared.lock_heard();
+        heard.unreported.iter().any(|(one, _)| one == path)
+    }
+
     /// The finished reports that there are of it by now, in the order in which they were finished.
     pub fn reports(&self, path: &str) -> Vec<Report> {
         self.shared.lock_heard().reports_of(path)

@@ -64,6 +64,9 @@ pub(crate) struct Row {
     #[serde(default)]
     pub(crate) ring: Option<u32>,
     pub(crate) steps: Vec<String>,
+    /// Whether there may be no report, if the agent counts the container as one that was gone before it could look.
+    #[serde(default)]
+    pub(crate) or_counted: bool,
     pub(crate) expect: OneOrMany<Expect>,
     #[serde(default)]
     pub(crate) never: Never,

@@ -206,7 +206,7 @@ fn stop_and_judge(rig: &Rig, row: &Row, watcher: &Watcher<'_>, found: &mut Found
     container.finish()?;
     let expected = row.expect.as_slice();
     let path = container.cgroup.path();
-    found.reports = watcher.wait_reports(path, expected.len(), REPORT_LIMIT)?;
+    found.reports = watcher.wait_reports(path, expected.len(), row.or_counted, REPORT_LIMIT)?;
     found.compare(row);
     Ok(())
 }

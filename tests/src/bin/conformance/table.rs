@@ -28,6 +28,10 @@ impl Found {
             .map(|(report, expect)| compare_report(report, expect, &row.never))
             .collect();
         self.judged.extend(self.surplus(self.reports.len()));
+        if row.or_counted && self.reports.is_empty() {
+            let words = vec!["no report; it is counted".to_owned()];
+            self.judged.push((Worth::Unsure, words));
+        }
     }
 
     fn surplus(&self, count: usize) -> Option<(Worth, Vec<String>)> {
