@@ -36,9 +36,6 @@ pub(crate) use oom::OomVictim;
 use oom::OomVictims;
 use processes::{Changed, Processes};
 
-/// `/proc` counts starts in clock ticks.
-const PROC_TICK: Duration = Duration::from_millis(10);
-
 /// Exits that are remembered per container for as long as a look at it may not know of them.
 const EXITED_MAX: usize = 16;
 
@@ -198,11 +195,7 @@ impl Ended {
     /// is left of a container whose init has ended. The next one of that would be an init, too.
     fn rules_out(&self, process: &Process) -> bool {
         let is_same = process.tgid == self.tgid && process.started_like(self.start);
-        // `/proc` rounds a start down.
-        let start = match process.origin {
-            Origin::Found => process.start.after(PROC_TICK),
-            Origin::Entered | Origin::Mentioned => process.start,
-        };
+        let start = process.latest_start();
         let was_there = self.exited_at.is_some_and(|exit| start < exit);
         is_same || was_there || (self.is_init && !process.is_init())
     }
@@ -481,7 +474,11 @@ impl Container {
     /// systemd stops the main process first. Of several that were found in a service, the one to which it sends a stop signal is
     /// the main one; what is older was left behind by an earlier one (`KillMode=process`).
     fn heed_systemd(&mut self, sent: &SignalSent) {
+        let of_service = self.subject.kind == SubjectKind::SystemdService;
         let is_systemds = sent.sender.tgid == Tgid(1) && stop_signals::may_stop(sent.signal);
+        if !of_service || !is_systemds {
+            return;
+        }
         let target = sent.target.tgid;
         let is_led_astray = self.main().is_some_and(|main| {
             let is_untold = main.stops.len() == 0 && main.is_alive();
@@ -493,8 +490,7 @@ impl Container {
                 && !known.spent
                 && known.origin == Origin::Found
         });
-        let of_service = self.subject.kind == SubjectKind::SystemdService;
-        if of_service && is_systemds && is_led_astray && is_candidate {
+        if is_led_astray && is_candidate {
             self.processes
                 .change_all(|process| process.spent |= process.tgid != target);
         }

@@ -1,6 +1,7 @@
 //! What is known of one process of a container: who it is, what signals it got, how it ended. It concludes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::command_line::{CommandLine, file_name};
 use crate::deliveries::Deliveries;
@@ -12,6 +13,9 @@ use crate::report::{MainExit, MainProcess, Sender, SignalFate};
 use crate::signal::{Signal, SignalSet};
 use crate::signals::Signals;
 use crate::time::Timestamp;
+
+/// `/proc` counts starts in clock ticks, and rounds them down.
+pub(crate) const PROC_TICK: Duration = Duration::from_millis(10);
 
 /// By how much two starts of one process may differ: `/proc` counts them in clock ticks of 10 ms.
 const START_TOLERANCE_NS: u64 = 20_000_000;
@@ -169,6 +173,14 @@ impl Process {
     /// Whether it is this process.
     pub(crate) fn is_same_process(&self, seen: &Seen) -> bool {
         self.tgid == seen.tgid && self.started_like(seen.start)
+    }
+
+    /// Returns when it started at the latest: the start of one that was found is rounded down.
+    pub(crate) fn latest_start(&self) -> Timestamp {
+        match self.origin {
+            Origin::Found => self.start.after(PROC_TICK),
+            Origin::Entered | Origin::Mentioned => self.start,
+        }
     }
 
     /// Whether a process with this start and the same tgid is this one.

@@ -13,15 +13,12 @@ use std::time::Duration;
 
 use super::Container;
 use crate::event::{Event, EventKind, Exec, ExitStatus};
-use crate::process::{Origin, Process, SignalFact};
+use crate::process::{Origin, PROC_TICK, Process, SignalFact};
 use crate::report::SubjectKind;
 use crate::signal::Signal;
 use crate::stop_signals;
 use crate::termination::{STOP_MAX_DEFAULT, is_of_runtime};
 use crate::time::Timestamp;
-
-/// `/proc` counts starts in clock ticks of 10 ms.
-const PROC_TICK_NS: u64 = 10_000_000;
 
 /// What a process is that ends soon after the main one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +51,18 @@ pub(super) fn election_rank(process: &Process) -> Option<Rank> {
     let left = process.exit.as_ref().filter(|_| left_without_exec);
     let left = left.map(|exit| Reverse(exit.at));
     // Where one start is rounded down and the other is not, the rounded one may be the later.
-    let rounded = Timestamp(process.start.0 + PROC_TICK_NS);
-    let start = match process.origin {
-        Origin::Found => rounded,
-        Origin::Entered | Origin::Mentioned => process.start,
-    };
-    Some((class, left, start))
+    Some((class, left, process.latest_start()))
+}
+
+/// Whether a process was seen to enter from outside while the main one lived: a visitor.
+fn entered_beside(main: &Process, other: &Process) -> bool {
+    let ended = main.exit.as_ref().map(|exit| exit.at);
+    other.origin == Origin::Entered && ended.is_some_and(|ended| other.known_at < ended)
+}
+
+/// Whether a process was seen to enter from outside, and started after the main one's exit.
+fn entered_after(main: &Process, other: &Process) -> bool {
+    other.origin == Origin::Entered && main.ended_before(other.start)
 }
 
 impl Container {
@@ -80,16 +83,15 @@ impl Container {
         let Some(main) = self.main() else {
             return false;
         };
-        let ended = main.exit.as_ref().map(|exit| exit.at);
-        let is_visitor = |other: &Process| {
-            other.origin == Origin::Entered && ended.is_some_and(|ended| other.known_at < ended)
-        };
         let is_next = |other: &Process| {
             let argv = other.argv().arguments();
             other.has_run() && self.came_after(main, other) && self.runs_the_same(main, argv)
         };
         self.candidates().any(|other| {
-            other.tgid != main.tgid && other.is_alive() && !is_visitor(other) && !is_next(other)
+            other.tgid != main.tgid
+                && other.is_alive()
+                && !entered_beside(main, other)
+                && !is_next(other)
         })
     }
 
@@ -111,7 +113,7 @@ impl Container {
             .as_ref()
             .zip(self.emptied_at)
             .is_some_and(|(exit, emptied)| exit.at <= emptied);
-        emptied || (other.origin == Origin::Entered && main.ended_before(other.start))
+        emptied || entered_after(main, other)
     }
 
     /// Whether this is the next main process: the program of the last one, begun anew in the same cgroup by whoever had begun
@@ -149,32 +151,32 @@ impl Container {
         if !is_other || !other.is_alive() {
             return None;
         }
-        let Some(ended) = main.exit.as_ref().map(|exit| exit.at) else {
+        if main.exit.is_none() {
             // Found in its place after a loss.
             let is_next = main
                 .vanished_at
                 .is_some_and(|vanished| other.known_at >= vanished);
             return is_next.then_some(Succession::Follows);
-        };
+        }
         let by_runtime = |fact: &SignalFact| {
             let stops = stop_signals::may_stop(fact.signal) || fact.signal == Signal::KILL;
             stops && is_of_runtime(&fact.sender)
         };
         let mut signals = other.stops.iter().chain(other.kills.iter());
         let is_stopped = signals.any(by_runtime);
-        let is_newcomer = other.origin == Origin::Entered && main.ended_before(other.start);
-        let is_visitor =
-            |other: &Process| other.origin == Origin::Entered && other.known_at < ended;
+        let is_newcomer = entered_after(main, other);
         // One of several that are left is no more than a helper of theirs.
         let another = |another: &Process| {
             let is_it = [main.tgid, other.tgid].contains(&another.tgid);
             // What was looked up may be newer than this exit.
-            let was_there = another.start.0 + PROC_TICK_NS < event.at.0;
-            !is_it && was_there && another.is_alive() && !is_visitor(another)
+            let was_there = another.start.after(PROC_TICK) < event.at;
+            !is_it && was_there && another.is_alive() && !entered_beside(main, another)
         };
         let may_go_on = may_go_on && !self.candidates().any(another);
         match (is_newcomer, may_go_on) {
-            (false, true) if !is_visitor(other) => Some(Succession::TakesPlace { certain: true }),
+            (false, true) if !entered_beside(main, other) => {
+                Some(Succession::TakesPlace { certain: true })
+            }
             // Whoever is stopped by systemd is no program that it runs before or after the main one for a moment.
             (true, true) if is_stopped => Some(Succession::TakesPlace { certain: true }),
             // A program that ran before the main one (`ExecStartPre=`), or that cleaned up after it and failed.
@@ -204,9 +206,7 @@ impl Container {
         let Some(main) = self.main().filter(|_main| !self.is_of_runtime()) else {
             return false;
         };
-        let came_after =
-            |other: &Process| other.origin == Origin::Entered && main.ended_before(other.start);
-        self.candidates().any(came_after)
+        self.candidates().any(|other| entered_after(main, other))
     }
 
     /// Whether the main process ran for longer than this.

@@ -162,7 +162,9 @@ impl TrackedContainer {
 
     /// What took the place of the main process ends before the report of that is out.
     fn take_succession(&mut self, event: &Event, context: &mut Context<'_>) {
-        if self.open.is_none() || !matches!(event.kind, EventKind::Exit(_)) {
+        let has_ended = self.container.main().is_some_and(|main| !main.is_alive());
+        // Of a program that is still stopping, each of many processes may exit.
+        if self.open.is_none() || !has_ended || !matches!(event.kind, EventKind::Exit(_)) {
             return;
         }
         let termination = Termination::derive(&self.container);

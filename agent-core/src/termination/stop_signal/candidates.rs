@@ -304,7 +304,7 @@ impl<'a, 'c> Candidates<'a, 'c> {
             let may_take_long = fact.signal == Signal::TERM || (!knows_grace && is_orderly);
             may_stop && may_take_long && self.had_effect(fact)
         };
-        newest(&self.outside, may_have_begun).is_some()
+        self.outside.iter().any(|fact| may_have_begun(fact))
     }
 
     /// Whether somebody typed Ctrl-C or Ctrl-\ at its terminal, or closed that: nobody else has the kernel send these signals.
@@ -312,12 +312,9 @@ impl<'a, 'c> Candidates<'a, 'c> {
         let mut by_kernel = self.main.by_kernel.iter();
         by_kernel.any(|fact| {
             let is_terminals = matches!(fact.signal.number(), 1..=3);
-            is_terminals && self.is_near(fact) && self.had_effect_at_terminal(fact)
+            let had_effect = self.main.died_of() == Some(fact.signal) || self.had_effect(fact);
+            is_terminals && self.is_near(fact) && had_effect
         })
-    }
-
-    fn had_effect_at_terminal(&self, fact: &SignalFact) -> bool {
-        self.main.died_of() == Some(fact.signal) || self.had_effect(fact)
     }
 
     /// The newest such signal that a runtime sent within reach of the end.
