@@ -6,10 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use super::scene::{self, CONTAINER, SERVICE, Who, exec_event, split_words};
+use super::scene::{self, CONTAINER, SERVICE, Who, exec_event, found_running, populated};
 use crate::engine::Engine;
 use crate::event::{CgroupId, Event, EventKind, Exit, ExitStatus, Process, Tgid};
-use crate::input::{Input, ProcessFound};
+use crate::input::Input;
 use crate::output::{Effect, Output};
 use crate::remaining::Remaining;
 use crate::report::{Outcome, Report};
@@ -100,7 +100,6 @@ fn records(lives: &[Life]) -> Vec<Event> {
     )];
     for life in lives {
         let process = || life.process.clone();
-        let populated = |populated| EventKind::CgroupPopulated { populated };
         let exit = EventKind::Exit(Exit {
             process: process(),
             status: ExitStatus::Code(life.code),
@@ -200,16 +199,7 @@ impl Agent<'_> {
             } else {
                 "enter /cgroup"
             };
-            ProcessFound {
-                tgid: life.process.tgid,
-                ns_tgid: life.process.ns_tgid,
-                ns_level: life.process.ns_level,
-                parent_tgid: life.process.parent_tgid,
-                parent_outside: true,
-                start: Timestamp(life.process.start.0 / 10_000_000 * 10_000_000),
-                comm: "app".to_owned(),
-                argv: split_words(argv),
-            }
+            found_running(&life.process, argv)
         });
         let answer = Input::Processes {
             container: CONTAINER,

@@ -1,8 +1,8 @@
 //! A service's next main process, which enters the same cgroup soon after the last one's exit.
 
-use super::scene::{HANDLED, Scene, Who, exec_event, reports};
+use super::scene::{HANDLED, Scene, Who, exec_event, mains_and_outcomes, populated, reports};
 use crate::event::{EventKind, Exit, ExitStatus, Process, Tgid};
-use crate::report::{Outcome, Report};
+use crate::report::Outcome;
 use crate::time::Timestamp;
 
 fn main_at(at: f64, tgid: u32) -> Process {
@@ -21,10 +21,6 @@ fn exit_event(process: Process, code: u8) -> EventKind {
         pending: None,
         ns_reboot: None,
     })
-}
-
-fn populated(populated: bool) -> EventKind {
-    EventKind::CgroupPopulated { populated }
 }
 
 /// systemd starts this program, whose exit code is 1, for so many seconds.
@@ -46,14 +42,6 @@ fn runs_command(scene: Scene, at: f64, seconds: f64, tgid: u32, command: &str) -
         .happens(populated(false))
 }
 
-fn summary(reports: &[Report]) -> Vec<(u32, Outcome)> {
-    let of = |report: &Report| {
-        let main = report.main.as_ref().map_or(0, |main| main.tgid.0);
-        (main, report.outcome)
-    };
-    reports.iter().map(of).collect()
-}
-
 #[test]
 fn each_crash_of_a_loop_is_reported() {
     let mut scene = Scene::service();
@@ -62,7 +50,7 @@ fn each_crash_of_a_loop_is_reported() {
     }
     let (_, reports) = scene.finish();
     let expected: Vec<_> = (400..405).map(|tgid| (tgid, Outcome::Crashed)).collect();
-    assert_eq!(summary(&reports), expected);
+    assert_eq!(mains_and_outcomes(&reports), expected);
     assert!(reports.iter().all(|report| report.doubts.is_empty()));
 }
 
@@ -75,7 +63,10 @@ fn the_next_main_process_is_stopped_as_any() {
         .happens(populated(true))
         .happens(exec_event(next.clone(), "/app"))
         .at_second(30.0);
-    assert_eq!(summary(&reports(&scene.said)), [(400, Outcome::Crashed)]);
+    assert_eq!(
+        mains_and_outcomes(&reports(&scene.said)),
+        [(400, Outcome::Crashed)]
+    );
     let mut stop = super::scene::signal_sent(Who::Runc, Who::Plain, 15, HANDLED);
     if let EventKind::Signal(sent) = &mut stop {
         sent.target = next.clone();
@@ -87,7 +78,7 @@ fn the_next_main_process_is_stopped_as_any() {
         .becomes_empty()
         .finish();
     let expected = [(400, Outcome::Crashed), (401, Outcome::Graceful)];
-    assert_eq!(summary(&reports), expected);
+    assert_eq!(mains_and_outcomes(&reports), expected);
 }
 
 /// `KillMode=process` leaves the others in the cgroup; the next program may be another one.
@@ -107,7 +98,7 @@ fn the_next_main_process_may_find_others_and_be_another_program() {
         .becomes_empty()
         .finish();
     let expected = [(400, Outcome::Crashed), (401, Outcome::Crashed)];
-    assert_eq!(summary(&reports), expected);
+    assert_eq!(mains_and_outcomes(&reports), expected);
 }
 
 /// `ExecStopPost=` runs a program after the main process is gone.
@@ -116,5 +107,5 @@ fn what_cleans_up_after_the_main_process_is_none() {
     let scene = runs_command(Scene::service(), 10.0, 1.0, 400, "/app");
     let scene = runs_command(scene, 11.01, 0.05, 401, "/bin/rm -f /run/app.pid");
     let (_, reports) = scene.finish();
-    assert_eq!(summary(&reports), [(400, Outcome::Crashed)]);
+    assert_eq!(mains_and_outcomes(&reports), [(400, Outcome::Crashed)]);
 }

@@ -11,7 +11,7 @@ use crate::event::{
 use crate::input::{Input, ProcessFound, ProcessLimit};
 use crate::output::{Effect, Output};
 use crate::remaining::Remaining;
-use crate::report::{Doubt, FindingKind, Report};
+use crate::report::{Doubt, FindingKind, Outcome, Report};
 use crate::signal::{Signal, SignalSet};
 use crate::time::Timestamp;
 
@@ -483,20 +483,6 @@ pub(super) fn signal_sent(from: Who, to: Who, signal: u32, sent: Sent) -> EventK
     })
 }
 
-pub(super) fn found_process(who: Who) -> ProcessFound {
-    let process = who.process();
-    ProcessFound {
-        tgid: process.tgid,
-        ns_tgid: process.ns_tgid,
-        ns_level: process.ns_level,
-        parent_tgid: process.parent_tgid,
-        parent_outside: process.parent_outside,
-        start: Timestamp(process.start.0 / 10_000_000 * 10_000_000),
-        comm: process.comm,
-        argv: vec!["app".to_owned()],
-    }
-}
-
 pub(super) fn finding_kinds(report: &Report) -> Vec<FindingKind> {
     report.findings.iter().map(|finding| finding.kind).collect()
 }
@@ -512,4 +498,35 @@ pub(super) fn stop_number(report: &Report) -> Option<u32> {
 /// Whether it is in doubt which signal was the stop signal.
 pub(super) fn is_unsure(report: &Report) -> bool {
     report.doubts.contains(&Doubt::StopSignalUncertain)
+}
+
+/// What a look into `/proc` shows of a process that runs this command.
+pub(super) fn found_running(process: &Process, command: &str) -> ProcessFound {
+    ProcessFound {
+        tgid: process.tgid,
+        ns_tgid: process.ns_tgid,
+        ns_level: process.ns_level,
+        parent_tgid: process.parent_tgid,
+        parent_outside: process.parent_outside,
+        start: Timestamp(process.start.0 / 10_000_000 * 10_000_000),
+        comm: process.comm.clone(),
+        argv: split_words(command),
+    }
+}
+
+pub(super) fn found_process(who: Who) -> ProcessFound {
+    found_running(&who.process(), "app")
+}
+
+pub(super) const fn populated(populated: bool) -> EventKind {
+    EventKind::CgroupPopulated { populated }
+}
+
+/// Of each report the main process, 0 if it has none, and the outcome.
+pub(super) fn mains_and_outcomes(reports: &[Report]) -> Vec<(u32, Outcome)> {
+    let main_and_outcome = |report: &Report| {
+        let main = report.main.as_ref().map_or(0, |main| main.tgid.0);
+        (main, report.outcome)
+    };
+    reports.iter().map(main_and_outcome).collect()
 }

@@ -8,10 +8,12 @@ use super::stage::seconds;
 use crate::config::Selector;
 use crate::event::{Delivery, EventKind, Exit, ExitStatus, Handler, Process, SignalSent, Tgid};
 use crate::input::{Input, ProcessFound};
-use crate::report::{Outcome, Report};
+use crate::report::Report;
 use crate::signal::Signal;
 use crate::time::Timestamp;
 use std::time::Duration;
+
+pub(super) use super::scene::{found_running, mains_and_outcomes, populated};
 
 mod before_the_agent;
 mod exec_stop;
@@ -103,23 +105,6 @@ pub(super) fn by(number: u32) -> ExitStatus {
     }
 }
 
-pub(super) fn populated(populated: bool) -> EventKind {
-    EventKind::CgroupPopulated { populated }
-}
-
-pub(super) fn seen(process: &Process, argv: &str) -> ProcessFound {
-    ProcessFound {
-        tgid: process.tgid,
-        ns_tgid: process.ns_tgid,
-        ns_level: process.ns_level,
-        parent_tgid: process.parent_tgid,
-        parent_outside: process.parent_outside,
-        start: Timestamp(process.start.0 / 10_000_000 * 10_000_000),
-        comm: process.comm.clone(),
-        argv: super::scene::split_words(argv),
-    }
-}
-
 pub(super) fn found(processes: &[ProcessFound]) -> Input {
     Input::Processes {
         container: CONTAINER,
@@ -133,26 +118,6 @@ pub(super) fn lost(since: f64, until: f64) -> Input {
         records: 1,
         between: Some((seconds(since), seconds(until))),
     }
-}
-
-pub(super) fn service(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
-    let selector = Selector {
-        cgroup: SERVICE.to_owned(),
-        grace: grace.map(Duration::from_secs),
-        stop_signal: stop_signal.map(|number| Signal::try_from(number).unwrap()),
-        pre_stop: None,
-    };
-    Scene::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, SERVICE))
-}
-
-pub(super) fn docker(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
-    let selector = Selector {
-        cgroup: "/system.slice/*".to_owned(),
-        grace: grace.map(Duration::from_secs),
-        stop_signal: stop_signal.map(|number| Signal::try_from(number).unwrap()),
-        pre_stop: None,
-    };
-    Scene::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, DOCKER))
 }
 
 /// The service's main process runs since the first second.
@@ -188,14 +153,6 @@ pub(super) fn stops(scene: Scene, how: Sent) -> Scene {
         ))
 }
 
-pub(super) fn told(reports: &[Report]) -> Vec<(u32, Outcome)> {
-    let of = |report: &Report| {
-        let main = report.main.as_ref().map_or(0, |main| main.tgid.0);
-        (main, report.outcome)
-    };
-    reports.iter().map(of).collect()
-}
-
 pub(super) fn is_certain(report: &Report) -> bool {
     report.doubts.is_empty()
 }
@@ -204,4 +161,22 @@ impl Scene {
     pub(super) fn sends_from(self, from: &Process, to: &Process, number: u32, how: Sent) -> Self {
         self.happens(sent(from, to, number, how))
     }
+}
+
+fn configured(glob: &str, path: &str, grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
+    let selector = Selector {
+        cgroup: glob.to_owned(),
+        grace: grace.map(Duration::from_secs),
+        stop_signal: stop_signal.map(|number| Signal::try_from(number).unwrap()),
+        pre_stop: None,
+    };
+    Scene::with_config(config(vec![selector])).receives(cgroup_created(CONTAINER, path))
+}
+
+pub(super) fn service(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
+    configured(SERVICE, SERVICE, grace, stop_signal)
+}
+
+pub(super) fn docker(grace: Option<u64>, stop_signal: Option<u32>) -> Scene {
+    configured("/system.slice/*", DOCKER, grace, stop_signal)
 }

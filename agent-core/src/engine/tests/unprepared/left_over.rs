@@ -2,8 +2,8 @@
 
 use super::super::scene::{FATAL, HANDLED, Who, exec_event, finding_kinds};
 use super::{
-    QUIT, TERM, by, code, ended, found, is_certain, main, populated, runs, seen, sent, stops,
-    systemd, told, unit,
+    QUIT, TERM, by, code, ended, found, found_running, is_certain, main, mains_and_outcomes,
+    populated, runs, sent, stops, systemd, unit,
 };
 use crate::event::{Process, Tgid};
 use crate::remaining::{Remaining, Task, TaskState};
@@ -48,7 +48,7 @@ fn what_kill_mode_process_leaves() {
     .at_second(60.0)
     .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Graceful), (402, Outcome::Graceful)]
     );
     assert_eq!(finding_kinds(&reports[0]), [FindingKind::ProcessesLeft]);
@@ -61,13 +61,13 @@ fn a_daemon_of_which_children_are_left() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(100.0)
         .happens(sent(&systemd(), &daemon, TERM, FATAL))
         .happens(ended(&daemon, by(TERM)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(401, Outcome::Graceful)]);
+    assert_eq!(mains_and_outcomes(&reports), [(401, Outcome::Graceful)]);
     assert!(is_certain(&reports[0]));
 }
 
@@ -80,7 +80,7 @@ fn a_forking_service_that_is_restarted() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(50.0)
         .happens(ended(&daemon, code(1)))
         .happens(populated(false))
@@ -89,7 +89,7 @@ fn a_forking_service_that_is_restarted() {
         .happens(exec_event(again.clone(), "/app --serve"))
         .at_second(50.25)
         .happens(ended(&again, code(0)))
-        .receives(found(&[seen(&daemon_again, "/app --serve")]))
+        .receives(found(&[found_running(&daemon_again, "/app --serve")]))
         .at_second(100.0)
         .happens(sent(&systemd(), &daemon_again, TERM, HANDLED))
         .at_second(101.0)
@@ -97,7 +97,7 @@ fn a_forking_service_that_is_restarted() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(401, Outcome::Crashed), (403, Outcome::Graceful)]
     );
     assert!(reports.iter().all(is_certain), "{reports:#?}");
@@ -115,14 +115,14 @@ fn an_upgrade_in_flight() {
         .sends_from(&Who::Stranger.process(), &main(), QUIT, HANDLED)
         .at_second(61.0)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&new, "/app --serve")]))
+        .receives(found(&[found_running(&new, "/app --serve")]))
         .at_second(500.0)
         .happens(sent(&systemd(), &new, TERM, HANDLED))
         .at_second(500.5)
         .happens(ended(&new, code(0)))
         .happens(populated(false))
         .finish();
-    let told = told(&reports);
+    let told = mains_and_outcomes(&reports);
     assert!(told.contains(&(401, Outcome::Graceful)), "{told:?}");
 }
 
@@ -133,11 +133,11 @@ fn a_helper_that_outlives_an_orderly_end() {
     let (_, reports) = runs()
         .at_second(10.0)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&helper, "/helper")]))
+        .receives(found(&[found_running(&helper, "/helper")]))
         .at_second(12.0)
         .happens(ended(&helper, code(0)))
         .happens(populated(false))
         .receives(found(&[]))
         .finish();
-    assert_eq!(reports.len(), 1, "{:?}", told(&reports));
+    assert_eq!(reports.len(), 1, "{:?}", mains_and_outcomes(&reports));
 }

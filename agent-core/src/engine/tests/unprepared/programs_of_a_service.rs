@@ -2,8 +2,8 @@
 
 use super::super::scene::{HANDLED, Scene, exec_event};
 use super::{
-    TERM, code, ended, found, is_certain, main, populated, runs, seen, sent, stops, systemd, told,
-    unit,
+    TERM, code, ended, found, found_running, is_certain, main, mains_and_outcomes, populated, runs,
+    sent, stops, systemd, unit,
 };
 use crate::report::{Outcome, Report};
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn a_program_that_crashes_right_after_its_start_pre() {
             .iter()
             .any(|report| report.outcome == Outcome::Crashed || !is_certain(report)),
         "{:?}",
-        told(&reports)
+        mains_and_outcomes(&reports)
     );
 }
 
@@ -61,7 +61,7 @@ fn a_program_that_is_stopped_right_after_its_start_pre() {
             .iter()
             .any(|report| report.outcome == Outcome::Graceful || !is_certain(report)),
         "{:?}",
-        told(&reports)
+        mains_and_outcomes(&reports)
     );
 }
 
@@ -72,7 +72,7 @@ fn a_daemon_that_crashes_right_after_it_forked() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(1.5)
         .happens(ended(&daemon, code(1)))
         .happens(populated(false))
@@ -82,7 +82,7 @@ fn a_daemon_that_crashes_right_after_it_forked() {
             .iter()
             .any(|report| report.outcome == Outcome::Crashed || !is_certain(report)),
         "{:?}",
-        told(&reports)
+        mains_and_outcomes(&reports)
     );
 }
 
@@ -92,7 +92,7 @@ fn a_daemon_that_is_stopped_right_after_it_forked() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(1.3)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
         .at_second(1.5)
@@ -104,7 +104,7 @@ fn a_daemon_that_is_stopped_right_after_it_forked() {
             .iter()
             .any(|report| report.outcome == Outcome::Graceful || !is_certain(report)),
         "{:?}",
-        told(&reports)
+        mains_and_outcomes(&reports)
     );
 }
 
@@ -115,14 +115,14 @@ fn a_daemon_that_is_told_to_stop_right_after_it_forked_and_drains() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(1.3)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
         .at_second(6.3)
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(401, Outcome::Graceful)]);
+    assert_eq!(mains_and_outcomes(&reports), [(401, Outcome::Graceful)]);
     assert_eq!(
         reports[0].stop_signal_to_exit(),
         Some(Duration::from_secs(5))
@@ -146,7 +146,11 @@ fn what_cleans_up_for_long_after_an_orderly_end_is_not_the_service() {
         .happens(populated(false))
         .finish();
     let wrong = |report: &Report| report.main.as_ref().unwrap().tgid.0 == 401 && is_certain(report);
-    assert!(!reports.iter().any(wrong), "{:?}", told(&reports));
+    assert!(
+        !reports.iter().any(wrong),
+        "{:?}",
+        mains_and_outcomes(&reports)
+    );
 }
 
 /// A service is stopped, and `ExecStopPost=` takes three seconds.
@@ -165,7 +169,11 @@ fn what_cleans_up_for_long_after_a_stop_is_no_termination() {
         .happens(populated(false))
         .finish();
     let wrong = |report: &Report| report.main.as_ref().unwrap().tgid.0 == 401 && is_certain(report);
-    assert!(!reports.iter().any(wrong), "{:?}", told(&reports));
+    assert!(
+        !reports.iter().any(wrong),
+        "{:?}",
+        mains_and_outcomes(&reports)
+    );
 }
 
 #[test]
@@ -184,7 +192,7 @@ fn two_programs_of_a_oneshot_one_after_the_other() {
         .happens(populated(false))
         .receives(found(&[]))
         .finish();
-    assert_eq!(told(&reports), [(401, Outcome::Completed)]);
+    assert_eq!(mains_and_outcomes(&reports), [(401, Outcome::Completed)]);
 }
 
 #[test]
@@ -204,7 +212,7 @@ fn what_runs_beside_the_start_is_not_the_service() {
     .happens(populated(false))
     .report();
     assert_eq!(
-        told(std::slice::from_ref(&report)),
+        mains_and_outcomes(std::slice::from_ref(&report)),
         [(400, Outcome::Graceful)]
     );
     assert!(is_certain(&report));
@@ -225,7 +233,7 @@ fn a_start_pre_that_fails() {
         .happens(ended(&post, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(400, Outcome::Crashed)]);
+    assert_eq!(mains_and_outcomes(&reports), [(400, Outcome::Crashed)]);
     assert!(is_certain(&reports[0]));
 }
 
@@ -245,7 +253,7 @@ fn an_orderly_end_and_a_short_cleanup() {
         .happens(ended(&post, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(400, Outcome::Completed)]);
+    assert_eq!(mains_and_outcomes(&reports), [(400, Outcome::Completed)]);
 }
 
 /// The main process of a forking service leaves two daemons; the older one is stopped first.
@@ -255,7 +263,10 @@ fn a_service_with_two_daemons() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&one, "/one"), seen(&two, "/two")]))
+        .receives(found(&[
+            found_running(&one, "/one"),
+            found_running(&two, "/two"),
+        ]))
         .at_second(100.0)
         .happens(sent(&systemd(), &two, TERM, HANDLED))
         .happens(sent(&systemd(), &one, TERM, HANDLED))
@@ -265,7 +276,7 @@ fn a_service_with_two_daemons() {
         .happens(ended(&two, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(reports.len(), 1, "{:?}", told(&reports));
+    assert_eq!(reports.len(), 1, "{:?}", mains_and_outcomes(&reports));
     assert_eq!(reports[0].outcome, Outcome::Graceful);
 }
 
@@ -276,7 +287,10 @@ fn a_daemon_that_forked_twice() {
     let (_, reports) = runs()
         .at_second(1.05)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&between, "/app"), seen(&daemon, "/app")]))
+        .receives(found(&[
+            found_running(&between, "/app"),
+            found_running(&daemon, "/app"),
+        ]))
         .at_second(1.06)
         .happens(ended(&between, code(3)))
         .at_second(100.0)
@@ -285,7 +299,7 @@ fn a_daemon_that_forked_twice() {
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(402, Outcome::Graceful)]);
+    assert_eq!(mains_and_outcomes(&reports), [(402, Outcome::Graceful)]);
 }
 
 /// An exec'd shell ends with a status of its own after the main process of a service went with status 0.
@@ -297,10 +311,10 @@ fn a_visitor_that_outlives_an_orderly_end() {
         .happens(exec_event(shell.clone(), "/bin/bash"))
         .at_second(10.0)
         .happens(ended(&main(), code(0)))
-        .receives(found(&[seen(&shell, "/bin/bash")]))
+        .receives(found(&[found_running(&shell, "/bin/bash")]))
         .at_second(10.4)
         .happens(ended(&shell, code(3)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(400, Outcome::Completed)]);
+    assert_eq!(mains_and_outcomes(&reports), [(400, Outcome::Completed)]);
 }

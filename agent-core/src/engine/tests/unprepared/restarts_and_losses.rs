@@ -5,8 +5,8 @@ use super::super::scene::{
 };
 use super::super::stage::seconds;
 use super::{
-    TERM, by, code, ended, found, is_certain, lost, main, populated, runs, seen, sent, stops,
-    systemd, told, unit,
+    TERM, by, code, ended, found, found_running, is_certain, lost, main, mains_and_outcomes,
+    populated, runs, sent, stops, systemd, unit,
 };
 use crate::config::Selector;
 use crate::event::{EventKind, Process, Tgid};
@@ -20,14 +20,14 @@ fn a_main_process_that_a_look_found_after_a_loss_has_its_own_report() {
     let (_, reports) = runs()
         .at_second(11.0)
         .receives(lost(9.9, 11.0))
-        .receives(found(&[seen(&next, "/app --serve")]))
+        .receives(found(&[found_running(&next, "/app --serve")]))
         .at_second(500.0)
         .happens(sent(&systemd(), &next, TERM, HANDLED))
         .at_second(500.5)
         .happens(ended(&next, code(0)))
         .happens(populated(false))
         .finish();
-    let told = told(&reports);
+    let told = mains_and_outcomes(&reports);
     assert!(told.contains(&(401, Outcome::Graceful)), "{told:?}");
 }
 
@@ -40,13 +40,13 @@ fn a_main_process_that_a_look_found_within_the_tail_has_its_own_report() {
         .happens(ended(&main(), code(1)))
         .at_second(10.5)
         .receives(lost(10.1, 10.5))
-        .receives(found(&[seen(&next, "/app --serve")]))
+        .receives(found(&[found_running(&next, "/app --serve")]))
         .at_second(500.0)
         .happens(ended(&next, code(3)))
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
     );
 }
@@ -60,13 +60,13 @@ fn a_main_process_that_a_look_found_after_the_tail_has_its_own_report() {
         .happens(ended(&main(), code(1)))
         .at_second(12.5)
         .receives(lost(10.1, 12.5))
-        .receives(found(&[seen(&next, "/app --serve")]))
+        .receives(found(&[found_running(&next, "/app --serve")]))
         .at_second(500.0)
         .happens(ended(&next, code(3)))
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
     );
 }
@@ -80,13 +80,13 @@ fn a_found_start_in_the_same_tick_as_the_exit() {
         .happens(ended(&main(), code(1)))
         .at_second(12.5)
         .receives(lost(10.005, 12.5))
-        .receives(found(&[seen(&next, "/app --serve")]))
+        .receives(found(&[found_running(&next, "/app --serve")]))
         .at_second(500.0)
         .happens(ended(&next, code(3)))
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
     );
 }
@@ -100,7 +100,7 @@ fn the_agent_starts_in_the_middle_of_a_stop() {
             container: CONTAINER,
             since: seconds(20.0),
         })
-        .receives(found(&[seen(&main(), "/app --serve")]))
+        .receives(found(&[found_running(&main(), "/app --serve")]))
         .at_second(21.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
@@ -120,8 +120,8 @@ fn a_stop_of_a_main_process_that_was_found_beside_older_ones_is_reported() {
             since: seconds(20.0),
         })
         .receives(found(&[
-            seen(&shim, "/shim"),
-            seen(&main(), "/app --serve"),
+            found_running(&shim, "/shim"),
+            found_running(&main(), "/app --serve"),
         ]))
         .at_second(500.0)
         .happens(sent(&systemd(), &main(), TERM, HANDLED))
@@ -129,7 +129,7 @@ fn a_stop_of_a_main_process_that_was_found_beside_older_ones_is_reported() {
         .happens(ended(&main(), code(0)))
         .at_second(600.0)
         .finish();
-    let told = told(&reports);
+    let told = mains_and_outcomes(&reports);
     assert!(told.contains(&(400, Outcome::Graceful)), "{told:?}");
 }
 
@@ -139,7 +139,7 @@ fn a_loss_in_a_drain_is_doubted() {
     let report = stops(runs().at_second(10.0), HANDLED)
         .at_second(11.0)
         .receives(lost(10.5, 11.0))
-        .receives(found(&[seen(&main(), "/app --serve")]))
+        .receives(found(&[found_running(&main(), "/app --serve")]))
         .at_second(12.0)
         .happens(ended(&main(), code(0)))
         .happens(populated(false))
@@ -234,7 +234,7 @@ fn a_crash_loop_with_a_start_pre() {
         .iter()
         .filter(|report| report.outcome == Outcome::Crashed)
         .count();
-    assert_eq!(crashed, lives, "{:?}", told(&reports));
+    assert_eq!(crashed, lives, "{:?}", mains_and_outcomes(&reports));
 }
 
 /// A crash loop whose program crashes only after three seconds.
@@ -262,7 +262,7 @@ fn a_slow_crash_loop_with_a_start_pre() {
     }
     let (_, reports) = scene.finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [
             (401, Outcome::Crashed),
             (403, Outcome::Crashed),
@@ -296,7 +296,7 @@ fn the_next_start_pre_is_no_termination_of_its_own() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (402, Outcome::Graceful)]
     );
 }
@@ -319,7 +319,7 @@ fn a_quick_restart() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Graceful), (401, Outcome::Graceful)]
     );
     assert!(reports.iter().all(is_certain));
@@ -342,11 +342,11 @@ fn a_quick_restart_with_another_command_line_that_is_stopped() {
         .happens(ended(&next, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports)[0], (400, Outcome::Graceful));
+    assert_eq!(mains_and_outcomes(&reports)[0], (400, Outcome::Graceful));
     assert!(
-        told(&reports).contains(&(401, Outcome::Graceful)),
+        mains_and_outcomes(&reports).contains(&(401, Outcome::Graceful)),
         "{:?}",
-        told(&reports)
+        mains_and_outcomes(&reports)
     );
 }
 
@@ -368,7 +368,7 @@ fn the_next_main_process_is_stopped_within_the_tail_and_drains() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Graceful)]
     );
 }
@@ -404,7 +404,7 @@ fn a_next_init_in_the_same_cgroup() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
     );
 }
@@ -426,7 +426,7 @@ fn the_next_main_process_has_the_same_number() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (400, Outcome::Crashed)]
     );
 }
@@ -441,13 +441,13 @@ fn a_forking_service_of_an_agent_that_starts_in_the_stop() {
             container: CONTAINER,
             since: seconds(50.0),
         })
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(51.0)
         .happens(sent(&systemd(), &daemon, 9, FATAL))
         .happens(ended(&daemon, by(9)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports).len(), 1);
+    assert_eq!(mains_and_outcomes(&reports).len(), 1);
     assert!(doubts(&reports[0]).contains(&Doubt::SeenLate));
 }
 
@@ -467,7 +467,7 @@ fn the_next_exec_is_read_before_the_last_exit() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
     );
 }
@@ -486,7 +486,7 @@ fn the_next_exec_is_read_before_the_last_exit_and_crashes_at_once() {
         .happens(populated(false))
         .finish();
     assert_eq!(
-        told(&reports),
+        mains_and_outcomes(&reports),
         [(400, Outcome::Crashed), (401, Outcome::Crashed)]
     );
 }
@@ -498,12 +498,12 @@ fn a_successor_that_was_found_after_a_loss_and_crashes_at_once() {
     let (_, reports) = runs()
         .at_second(11.0)
         .receives(lost(9.9, 11.0))
-        .receives(found(&[seen(&next, "/app --serve")]))
+        .receives(found(&[found_running(&next, "/app --serve")]))
         .at_second(11.4)
         .happens(ended(&next, code(2)))
         .happens(populated(false))
         .finish();
-    let told = told(&reports);
+    let told = mains_and_outcomes(&reports);
     assert!(told.contains(&(401, Outcome::Crashed)), "{told:?}");
 }
 
@@ -514,12 +514,12 @@ fn a_daemon_that_is_found_after_a_loss() {
     let (_, reports) = Scene::service()
         .at_second(1.5)
         .receives(lost(0.5, 1.5))
-        .receives(found(&[seen(&daemon, "/app --serve")]))
+        .receives(found(&[found_running(&daemon, "/app --serve")]))
         .at_second(100.0)
         .happens(sent(&systemd(), &daemon, TERM, HANDLED))
         .at_second(101.0)
         .happens(ended(&daemon, code(0)))
         .happens(populated(false))
         .finish();
-    assert_eq!(told(&reports), [(401, Outcome::Graceful)]);
+    assert_eq!(mains_and_outcomes(&reports), [(401, Outcome::Graceful)]);
 }
